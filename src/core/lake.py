@@ -1,0 +1,50 @@
+"""The Delta tables as readers see them: where they are and how to ask them, without a JVM.
+
+Tables are created by the stream alone; to a reader a table that is not there yet is `None`.
+"""
+
+import pyarrow as pa
+from deltalake import DeltaTable, QueryBuilder
+from deltalake.exceptions import TableNotFoundError
+
+ORIGIN_PROPERTY = "bitcoin.origin"
+"""Table property that says whether the rows are `live` or `simulated`."""
+
+
+class OriginMismatchError(RuntimeError):
+    """The lake holds data of the other origin: simulated and real rows never mix."""
+
+
+def table_uri(lake: str, name: str) -> str:
+    """The URI of a table.
+
+    >>> table_uri("s3://bucket/lake/", "raw_transactions")
+    's3://bucket/lake/raw_transactions'
+    """
+    return f"{lake.rstrip('/')}/{name}"
+
+
+def open_table(lake: str, name: str, origin: str) -> DeltaTable | None:
+    """Open a table's newest version, or None where there is none yet.
+
+    Raises `OriginMismatchError` for a table of the other origin.
+    """
+    try:
+        table = DeltaTable(table_uri(lake, name))
+    except TableNotFoundError:
+        return None
+    found = table.metadata().configuration.get(ORIGIN_PROPERTY)
+    if found != origin:
+        raise OriginMismatchError(
+            f"{table_uri(lake, name)} holds {found} data, this service is set to {origin}: "
+            f"set DATA_ORIGIN={found} or another LAKE_URI"
+        )
+    return table
+
+
+def query(sql: str, **tables: DeltaTable) -> pa.Table:
+    """Answer an SQL query over tables registered under their keywords' names."""
+    builder = QueryBuilder()
+    for name, table in tables.items():
+        builder = builder.register(name, table)
+    return pa.table(builder.execute(sql).read_all())

@@ -1,0 +1,153 @@
+"""The columns of every Delta table, as Arrow schemas: Spark writes by them, everyone reads by them.
+
+Times are UTC microseconds. `append_time` is when Kafka appended the record; every table is
+partitioned by its `date`. `event_time` is the transaction's own time where that is plausible.
+"""
+
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import pyarrow as pa
+
+from core.transaction import NUMERIC_FIELDS, DescribedTransaction, ObservedTransaction
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+PARTITION = pa.field("date", pa.date32(), nullable=False)
+_ARROW = {int: pa.int64(), str: pa.string(), bool: pa.bool_()}
+
+
+def _arrow_type(annotation: Any) -> pa.DataType:
+    """The Arrow type of a field's annotation; None in a union only makes it nullable."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _arrow_type(arguments[0])
+    if origin in (Union, UnionType):
+        return _arrow_type(next(a for a in arguments if a is not type(None)))
+    if origin is Literal:
+        return pa.string()
+    if origin is list:
+        return pa.list_(_arrow_type(arguments[0]))
+    return _ARROW[annotation]
+
+
+def _columns(model: type[DescribedTransaction]) -> list[pa.Field]:
+    return [
+        pa.field(name, _arrow_type(field.annotation), nullable=not field.is_required())
+        for name, field in model.model_fields.items()
+    ]
+
+
+OBSERVED = pa.schema(_columns(ObservedTransaction))
+"""An `ObservedTransaction` as columns."""
+
+RECEIPT = [
+    pa.field("partition", pa.int32(), nullable=False),
+    pa.field("offset", pa.int64(), nullable=False),
+    pa.field("append_time", TIMESTAMP, nullable=False),
+]
+"""Where and when Kafka appended the record."""
+
+RAW_TRANSACTIONS = pa.schema(
+    [*OBSERVED, pa.field("event_time", TIMESTAMP, nullable=False), *RECEIPT, PARTITION]
+)
+
+QUARANTINE = pa.schema(
+    [
+        pa.field("value", pa.binary()),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("topic", pa.string(), nullable=False),
+        *RECEIPT,
+        PARTITION,
+    ]
+)
+
+REASON = pa.struct(
+    [
+        pa.field("feature", pa.string()),
+        pa.field("value", pa.float64()),
+        pa.field("usual_low", pa.float64()),
+        pa.field("usual_high", pa.float64()),
+        pa.field("contribution", pa.float64()),
+    ]
+)
+"""One reason of a verdict: a feature, its value and usual range in its own unit, and its part."""
+
+VERDICT = pa.schema(
+    [
+        pa.field("anomaly_score", pa.float64(), nullable=False),
+        pa.field("percentile", pa.float64(), nullable=False),
+        pa.field("threshold", pa.float64(), nullable=False),
+        pa.field("is_anomaly", pa.bool_(), nullable=False),
+        pa.field("pattern", pa.string()),
+        pa.field("reasons", pa.list_(REASON), nullable=False),
+        pa.field("model_version", pa.string(), nullable=False),
+    ]
+)
+"""What the champion says of one transaction; scores are in 0..1, higher is more unusual."""
+
+SCORED_TRANSACTIONS = pa.schema(
+    [
+        pa.field("hash", pa.string(), nullable=False),
+        *(pa.field(name, pa.int64(), nullable=False) for name in NUMERIC_FIELDS),
+        pa.field("fee_rate", pa.float64(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("block_height", pa.int64()),
+        pa.field("event_time", TIMESTAMP, nullable=False),
+        pa.field("append_time", TIMESTAMP, nullable=False),
+        *VERDICT,
+        pa.field("scored_at", TIMESTAMP, nullable=False),
+        PARTITION,
+    ]
+)
+
+TRANSACTION_STATS = pa.schema(
+    [
+        pa.field("window_start", TIMESTAMP, nullable=False),
+        pa.field("window_end", TIMESTAMP, nullable=False),
+        pa.field("transactions", pa.int64(), nullable=False),
+        pa.field("volume", pa.int64(), nullable=False),
+        pa.field("fees", pa.int64(), nullable=False),
+        *(
+            pa.field(f"fee_rate_p{p}", pa.float64(), nullable=False)
+            for p in (10, 25, 50, 75, 90, 99)
+        ),
+        pa.field("anomalies", pa.int64(), nullable=False),
+        PARTITION,
+    ]
+)
+"""Ten-minute windows of event time; volume and fees in satoshi, fee rates in sat/vB."""
+
+CONFIRMATIONS = pa.schema(
+    [
+        pa.field("hash", pa.string(), nullable=False),
+        pa.field("block_height", pa.int64(), nullable=False),
+        pa.field("block_hash", pa.string(), nullable=False),
+        pa.field("block_time", TIMESTAMP, nullable=False),
+        pa.field("append_time", TIMESTAMP, nullable=False),
+        PARTITION,
+    ]
+)
+
+REPLACEMENTS = pa.schema(
+    [
+        pa.field("outpoint", pa.string(), nullable=False),
+        pa.field("hash", pa.string(), nullable=False),
+        pa.field("replaced_hash", pa.string(), nullable=False),
+        pa.field("fee", pa.int64(), nullable=False),
+        pa.field("replaced_fee", pa.int64(), nullable=False),
+        pa.field("fee_change", pa.int64(), nullable=False),
+        pa.field("append_time", TIMESTAMP, nullable=False),
+        PARTITION,
+    ]
+)
+"""Two transactions that spend one outpoint; `hash` is the later one; fees in satoshi."""
+
+TABLES = {
+    "raw_transactions": RAW_TRANSACTIONS,
+    "quarantine": QUARANTINE,
+    "transaction_stats": TRANSACTION_STATS,
+    "scored_transactions": SCORED_TRANSACTIONS,
+    "confirmations": CONFIRMATIONS,
+    "replacements": REPLACEMENTS,
+}
+"""Every table by its name."""

@@ -1,0 +1,40 @@
+"""The Kafka topics, and how whoever comes first makes them."""
+
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import TopicAlreadyExistsError
+
+TRANSACTIONS = "bitcoin-transactions"
+BLOCKS = "bitcoin-blocks"
+DEAD_LETTERS = "bitcoin-transactions-dlq"
+ANOMALIES = "bitcoin-anomalies"
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""No record is larger; a block of 5,000 hashes takes 0.35 MB."""
+
+_CONFIG = {
+    "message.timestamp.type": "LogAppendTime",
+    "max.message.bytes": str(MAX_MESSAGE_BYTES),
+    "retention.ms": str(14 * 24 * 3600 * 1000),
+}
+
+
+def ensure_topics(bootstrap_servers: str, partitions: int) -> None:
+    """Create the topics that are missing; those that exist stay as they are.
+
+    Only `bitcoin-transactions` is divided: the others need their order or are small.
+    Raises `kafka.errors.KafkaError` while no broker answers.
+    """
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    try:
+        for name in {TRANSACTIONS, BLOCKS, DEAD_LETTERS, ANOMALIES} - set(admin.list_topics()):
+            _create(admin, name, partitions if name == TRANSACTIONS else 1)
+    finally:
+        admin.close()
+
+
+def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
+    topic = NewTopic(name, partitions, 1, topic_configs=_CONFIG)
+    try:
+        admin.create_topics([topic])
+    except TopicAlreadyExistsError:
+        return

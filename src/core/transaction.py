@@ -1,0 +1,138 @@
+"""What a transaction is: the only schema, with its units and bounds.
+
+Every service takes it from here: the producer publishes it, the stream validates by it, the API
+accepts it as its body. Money is integer satoshi, time is Unix seconds, size is bytes and weight is
+weight units (four per virtual byte, BIP 141).
+
+>>> Transaction(hash="a1b2", size=250, weight=1000, fee=5000, inputs_count=2, outputs_count=2,
+...             input_value=1_000_000, output_value=995_000).fee_rate
+20.0
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+COIN = 100_000_000
+"""Satoshi in one bitcoin."""
+
+MAX_MONEY = 21_000_000 * COIN
+"""No amount can exceed the coins that will ever exist (Bitcoin Core, `consensus/amount.h`)."""
+
+MAX_WEIGHT = 4_000_000
+"""Weight units in a full block (BIP 141); a size in bytes can never be more."""
+
+MAX_COUNT = MAX_WEIGHT // 36
+"""Inputs or outputs in a full block: an output takes at least 9 bytes of 4 weight units each."""
+
+MAX_OUTPOINTS = 1_000
+"""Spent outpoints kept of one transaction, so that a record stays far below 4 MiB."""
+
+Money = Annotated[int, Field(ge=0, le=MAX_MONEY)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+UnixTime = Annotated[int, Field(ge=0, le=2**32 - 1)]
+HexHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Transaction(BaseModel):
+    """The eight fields that every score is made from; unknown fields are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    hash: Annotated[
+        str,
+        Field(min_length=1, max_length=128, description="Transaction id, or any text naming it"),
+    ]
+    size: Annotated[int, Field(ge=1, le=MAX_WEIGHT, description="Total size in bytes")]
+    weight: Annotated[int, Field(ge=1, le=MAX_WEIGHT, description="Weight in weight units")]
+    fee: Annotated[Money, Field(description="Fee in satoshi")]
+    inputs_count: Annotated[Count, Field(description="Number of inputs")]
+    outputs_count: Annotated[Count, Field(description="Number of outputs")]
+    input_value: Annotated[
+        Money, Field(description="Sum of the inputs in satoshi; 0 for a coinbase transaction")
+    ]
+    output_value: Annotated[Money, Field(description="Sum of the outputs in satoshi")]
+
+    @property
+    def fee_rate(self) -> float:
+        """Fee per virtual byte, in sat/vB: fee / (weight / 4)."""
+        return self.fee * 4 / self.weight
+
+
+NUMERIC_FIELDS = tuple(name for name in Transaction.model_fields if name != "hash")
+"""The seven numbers of a transaction, in the order of every (n, 7) array in this project."""
+
+
+class DescribedTransaction(Transaction):
+    """A transaction with what else its raw JSON tells; each fact is absent when unknown."""
+
+    largest_output: Annotated[Money | None, Field(description="Largest output in satoshi")] = None
+    smallest_output: Annotated[Money | None, Field(description="Smallest output in satoshi")] = None
+    equal_outputs: Annotated[
+        Count | None, Field(description="Outputs in the largest group of one same value above 0")
+    ] = None
+    dust_outputs: Annotated[
+        Count | None, Field(description="Spendable outputs below their dust limit")
+    ] = None
+    op_return: Annotated[bool | None, Field(description="An output carries data")] = None
+    rbf: Annotated[bool | None, Field(description="Signals replaceability (BIP 125)")] = None
+    lock_time: Annotated[
+        UnixTime | None, Field(description="nLockTime: block height, or time from 500,000,000 on")
+    ] = None
+    input_types: Annotated[
+        list[str] | None, Field(description="Script types that are spent, sorted")
+    ] = None
+    output_types: Annotated[
+        list[str] | None, Field(description="Script types that are paid, sorted")
+    ] = None
+    addresses_count: Annotated[int | None, Field(ge=0, description="Distinct addresses")] = None
+    address_reused: Annotated[
+        bool | None, Field(description="An input's address is paid again by an output")
+    ] = None
+    spent_outpoints: Annotated[
+        list[str] | None,
+        Field(max_length=MAX_OUTPOINTS, description="Outpoints spent, as tx_index:n"),
+    ] = None
+    outpoints_cut: Annotated[
+        bool | None, Field(description="There are more spent outpoints than are kept")
+    ] = None
+
+
+class ObservedTransaction(DescribedTransaction):
+    """What ingestion publishes to `bitcoin-transactions`: a transaction and where it was seen."""
+
+    hash: Annotated[HexHash, Field(description="Transaction id: 64 hexadecimal digits")]
+    time: Annotated[UnixTime | None, Field(description="When the source says it was seen")] = None
+    first_seen: Annotated[UnixTime, Field(description="When the producer saw it first")]
+    block_height: Annotated[
+        int | None, Field(ge=0, le=2**31, description="Height of the block that confirms it")
+    ] = None
+    source: Annotated[
+        Literal["mempool", "block"], Field(description="Where the producer saw it first")
+    ]
+
+
+class Block(BaseModel):
+    """What ingestion publishes to `bitcoin-blocks`: one mined block, as its transactions' hashes.
+
+    After a reorganisation each block of the winning branch is published too: at one height the
+    block that was published last counts.
+    """
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    hash: HexHash
+    height: Annotated[int, Field(ge=0, le=2**31)]
+    previous_hash: HexHash
+    time: UnixTime
+    transaction_hashes: list[HexHash]
+
+
+class DeadLetter(BaseModel):
+    """What ingestion publishes to `bitcoin-transactions-dlq`: an item it cannot use, and why."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    reason: str
+    time: UnixTime
+    original: str

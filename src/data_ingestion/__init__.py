@@ -1,0 +1,1 @@
+"""From the Blockchain.com API to Kafka."""

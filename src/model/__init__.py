@@ -1,0 +1,1 @@
+"""From Delta Lake to a champion in MLflow."""
