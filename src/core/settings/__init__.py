@@ -4,6 +4,7 @@ from core.settings.api import ApiSettings
 from core.settings.base import ROOT, Settings
 from core.settings.dashboard import DashboardSettings
 from core.settings.data import DataSettings
+from core.settings.logs import LogSettings
 from core.settings.network import BindSettings, KafkaSettings, MlflowSettings
 from core.settings.producer import ProducerSettings, SourceSettings
 from core.settings.simulator import SimulatorSettings
@@ -17,6 +18,7 @@ __all__ = [
     "DashboardSettings",
     "DataSettings",
     "KafkaSettings",
+    "LogSettings",
     "MlflowSettings",
     "ProducerSettings",
     "Settings",
