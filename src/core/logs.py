@@ -13,7 +13,10 @@ _QUIET = ("kafka", "py4j", "urllib3", "alembic", "mlflow.store", "httpx", "werkz
 
 
 class _OneLine(logging.Formatter):
-    converter = time.gmtime
+    @staticmethod
+    def converter(seconds: float | None) -> time.struct_time:
+        """UTC, so that the lines of machines in different places sort together."""
+        return time.gmtime(seconds)
 
     def format(self, record: logging.LogRecord) -> str:
         return super().format(record).replace("\r", "\\r").replace("\n", "\\n")

@@ -1,0 +1,87 @@
+"""Bring the jars of `ivy.xml` into `.jars/{spark,kafka,agent}`, through the Ivy that pyspark ships.
+
+    python local/jars.py [FOLDER]
+
+Does nothing when the folder is complete for today's list. Raises `JarsError` with Ivy's last lines
+when Maven Central does not answer or an artifact is missing.
+"""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+JARS = HERE.parent / ".jars"
+"""Where the local stack and the tests look for them."""
+
+_LISTS = (HERE / "ivy.xml", HERE / "ivysettings.xml")
+
+
+class JarsError(RuntimeError):
+    """The jars could not be resolved."""
+
+
+def complete(folder: Path = JARS) -> bool:
+    """Say whether the folder holds every jar of today's list."""
+    stamp = folder / "complete"
+    return stamp.is_file() and stamp.read_text() == _digest()
+
+
+def resolve(folder: Path = JARS) -> None:
+    """Fill the folder unless it is complete; two processes may call it at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if complete(folder):
+            return
+        _retrieve(folder)
+        (folder / "complete").write_text(_digest())
+
+
+def classpath(conf: str, folder: Path = JARS) -> str:
+    """The Java class path of one conf: `kafka` or `spark`."""
+    return f"{folder / conf}/*"
+
+
+def agent(folder: Path = JARS) -> Path:
+    """Kafka's metrics agent; raises `FileNotFoundError` before `resolve`."""
+    for jar in (folder / "agent").glob("*.jar"):
+        return jar
+    raise FileNotFoundError(f"no agent in {folder}: run python local/jars.py")
+
+
+def _digest() -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in _LISTS)).hexdigest()
+
+
+def _retrieve(folder: Path) -> None:
+    for conf in ("spark", "kafka", "agent"):
+        shutil.rmtree(folder / conf, ignore_errors=True)
+    cache = folder / "cache"
+    run = subprocess.run(_ivy(folder, cache), capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        raise JarsError("the jars did not resolve:\n" + "\n".join(_last_lines(run.stdout)))
+    shutil.rmtree(cache, ignore_errors=True)
+
+
+def _ivy(folder: Path, cache: Path) -> list[str]:
+    spec = find_spec("pyspark")
+    assert spec is not None and spec.origin is not None, "pyspark is in constraints.txt"
+    jars = Path(spec.origin).parent / "jars"
+    return [
+        *("java", f"-Divy.cache={cache}", "-cp", f"{jars}/*", "org.apache.ivy.Main"),
+        *("-settings", str(HERE / "ivysettings.xml"), "-ivy", str(HERE / "ivy.xml")),
+        *("-retrieve", f"{folder}/[conf]/[artifact]-[revision].[ext]"),
+    ]
+
+
+def _last_lines(output: str) -> list[str]:
+    return [line for line in output.splitlines() if line.strip(" \t:.")][-15:]
+
+
+if __name__ == "__main__":
+    resolve(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else JARS)

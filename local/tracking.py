@@ -1,0 +1,46 @@
+"""The MLflow server: runs in SQLite, models in files, one worker, metrics for Prometheus.
+
+python -m local.tracking
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.settings import DataSettings, MlflowSettings
+
+ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""No job queue: nothing here runs jobs in the server, and it would start processes of its own."""
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Where a server keeps what it is given, and its port on 127.0.0.1."""
+
+    folder: Path
+    port: int
+
+    def command(self) -> list[str]:
+        """The command that runs the server in the foreground; makes its folders."""
+        metrics, artifacts = self.folder / "metrics", self.folder / "artifacts"
+        metrics.mkdir(parents=True, exist_ok=True)
+        hosts = f"localhost:{self.port},127.0.0.1:{self.port}"
+        return [
+            *(sys.executable, "-m", "mlflow", "server"),
+            *("--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"),
+            *("--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"),
+            *("--artifacts-destination", str(artifacts)),
+            *("--allowed-hosts", hosts, "--expose-prometheus", str(metrics)),
+        ]
+
+
+def main() -> None:
+    """Become the server of the settings."""
+    folder = DataSettings().data_dir.resolve() / "mlflow"
+    command = Tracking(folder, MlflowSettings().mlflow_port).command()
+    os.execve(command[0], command, os.environ | ENVIRONMENT)
+
+
+if __name__ == "__main__":
+    main()
