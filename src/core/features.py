@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from core.compiled import compiled
 from core.transaction import NUMERIC_FIELDS
 
-Numbers = NDArray[np.float64] | NDArray[np.int64]
+Numbers = NDArray[np.integer[Any]] | NDArray[np.floating[Any]] | NDArray[np.number[Any]]
 """Shape (n, 7), the columns in the order of `NUMERIC_FIELDS`."""
 
 
@@ -128,5 +128,6 @@ def features(numbers: Numbers) -> NDArray[np.float64]:
 def is_coinbase(numbers: Numbers) -> NDArray[np.bool_]:
     """Whether a row creates coins: it spends nothing, pays no fee and has outputs; shape (n,)."""
     columns = dict(zip(NUMERIC_FIELDS, np.asarray(numbers).T, strict=True))
-    mints: NDArray[np.bool_] = (columns["input_value"] == 0) & (columns["fee"] == 0)
-    return mints & (columns["output_value"] > 0)
+    spends_nothing = (columns["input_value"] == 0) & (columns["fee"] == 0)
+    mints: NDArray[np.bool_] = spends_nothing & (columns["output_value"] > 0)
+    return mints

@@ -117,8 +117,8 @@ def _joined(parts: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> NDArray
 
 
 def _feature(trees: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> NDArray[np.int32]:
-    feature = _joined([tree.feature for tree in trees], order)
-    return np.maximum(feature, 0).astype(np.int32)
+    feature: NDArray[np.int32] = _joined([tree.feature for tree in trees], order).astype(np.int32)
+    return np.maximum(feature, 0)
 
 
 def _threshold(trees: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
@@ -142,8 +142,8 @@ def _left(
 
 
 def _path(fitted: Any, order: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
-    depth = _joined(fitted._decision_path_lengths, order)
-    beyond = _joined(fitted._average_path_length_per_tree, order)
+    depth: NDArray[np.float64] = _joined(fitted._decision_path_lengths, order)
+    beyond: NDArray[np.float64] = _joined(fitted._average_path_length_per_tree, order)
     return depth + beyond - 1.0
 
 

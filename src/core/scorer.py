@@ -1,0 +1,127 @@
+"""The champion: one loaded model, which scores transactions and says why.
+
+The stream and the API both use it, so that a transaction has the same score wherever it is asked
+for. A champion never changes; a newer version is another one.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.attribution import Attribution, attribution
+from core.calibration import Calibration, calibrate
+from core.exactness import is_exact
+from core.features import NAMES, Numbers, features, is_coinbase, measures
+from core.forest import flatten
+from core.patterns import FACTS, Shape, pattern_of
+from core.transaction import NUMERIC_FIELDS, DescribedTransaction
+from core.verdict import Reason, Verdict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Calibration", "Champion", "Reason", "Verdict", "calibrate"]
+
+Explain = Literal["all", "flagged", "none"]
+
+_MOST_REASONS = 3
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A model version in service; it can be pickled and sent to workers.
+
+    `fallback` is the scikit-learn pipeline that scores in place of the flattened forest where the
+    two differed at loading; there are no reasons then.
+    """
+
+    version: str
+    calibration: Calibration
+    attribution: Attribution
+    fallback: Any = None
+
+    @classmethod
+    def from_pipeline(cls, pipeline: Any, calibration: Calibration, version: str) -> "Champion":
+        """Flatten a fitted pipeline of `features` and an `IsolationForest`, last step the forest.
+
+        What is flattened is compared with scikit-learn, bit by bit, on rows that lie on its
+        thresholds; where they differ it logs an error and scores with scikit-learn. Raises
+        `ValueError` for a forest that draws features for each tree.
+        """
+        forest = flatten(pipeline[-1])
+        exact = is_exact(forest, pipeline)
+        if not exact:
+            _log.error("flattened forest differs from scikit-learn: slow path version=%s", version)
+        return cls(version, calibration, attribution(forest), None if exact else pipeline)
+
+    @property
+    def threshold(self) -> float:
+        """The score from which on a transaction is flagged, in 0..1."""
+        return self.calibration.threshold
+
+    def scores(self, numbers: Numbers) -> NDArray[np.float64]:
+        """The anomaly score of each row in 0..1, higher is more unusual; shape (n,).
+
+        `numbers` has shape (n, 7), the columns in the order of `NUMERIC_FIELDS`.
+        """
+        if self.fallback is not None:
+            return -np.asarray(self.fallback.score_samples(np.asarray(numbers)), np.float64)
+        return self.attribution.forest.scores(features(numbers))
+
+    def flags(self, numbers: Numbers, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each row is flagged, given its score: coinbase transactions never are."""
+        return (scores >= self.threshold) & ~is_coinbase(numbers)
+
+    def reasons(self, numbers: Numbers) -> list[tuple[Reason, ...]]:
+        """The features that shorten each row's path most, the most first, three at the most."""
+        if self.fallback is not None:
+            return [()] * len(numbers)
+        parts = self.attribution.shortenings(features(numbers))
+        order = np.argsort(-parts, axis=1, kind="stable")[:, :_MOST_REASONS].tolist()
+        rows = zip(order, parts.tolist(), measures(numbers).tolist(), strict=True)
+        return [self._told(columns, part, measure) for columns, part, measure in rows]
+
+    def _told(
+        self, columns: list[int], parts: list[float], measured: list[float]
+    ) -> tuple[Reason, ...]:
+        usual = self.calibration.usual
+        return tuple(
+            Reason(NAMES[c], measured[c], *usual[NAMES[c]], parts[c])
+            for c in columns
+            if parts[c] > 0
+        )
+
+    def verdict(self, transaction: DescribedTransaction) -> Verdict:
+        """The verdict on one transaction, with its reasons whether or not it is flagged."""
+        values = [getattr(transaction, name) for name in NUMERIC_FIELDS]
+        numbers = np.array([values], np.float64)
+        scores = self.scores(numbers)
+        facts = [_known(getattr(transaction, name)) for name in FACTS]
+        return Verdict(
+            anomaly_score=float(scores[0]),
+            percentile=float(self.calibration.percentiles(scores)[0]),
+            threshold=self.threshold,
+            is_anomaly=bool(self.flags(numbers, scores)[0]),
+            pattern=pattern_of(Shape(*values, *facts)),
+            reasons=self.reasons(numbers)[0],
+            model_version=self.version,
+        )
+
+    def verdicts(self, table: "pa.Table | pa.RecordBatch", explain: Explain = "all") -> "pa.Table":
+        """The verdict on each row: columns `core.tables.VERDICT`, rows in the same order.
+
+        `table` has the seven numeric fields without nulls, and the optional facts of
+        `DescribedTransaction` where they are known; other columns are ignored. `explain` says
+        which rows get reasons. Raises `KeyError` when a numeric field is missing.
+        """
+        from core.verdict_table import verdict_table  # Arrow: not for one who scores single rows
+
+        return verdict_table(self, table, explain)
+
+
+def _known(fact: int | bool | None) -> float:
+    return float("nan") if fact is None else float(fact)

@@ -1,0 +1,43 @@
+"""What the champion says of one transaction, and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One feature that makes a transaction unusual; the value and its usual range in its unit.
+
+    `contribution` is by how many splits the feature shortens the mean path, above 0.
+    """
+
+    feature: str
+    value: float
+    usual_low: float
+    usual_high: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A score and what follows from it.
+
+    `anomaly_score` is in 0..1, higher is more unusual; `percentile` is the share of recent traffic,
+    in 0..1, that scores no higher; `is_anomaly` is whether the score reaches the `threshold`.
+    `pattern` names a known shape, anomalous or not. Unusual is not illicit.
+    """
+
+    anomaly_score: float
+    percentile: float
+    threshold: float
+    is_anomaly: bool
+    pattern: str | None
+    reasons: tuple[Reason, ...]
+    model_version: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Verdict":
+        """Read one row of the columns `core.tables.VERDICT`; others are ignored."""
+        facts = {name: row[name] for name in cls.__slots__ if name != "reasons"}
+        return cls(**facts, reasons=tuple(Reason(**reason) for reason in row["reasons"]))

@@ -1,0 +1,81 @@
+"""What a person reads: amounts, rates and reasons as sentences.
+
+>>> value("fee_rate", 58_400.0)
+'58,400 sat/vB'
+>>> value("fee", 123_000_000)
+'1.23 BTC'
+"""
+
+from core.features import FEATURES
+from core.patterns import PATTERNS
+from core.transaction import COIN
+from core.verdict import Reason, Verdict
+
+NOT_ILLICIT = "Unusual is not illicit: it is rare among recent transactions, no more."
+"""Said wherever a person could mistake one for the other."""
+
+_FEATURES = {feature.name: feature for feature in FEATURES}
+_PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands parted: 58,400, 12.3, 0.00042."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    if abs(value) < 1e-4:
+        return f"{value:.1e}"
+    return f"{value:.3g}"
+
+
+def amount(satoshi: float) -> str:
+    """An amount in the unit that reads best: satoshi below 0.01 BTC, else BTC."""
+    if abs(satoshi) < COIN // 100:
+        return f"{number(satoshi)} sat"
+    return f"{number(satoshi / COIN)} BTC"
+
+
+def value(feature: str, measure: float) -> str:
+    """A feature's measure with its unit; raises `KeyError` for a feature that does not exist."""
+    return _with_unit(_FEATURES[feature].unit, measure)
+
+
+def _with_unit(unit: str, measure: float) -> str:
+    if unit == "sat":
+        return amount(measure)
+    if unit == "share":
+        return f"{number(measure * 100)} %"
+    return f"{number(measure)} {unit}"
+
+
+def reason(found: Reason) -> str:
+    """One reason: "fee rate 58,400 sat/vB; usual 12 to 140"."""
+    feature = _FEATURES[found.feature]
+    low, high = (_with_unit(feature.unit, bound) for bound in (found.usual_low, found.usual_high))
+    if low.split()[-1] == high.split()[-1]:
+        low = low.rsplit(" ", 1)[0]
+    told = _with_unit(feature.unit, found.value)
+    if told.split()[-1] == high.split()[-1] and " " in low + high:
+        high = high.rsplit(" ", 1)[0]
+    return f"{feature.words} {told}; usual {low} to {high}"
+
+
+def pattern(name: str) -> str:
+    """A pattern in words; raises `KeyError` for one that does not exist."""
+    return _PATTERNS[name].words
+
+
+def explanation(verdict: Verdict) -> str:
+    """A verdict in sentences: how unusual, what shape, which features and their usual ranges."""
+    rank = f"{verdict.percentile:.2%}".replace("%", " %")
+    opening = "Unusual" if verdict.is_anomaly else "Not unusual enough for an alert"
+    parts = [f"{opening}: it scores at least as high as {rank} of recent traffic."]
+    if verdict.pattern is not None:
+        parts.append(f"In shape, {pattern(verdict.pattern)}.")
+    if verdict.reasons:
+        told = " · ".join(reason(found) for found in verdict.reasons)
+        parts.append(f"{told[0].upper()}{told[1:]}.")
+    if verdict.is_anomaly:
+        parts.append(NOT_ILLICIT)
+    return " ".join(parts)
