@@ -1,0 +1,167 @@
+"""Who makes transactions and how they look: the one table of the generated traffic.
+
+Shares, counts, sizes, values and fee rates are fitted to 8,131 unconfirmed transactions of March
+2024 (`mempool_2024.jsonl.gz` of the sample data), a test compares the quantiles. That month was
+rich in token transfers (inscriptions), which is why they are a third of it. The behaviours
+themselves are those that the literature describes:
+
+[1] S. Meiklejohn et al., A Fistful of Bitcoins, IMC 2013: payments with change, sweeps.
+[2] M. Möser and A. Narayanan, Resurrecting Address Clustering in Bitcoin, FC 2022: consolidation.
+[3] Optech, Payment batching: one transaction with an output for each withdrawal.
+[4] G. Maxwell, CoinJoin, 2013; Wasabi's and Whirlpool's equal-valued outputs.
+[5] Bitcoin Core `datacarriersize` (83 bytes): OP_RETURN; ordinals and BRC-20: witness envelopes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A number of inputs or outputs: log-normal around `typical`, kept within low..high."""
+
+    typical: float
+    spread: float
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """One way to use the network; shares and type weights are relative, values in satoshi.
+
+    `value` is the median of all outputs together and `value_spread` the deviation of its
+    logarithm; no `value` means postage: the smallest outputs that relay. `urgency` is what is
+    bid above the market's floor, as a share of the usual rate, and `urgency_spread` its
+    logarithm's deviation. `payload` bytes are an envelope in the first witness.
+    """
+
+    name: str
+    share: float
+    inputs: Counts
+    outputs: Counts
+    types: Mapping[str, float]
+    value: float | None
+    value_spread: float = 2.5
+    urgency: float = 0.35
+    urgency_spread: float = 1.1
+    payload: float = 0
+    payload_spread: float = 0
+    change: bool = True
+    equal_outputs: bool = False
+    data: bool = False
+    reuse: float = 0.1
+    rbf: float = 0.6
+    pays: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType(
+            {"p2wpkh": 0.5, "p2sh": 0.16, "p2pkh": 0.12, "p2tr": 0.19, "p2wsh": 0.03}
+        )
+    )
+
+
+ONE = Counts(1, 0, 1, 1)
+TWO = Counts(2, 0, 2, 2)
+TAPROOT = {"p2tr": 1.0}
+MIXED = {"p2wpkh": 0.62, "p2tr": 0.16, "p2sh": 0.1, "p2pkh": 0.09, "p2wsh": 0.03}
+POOLED = {"p2wpkh": 0.55, "p2wsh": 0.2, "p2sh": 0.13, "p2tr": 0.07, "p2pkh": 0.05}
+
+BEHAVIOURS = (
+    # fmt: off
+    Behaviour(
+        "token transfer",
+        0.335,
+        ONE,
+        ONE,
+        TAPROOT,
+        None,
+        urgency=0.12,
+        urgency_spread=0.7,
+        payload=150,
+        payload_spread=0.35,
+        change=False,
+        rbf=0.9,
+        pays=TAPROOT,
+    ),
+    Behaviour("payment", 0.290, ONE, TWO, MIXED, 1_500_000, 3.4),
+    Behaviour(
+        "payment from several coins", 0.110, Counts(2.5, 0.4, 2, 6), TWO, MIXED, 1_200_000, 3.0
+    ),
+    Behaviour("sweep", 0.100, ONE, ONE, MIXED, 150_000, 2.2, change=False),
+    Behaviour(
+        "small consolidation", 0.045, Counts(2.8, 0.5, 2, 8), ONE, MIXED, 500_000, 2.2, change=False
+    ),
+    Behaviour(
+        "batch payout",
+        0.075,
+        Counts(1.4, 0.7, 1, 12),
+        Counts(6, 1.0, 3, 350),
+        MIXED,
+        9_000_000,
+        3.2,
+        urgency=0.5,
+    ),
+    Behaviour(
+        "consolidation",
+        0.034,
+        Counts(26, 1.6, 6, 800),
+        ONE,
+        POOLED,
+        3_000_000,
+        1.8,
+        urgency=0.2,
+        change=False,
+        reuse=0.4,
+    ),
+    Behaviour(
+        "inscription",
+        0.013,
+        ONE,
+        Counts(2, 0.6, 1, 12),
+        TAPROOT,
+        None,
+        urgency=0.15,
+        payload=4_500,
+        payload_spread=1.5,
+        change=False,
+        rbf=0.9,
+        pays=TAPROOT,
+    ),
+    Behaviour(
+        "data carrier",
+        0.010,
+        Counts(1.1, 0.3, 1, 4),
+        Counts(2, 0.4, 2, 6),
+        MIXED,
+        100_000,
+        2.5,
+        data=True,
+    ),
+    Behaviour(
+        "coinjoin",
+        0.002,
+        Counts(8, 0.9, 5, 120),
+        Counts(10, 0.9, 5, 180),
+        {"p2wpkh": 0.8, "p2tr": 0.2},
+        25_000_000,
+        1.2,
+        change=False,
+        equal_outputs=True,
+        reuse=0.0,
+        rbf=0.1,
+    ),
+    # fmt: on
+)
+"""Every behaviour; a batch names them by their place here."""
+
+USUAL_RATE = 15.0
+"""The market's usual fee rate in sat/vB in the sample (its median is 14.8)."""
+
+FLOOR = 0.70
+"""The least bid as a share of the usual rate: below it a mempool of that month evicted."""
+
+POSTAGE = {294: 0.15, 330: 0.15, 546: 0.55, 600: 0.15}
+"""Value of an output that only carries a token: the dust limits, and wallets' round figures."""
+
+DATA_BYTES = (14, 80)
+"""An OP_RETURN carries between so many bytes."""
