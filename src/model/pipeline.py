@@ -1,0 +1,52 @@
+"""The model: our features, then an Isolation Forest, as one scikit-learn pipeline.
+
+Liu, Ting, Zhou: Isolation Forest, ICDM 2008. Each tree needs only a small sub-sample, so that
+trees x sub-sample rows are all that a forest can use, however large the table is. The threshold is
+no part of it (`contamination` would score every row at fit): `core/calibration.py` sets it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import IsolationForest
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from core.features import features
+
+
+@dataclass(frozen=True)
+class ForestShape:
+    """What a forest is grown by; the same shape, rows and seed give the same forest to the bit."""
+
+    trees: int = 200
+    sub_sample: int = 256
+    seed: int = 7
+
+    @property
+    def rows(self) -> int:
+        """The rows it can use."""
+        return self.trees * self.sub_sample
+
+
+def fit(rows: NDArray[np.int64], shape: ForestShape) -> Pipeline:
+    """Fit on rows of shape (n, 7); the first `shape.rows` of them are used."""
+    used = rows[: shape.rows]
+    forest = IsolationForest(
+        n_estimators=shape.trees,
+        max_samples=min(shape.sub_sample, len(used)),
+        contamination="auto",
+        random_state=shape.seed,
+        n_jobs=1,  # several jobs add the depths in another order: no longer equal to the bit
+    )
+    return Pipeline([("features", FunctionTransformer(features)), ("forest", forest)]).fit(used)
+
+
+def with_threshold(pipeline: Pipeline, threshold: float) -> Pipeline:
+    """Move the forest's own offset, so that `predict` says -1 exactly where our verdict flags.
+
+    Changes the pipeline that is given, and returns it; scores stay as they are.
+    """
+    pipeline[-1].offset_ = float(np.nextafter(-threshold, np.inf))
+    return pipeline
