@@ -6,6 +6,7 @@ from core.settings.dashboard import DashboardSettings
 from core.settings.data import DataSettings
 from core.settings.logs import LogSettings
 from core.settings.network import BindSettings, KafkaSettings, MlflowSettings
+from core.settings.operations import PrometheusSettings
 from core.settings.producer import ProducerSettings, SourceSettings
 from core.settings.simulator import SimulatorSettings
 from core.settings.stream import StreamSettings
@@ -21,6 +22,7 @@ __all__ = [
     "LogSettings",
     "MlflowSettings",
     "ProducerSettings",
+    "PrometheusSettings",
     "Settings",
     "SimulatorSettings",
     "SourceSettings",

@@ -1,0 +1,65 @@
+# Everything this project does, by name. `make` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help install demo run test test-fast soak bench lint format up down logs ps
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.installed
+COMPOSE ?= docker-compose
+
+REPLAY ?=
+RATE ?=
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP) ## make .venv with the locked packages, and bring the jars
+	@$(BIN)/python local/jars.py
+
+$(STAMP): constraints.txt $(wildcard requirements.*.txt) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python is not installed, but 3.11 is needed: install it (Debian: apt-get install python3.11 python3.11-venv)."; exit 1; }
+	@$(PYTHON) local/preflight.py
+	@echo "installing into .venv: some minutes the first time"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.dev.txt -c constraints.txt
+	@touch $@
+
+demo: install ## the whole stack on simulated transactions: REPLAY=file RATE=transactions/s
+	@$(if $(REPLAY),SIMULATOR_REPLAY="$(REPLAY)") $(if $(RATE),SIMULATOR_RATE="$(RATE)") $(BIN)/python -m local.stack demo
+
+run: install ## the whole stack on Blockchain.com's transactions
+	@$(BIN)/python -m local.stack live
+
+test: install ## every test, on the real parts
+	$(BIN)/pytest -m "not soak"
+
+test-fast: install ## the tests that need neither Java nor a browser
+	$(BIN)/pytest -m "not stack and not browser and not soak"
+
+soak: install ## the long fault and load runs
+	$(BIN)/pytest -m soak
+
+bench: install ## measure, and print the tables of the README
+	$(BIN)/python -m benchmarks
+
+lint: install ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy src tests local benchmarks
+
+format: install ## let ruff format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+up: ## the whole stack in Docker
+	$(COMPOSE) up -d --build
+
+down: ## stop Docker's stack; its volumes stay
+	$(COMPOSE) down
+
+logs: ## follow the logs of Docker's stack
+	$(COMPOSE) logs -f --tail 50
+
+ps: ## the state of Docker's stack
+	$(COMPOSE) ps

@@ -1,0 +1,80 @@
+"""What must hold before anything starts, each said in one sentence with its remedy.
+
+python3 local/preflight.py        (any Python 3, nothing installed: run by `make install`)
+"""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+
+PYTHON = (3, 11)
+JAVA = 17
+
+
+def python_problem(version: tuple[int, int] = sys.version_info[:2]) -> str | None:
+    """Say what is wrong with this Python; it must be 3.11 and able to make an environment."""
+    if version != PYTHON:
+        return (
+            f"Python {version[0]}.{version[1]} runs this, but 3.11 is needed: install it "
+            "(Debian: apt-get install python3.11 python3.11-venv) or run make PYTHON=/path/to/it."
+        )
+    if find_spec("ensurepip") is None:
+        return "Python 3.11 lacks its venv module: apt-get install python3.11-venv."
+    return None
+
+
+def java_version() -> str | None:
+    """What `java -version` prints, or None where there is no Java."""
+    if shutil.which("java") is None:
+        return None
+    run = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False)
+    return run.stderr
+
+
+def java_problem(printed: str | None) -> str | None:
+    """Say what is wrong with this Java; Spark and Kafka need 17."""
+    remedy = "install it (Debian: apt-get install openjdk-17-jre-headless) and put it on the PATH."
+    if printed is None:
+        return f"Java is not installed, but {JAVA} is needed: {remedy}"
+    found = re.search(r'version "(?:1\.)?(\d+)', printed)
+    major = found.group(1) if found else "of an unknown version"
+    return None if major == str(JAVA) else f"Java {major} is found, but {JAVA} is needed: {remedy}"
+
+
+def port_problems(ports: Mapping[str, int]) -> list[str]:
+    """Say which ports cannot be had, each under the name of its setting."""
+    problems = []
+    for setting, port in ports.items():
+        others = [name for name, number in ports.items() if number == port and name < setting]
+        if others:
+            problems.append(f"{setting} and {others[0]} are both {port}: set one to another port.")
+        elif _taken(port):
+            problems.append(
+                f"Port {port} is taken: stop what listens there or set {setting} to a free port."
+            )
+    return problems
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def refuse(problems: Iterable[str | None]) -> None:
+    """Print the problems and exit with 1, or return when there are none."""
+    found = [problem for problem in problems if problem]
+    if found:
+        sys.exit("\n".join(found))
+
+
+if __name__ == "__main__":
+    refuse([python_problem(), java_problem(java_version())])
