@@ -1,10 +1,122 @@
-"""Metrics of the api."""
+"""Metrics of the API, and how they are told when several processes answer one port."""
 
-from prometheus_client import CollectorRegistry
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from monitoring.common import PREFIX
+
+_MICROSECOND = 1e-6
+BUCKETS = (
+    *(n * _MICROSECOND for n in (50, 100, 250, 500)),
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+"""Upper bounds in seconds: one prediction takes some 100 µs, the largest batch a few seconds."""
+
+UNMATCHED = "unmatched"
+"""The route of a request to a path that does not exist: the path itself is never a label."""
 
 
 class ApiMetrics:
-    """Every metric of the api; all exist from the start."""
+    """Every metric of the API; all exist from the start, for the routes that are made known."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self.requests = Counter(
+            f"{PREFIX}api_requests",
+            "Requests answered, by route and HTTP status (499: the caller left before the answer)",
+            ["route", "status"],
+            registry=registry,
+        )
+        self.latency = Histogram(
+            f"{PREFIX}api_request_seconds",
+            "Time from the request's arrival to its answer, in seconds",
+            ["route"],
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            f"{PREFIX}api_requests_in_flight",
+            "Requests under way, sampled once a second and at each scrape",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.predictions = Counter(
+            f"{PREFIX}api_predictions",
+            "Transactions scored for callers, by whether they were flagged",
+            ["flagged"],
+            registry=registry,
+        )
+        self.usual = self.predictions.labels("false")
+        self.flagged = self.predictions.labels("true")
+        self._model(registry)
+        self._children: dict[tuple[str, int], Counter] = {}
+        self._latencies: dict[str, Histogram] = {}
+
+    def _model(self, registry: CollectorRegistry) -> None:
+        self.model_ready = Gauge(
+            f"{PREFIX}api_model_ready",
+            "Whether every process has a champion to score with: 1 or 0",
+            multiprocess_mode="livemin",
+            registry=registry,
+        )
+        self.model_version = Gauge(
+            f"{PREFIX}api_model_version",
+            "Version of the registered model that scores; 0 before there is one",
+            multiprocess_mode="livemin",
+            registry=registry,
+        )
+        self.model_trained = Gauge(
+            f"{PREFIX}api_model_trained_timestamp_seconds",
+            "When the model that scores was trained, in Unix seconds; 0 before there is one",
+            multiprocess_mode="livemin",
+            registry=registry,
+        )
+        self.model_threshold = Gauge(
+            f"{PREFIX}api_model_threshold_ratio",
+            "Score from 0 to 1 at which the model in service flags; 0 before there is one",
+            multiprocess_mode="livemin",
+            registry=registry,
+        )
+        self.model_loads = Counter(
+            f"{PREFIX}api_model_loads", "Champions loaded into service", registry=registry
+        )
+
+    def know(self, routes: Iterable[tuple[str, Iterable[int]]]) -> None:
+        """Begin every counter at zero, for each route and the statuses it can answer."""
+        for route, statuses in routes:
+            self._latencies[route] = self.latency.labels(route)
+            for status in statuses:
+                self._children[route, status] = self.requests.labels(route, str(status))
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count one request; a route that was not made known counts as unmatched."""
+        if route not in self._latencies:
+            route = UNMATCHED
+        key = (route, status)
+        if key not in self._children:
+            self._children[key] = self.requests.labels(route, str(status))
+        self._children[key].inc()
+        self._latencies[route].observe(seconds)
+
+
+def exposition(registry: CollectorRegistry) -> bytes:
+    """All metrics as Prometheus reads them, summed over the processes where there are several."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if not folder or not getattr(values.ValueClass, "_multiprocess", False):
+        return generate_latest(registry)
+    _forget_dead(Path(folder))
+    merged = CollectorRegistry()
+    MultiProcessCollector(merged, path=folder)  # type: ignore[no-untyped-call]
+    return generate_latest(merged)
+
+
+def _forget_dead(folder: Path) -> None:
+    """Drop the gauges of processes that ended without a word."""
+    for file in folder.glob("gauge_live*_*.db"):
+        process = int(file.stem.rsplit("_", 1)[1])
+        if not Path(f"/proc/{process}").exists():
+            mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]

@@ -1,0 +1,73 @@
+"""From submitted transactions to predictions: pure functions over the champion's verdicts."""
+
+from operator import attrgetter
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from api.consistency import warnings
+from api.schemas import Prediction, ReasonGiven, SubmittedTransaction
+from core.patterns import FACTS
+from core.scorer import Champion
+from core.transaction import NUMERIC_FIELDS, DescribedTransaction, Transaction
+from core.verdict import Reason, Verdict
+from core.wording import explanation
+
+_numbers = attrgetter(*NUMERIC_FIELDS)
+_facts = attrgetter(*FACTS)
+
+
+def predict(champion: Champion, transaction: DescribedTransaction) -> Prediction:
+    """Score one transaction, with reasons whether or not it is flagged."""
+    return prediction(transaction, champion.verdict(transaction))
+
+
+def predict_batch(
+    champion: Champion,
+    transactions: list[SubmittedTransaction],
+    reasons: Literal["flagged", "all", "none"],
+) -> list[Prediction]:
+    """Score many transactions; predictions in their order."""
+    verdicts = champion.verdicts(_table(transactions), explain=reasons).to_pylist()
+    return [
+        prediction(transaction, Verdict.from_row(row))
+        for transaction, row in zip(transactions, verdicts, strict=True)
+    ]
+
+
+def _table(transactions: list[SubmittedTransaction]) -> pa.Table:
+    """The columns that the champion looks at."""
+    numbers = np.array([_numbers(each) for each in transactions], np.int64)
+    numbers = numbers.reshape(-1, len(NUMERIC_FIELDS))
+    facts = zip(*map(_facts, transactions), strict=True)
+    return pa.table(
+        dict(zip(NUMERIC_FIELDS, numbers.T, strict=True))
+        | {name: pa.array(column) for name, column in zip(FACTS, facts, strict=False)}
+    )
+
+
+def prediction(transaction: Transaction, verdict: Verdict) -> Prediction:
+    """What a caller gets of a verdict."""
+    return {
+        "transaction_hash": transaction.hash,
+        "anomaly_score": verdict.anomaly_score,
+        "is_anomaly": verdict.is_anomaly,
+        "explanation": explanation(verdict),
+        "percentile": verdict.percentile,
+        "threshold": verdict.threshold,
+        "pattern": verdict.pattern,
+        "reasons": [_given(reason) for reason in verdict.reasons],
+        "warnings": warnings(transaction),
+        "model_version": verdict.model_version,
+    }
+
+
+def _given(reason: Reason) -> ReasonGiven:
+    return {
+        "feature": reason.feature,
+        "value": reason.value,
+        "usual_low": reason.usual_low,
+        "usual_high": reason.usual_high,
+        "contribution": reason.contribution,
+    }

@@ -1,0 +1,46 @@
+"""Once a second: end what is overdue, and write down what the metrics sample."""
+
+import asyncio
+
+from api.in_service import Follower
+from api.limits import UnderWay
+from api.service_routes import trained
+from core.settings import ApiSettings
+from monitoring.api_metrics import ApiMetrics, exposition
+
+SECONDS = 1.0
+
+
+class Pulse:
+    """The service's own rhythm; a scrape beats too, so that it shows the moment."""
+
+    def __init__(
+        self, under_way: UnderWay, follower: Follower, metrics: ApiMetrics, settings: ApiSettings
+    ) -> None:
+        self.under_way, self.follower, self.metrics = under_way, follower, metrics
+        self.limit = settings.api_request_seconds
+        self._version: str | None = None
+
+    async def beat_on(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            self.beat()
+            await asyncio.sleep(SECONDS)
+
+    def beat(self) -> None:
+        """Sweep and sample once."""
+        self.under_way.end_overdue(self.limit)
+        self.metrics.in_flight.set(len(self.under_way.arrivals))
+        champion = self.follower.current
+        if champion is not None and champion.version != self._version:
+            self._version = champion.version
+            self.metrics.model_loads.inc()
+            self.metrics.model_ready.set(1)
+            self.metrics.model_version.set(int(champion.version))
+            self.metrics.model_trained.set(trained(champion))
+            self.metrics.model_threshold.set(champion.threshold)
+
+    def scrape(self) -> bytes:
+        """Beat, and write every metric as Prometheus reads it."""
+        self.beat()
+        return exposition(self.metrics.registry)

@@ -1,0 +1,148 @@
+"""What callers send and get, as the OpenAPI document shows it.
+
+Requests are pydantic models; answers are typed dictionaries, which are written to JSON without
+being validated a second time.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from typing_extensions import TypedDict
+
+from core.transaction import DescribedTransaction
+
+EXAMPLE: dict[str, Any] = {
+    "hash": "a1b2c3d4e5f6...",
+    "size": 250,
+    "weight": 1000,
+    "fee": 5000,
+    "inputs_count": 2,
+    "outputs_count": 2,
+    "input_value": 1_000_000,
+    "output_value": 995_000,
+}
+"""A transaction that everyone may try."""
+
+Score = Annotated[
+    float, Field(ge=0, le=1, description="Anomaly score from 0 to 1, higher is more unusual")
+]
+Version = Annotated[str, Field(description="Version of the registered model that scored")]
+
+
+class SubmittedTransaction(DescribedTransaction):
+    """A transaction to score: eight fields, and what else is known of it; others are ignored."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+
+class Batch(BaseModel):
+    """Transactions to score in one call."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    transactions: list[SubmittedTransaction]
+    reasons: Annotated[
+        Literal["flagged", "all", "none"],
+        Field(description="Which transactions get reasons: those that are flagged, all, or none"),
+    ] = "flagged"
+
+
+def batch_of(most: int) -> type[Batch]:
+    """The model of a batch of so many transactions at the most."""
+    limit = Field(max_length=most, description="The transactions, in any order")
+    limited = Annotated[list[SubmittedTransaction], limit]
+    return create_model("Batch", __base__=Batch, transactions=(limited, ...))
+
+
+class ReasonGiven(TypedDict):
+    """One feature that makes the transaction unusual, in the feature's own unit."""
+
+    feature: Annotated[str, Field(description="Name of the feature, as listed by /model")]
+    value: Annotated[float, Field(description="Its value for this transaction")]
+    usual_low: Annotated[float, Field(description="1 % of recent transactions lie below")]
+    usual_high: Annotated[float, Field(description="1 % of recent transactions lie above")]
+    contribution: Annotated[
+        float, Field(description="By how many splits it shortens the mean path, above 0")
+    ]
+
+
+class Prediction(TypedDict):
+    """What the model in service says of one transaction. Unusual is not illicit."""
+
+    transaction_hash: Annotated[str, Field(description="The hash as it was sent")]
+    anomaly_score: Score
+    is_anomaly: Annotated[
+        bool, Field(description="The score reaches the threshold, and it is not a coinbase")
+    ]
+    explanation: Annotated[str, Field(description="The verdict in sentences")]
+    percentile: Annotated[
+        float,
+        Field(ge=0, le=1, description="Share of recent transactions that score no higher, 0 to 1"),
+    ]
+    threshold: Annotated[
+        float, Field(ge=0, le=1, description="Score from which on transactions are flagged")
+    ]
+    pattern: Annotated[
+        str | None, Field(description="Known shape that it has, or null; says nothing of intent")
+    ]
+    reasons: Annotated[list[ReasonGiven], Field(description="Most important first, at most three")]
+    warnings: Annotated[
+        list[str], Field(description="What is inconsistent in the numbers that were sent")
+    ]
+    model_version: Version
+
+
+class Predictions(TypedDict):
+    """Predictions in the order of the transactions that were sent."""
+
+    predictions: list[Prediction]
+    model_version: Version
+
+
+class Health(TypedDict):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(TypedDict):
+    """A model is in service."""
+
+    status: Literal["ready"]
+    model_version: Version
+    trained_at: Annotated[str, Field(description="ISO 8601")]
+    model_age_seconds: Annotated[float, Field(description="Seconds since it was trained")]
+    problem: Annotated[
+        str | None, Field(description="Why a newer model is not in service, where one should be")
+    ]
+
+
+class FeatureUsed(TypedDict):
+    """One feature of the model."""
+
+    name: str
+    words: Annotated[str, Field(description="As explanations call it")]
+    formula: Annotated[str, Field(description="How it is made from the transaction's fields")]
+    unit: str
+    source: Annotated[str, Field(description="Where the formula comes from")]
+    usual_low: Annotated[float, Field(description="1 % of recent transactions lie below")]
+    usual_high: Annotated[float, Field(description="1 % of recent transactions lie above")]
+
+
+class ModelDescription(TypedDict):
+    """The model in service."""
+
+    name: Annotated[str, Field(description="Name of the registered model")]
+    version: Version
+    alias: Annotated[str, Field(description="Alias that the API follows")]
+    trained_at: Annotated[str, Field(description="ISO 8601")]
+    origin: Annotated[
+        Literal["live", "simulated"], Field(description="Data that it was trained on")
+    ]
+    rows: Annotated[int, Field(description="Transactions that its threshold was made from")]
+    threshold: Score
+    budget: Annotated[float, Field(description="Share of traffic that it may flag, 0 to 1")]
+    features: list[FeatureUsed]
+    facts: Annotated[
+        dict[str, Any], Field(description="What its training noted: evaluation, sample, drift")
+    ]

@@ -1,0 +1,100 @@
+import json
+
+import numpy as np
+import pytest
+from sklearn.pipeline import Pipeline
+from starlette.testclient import TestClient
+from tests.api.conftest import EXAMPLE, OVERPAID, Following, application, traffic
+
+from core.scorer import Champion
+from core.settings import ApiSettings
+from core.transaction import NUMERIC_FIELDS
+
+PREDICTION_FIELDS = {
+    *("transaction_hash", "anomaly_score", "is_anomaly", "explanation", "percentile"),
+    *("threshold", "pattern", "reasons", "warnings", "model_version"),
+}
+
+
+def body(row: list[int]) -> dict[str, object]:
+    return {"hash": "row", **dict(zip(NUMERIC_FIELDS, row, strict=True))}
+
+
+def test_the_specifications_example_is_answered_with_every_field(client: TestClient) -> None:
+    answer = client.post("/predict", json=EXAMPLE)
+    assert answer.status_code == 200
+    assert set(answer.json()) == PREDICTION_FIELDS
+    assert answer.json()["transaction_hash"] == "a1b2c3d4e5f6..."
+    assert answer.json()["model_version"] == "7"
+    assert answer.json()["warnings"] == []
+
+
+def test_a_fee_that_eats_the_inputs_is_flagged_and_explained(client: TestClient) -> None:
+    found = client.post("/predict", json=OVERPAID).json()
+    assert found["is_anomaly"] and found["anomaly_score"] >= found["threshold"]
+    assert found["pattern"] == "fee_overpaid"
+    assert found["reasons"][0]["feature"] in {"fee", "fee_rate", "fee_share"}
+    assert found["reasons"][0]["value"] > found["reasons"][0]["usual_high"]
+    assert found["explanation"].startswith("Unusual: it scores at least as high as")
+
+
+def test_what_does_not_add_up_is_told_and_not_refused(client: TestClient) -> None:
+    answer = client.post("/predict", json=EXAMPLE | {"fee": 1, "weight": 1})
+    assert answer.status_code == 200
+    assert len(answer.json()["warnings"]) == 2
+
+
+def test_unknown_fields_are_ignored_and_known_facts_are_used(client: TestClient) -> None:
+    facts = {"equal_outputs": 9, "outputs_count": 9, "inputs_count": 9, "favourite_colour": "red"}
+    found = client.post("/predict", json=EXAMPLE | facts).json()
+    assert found["pattern"] == "coinjoin"
+
+
+def test_a_batch_answers_in_order_with_the_scores_of_single_calls(client: TestClient) -> None:
+    bodies = [body(row) for row in traffic(50, seed=1).tolist()] + [OVERPAID]
+    many = client.post("/predict/batch", json={"transactions": bodies, "reasons": "all"}).json()
+    single = [client.post("/predict", json=each).json() for each in bodies]
+    assert many["predictions"] == single
+    assert many["model_version"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"), [("flagged", [0, 1]), ("all", [1, 1]), ("none", [0, 0])]
+)
+def test_a_batch_gives_the_reasons_that_are_asked_for(
+    client: TestClient, wanted: str, told: list[int]
+) -> None:
+    sent = {"transactions": [EXAMPLE, OVERPAID], "reasons": wanted}
+    found = client.post("/predict/batch", json=sent).json()["predictions"]
+    assert [bool(each["reasons"]) for each in found] == [bool(each) for each in told]
+
+
+def test_an_empty_batch_has_no_predictions(client: TestClient) -> None:
+    answer = client.post("/predict/batch", json={"transactions": []})
+    assert answer.json()["predictions"] == []
+
+
+def test_a_batch_over_the_limit_is_refused_with_the_limit(champion: Champion) -> None:
+    settings = ApiSettings(_env_file=None, api_max_batch=2)
+    client = TestClient(application(Following(champion), settings))
+    answer = client.post("/predict/batch", json={"transactions": [EXAMPLE] * 3})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "transactions"
+    assert answer.json()["errors"][0]["allowed"] == "a list from 0 to 2 items"
+    assert client.post("/predict/batch", json={"transactions": [EXAMPLE] * 2}).status_code == 200
+
+
+def test_scores_equal_those_of_scikit_learn_to_the_last_bit(
+    client: TestClient, pipeline: Pipeline
+) -> None:
+    rows = traffic(10_000, seed=2)
+    expected = -pipeline.score_samples(rows)
+    sent = {"transactions": [body(row) for row in rows.tolist()], "reasons": "none"}
+    many = client.post("/predict/batch", json=sent).json()["predictions"]
+    assert np.array_equal([each["anomaly_score"] for each in many], expected)
+    for i in range(0, 10_000, 20):
+        one = client.post("/predict", content=json.dumps(sent["transactions"][i]), headers=JSON)
+        assert one.json()["anomaly_score"] == expected[i]
+
+
+JSON = {"content-type": "application/json"}
