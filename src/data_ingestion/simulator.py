@@ -13,7 +13,6 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from random import Random, SystemRandom
 from threading import Event, Lock, Thread
 from typing import Any
@@ -24,11 +23,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from core import logs
 from core.settings import BindSettings, SimulatorSettings
-from data_ingestion.simulation.answers import Answer
+from data_ingestion.simulation.answers import Answer, words
 from data_ingestion.simulation.blockchain_api import BlockchainApi
 from data_ingestion.simulation.control_api import ControlApi
 from data_ingestion.simulation.faults import Fault, Faults, parse_fault
-from data_ingestion.simulation.http_server import SimulatorServer
+from data_ingestion.simulation.http_server import SimulatorServer, listen
 from data_ingestion.simulation.network import Network
 from monitoring.prometheus_metrics import SimulatorMetrics, new_registry
 
@@ -62,21 +61,20 @@ class Simulator:
         self._control = ControlApi(self.network, self.faults, self.requests)
         self._clock, self._lock, self._stopped = clock, Lock(), Event()
         self._server: SimulatorServer | None = None
+        self.url = ""
 
     def start(self, address: str = "127.0.0.1", port: int = 0) -> str:
         """Serve until `stop`; port 0 takes a free one. Raises `OSError` when it is taken."""
-        self._server = SimulatorServer(address, port, self.respond)
-        Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
+        self._server = listen(address, port, self.respond)
+        self.url = self._server.url
         Thread(target=self._tick, daemon=True).start()
-        return f"http://{address}:{self._server.server_address[1]}"
+        return self.url
 
     def stop(self) -> None:
         """Close the port and end the threads; slow deliveries are cut."""
         self._stopped.set()
         if self._server is not None:
-            self._server.stopping.set()
-            self._server.shutdown()
-            self._server.server_close()
+            self._server.end()
 
     def respond(self, method: str, target: str) -> Answer:
         """The answer to one request; the network lives on to this moment first."""
@@ -116,18 +114,24 @@ class Simulator:
 
 def _arguments() -> tuple[SimulatorSettings, list[Fault]]:
     """The command line over the settings: an option that is not given keeps its setting."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--rate", dest="simulator_rate", type=float, help="transactions a second")
+    parser = argparse.ArgumentParser(description="A stand-in for Blockchain.com, offline.")
+    parser.add_argument("--rate", dest="simulator_rate", help="transactions a second")
+    parser.add_argument("--seed", dest="simulator_seed", help="make the same traffic again")
+    parser.add_argument("--replay", dest="simulator_replay", help="file to replay, .gz too")
+    parser.add_argument("--port", dest="simulator_port", help="0 takes a free one")
+    parser.add_argument("--block-seconds", dest="simulator_block_seconds", help="between blocks")
     parser.add_argument(
-        "--seed", dest="simulator_seed", type=int, help="make the same traffic again"
+        "--fault", dest="faults", action="append", default=[], metavar="NAME[:PROBABILITY[:COUNT]]"
     )
-    parser.add_argument("--replay", dest="simulator_replay", type=Path, help="file to replay")
-    parser.add_argument("--port", dest="simulator_port", type=int, help="0 takes a free one")
-    parser.add_argument("--block-seconds", dest="simulator_block_seconds", type=float)
-    parser.add_argument("--fault", dest="faults", type=parse_fault, action="append", default=[])
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
-    faults = given.pop("faults")
-    return SimulatorSettings(**given), faults
+    try:
+        faults = [parse_fault(text) for text in given.pop("faults")]
+        settings = SimulatorSettings(**given)
+    except ValueError as wrong:
+        parser.error(words(wrong))
+    if settings.simulator_replay and not settings.simulator_replay.is_file():
+        parser.error(f"there is no file {settings.simulator_replay} to replay")
+    return settings, faults
 
 
 def main() -> None:

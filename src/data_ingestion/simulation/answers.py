@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 
+from pydantic import ValidationError
+
 JSON_TYPE = "application/json; charset=utf-8"
 
 
@@ -37,3 +39,10 @@ NOT_FOUND = json_answer(
     {"error": "not-found-or-invalid-arg", "message": "Item not found or argument invalid"}, 404
 )
 """The source's own words for a transaction or block that it does not know."""
+
+
+def words(wrong: ValueError) -> str:
+    """What is wrong with an argument, in one line: pydantic's findings by field, or the message."""
+    if isinstance(wrong, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors())
+    return str(wrong)

@@ -85,7 +85,7 @@ def coinbase(height: int, time: int, fees: int, rng: Random) -> Emitted:
     index, payload = tx_index(name), rng.randbytes(miner.payload)
     script = "03" + height.to_bytes(3, "little").hex() + rng.randbytes(24).hex()
     head = (
-        f'{{"hash":"{name}","ver":1,"vin_sz":1,"vout_sz":2,"size":222,"weight":780,"fee":0,'
+        f'{{"hash":"{name}","ver":1,"vin_sz":1,"vout_sz":2,"size":193,"weight":664,"fee":0,'
         f'"relayed_by":"0.0.0.0","lock_time":0,"tx_index":{index},'
     )
     tail = (
@@ -98,7 +98,7 @@ def coinbase(height: int, time: int, fees: int, rng: Random) -> Emitted:
         f'"spending_outpoints":[],"n":1,"tx_index":{index},'
         f'"script":"6a24aa21a9ed{rng.randbytes(32).hex()}"}}]'
     )
-    return Emitted(name, head.encode(), packed(tail.encode()), time, 0, 222, 780, origin="coinbase")
+    return Emitted(name, head.encode(), packed(tail.encode()), time, 0, 193, 664, origin="coinbase")
 
 
 class Chain:

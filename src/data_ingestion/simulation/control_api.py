@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from core.injection import KINDS
-from data_ingestion.simulation.answers import Answer, json_answer
+from data_ingestion.simulation.answers import Answer, json_answer, words
 from data_ingestion.simulation.faults import FAULTS, Fault, Faults
 from data_ingestion.simulation.network import Network
 
@@ -44,9 +42,8 @@ class ControlApi:
                 return json_answer(self._reads[name]())
             if method == "POST" and name in self._deeds:
                 return json_answer(self._deeds[name](query, now))
-        except (KeyError, ValueError) as wrong:
-            words = _words(wrong)
-            return json_answer({"error": "bad-request", "message": words}, 400)
+        except ValueError as wrong:
+            return json_answer({"error": "bad-request", "message": words(wrong)}, 400)
         known = f"GET {', '.join(self._reads)}; POST {', '.join(self._deeds)}"
         return json_answer({"error": "not-found", "message": f"known are: {known}"}, 404)
 
@@ -98,13 +95,9 @@ class ControlApi:
 
 
 def _number(query: Query, name: str, default: int) -> int:
-    number = int(query.get(name, default))
-    if not 1 <= number <= MOST_AT_ONCE:
+    text = query.get(name, str(default))
+    if not text.isdecimal():
+        raise ValueError(f"{name} must be a whole number")
+    if not 1 <= int(text) <= MOST_AT_ONCE:
         raise ValueError(f"{name} must lie between 1 and {MOST_AT_ONCE}")
-    return number
-
-
-def _words(wrong: Exception) -> str:
-    if isinstance(wrong, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors())
-    return str(wrong)
+    return int(text)

@@ -15,7 +15,8 @@ _AROUND = ("double_spend", "time", "block_index", "block_height", "inputs", "out
 class Emitted:
     """One transaction; `head` is its JSON up to `double_spend`, `tail` its inputs and outputs.
 
-    Money is in satoshi, weight in weight units, `time` in Unix seconds.
+    Money is in satoshi, weight in weight units, `time` in Unix seconds. `origin` says where it
+    comes from, or names the kind of an injected anomaly.
     """
 
     hash: str

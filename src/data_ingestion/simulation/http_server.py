@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event
+from threading import Event, Thread
 
 from data_ingestion.simulation.answers import Answer, Manner
 
@@ -15,7 +15,7 @@ _PIECES = 20
 
 
 class SimulatorServer(ThreadingHTTPServer):
-    """Listens at once; `stopping` ends slow deliveries early. Raises `OSError`: port taken."""
+    """Answers with `respond`; `stopping` ends slow deliveries early."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -23,6 +23,25 @@ class SimulatorServer(ThreadingHTTPServer):
     def __init__(self, address: str, port: int, respond: Respond) -> None:
         self.respond, self.stopping = respond, Event()
         super().__init__((address, port), _Handler)
+        self.port = int(self.server_address[1])
+        self.url = f"http://{address}:{self.port}"
+
+    def end(self) -> None:
+        """Close the port and cut what is still being delivered; a second time does nothing."""
+        if not self.stopping.is_set():
+            self.stopping.set()
+            self.shutdown()
+            self.server_close()
+
+
+def listen(address: str, port: int, respond: Respond) -> SimulatorServer:
+    """Serve on a thread of its own; port 0 takes a free one.
+
+    Raises `OSError` when the port is taken.
+    """
+    server = SimulatorServer(address, port, respond)
+    Thread(target=server.serve_forever, args=(0.1,), name="simulator", daemon=True).start()
+    return server
 
 
 class _Handler(BaseHTTPRequestHandler):

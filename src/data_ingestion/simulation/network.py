@@ -139,10 +139,12 @@ class Network:
             self._emit(render(draft, int(now), self.chain.height, self._rng))
 
     def _replaces(self, now: float) -> bool:
-        """Now and then replace one of the last transactions instead of adding one."""
-        if self._rng.random() >= _REPLACED:
+        """Now and then replace one that arrived since the last block instead of adding one."""
+        if not self.chain.main or self._rng.random() >= _REPLACED:
             return False
-        old = next((t for t in self.newest(50) if t.rbf and t.origin == "generated"), None)
+        since = self.chain.main[-1].time
+        fresh = (t for t in self.newest(50) if t.rbf and t.time > since)
+        old = next((t for t in fresh if t.origin == "generated"), None)
         new = replacement(old, int(now), self._rng) if old is not None else None
         if old is None or new is None:
             return False

@@ -1,0 +1,123 @@
+import json
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+
+from core.injection import KINDS
+from data_ingestion.simulation.control_api import ControlApi
+from data_ingestion.simulation.faults import Faults
+from data_ingestion.simulation.network import Network
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def network(network_of: Callable[..., Network]) -> Network:
+    return network_of()
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults(Random(1))
+
+
+@pytest.fixture
+def control(network: Network, faults: Faults) -> ControlApi:
+    return ControlApi(network, faults, [{"monotonic": 1.0, "path": "/latestblock"}])
+
+
+def ask(control: ControlApi, method: str, endpoint: str, /, **query: str) -> tuple[int, Any]:
+    answer = control.answer(method, endpoint, query, NOW)
+    return answer.status, json.loads(answer.body)
+
+
+def test_the_truth_is_readable(control: ControlApi, network: Network) -> None:
+    status, truth = ask(control, "GET", "truth")
+    assert status == 200
+    assert set(truth) == {"emitted", "mined", "injected", "replaced", "blocks"}
+    assert len(truth["emitted"]) == 50
+    assert truth["mined"][0] == network.chain.main[-1].transactions[0].hash
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_chosen_anomaly_is_injected_at_once(
+    control: ControlApi, network: Network, kind: str
+) -> None:
+    status, told = ask(control, "POST", "inject", kind=kind)
+    assert (status, told["kind"]) == (200, kind)
+    assert network.newest(1)[0].hash == told["hash"]
+
+
+def test_a_block_is_mined_at_once(control: ControlApi, network: Network) -> None:
+    network.burst(10, NOW)
+    status, told = ask(control, "POST", "mine")
+    assert (status, told["transactions"]) == (200, 11)
+    assert told["hash"] == network.chain.main[-1].hash
+
+
+def test_a_reorganisation_names_its_branch(control: ControlApi, network: Network) -> None:
+    for _ in range(4):
+        network.mine(NOW)
+    status, told = ask(control, "POST", "reorganise", depth="3")
+    assert status == 200
+    assert told["branch"] == [block.hash for block in network.chain.main][-4:]
+
+
+def test_a_burst_arrives_at_once(control: ControlApi, network: Network) -> None:
+    assert ask(control, "POST", "burst", count="150") == (200, {"count": 150})
+    assert len(network.waiting) >= 145
+
+
+def test_a_fault_is_switched_on_changed_and_off(control: ControlApi, faults: Faults) -> None:
+    told = ask(control, "POST", "faults", name="slow", probability="0.5", count="2", seconds="1")
+    assert told[0] == 200
+    assert (told[1][0]["name"], told[1][0]["probability"], told[1][0]["count"]) == ("slow", 0.5, 2)
+    ask(control, "POST", "faults", name="slow", path="/rawblock")
+    assert [fault.path for fault in faults.active()] == ["/rawblock"]
+    assert ask(control, "GET", "faults")[1][0]["path"] == "/rawblock"
+    assert ask(control, "POST", "faults", name="slow", off="1") == (200, [])
+
+
+def test_all_faults_are_cleared(control: ControlApi, faults: Faults) -> None:
+    for name in ("slow", "html"):
+        ask(control, "POST", "faults", name=name)
+    assert ask(control, "POST", "faults", clear="1") == (200, [])
+    assert faults.active() == []
+
+
+def test_the_requests_and_health_are_readable(control: ControlApi, network: Network) -> None:
+    assert ask(control, "GET", "requests")[1] == [{"monotonic": 1.0, "path": "/latestblock"}]
+    assert ask(control, "GET", "health")[1] == {
+        "status": "ok",
+        "height": network.chain.height,
+        "waiting": 0,
+        "replay_ended": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "words"),
+    [
+        ("inject", {}, "fat_finger_fee"),
+        ("inject", {"kind": "none"}, "kind must be one of"),
+        ("faults", {"name": "none"}, "bad-gateway"),
+        ("faults", {"name": "slow", "probability": "2"}, "probability"),
+        ("reorganise", {"depth": "0"}, "depth must lie between"),
+        ("burst", {"count": "x"}, "count must be"),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    control: ControlApi, name: str, query: dict[str, str], words: str
+) -> None:
+    status, told = ask(control, "POST", name, **query)
+    assert status == 400
+    assert words in told["message"]
+
+
+@pytest.mark.parametrize(("method", "name"), [("GET", "mine"), ("POST", "truth"), ("GET", "none")])
+def test_what_is_not_there_lists_what_is(control: ControlApi, method: str, name: str) -> None:
+    status, told = ask(control, method, name)
+    assert status == 404
+    assert "inject" in told["message"]

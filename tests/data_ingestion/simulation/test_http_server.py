@@ -1,0 +1,85 @@
+"""Deliveries over real sockets: what a client sees of a good and of a bad one."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from data_ingestion.simulation.answers import Answer, Manner
+from data_ingestion.simulation.http_server import SimulatorServer, listen
+
+BODY = b'{"txs":[' + b"1" * 2_000 + b"]}"
+ANSWERS = {
+    "/good": Answer(200, BODY),
+    "/busy": Answer(429, b"later", "text/plain", retry_after=7),
+    "/slow": Answer(200, BODY, manner=Manner.SLOW, seconds=0.4),
+    "/truncated": Answer(200, BODY, manner=Manner.TRUNCATED),
+    "/timeout": Answer(200, BODY, manner=Manner.TIMEOUT, seconds=0.4),
+    "/forever": Answer(200, BODY, manner=Manner.TIMEOUT, seconds=600),
+}
+
+
+@pytest.fixture
+def server() -> Iterator[SimulatorServer]:
+    running = listen("127.0.0.1", 0, lambda _method, target: ANSWERS[target])
+    yield running
+    running.end()
+
+
+def get(server: SimulatorServer, path: str, **how: Any) -> requests.Response:
+    return requests.get(f"{server.url}{path}", timeout=how.pop("timeout", 10), **how)
+
+
+def test_a_good_answer_says_that_it_is_simulated(server: SimulatorServer) -> None:
+    answer = get(server, "/good")
+    assert (answer.status_code, answer.content) == (200, BODY)
+    assert answer.headers["X-Simulated"] == "true"
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert "Retry-After" not in answer.headers
+
+
+def test_one_connection_serves_many_requests(server: SimulatorServer) -> None:
+    with requests.Session() as session:
+        for _ in range(3):
+            assert session.get(f"{server.url}/good", timeout=10).content == BODY
+            assert session.post(f"{server.url}/good", data=b"x" * 99, timeout=10).content == BODY
+
+
+def test_a_busy_answer_says_when_to_come_back(server: SimulatorServer) -> None:
+    answer = get(server, "/busy")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "7")
+
+
+def test_a_slow_answer_takes_its_time_and_is_whole(server: SimulatorServer) -> None:
+    started = time.monotonic()
+    assert get(server, "/slow").content == BODY
+    assert time.monotonic() - started > 0.3
+
+
+def test_a_truncated_answer_breaks_off(server: SimulatorServer) -> None:
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        get(server, "/truncated")
+
+
+def test_a_timeout_never_answers(server: SimulatorServer) -> None:
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        get(server, "/forever", timeout=0.2)
+    with pytest.raises(requests.exceptions.ConnectionError):
+        get(server, "/timeout")
+
+
+def test_a_client_that_gives_up_leaves_no_trace(
+    server: SimulatorServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with get(server, "/slow", stream=True) as answer:
+        answer.raw.read(10)
+    assert get(server, "/good").content == BODY
+    server.end()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_taken_port_is_an_error(server: SimulatorServer) -> None:
+    with pytest.raises(OSError, match="in use"):
+        listen("127.0.0.1", server.port, lambda _method, _target: ANSWERS["/good"])

@@ -1,0 +1,78 @@
+"""Generated traffic must look like the real one, or everything measured on it misleads."""
+
+import csv
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from core.transaction import NUMERIC_FIELDS
+from data_ingestion.simulation.behaviours import BEHAVIOURS
+from data_ingestion.simulation.traffic import Traffic, numbers
+
+COLUMNS = ("size", "weight", "fee", "n_inputs", "n_outputs", "input_value", "output_value")
+QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
+FACTOR = 1.75
+"""No quantile of the generated traffic lies further off than this."""
+
+
+@pytest.fixture(scope="module")
+def drawn() -> NDArray[np.float64]:
+    """Two days of traffic, so that day cycle and spikes are in it."""
+    return numbers(120_000, seed=11, rate=0.7).astype(float)
+
+
+@pytest.fixture
+def recorded(sample: Path) -> NDArray[np.float64]:
+    with gzip.open(sample / "mempool_2024_features.csv.gz", "rt") as lines:
+        return np.array([[float(row[c]) for c in COLUMNS] for row in csv.DictReader(lines)])
+
+
+@pytest.mark.parametrize("column", range(len(COLUMNS)), ids=NUMERIC_FIELDS)
+def test_quantiles_resemble_those_of_recorded_transactions(
+    drawn: NDArray[np.float64], recorded: NDArray[np.float64], column: int
+) -> None:
+    ratio = np.quantile(drawn[:, column], QUANTILES) / np.quantile(recorded[:, column], QUANTILES)
+    assert ratio.min() > 1 / FACTOR, ratio
+    assert ratio.max() < FACTOR, ratio
+
+
+def test_fee_rates_resemble_those_of_recorded_transactions(
+    drawn: NDArray[np.float64], recorded: NDArray[np.float64]
+) -> None:
+    rates = [np.quantile(rows[:, 2] * 4 / rows[:, 1], QUANTILES) for rows in (drawn, recorded)]
+    ratio = rates[0] / rates[1]
+    assert ratio.min() > 1 / FACTOR, ratio
+    assert ratio.max() < FACTOR, ratio
+
+
+def test_every_row_adds_up(drawn: NDArray[np.float64]) -> None:
+    row = dict(zip(NUMERIC_FIELDS, drawn.T, strict=True))
+    assert (row["fee"] == row["input_value"] - row["output_value"]).all()
+    assert (row["size"] <= row["weight"]).all()
+    assert (row["weight"] <= 4 * row["size"]).all()
+    assert ((4 * row["size"] - row["weight"]) % 3 == 0).all(), "a witness has whole bytes"
+    assert (drawn > 0).all()
+
+
+def test_the_same_seed_draws_the_same_traffic() -> None:
+    assert (numbers(1_000, seed=5) == numbers(1_000, seed=5)).all()
+    assert (numbers(1_000, seed=5) != numbers(1_000, seed=6)).any()
+
+
+def test_every_behaviour_has_its_share() -> None:
+    batch = Traffic(seed=2).draw(np.full(50_000, 1.8e9))
+    counted = np.bincount(batch.behaviour, minlength=len(BEHAVIOURS)) / 50_000
+    shares = np.array([behaviour.share for behaviour in BEHAVIOURS])
+    assert np.abs(counted - shares / shares.sum()).max() < 0.01
+    assert counted.min() > 0.001
+
+
+def test_a_payment_weighs_what_bip_141_says() -> None:
+    """P2WPKH to P2WPKH and P2WPKH change: 140.25 to 141 virtual bytes, in every textbook."""
+    batch = Traffic(seed=3).draw(np.full(5_000, 1.8e9))
+    name = [behaviour.name for behaviour in BEHAVIOURS].index("payment")
+    plain = (batch.behaviour == name) & (batch.input_type == 0) & (batch.output_type == 0)
+    assert set(batch.numbers[plain, 1].tolist()) == {561, 562}
