@@ -58,7 +58,8 @@ def is_exact(forest: Forest, pipeline: Any) -> bool:
         return False
     numbers = random_transactions(_SINGLE, rng)
     expected = -pipeline.score_samples(numbers)
-    single = [forest.scores(features(numbers[i : i + 1]))[0] for i in range(_SINGLE)]
+    tails = pipeline[0].kw_args["tails"]
+    single = [forest.scores(features(numbers[i : i + 1], tails))[0] for i in range(_SINGLE)]
     return _agree(np.array(single), expected)
 
 

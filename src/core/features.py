@@ -1,9 +1,13 @@
 """The only feature code: what a model sees of a transaction, from its seven numbers alone.
 
-A *measure* is what a person reads, in its own unit (sat/vB, satoshi, ...). A *feature* is the
-measure as the forest sees it: log10(measure + floor), so that no unit or currency level matters
-and zero is far from the usual without being infinite. One compiled loop serves one row and a
-million, the training pipeline and the stream: the results are the same to the bit.
+A *measure* is what a person reads, in its own unit (sat/vB, satoshi, ...). Its *rarity* says how
+far out in recent traffic it lies, in decades on a logarithmic scale: 0 at the median, 2 where one
+in a hundred goes further, 4 about one in 10,000; negative on the low side (`core/tails.py`). So no
+unit, currency or fee level matters, and zero is far out without being infinite. The forest sees
+each measure's rarity, and how far out the rarest is, and the two rarest together: without these a
+single wild fee among ordinary counts and amounts would be found by one split in nine only.
+
+One compiled loop serves one row and a million, training and the stream: equal to the bit.
 
 >>> import numpy as np
 >>> row = np.array([[250, 1000, 5000, 2, 2, 1_000_000, 995_000]])
@@ -21,6 +25,7 @@ from numpy.typing import NDArray
 from core.compiled import compiled
 from core.transaction import NUMERIC_FIELDS
 
+Floats = NDArray[np.float64]
 Numbers = NDArray[np.integer[Any]] | NDArray[np.floating[Any]] | NDArray[np.number[Any]]
 """Shape (n, 7), the columns in the order of `NUMERIC_FIELDS`."""
 
@@ -40,36 +45,38 @@ class Feature:
     source: str
 
 
-_FEE_SOURCE = "Bitcoin Core, policy/feerate.h; BIP 141 for virtual bytes"
-_SIZE_SOURCE = "Bitcoin Optech, transaction size calculator: P2WPKH"
-
 FEATURES = (
-    Feature("fee_rate", "fee rate", "fee / (weight / 4)", "sat/vB", 0.01, _FEE_SOURCE),
-    Feature("fee", "fee", "fee", "sat", 1.0, "Bitcoin Core, consensus/tx_verify.cpp"),
-    Feature("fee_share", "fee in proportion", "fee / input_value", "share", 1e-8, _FEE_SOURCE),
-    Feature("virtual_size", "size", "weight / 4", "vB", 1.0, "BIP 141"),
+    Feature("fee_rate", "fee rate", "fee / (weight / 4)", "sat/vB", 0.01, "BIP 141; Bitcoin Core"),
+    Feature("fee", "fee", "fee", "sat", 1.0, "inputs less outputs"),
+    Feature("fee_share", "fee of the amount", "fee / input_value", "share", 1e-8, "ratio"),
+    Feature("weight", "size", "weight / 4", "vB", 1.0, "BIP 141: virtual bytes"),
     Feature(
         "bulk",
-        "size in proportion",
+        "size beside plain payments",
         "weight / (42 + 272 inputs_count + 124 outputs_count)",
         "times",
         0.01,
-        _SIZE_SOURCE,
+        "Bitcoin Optech, transaction size calculator: inputs and outputs of P2WPKH",
     ),
-    Feature("inputs_count", "inputs", "inputs_count", "inputs", 1.0, "the specification"),
-    Feature("outputs_count", "outputs", "outputs_count", "outputs", 1.0, "the specification"),
-    Feature("mean_input", "mean input", "input_value / inputs_count", "sat", 1.0, "ratio"),
-    Feature("mean_output", "mean output", "output_value / outputs_count", "sat", 1.0, "ratio"),
+    Feature("inputs_count", "inputs", "inputs_count", "", 1.0, "count"),
+    Feature("outputs_count", "outputs", "outputs_count", "", 1.0, "count"),
+    Feature("value_per_input", "mean input", "input_value / inputs_count", "sat", 1.0, "ratio"),
+    Feature("value_per_output", "mean output", "output_value / outputs_count", "sat", 1.0, "ratio"),
 )
-"""Every feature, in the order of the columns of `features` and `measures`."""
+"""Every feature, in the order of the columns of `measures`, `tails` and `rarities`."""
 
 NAMES = tuple(feature.name for feature in FEATURES)
 
+SUMMARIES = 6
+"""How often each summary is repeated: a tree draws its columns evenly, so this is its weight."""
+
+_WIDTH = len(FEATURES)
 _FLOORS = tuple(feature.floor for feature in FEATURES)
+_LN10 = math.log(10.0)
 
 
 @compiled
-def _measure(row: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+def _measure(row: Floats, out: Floats) -> None:
     _size, weight, fee, inputs, outputs, input_value, output_value = row
     out[0] = fee * 4.0 / max(weight, 1.0)
     out[1] = fee
@@ -83,19 +90,61 @@ def _measure(row: NDArray[np.float64], out: NDArray[np.float64]) -> None:
 
 
 @compiled
-def _measures(numbers: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+def _measures(numbers: Floats, out: Floats) -> None:
     for i in range(len(numbers)):
         _measure(numbers[i], out[i])
 
 
 @compiled
-def _features(measured: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-    for i in range(measured.shape[0]):
-        for j in range(measured.shape[1]):
-            out[i, j] = math.log10(measured[i, j] + _FLOORS[j])
+def _rarity(level: float, median: float, bound: float, spread: float) -> float:
+    """Rarity, 0 or more, of a level on one side of the median; `bound` is where 1 % lie beyond."""
+    if abs(level - median) <= abs(bound - median):
+        return 2.0 * abs(level - median) / abs(bound - median)
+    return 2.0 + abs(level - bound) / (spread * _LN10)
 
 
-def _contiguous(numbers: Any) -> NDArray[np.float64]:
+@compiled
+def _features(numbers: Floats, tails: Floats, out: Floats) -> None:
+    row = np.empty(_WIDTH)
+    for i in range(len(numbers)):
+        _measure(numbers[i], row)
+        first, second = 0.0, 0.0
+        for j in range(_WIDTH):
+            level = math.log10(row[j] + _FLOORS[j])
+            low, median, high, low_spread, high_spread = tails[:, j]
+            if level >= median:
+                rarity = _rarity(level, median, high, high_spread)
+                out[i, j] = rarity
+            else:
+                rarity = _rarity(level, median, low, low_spread)
+                out[i, j] = -rarity
+            second = max(second, min(first, rarity))
+            first = max(first, rarity)
+        for j in range(_WIDTH, _WIDTH + 2 * SUMMARIES, 2):
+            out[i, j] = first
+            out[i, j + 1] = first + second
+
+
+@compiled
+def _credit(parts: Floats, features: Floats, out: Floats) -> None:
+    for i in range(len(parts)):
+        first, second = 0, 1
+        if abs(features[i, 1]) > abs(features[i, 0]):
+            first, second = 1, 0
+        for j in range(2, _WIDTH):
+            if abs(features[i, j]) > abs(features[i, first]):
+                first, second = j, first
+            elif abs(features[i, j]) > abs(features[i, second]):
+                second = j
+        out[i] = parts[i, :_WIDTH]
+        both = abs(features[i, first]) + abs(features[i, second])
+        share = abs(features[i, first]) / both if both > 0.0 else 1.0
+        for j in range(_WIDTH, _WIDTH + 2 * SUMMARIES, 2):
+            out[i, first] += parts[i, j] + share * parts[i, j + 1]
+            out[i, second] += (1.0 - share) * parts[i, j + 1]
+
+
+def _contiguous(numbers: Any) -> Floats:
     """One memory layout whatever comes (array, list, frame), so that one loop is compiled."""
     array = np.ascontiguousarray(numbers, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != len(NUMERIC_FIELDS):
@@ -103,25 +152,42 @@ def _contiguous(numbers: Any) -> NDArray[np.float64]:
     return array
 
 
-def measures(numbers: Numbers) -> NDArray[np.float64]:
+def measures(numbers: Numbers) -> Floats:
     """Each feature's measure, in the unit that a person reads: shape (n, len(FEATURES)).
 
     Raises `ValueError` for another number of columns than seven.
     """
     array = _contiguous(numbers)
-    out = np.empty((len(array), len(FEATURES)))
+    out = np.empty((len(array), _WIDTH))
     _measures(array, out)
     return out
 
 
-def features(numbers: Numbers) -> NDArray[np.float64]:
-    """The features, as the forest sees them: shape (n, len(FEATURES)), finite for any transaction.
+def levels(measured: Floats) -> Floats:
+    """The logarithmic scale that rarity is counted on: log10(measure + floor), shape as given."""
+    scale: Floats = np.log10(measured + np.array(_FLOORS))
+    return scale
 
-    Raises `ValueError` for another number of columns than seven.
+
+def features(numbers: Numbers, tails: Floats) -> Floats:
+    """What the forest sees: rarities, then the summaries; finite for any transaction.
+
+    Shape (n, len(FEATURES) + 2 * SUMMARIES). `tails` is what `core.tails.tails` learned of recent
+    traffic. Raises `ValueError` for another number of columns than seven.
     """
-    measured = measures(numbers)
-    out = np.empty_like(measured)
-    _features(measured, out)
+    array = _contiguous(numbers)
+    out = np.empty((len(array), _WIDTH + 2 * SUMMARIES))
+    _features(array, np.ascontiguousarray(tails), out)
+    return out
+
+
+def credited(parts: Floats, features: Floats) -> Floats:
+    """Put what is attributed to the summaries down to the measures that they are made of.
+
+    Both of the shape of `features`; the result (n, len(FEATURES)) has the same sum in each row.
+    """
+    out = np.empty((len(parts), _WIDTH))
+    _credit(parts, features, out)
     return out
 
 

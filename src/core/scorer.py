@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.attribution import Attribution, attribution
 from core.calibration import Calibration, calibrate
 from core.exactness import is_exact
-from core.features import NAMES, Numbers, features, is_coinbase, measures
+from core.features import NAMES, Numbers, credited, features, is_coinbase, measures
 from core.forest import flatten
 from core.patterns import FACTS, Shape, pattern_of
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction
@@ -42,21 +42,23 @@ class Champion:
     version: str
     calibration: Calibration
     attribution: Attribution
+    tails: NDArray[np.float64]
     fallback: Any = None
 
     @classmethod
     def from_pipeline(cls, pipeline: Any, calibration: Calibration, version: str) -> "Champion":
-        """Flatten a fitted pipeline of `features` and an `IsolationForest`, last step the forest.
+        """Flatten a fitted pipeline of two steps: `features` with their tails, then the forest.
 
         What is flattened is compared with scikit-learn, bit by bit, on rows that lie on its
         thresholds; where they differ it logs an error and scores with scikit-learn. Raises
         `ValueError` for a forest that draws features for each tree.
         """
-        forest = flatten(pipeline[-1])
+        forest, tails = flatten(pipeline[-1]), pipeline[0].kw_args["tails"]
         exact = is_exact(forest, pipeline)
         if not exact:
             _log.error("flattened forest differs from scikit-learn: slow path version=%s", version)
-        return cls(version, calibration, attribution(forest), None if exact else pipeline)
+        fallback = None if exact else pipeline
+        return cls(version, calibration, attribution(forest), tails, fallback)
 
     @property
     def threshold(self) -> float:
@@ -70,17 +72,22 @@ class Champion:
         """
         if self.fallback is not None:
             return -np.asarray(self.fallback.score_samples(np.asarray(numbers)), np.float64)
-        return self.attribution.forest.scores(features(numbers))
+        return self.attribution.forest.scores(features(numbers, self.tails))
 
     def flags(self, numbers: Numbers, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether each row is flagged, given its score: coinbase transactions never are."""
         return (scores >= self.threshold) & ~is_coinbase(numbers)
 
+    def shortenings(self, numbers: Numbers) -> NDArray[np.float64]:
+        """By how many splits each measure shortens the mean path; shape (n, len(FEATURES))."""
+        seen = features(numbers, self.tails)
+        return credited(self.attribution.shortenings(seen), seen)
+
     def reasons(self, numbers: Numbers) -> list[tuple[Reason, ...]]:
-        """The features that shorten each row's path most, the most first, three at the most."""
+        """The measures that shorten each row's path most, the most first, three at the most."""
         if self.fallback is not None:
             return [()] * len(numbers)
-        parts = self.attribution.shortenings(features(numbers))
+        parts = self.shortenings(numbers)
         order = np.argsort(-parts, axis=1, kind="stable")[:, :_MOST_REASONS].tolist()
         rows = zip(order, parts.tolist(), measures(numbers).tolist(), strict=True)
         return [self._told(columns, part, measure) for columns, part, measure in rows]

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from core.features import NAMES, features, measures
+from core.features import NAMES, measures
 from core.patterns import FACTS, Shape, patterns_of
 from core.tables import REASON, VERDICT
 from core.transaction import NUMERIC_FIELDS
@@ -56,7 +56,7 @@ def _reasons(
 ) -> pa.ListArray:
     """A list of reasons for each row, empty where it is not to be told."""
     rows = numbers[told] if champion.fallback is None else numbers[:0]
-    parts = champion.attribution.shortenings(features(rows))
+    parts = champion.shortenings(rows)
     order = np.argsort(-parts, axis=1, kind="stable")[:, :_MOST_REASONS]
     best = np.take_along_axis(parts, order, axis=1)
     kept = best > 0

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from core.features import features
+from core.tails import tails
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class ForestShape:
     """What a forest is grown by; the same shape, rows and seed give the same forest to the bit."""
 
     trees: int = 200
-    sub_sample: int = 256
+    sub_sample: int = 1_024
     seed: int = 7
 
     @property
@@ -40,7 +41,8 @@ def fit(rows: NDArray[np.int64], shape: ForestShape) -> Pipeline:
         random_state=shape.seed,
         n_jobs=1,  # several jobs add the depths in another order: no longer equal to the bit
     )
-    return Pipeline([("features", FunctionTransformer(features)), ("forest", forest)]).fit(used)
+    seen = FunctionTransformer(features, kw_args={"tails": tails(used)})
+    return Pipeline([("features", seen), ("forest", forest)]).fit(used)
 
 
 def with_threshold(pipeline: Pipeline, threshold: float) -> Pipeline:
