@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from core.settings import SimulatorSettings
-from data_ingestion.simulation.faults import Fault
+from data_ingestion.simulation.faults import FAULTS, Fault
 from data_ingestion.simulator import Simulator
 
 FOLDER = Path(__file__).parents[2] / "src" / "data_ingestion"
@@ -143,3 +143,13 @@ def test_a_wrong_option_is_said_in_a_sentence(option: list[str], words: str) -> 
     assert ended.returncode == 2
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_the_page_about_it_names_every_fault_and_endpoint() -> None:
+    page = (FOLDER.parents[1] / "docs" / "simulator.md").read_text()
+    answer = Simulator(SMALL).respond("GET", "/simulator/none")
+    listed = answer.body.decode().split("known are: ")[1].split('"')[0]
+    endpoints = [name.strip(" ,") for part in listed.split(";") for name in part.split()[1:]]
+    assert len(endpoints) > 8
+    assert all(f"/simulator/{name}" in page for name in endpoints)
+    assert all(f"`{name}`" in page for name in FAULTS)

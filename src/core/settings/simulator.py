@@ -26,7 +26,7 @@ class SimulatorSettings(Settings):
         150, gt=0, description="Mean time between two blocks in seconds"
     )
     simulator_block_transactions: int = Field(
-        4_000, ge=1, le=10_000, description="So many waiting transactions make a block at once"
+        3_000, ge=1, le=10_000, description="So many waiting transactions make a block at once"
     )
     simulator_first_block: int = Field(
         3_000, ge=0, le=10_000, description="Transactions in the block that it starts with"

@@ -122,6 +122,20 @@ def test_a_replaced_transaction_is_marked_and_never_mined(network_of: NetworkOf)
     assert network.find(new) is not None
 
 
+def test_what_a_reorganisation_sent_back_is_not_replaced(network_of: NetworkOf) -> None:
+    network = network_of()
+    for _ in range(3):
+        network.burst(300, NOW)
+        network.mine(NOW)
+    network.reorganise(2, NOW)
+    waited = set(network.waiting)
+    network.burst(500, NOW + 1)
+    replaced = network.truth.report()["replaced"]
+    assert waited
+    assert replaced
+    assert not waited & set(replaced)
+
+
 def test_no_coin_is_spent_twice_but_by_a_replacement(network_of: NetworkOf) -> None:
     network = network_of(simulator_first_block=2_000)
     coins = [
