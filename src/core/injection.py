@@ -158,7 +158,7 @@ _ALL = (
     Kind(
         "inflated_output",
         "5,000 to 500,000 BTC moved at once",
-        ("output_value", "value_per_output"),
+        ("value_per_input", "value_per_output"),
         False,
         _inflated_output,
     ),
@@ -186,7 +186,7 @@ _ALL = (
     Kind(
         "extreme_size",
         "0.7 to 3.9 MB of data in one input",
-        ("weight", "fee", "weight_per_input"),
+        ("weight", "fee", "bulk"),
         True,
         _extreme_size,
     ),
