@@ -16,29 +16,30 @@ ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 @dataclass(frozen=True)
 class Tracking:
-    """Where a server keeps what it is given, and its port on 127.0.0.1."""
+    """Where a server keeps what it is given, its port on 127.0.0.1, and its names."""
 
     folder: Path
     port: int
+    allowed_hosts: str
 
     def command(self) -> list[str]:
         """The command that runs the server in the foreground; makes its folders."""
         metrics, artifacts = self.folder / "metrics", self.folder / "artifacts"
         metrics.mkdir(parents=True, exist_ok=True)
-        hosts = f"localhost:{self.port},127.0.0.1:{self.port}"
         return [
             *(sys.executable, "-m", "mlflow", "server"),
             *("--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"),
             *("--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"),
             *("--artifacts-destination", str(artifacts)),
-            *("--allowed-hosts", hosts, "--expose-prometheus", str(metrics)),
+            *("--allowed-hosts", self.allowed_hosts, "--expose-prometheus", str(metrics)),
         ]
 
 
 def main() -> None:
     """Become the server of the settings."""
     folder = DataSettings().data_dir.resolve() / "mlflow"
-    command = Tracking(folder, MlflowSettings().mlflow_port).command()
+    settings = MlflowSettings()
+    command = Tracking(folder, settings.mlflow_port, settings.mlflow_allowed_hosts).command()
     os.execve(command[0], command, os.environ | ENVIRONMENT)
 
 

@@ -16,6 +16,7 @@ from local import jars
 from local.broker import Broker
 from local.tracking import ENVIRONMENT, Tracking
 
+from core.settings import MlflowSettings
 from core.topics import ensure_topics
 
 
@@ -111,7 +112,7 @@ def broker(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MLflow server with an empty registry; its tracking URI."""
     folder = tmp_path_factory.mktemp("mlflow")
-    server = Tracking(folder, free_port())
+    server = Tracking(folder, free_port(), MlflowSettings().mlflow_allowed_hosts)
     uri, log = f"http://localhost:{server.port}", folder / "server.log"
     with process(server.command(), log, ENVIRONMENT) as running:
         wait_until(lambda: answers(f"{uri}/health"), running, log)

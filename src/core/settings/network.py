@@ -40,6 +40,11 @@ class MlflowSettings(Settings):
         None, description="MLflow server (default: localhost on MLFLOW_PORT)"
     )
 
+    mlflow_allowed_hosts: str = Field(
+        "localhost:*,127.0.0.1:*",
+        description="Host names by which browsers may call MLflow, parted by commas",
+    )
+
     @property
     def tracking_uri(self) -> str:
         """The server's URL."""

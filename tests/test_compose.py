@@ -1,0 +1,160 @@
+"""The compose files and Dockerfiles keep their promises; an engine is not needed to see it."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from core.settings import ROOT
+from core.settings.example import render
+
+FILES = ["docker-compose.yml", "docker-compose.demo.yml", "docker-compose.cluster.yml"]
+DOCKERFILES = sorted(ROOT.glob("Dockerfile.*"))
+OURS = "bitcoin-anomaly-detection/"
+ONE_SHOT = {"kafka-agent"}
+PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
+
+# docker-compose 1.29.2 refuses these, wherever they stand
+NOT_IN_1_29 = {"develop", "start_interval", "include", "additional_contexts"}
+# Compose v2 warns of these or refuses them
+NOT_IN_V2 = {"version", "links", "external_links", "volumes_from", "volume_driver", "log_driver"}
+
+
+def load(name: str) -> dict[str, Any]:
+    text = (ROOT / name).read_text()
+    return dict(yaml.safe_load(text))
+
+
+def own_services() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every service where it is defined, not where another file only adds to it."""
+    for name in FILES:
+        for service, body in load(name)["services"].items():
+            if "image" in body:
+                yield service, body
+
+
+SERVICES = dict(own_services())
+
+
+def keys(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield key
+            yield from keys(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from keys(value)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_only_what_both_composes_know_is_used(name: str) -> None:
+    content = load(name)
+    assert set(content) - {k for k in content if k.startswith("x-")} <= {
+        "services",
+        "networks",
+        "volumes",
+    }
+    assert not set(keys(content)) & (NOT_IN_1_29 | NOT_IN_V2)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_condition_names_a_service_and_every_volume_and_network_is_declared(
+    name: str,
+) -> None:
+    base = load("docker-compose.yml")
+    volumes = set(base["volumes"])
+    for body in load(name)["services"].values():
+        wanted = body.get("depends_on", {})
+        assert set(wanted) <= set(SERVICES)
+        assert all(set(how) == {"condition"} for how in wanted.values())
+        assert set(body.get("networks", [])) <= set(base["networks"])
+        mounted = {mount.split(":")[0] for mount in body.get("volumes", [])}
+        assert {m for m in mounted if not m.startswith("./")} <= volumes
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_is_confined(service: str) -> None:
+    body = SERVICES[service]
+    assert body["read_only"] is True
+    assert body["cap_drop"] == ["ALL"]
+    assert body["security_opt"] == ["no-new-privileges:true"]
+    assert body["pids_limit"] > 0
+    assert body["mem_limit"]
+    assert body["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+    assert "privileged" not in body
+    assert "user" not in body, "the image names its user"
+
+
+@pytest.mark.parametrize("service", sorted(set(SERVICES) - ONE_SHOT))
+def test_every_lasting_service_is_restarted_and_most_show_their_health(service: str) -> None:
+    body = SERVICES[service]
+    assert body["restart"] == "unless-stopped"
+    if service != "spark-worker":  # the master knows whether a worker lives
+        check = body["healthcheck"]
+        assert {"test", "interval", "timeout", "retries", "start_period"} == set(check)
+
+
+def test_only_what_is_meant_for_people_is_published_and_on_the_loopback() -> None:
+    published = {name: body["ports"] for name, body in SERVICES.items() if "ports" in body}
+    assert set(published) == PUBLISHED
+    for ports in published.values():
+        assert all(port.startswith("${BIND_ADDRESS:-127.0.0.1}:") for port in ports)
+
+
+def test_images_that_are_not_ours_are_pinned() -> None:
+    foreign = {b["image"] for b in SERVICES.values() if not b["image"].startswith(OURS)}
+    assert foreign == {"apache/kafka:4.3.1", "prom/prometheus:v3.14.0", "grafana/grafana:13.2.0"}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_variable_is_a_setting_of_the_example_with_its_default(name: str) -> None:
+    example = dict(re.findall(r"^#([A-Z0-9_]+)=(.*)$", render(), re.MULTILINE))
+    used = re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", (ROOT / name).read_text())
+    assert {variable for variable, _ in used} <= set(example)
+    demo = {"REQUEST_INTERVAL_SECONDS"} if "demo" in name else set()  # asks its own simulator
+    different = {
+        variable: (default, example[variable])
+        for variable, default in used
+        if variable not in demo | {"DASHBOARD_MLFLOW_URL"} and not same(default, example[variable])
+    }
+    assert not different
+
+
+def same(one: str, other: str) -> bool:
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one == other
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda p: p.name)
+def test_an_image_is_pinned_unprivileged_and_needs_no_buildkit(path: Any) -> None:
+    text = path.read_text()
+    bases = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
+    assert set(bases) <= {"python:3.11-slim-bookworm", "java"}
+    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001:10001"]
+    assert re.search(r'^CMD \["', text, re.MULTILINE), "exec form, so that SIGTERM arrives"
+    assert "STOPSIGNAL SIGTERM" in text
+    assert "org.opencontainers.image.title" in text
+    assert not re.search(r"--mount|<<|COPY --link|^# syntax", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda p: p.name)
+def test_an_image_installs_the_lock(path: Any) -> None:
+    service = path.suffix[1:]
+    first, second = (ROOT / f"requirements.{service}.txt").read_text().splitlines()[:2]
+    assert (first, second) == ("-e .", "-c constraints.txt")
+    assert f"COPY constraints.txt requirements.{service}.txt" in path.read_text()
+
+
+def test_prometheus_asks_every_lasting_service_by_its_name() -> None:
+    jobs = load("prometheus.yml")["scrape_configs"]
+    asked = {
+        target.split(":")[0]
+        for job in jobs
+        for group in job.get("static_configs", [])
+        for target in group["targets"]
+    } | {name for job in jobs for found in job.get("dns_sd_configs", []) for name in found["names"]}
+    assert asked == set(SERVICES) - ONE_SHOT - {"spark-master", "spark-worker"}
