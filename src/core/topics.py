@@ -11,6 +11,9 @@ ANOMALIES = "bitcoin-anomalies"
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """No record is larger; a block of 5,000 hashes takes 0.35 MB."""
 
+_BOOTSTRAP_TIMEOUT_MS = 3_000
+"""Who waits for a broker asks again and again: better soon and often than late."""
+
 _CONFIG = {
     "message.timestamp.type": "LogAppendTime",
     "max.message.bytes": str(MAX_MESSAGE_BYTES),
@@ -24,7 +27,11 @@ def ensure_topics(bootstrap_servers: str, partitions: int) -> None:
     Only `bitcoin-transactions` is divided: the others need their order or are small.
     Raises `kafka.errors.KafkaError` while no broker answers.
     """
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = KafkaAdminClient(
+        bootstrap_servers=bootstrap_servers,
+        bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
+        reconnect_backoff_max_ms=500,
+    )
     try:
         for name in {TRANSACTIONS, BLOCKS, DEAD_LETTERS, ANOMALIES} - set(admin.list_topics()):
             _create(admin, name, partitions if name == TRANSACTIONS else 1)
