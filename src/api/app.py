@@ -3,6 +3,7 @@
 The second form listens on BIND_ADDRESS and API_PORT, with WORKERS processes.
 """
 
+from api.anomalies import Scored
 from api.application import create_app
 from api.serving import quiet, run
 from core.logs import configure
@@ -11,14 +12,13 @@ from core.settings import ApiSettings, DataSettings, MlflowSettings
 from monitoring.prometheus_metrics import ApiMetrics, new_registry
 
 configure("api")
-settings = ApiSettings()
+settings, data = ApiSettings(), DataSettings()
 quiet(settings.api_access_log)
 app = create_app(
     ChampionFollower(
-        MlflowSettings().tracking_uri,
-        DataSettings().data_origin,
-        settings.api_model_poll_seconds,
+        MlflowSettings().tracking_uri, data.data_origin, settings.api_model_poll_seconds
     ),
+    Scored(data.lake, data.data_origin),
     ApiMetrics(new_registry("api")),
     settings,
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from threading import Thread
@@ -12,15 +12,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
+from api.anomalies import Scored
 from api.documentation import add_documentation
 from api.entrance import Entrance
 from api.in_service import Follower
 from api.key import HEADER, Key
+from api.lake_routes import add_lake_routes
 from api.limits import Limits, UnderWay
 from api.problems import on_http_exception, on_invalid_query
 from api.pulse import Pulse
 from api.routes import prediction_routes
+from api.service import Service
 from api.service_routes import add_service_routes
 from core.settings import ApiSettings
 from monitoring.api_metrics import UNMATCHED, ApiMetrics
@@ -29,10 +33,13 @@ _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": Fa
 _STOP_SECONDS = 5
 
 
-def create_app(follower: Follower, metrics: ApiMetrics, settings: ApiSettings) -> FastAPI:
+def create_app(
+    follower: Follower, scored: Scored, metrics: ApiMetrics, settings: ApiSettings
+) -> FastAPI:
     """Make the application; it follows the champion from its start to its end."""
     pulse = Pulse(UnderWay(), follower, metrics, settings)
-    app = FastAPI(
+    app = Service(
+        _around(pulse, settings),
         title="Bitcoin anomaly detection",
         version=version("bitcoin-anomaly-detection"),
         docs_url=None,
@@ -47,8 +54,8 @@ def create_app(follower: Follower, metrics: ApiMetrics, settings: ApiSettings) -
     )
     app.router.routes[:0] = prediction_routes(follower, metrics, settings)
     add_service_routes(app.router, follower, pulse.scrape, time.time)
+    add_lake_routes(app.router, scored, time.time)
     add_documentation(app, settings)
-    _add_middleware(app, pulse, settings)
     metrics.know(_routes(app))
     return app
 
@@ -64,19 +71,19 @@ async def _life(follower: Follower, pulse: Pulse) -> AsyncIterator[None]:
     await asyncio.to_thread(stopping.join, _STOP_SECONDS)
 
 
-def _add_middleware(app: FastAPI, pulse: Pulse, settings: ApiSettings) -> None:
-    """The last that is added is the outermost."""
-    app.add_middleware(Limits, under_way=pulse.under_way, settings=settings)
-    if settings.api_key is not None:
-        app.add_middleware(Key, key=settings.api_key.get_secret_value())
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", HEADER],
-        )
-    app.add_middleware(Entrance, metrics=pulse.metrics)
+def _around(pulse: Pulse, settings: ApiSettings) -> Callable[[ASGIApp], ASGIApp]:
+    """What every request passes before it is answered, from the outside in."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        app = Limits(app, pulse.under_way, settings)
+        if settings.api_key is not None:
+            app = Key(app, settings.api_key.get_secret_value())
+        if settings.cors_origins:
+            headers = ["Content-Type", HEADER]
+            app = CORSMiddleware(app, settings.cors_origins, ["GET", "POST"], headers)
+        return Entrance(app, pulse.metrics)
+
+    return wrap
 
 
 def _routes(app: FastAPI) -> list[tuple[str, list[int]]]:

@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -102,21 +103,24 @@ class DirectRoute(APIRoute):
         adapter = TypeAdapter(body)
         self._read, self._schema = adapter.validator.validate_json, adapter.json_schema()
         self._answer, self._most_bytes = endpoint, most_bytes
-        self.app = self._serve
+        self.app = self.serve
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, errors that are foreseen included."""
         try:
             check_headers(scope["headers"], self._most_bytes)
             content = await read_body(receive, self._most_bytes)
             body = self._read(content)
             if b"NaN" in content or b"Infinity" in content:
                 check_numbers(content)
+            content = self._write(await self._answer(body))
         except RefusedError as refused:
             await problem(scope, refused.status, str(refused))(scope, receive, send)
         except ValidationError as error:
             await self._explain(error, scope)(scope, receive, send)
+        except HTTPException as error:
+            await problem(scope, error.status_code, error.detail)(scope, receive, send)
         else:
-            content = self._write(await self._answer(body))
             length = (b"content-length", b"%d" % len(content))
             await send({"type": "http.response.start", "status": 200, "headers": [_JSON, length]})
             await send({"type": "http.response.body", "body": content})

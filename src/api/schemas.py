@@ -4,6 +4,7 @@ Requests are pydantic models; answers are typed dictionaries, which are written 
 being validated a second time.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -66,10 +67,10 @@ class ReasonGiven(TypedDict):
     ]
 
 
-class Prediction(TypedDict):
-    """What the model in service says of one transaction. Unusual is not illicit."""
+class Judged(TypedDict):
+    """What the model says of one transaction. Unusual is not illicit."""
 
-    transaction_hash: Annotated[str, Field(description="The hash as it was sent")]
+    transaction_hash: Annotated[str, Field(description="Its hash, or what names it")]
     anomaly_score: Score
     is_anomaly: Annotated[
         bool, Field(description="The score reaches the threshold, and it is not a coinbase")
@@ -80,16 +81,21 @@ class Prediction(TypedDict):
         Field(ge=0, le=1, description="Share of recent transactions that score no higher, 0 to 1"),
     ]
     threshold: Annotated[
-        float, Field(ge=0, le=1, description="Score from which on transactions are flagged")
+        float, Field(ge=0, description="Score from which on transactions are flagged")
     ]
     pattern: Annotated[
         str | None, Field(description="Known shape that it has, or null; says nothing of intent")
     ]
     reasons: Annotated[list[ReasonGiven], Field(description="Most important first, at most three")]
+    model_version: Version
+
+
+class Prediction(Judged):
+    """The answer for one transaction that was sent."""
+
     warnings: Annotated[
         list[str], Field(description="What is inconsistent in the numbers that were sent")
     ]
-    model_version: Version
 
 
 class Predictions(TypedDict):
@@ -97,6 +103,29 @@ class Predictions(TypedDict):
 
     predictions: list[Prediction]
     model_version: Version
+
+
+class Anomaly(Judged):
+    """A transaction of the stream; amounts in satoshi."""
+
+    event_time: Annotated[datetime, Field(description="When it was seen, or its block's time")]
+    size: Annotated[int, Field(description="Total size in bytes")]
+    weight: Annotated[int, Field(description="Weight in weight units")]
+    fee: Annotated[int, Field(description="Fee in satoshi")]
+    inputs_count: Annotated[int, Field(description="Number of inputs")]
+    outputs_count: Annotated[int, Field(description="Number of outputs")]
+    input_value: Annotated[int, Field(description="Sum of the inputs in satoshi")]
+    output_value: Annotated[int, Field(description="Sum of the outputs in satoshi")]
+    fee_rate: Annotated[float, Field(description="Fee rate in sat/vB")]
+    block_height: Annotated[
+        int | None, Field(description="Height of its block, or null when seen unconfirmed")
+    ]
+
+
+class Anomalies(TypedDict):
+    """Transactions of the stream, the newest first."""
+
+    anomalies: list[Anomaly]
 
 
 class Health(TypedDict):

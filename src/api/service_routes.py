@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from api.in_service import Follower, champion_of
 from api.problems import responses
 from api.schemas import FeatureUsed, Health, ModelDescription, Readiness
-from core.features import FEATURES
+from core.feature_table import FEATURES
 from core.registry import ALIAS, MODEL_NAME
 from core.scorer import Champion
 

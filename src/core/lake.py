@@ -5,7 +5,7 @@ Tables are created by the stream alone; to a reader a table that is not there ye
 
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 ORIGIN_PROPERTY = "bitcoin.origin"
 """Table property that says whether the rows are `live` or `simulated`."""
@@ -13,6 +13,10 @@ ORIGIN_PROPERTY = "bitcoin.origin"
 
 class OriginMismatchError(RuntimeError):
     """The lake holds data of the other origin: simulated and real rows never mix."""
+
+
+class LakeUnreadableError(DeltaError):
+    """A query failed: files of a table are missing or damaged, or the store does not answer."""
 
 
 def table_uri(lake: str, name: str) -> str:
@@ -43,8 +47,14 @@ def open_table(lake: str, name: str, origin: str) -> DeltaTable | None:
 
 
 def query(sql: str, **tables: DeltaTable) -> pa.Table:
-    """Answer an SQL query over tables registered under their keywords' names."""
+    """Answer an SQL query over tables registered under their keywords' names.
+
+    Raises `LakeUnreadableError` when a file is missing or damaged, or the query is wrong.
+    """
     builder = QueryBuilder()
     for name, table in tables.items():
         builder = builder.register(name, table)
-    return pa.table(builder.execute(sql).read_all())
+    try:
+        return pa.table(builder.execute(sql).read_all())
+    except Exception as error:  # the engine raises nothing narrower
+        raise LakeUnreadableError(str(error)) from error

@@ -9,10 +9,27 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from monitoring.common import PREFIX
 
-_MICROSECOND = 1e-6
 BUCKETS = (
-    *(n * _MICROSECOND for n in (50, 100, 250, 500)),
-    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+    *(
+        5e-05,
+        1e-04,
+        2.5e-04,
+        5e-04,
+        0.001,
+        0.0025,
+        0.005,
+        0.01,
+        0.025,
+        0.05,
+        0.1,
+        0.25,
+        0.5,
+        1.0,
+        2.5,
+        5.0,
+        10.0,
+        30.0,
+    ),
 )
 """Upper bounds in seconds: one prediction takes some 100 µs, the largest batch a few seconds."""
 

@@ -11,10 +11,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from starlette.testclient import TestClient
 
+from api.anomalies import Scored
 from api.application import create_app
 from core.features import features
 from core.scorer import Champion, calibrate
 from core.settings import ApiSettings
+from core.tails import tails
 from monitoring.prometheus_metrics import ApiMetrics, new_registry
 
 EXAMPLE = {
@@ -62,7 +64,8 @@ def traffic(rows: int, seed: int = 0) -> NDArray[np.int64]:
 
 def fitted(rows: NDArray[np.int64], seed: int = 0) -> Pipeline:
     forest = IsolationForest(n_estimators=50, random_state=seed)
-    steps = [("features", FunctionTransformer(features)), ("forest", forest)]
+    seen = FunctionTransformer(features, kw_args={"tails": tails(rows)})
+    steps = [("features", seen), ("forest", forest)]
     return Pipeline(steps).fit(rows)
 
 
@@ -89,9 +92,11 @@ def champion(pipeline: Pipeline) -> Champion:
     return made(pipeline, traffic(2_000), "7")
 
 
-def application(following: Following, settings: ApiSettings | None = None) -> FastAPI:
-    metrics = ApiMetrics(new_registry("api"))
-    return create_app(following, metrics, settings or ApiSettings(_env_file=None))
+def application(
+    following: Following, settings: ApiSettings | None = None, lake: str = "nowhere"
+) -> FastAPI:
+    scored, metrics = Scored(lake, "simulated"), ApiMetrics(new_registry("api"))
+    return create_app(following, scored, metrics, settings or ApiSettings(_env_file=None))
 
 
 @pytest.fixture

@@ -1,0 +1,147 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from starlette.testclient import TestClient
+from tests.api.conftest import Following, application
+
+from core.lake import ORIGIN_PROPERTY, table_uri
+from core.tables import SCORED_TRANSACTIONS
+from core.transaction import NUMERIC_FIELDS
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+REASON = {
+    "feature": "fee_rate",
+    "value": 900.0,
+    "usual_low": 1.0,
+    "usual_high": 60.0,
+    "contribution": 1.5,
+}
+
+
+def row(name: str, age: timedelta, score: float) -> dict[str, object]:
+    seen = NOW - age
+    return {
+        "hash": name,
+        **dict.fromkeys(NUMERIC_FIELDS, 100),
+        "fee_rate": 4.0,
+        "source": "mempool",
+        "block_height": None,
+        "event_time": seen,
+        "append_time": seen,
+        "anomaly_score": score,
+        "percentile": 0.99,
+        "threshold": 0.6,
+        "is_anomaly": score >= 0.6,
+        "pattern": None,
+        "reasons": [REASON],
+        "model_version": "3",
+        "scored_at": seen,
+        "date": seen.date(),
+    }
+
+
+ROWS = [
+    row("old", timedelta(days=3), 0.9),
+    row("ordinary", timedelta(minutes=2), 0.4),
+    row("first", timedelta(hours=5), 0.7),
+    row("newest", timedelta(minutes=1), 0.65),
+]
+
+
+def write(lake: str, rows: list[dict[str, object]], origin: str = "simulated") -> None:
+    uri = table_uri(lake, "scored_transactions")
+    DeltaTable.create(
+        uri,
+        SCORED_TRANSACTIONS,
+        mode="ignore",
+        partition_by=["date"],
+        configuration={ORIGIN_PROPERTY: origin},
+        raise_if_key_not_exists=False,
+    )
+    write_deltalake(uri, pa.Table.from_pylist(rows, schema=SCORED_TRANSACTIONS), mode="append")
+
+
+@pytest.fixture
+def client(lake: str) -> TestClient:
+    write(lake, ROWS)
+    return TestClient(application(Following(), lake=lake))
+
+
+def hashes(client: TestClient, **parameters: str | float) -> list[str]:
+    answer = client.get("/anomalies/recent", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return [each["transaction_hash"] for each in answer.json()["anomalies"]]
+
+
+def test_the_flagged_of_the_last_day_come_newest_first(client: TestClient) -> None:
+    assert hashes(client) == ["newest", "first"]
+
+
+def test_since_reaches_further_back_or_less(client: TestClient) -> None:
+    earlier = (NOW - timedelta(days=4)).isoformat()
+    assert hashes(client, since=earlier) == ["newest", "first", "old"]
+    assert hashes(client, since=(NOW - timedelta(hours=1)).isoformat()) == ["newest"]
+
+
+def test_a_minimum_score_asks_for_others_than_the_flagged(client: TestClient) -> None:
+    assert hashes(client, minimum_score=0.3) == ["newest", "ordinary", "first"]
+    assert hashes(client, minimum_score=0.7) == ["first"]
+
+
+def test_the_limit_keeps_the_newest(client: TestClient) -> None:
+    assert hashes(client, limit=1) == ["newest"]
+
+
+def test_each_is_explained_with_its_numbers(client: TestClient) -> None:
+    found = client.get("/anomalies/recent").json()["anomalies"][0]
+    assert found["explanation"].startswith("Unusual")
+    assert found["reasons"] == [REASON]
+    assert found["fee"] == 100 and found["fee_rate"] == 4.0
+    assert datetime.fromisoformat(found["event_time"]) == NOW - timedelta(minutes=1)
+
+
+def test_what_the_stream_adds_is_seen_at_once(client: TestClient, lake: str) -> None:
+    assert hashes(client) == ["newest", "first"]
+    write(lake, [row("newer", timedelta(seconds=5), 0.8)])
+    assert hashes(client) == ["newer", "newest", "first"]
+
+
+def test_a_lake_without_the_table_has_no_anomalies(lake: str) -> None:
+    assert hashes(TestClient(application(Following(), lake=lake))) == []
+
+
+def test_a_lake_of_the_other_origin_is_refused(lake: str) -> None:
+    write(lake, ROWS, origin="live")
+    answer = TestClient(application(Following(), lake=lake)).get("/anomalies/recent")
+    assert answer.status_code == 503
+    assert "holds live data" in answer.json()["detail"]
+
+
+def test_a_damaged_lake_is_said_to_be_unreadable(client: TestClient, lake: str) -> None:
+    for file in Path(lake).rglob("*.parquet"):
+        file.write_bytes(b"")
+    answer = client.get("/anomalies/recent")
+    assert (answer.status_code, answer.json()["status"]) == (503, 503)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"since": "yesterday"}, "since"),
+        ({"since": "2026-11-23T10:00:00"}, "since"),
+        ({"minimum_score": "nan"}, "minimum_score"),
+        ({"minimum_score": "1.5"}, "minimum_score"),
+    ],
+)
+def test_a_wrong_parameter_is_named(
+    client: TestClient, parameters: dict[str, str], field: str
+) -> None:
+    answer = client.get("/anomalies/recent", params=parameters)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [each["field"] for each in answer.json()["errors"]] == [field]
