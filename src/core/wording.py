@@ -6,7 +6,7 @@
 '1.23 BTC'
 """
 
-from core.features import FEATURES
+from core.feature_table import FEATURES
 from core.patterns import PATTERNS
 from core.transaction import COIN
 from core.verdict import Reason, Verdict

@@ -1,0 +1,44 @@
+"""The features as a person knows them: names, words, formulas, units, sources.
+
+Apart from the code that computes them, so that who only shows them needs no compiler.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature: its name, the measure's words, formula and unit, and where it comes from.
+
+    `floor` is added before the logarithm: far below the least usual value.
+    """
+
+    name: str
+    words: str
+    formula: str
+    unit: str
+    floor: float
+    source: str
+
+
+FEATURES = (
+    Feature("fee_rate", "fee rate", "fee / (weight / 4)", "sat/vB", 0.01, "BIP 141; Bitcoin Core"),
+    Feature("fee", "fee", "fee", "sat", 1.0, "inputs less outputs"),
+    Feature("fee_share", "fee of the amount", "fee / input_value", "share", 1e-8, "ratio"),
+    Feature("weight", "size", "weight / 4", "vB", 1.0, "BIP 141: virtual bytes"),
+    Feature(
+        "bulk",
+        "size beside plain payments",
+        "weight / (42 + 272 inputs_count + 124 outputs_count)",
+        "times",
+        0.01,
+        "Bitcoin Optech, transaction size calculator: inputs and outputs of P2WPKH",
+    ),
+    Feature("inputs_count", "inputs", "inputs_count", "", 1.0, "count"),
+    Feature("outputs_count", "outputs", "outputs_count", "", 1.0, "count"),
+    Feature("value_per_input", "mean input", "input_value / inputs_count", "sat", 1.0, "ratio"),
+    Feature("value_per_output", "mean output", "output_value / outputs_count", "sat", 1.0, "ratio"),
+)
+"""Every feature, in the order of the columns of `measures`, `tails` and `rarities`."""
+
+NAMES = tuple(feature.name for feature in FEATURES)
