@@ -96,11 +96,12 @@ def test_an_orphan_is_still_found_by_its_hash() -> None:
     on.extend([], NOW)
     orphan = on.extend([], NOW)
     assert on.fork(1) == [orphan]
-    rival = on.extend([], NOW + 1)
+    rival, child = on.extend([], NOW + 1), on.extend([], NOW + 2)
     assert (on.find(orphan.hash), on.find("900002")) == (orphan, rival)
     assert read(orphan, on)["main_chain"] is False
     assert read(rival, on)["main_chain"] is True
     assert read(orphan, on)["next_block"] == []
+    assert read(rival, on)["next_block"] == [child.hash]
 
 
 def test_the_first_block_is_never_forked_off() -> None:

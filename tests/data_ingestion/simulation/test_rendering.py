@@ -92,7 +92,8 @@ def test_replaceability_is_signalled_by_the_sequence() -> None:
 
 
 def test_a_confirmed_transaction_bears_its_blocks_height_and_time() -> None:
-    emitted: Emitted = render(drafts(1)[0], NOW, 900_000, Random(2))
+    made = (render(draft, NOW, 900_000, Random(2)) for draft in drafts(20))
+    emitted: Emitted = next(transaction for transaction in made if transaction.rbf)
     item = json.loads(emitted.json((900_001, NOW + 60)))
     assert (item["block_height"], item["block_index"]) == (900_001, 900_001)
     assert item["time"] == NOW + 60
