@@ -1,0 +1,70 @@
+"""The dashboard: what arrives, what of it is unusual, and why, read from Delta without a JVM.
+
+Run it by `cd src/dashboard && python app.py`, then open http://localhost:8050.
+"""
+
+import logging
+import signal
+import sys
+from datetime import UTC, datetime, timedelta
+
+from waitress import serve
+
+from core.logs import configure
+from core.settings import (
+    ApiSettings,
+    BindSettings,
+    DashboardSettings,
+    DataSettings,
+    MlflowSettings,
+)
+from dashboard.data import Api, Lake
+from dashboard.desk import Desk
+from dashboard.recent import Recent
+from dashboard.server import build
+from dashboard.views import Views
+from monitoring.common import new_registry
+from monitoring.dashboard_metrics import DashboardMetrics
+
+log = logging.getLogger(__name__)
+
+THREADS = 8
+
+
+def desk() -> Desk:
+    """Wire the parts by the settings; nothing is read yet."""
+    settings, data = DashboardSettings(), DataSettings()
+    metrics = DashboardMetrics(new_registry("dashboard"))
+    lake, api = Lake(data.lake, data.data_origin), Api(ApiSettings().url)
+    keep = timedelta(hours=settings.dashboard_cache_hours)
+    every = settings.dashboard_refresh_seconds
+    recent = Recent(lake, api, lambda: datetime.now(UTC), metrics, keep, every)
+    return Desk(
+        origin=data.data_origin,
+        recent=recent,
+        views=Views(recent, Lake(data.lake, data.data_origin), settings.dashboard_max_rows),
+        lake=Lake(data.lake, data.data_origin),
+        api=api,
+        metrics=metrics,
+        explorer=settings.dashboard_explorer_url,
+        mlflow=settings.dashboard_mlflow_url or MlflowSettings().tracking_uri,
+        refresh_seconds=every,
+    )
+
+
+def main() -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    configure("dashboard")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    parts = desk()
+    parts.recent.start()
+    address, port = BindSettings().bind_address, DashboardSettings().dashboard_port
+    log.info("event=serving url=http://%s:%d lake=%s", address, port, parts.lake.uri)
+    try:
+        serve(build(parts).server, host=address, port=port, threads=THREADS, _quiet=True)
+    finally:
+        parts.recent.stop()
+
+
+if __name__ == "__main__":
+    main()

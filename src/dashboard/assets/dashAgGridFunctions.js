@@ -1,0 +1,42 @@
+// How the table shows numbers and times: BTC with satoshi on hover, the viewer's clock with UTC on hover.
+var dagfuncs = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
+
+dagfuncs.btc = (satoshi) => {
+  const [whole, part] = (satoshi / 1e8).toFixed(8).split(".");
+  return Number(whole).toLocaleString("en") + "." + part;
+};
+dagfuncs.sat = (satoshi) => satoshi.toLocaleString("en") + " sat";
+dagfuncs.rate = (value) =>
+  value.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+dagfuncs.count = (value) => Math.ceil(value).toLocaleString("en");
+dagfuncs.score = (value) => value.toFixed(3);
+dagfuncs.verdict = (row) => (row.flagged ? "flagged as an anomaly" : "not flagged");
+dagfuncs.words = (name) => (name ? name.replaceAll("_", " ") : "–");
+dagfuncs.clock = (time) => {
+  const date = new Date(time);
+  const today = date.toDateString() === new Date().toDateString();
+  const clock = date.toLocaleTimeString("en-GB");
+  return today ? clock : date.toLocaleDateString("en-CA").slice(5) + " " + clock;
+};
+dagfuncs.utc = (time) => new Date(time).toISOString().slice(0, 19).replace("T", " ") + " UTC";
+
+dagfuncs.gridTheme = (base) =>
+  base.withParams({
+    backgroundColor: "var(--panel)",
+    foregroundColor: "var(--text)",
+    headerBackgroundColor: "var(--panel)",
+    headerTextColor: "var(--muted)",
+    headerFontWeight: 500,
+    borderColor: "var(--line)",
+    rowHoverColor: "var(--raised)",
+    selectedRowBackgroundColor: "var(--accent-soft)",
+    accentColor: "var(--accent)",
+    fontFamily: "inherit",
+    fontSize: 13,
+    headerFontSize: 12,
+    spacing: 6,
+    wrapperBorder: false,
+    wrapperBorderRadius: 0,
+    tooltipBackgroundColor: "var(--raised)",
+    tooltipTextColor: "var(--text)",
+  });

@@ -1,0 +1,172 @@
+"""The only I/O of the dashboard: the Delta tables (no JVM) and the API.
+
+Everything here may fail while its counterpart is down, and raises one of `LAKE_ERRORS` or
+`requests.RequestException`; nothing is kept but the open tables.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import requests
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from core.lake import OriginMismatchError, open_table, query
+from dashboard.columns import SELECTED, Rows, empty, from_table, micros
+
+LAKE_ERRORS = (DeltaError, OSError, ValueError, pa.ArrowException, OriginMismatchError)
+"""What reading a table raises while it is moved, vacuumed under the reader, or not ours."""
+
+LATE = timedelta(hours=2)
+"""An event time is at most this much after its append time, by which tables are divided."""
+
+EARLY = timedelta(days=7)
+"""An event time is at most this much before its append time."""
+
+
+def _sql_time(moment: datetime) -> str:
+    return f"""arrow_cast({micros(moment)}, 'Timestamp(Microsecond, Some("UTC"))')"""
+
+
+def _since(moment: datetime) -> str:
+    """Rows of an event time from here on, in the partitions that can hold them."""
+    return f"date >= DATE '{(moment - LATE).date()}' AND event_time >= {_sql_time(moment)}"
+
+
+@dataclass
+class Lake:
+    """The Delta tables of one lake; a table that is not there yet reads as no rows."""
+
+    uri: str
+    origin: str
+    _open: dict[str, DeltaTable] = field(default_factory=dict)
+
+    def table(self, name: str) -> DeltaTable | None:
+        """The newest version of a table, or None; raises `LAKE_ERRORS`."""
+        table = self._open.pop(name, None)
+        if table is None:
+            table = open_table(self.uri, name, self.origin)
+        else:
+            table.update_incremental()
+        if table is not None:
+            self._open[name] = table
+        return table
+
+    def close(self) -> None:
+        """Forget the open tables: what they knew may no longer be true."""
+        self._open.clear()
+
+    def _ask(self, name: str, sql: str) -> pa.Table | None:
+        table = self.table(name)
+        return None if table is None else query(sql, **{name: table})
+
+    def identity(self) -> str | None:
+        """The id of `scored_transactions`: another one is another table in its place."""
+        table = self.table("scored_transactions")
+        return None if table is None else str(table.metadata().id)
+
+    def scored_since(self, start: datetime, scored: datetime, names: tuple[str, ...]) -> Rows:
+        """Rows of an event time from `start` on that were scored from `scored` on."""
+        where = f"{_since(start)} AND scored_at >= {_sql_time(scored)}"
+        return self._rows(f"SELECT {SELECTED} FROM scored_transactions WHERE {where}", names)
+
+    def scored_between(self, start: datetime, end: datetime, most: int) -> Rows:
+        """The newest `most` rows of an interval of event time, both ends included."""
+        until = f"date <= DATE '{(end + EARLY).date()}' AND event_time <= {_sql_time(end)}"
+        where = f"WHERE {_since(start)} AND {until} ORDER BY event_time DESC LIMIT {most}"
+        return self._rows(f"SELECT {SELECTED} FROM scored_transactions {where}", ())
+
+    def _rows(self, sql: str, names: tuple[str, ...]) -> Rows:
+        table = self._ask("scored_transactions", sql)
+        return empty() if table is None else from_table(table, names)
+
+    def stats_since(self, start: datetime) -> pa.Table | None:
+        """The ten-minute windows from `start` on, in order; None while there is no table."""
+        where = f"window_start >= {_sql_time(start - timedelta(minutes=10))}"
+        return self._ask(
+            "transaction_stats",
+            f"SELECT * FROM transaction_stats WHERE {where} ORDER BY window_start",
+        )
+
+    def newest_arrival(self, start: datetime) -> datetime | None:
+        """When Kafka appended the newest raw transaction, looking back to `start`."""
+        table = self._ask(
+            "raw_transactions",
+            f"SELECT max(append_time) AS newest FROM raw_transactions"
+            f" WHERE date >= DATE '{start.date()}'",
+        )
+        found: datetime | None = table.column("newest")[0].as_py() if table is not None else None
+        return found
+
+    def transaction(self, hash: str, near: datetime | None) -> dict[str, Any] | None:
+        """One scored transaction with its reasons; `near` is its event time where known."""
+        day = "" if near is None else f"{_partitions(near)} AND "
+        return self._first(
+            "scored_transactions",
+            f"SELECT * FROM scored_transactions WHERE {day}hash = '{hash}' LIMIT 1",
+        )
+
+    def facts(self, hash: str, near: datetime | None) -> dict[str, Any] | None:
+        """One transaction as it was ingested."""
+        day = "" if near is None else f"{_partitions(near)} AND "
+        return self._first(
+            "raw_transactions",
+            f"SELECT * FROM raw_transactions WHERE {day}hash = '{hash}' LIMIT 1",
+        )
+
+    def confirmation(self, hash: str) -> dict[str, Any] | None:
+        """The block that confirms a transaction, by what was published last."""
+        return self._first(
+            "confirmations",
+            f"SELECT * FROM confirmations WHERE hash = '{hash}' ORDER BY append_time DESC LIMIT 1",
+        )
+
+    def replacement(self, hash: str) -> dict[str, Any] | None:
+        """Where a transaction replaces another or is replaced itself, what was seen last."""
+        return self._first(
+            "replacements",
+            f"SELECT * FROM replacements WHERE hash = '{hash}' OR replaced_hash = '{hash}'"
+            " ORDER BY append_time DESC LIMIT 1",
+        )
+
+    def _first(self, name: str, sql: str) -> dict[str, Any] | None:
+        found = self._ask(name, sql)
+        row: dict[str, Any] | None = (
+            found.to_pylist()[0] if found is not None and len(found) else None
+        )
+        return row
+
+
+def _partitions(near: datetime) -> str:
+    return f"date BETWEEN DATE '{(near - LATE).date()}' AND DATE '{(near + EARLY).date()}'"
+
+
+@dataclass
+class Api:
+    """The prediction service; every answer is its status and its JSON."""
+
+    url: str
+    timeout_seconds: float = 3
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        """Ask; raises `requests.RequestException` where nothing or no JSON answers."""
+        answer = self.session.get(f"{self.url}{path}", timeout=self.timeout_seconds)
+        return answer.status_code, answer.json()
+
+    def score(self, body: str) -> tuple[int, dict[str, Any]]:
+        """Score a transaction's JSON: the project's eight fields, or Blockchain.com's own form."""
+        path = "/predict/raw" if '"inputs"' in body else "/predict"
+        answer = self.session.post(
+            f"{self.url}{path}",
+            data=body.encode(),
+            headers={"Content-Type": "application/json"},
+            timeout=self.timeout_seconds,
+        )
+        return answer.status_code, answer.json()
+
+
+Answer = Mapping[str, Any]

@@ -1,0 +1,65 @@
+"""What the callbacks share: the rows at hand, the lake, the API, and how a viewer is told apart."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from dashboard.data import Api, Lake
+from dashboard.palette import Theme
+from dashboard.recent import Recent
+from dashboard.views import Views
+from monitoring.dashboard_metrics import DashboardMetrics
+
+VIEWER_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """The theme and the time zone of one browser."""
+
+    theme: Theme
+    zone: str
+
+    @classmethod
+    def of(cls, client: dict[str, Any]) -> "Viewer":
+        """Read what the page says of itself; nonsense becomes dark and UTC."""
+        zone = str(client.get("zone") or "UTC")
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            zone = "UTC"
+        return cls("light" if client.get("theme") == "light" else "dark", zone)
+
+
+@dataclass
+class Desk:
+    """One dashboard's parts; `seen` remembers when each browser asked last."""
+
+    origin: str
+    recent: Recent
+    views: Views
+    lake: Lake
+    api: Api
+    metrics: DashboardMetrics
+    explorer: str
+    mlflow: str
+    refresh_seconds: float
+    seen: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.metrics.viewers.set_function(lambda: float(len(self.seen)))
+
+    def saw(self, client: dict[str, Any]) -> None:
+        """Count a browser as a viewer for the next minute."""
+        now = self.recent.clock().timestamp()
+        self.seen[str(client.get("id"))[:40]] = now
+        for old in [k for k, t in self.seen.copy().items() if now - t > VIEWER_SECONDS]:
+            self.seen.pop(old, None)
+
+    @contextmanager
+    def timed(self, callback: str) -> Iterator[None]:
+        """Measure a callback."""
+        with self.metrics.callback_seconds.labels(callback).time():
+            yield
