@@ -85,7 +85,9 @@ class DescribedTransaction(Transaction):
     output_types: Annotated[
         list[str] | None, Field(description="Script types that are paid, sorted")
     ] = None
-    addresses_count: Annotated[int | None, Field(ge=0, description="Distinct addresses")] = None
+    addresses_count: Annotated[
+        int | None, Field(ge=0, le=2 * MAX_COUNT, description="Distinct addresses")
+    ] = None
     address_reused: Annotated[
         bool | None, Field(description="An input's address is paid again by an output")
     ] = None

@@ -1,0 +1,89 @@
+"""Puts the stream together: waits for what it needs, takes the lock, lays the tables, resumes."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from kafka.errors import KafkaError
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from core.lake import open_table
+from core.registry import ChampionFollower
+from core.settings import DataSettings, KafkaSettings, StreamSettings
+from core.topics import ensure_topics
+from data_processing import foundation, resume, writer_lock
+from data_processing.chores import Backlog, Statistics, flagged_times
+from data_processing.intake import ChampionCopies, Intake
+from data_processing.progress import ProgressListener
+from data_processing.running import Source, Stream
+from data_processing.sinks import Sinks
+from monitoring.stream_metrics import StreamMetrics
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS, _REMIND_SECONDS = 2.0, 60.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this stream works: its settings in one."""
+
+    stream: StreamSettings
+    data: DataSettings
+    kafka: KafkaSettings
+
+
+def wait_for_topics(kafka: KafkaSettings, stop: threading.Event) -> bool:
+    """Create the missing topics as soon as a broker answers; False when stopped before that."""
+    reminded = -_REMIND_SECONDS
+    while not stop.is_set():
+        try:
+            ensure_topics(kafka.bootstrap_servers, kafka.kafka_partitions)
+            return True
+        except KafkaError as error:
+            if time.monotonic() - reminded >= _REMIND_SECONDS:
+                reminded = time.monotonic()
+                log.info("waiting for Kafka at %s: %s", kafka.bootstrap_servers, error)
+        stop.wait(_RETRY_SECONDS)
+    return False
+
+
+def assemble(
+    spark: SparkSession,
+    place: Place,
+    follower: ChampionFollower,
+    metrics: StreamMetrics,
+    stop: threading.Event,
+) -> Stream:
+    """Take the lake and read from its tables what is to be done.
+
+    Raises `SecondWriterError`, `OriginMismatchError` and `ProtocolError`.
+    """
+    lake, origin = place.data.lake, place.data.data_origin
+    writer_lock.hold(spark, writer_lock.lock_path(lake, place.data.data_dir))
+    foundation.lay(spark, lake, origin, place.stream.vacuum_after_hours)
+    sinks = Sinks(spark, lake, origin)
+    seen = resume.remember(sinks, place.stream.dedup_horizon_hours)
+    log.info("resuming known_hashes=%d", len(seen.known))
+    champion = ChampionCopies(spark.sparkContext, lambda: follower.current)
+    statistics = Statistics(sinks, place.stream.statistics_seconds, metrics)
+    backlog = Backlog(
+        sinks, champion, metrics, lambda at: statistics.flagged(flagged_times(sinks, at))
+    )
+    spark.streams.addListener(ProgressListener(metrics))
+    intake = Intake(sinks, seen, champion)
+    return Stream(spark, intake, [backlog, statistics], metrics, stop)
+
+
+def start(stream: Stream, spark: SparkSession, place: Place) -> StreamingQuery:
+    """Start the query where the tables, or its checkpoint, say."""
+    sinks = Sinks(spark, place.data.lake, place.data.data_origin)
+    table = open_table(sinks.lake, "raw_transactions", sinks.origin)
+    assert table is not None, "the foundation is laid"
+    brokers = place.kafka.bootstrap_servers
+    name = resume.checkpoint_name(str(table.metadata().id), brokers)
+    checkpoint = place.data.data_dir.resolve() / "checkpoints" / "stream" / name
+    offsets = resume.starting_offsets(brokers, resume.newest(sinks))
+    return stream.start(Source(brokers, offsets, str(checkpoint)), place.stream)

@@ -1,0 +1,128 @@
+"""One micro-batch: parse and judge in the workers, decide by key on the driver, write.
+
+The order makes every crash harmless. Rejects are written first, then `raw_transactions`: what a
+restart reads again is recognised by its key. What a crash kept out of `scored_transactions` is
+found by counting the rows of each date in both. So no batch number, checkpoint or state has to
+agree with a table.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark import Broadcast, SparkContext
+from pyspark.sql import DataFrame
+
+from core.scorer import Champion
+from data_processing import transforms
+from data_processing.arrival import ARRIVALS, arrivals
+from data_processing.foundation import spark_schema
+from data_processing.known import as_keys, firsts, hours, receipt_keys
+from data_processing.resume import Seen
+from data_processing.sinks import Sinks
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class InWorkers:
+    """Brings the champion into a worker: broadcast once, not sent with every task."""
+
+    broadcast: "Broadcast[Champion] | None"
+
+    def __call__(self) -> Champion | None:
+        """The champion, or None while there is none."""
+        return self.broadcast.value if self.broadcast else None
+
+
+class ChampionCopies:
+    """The copies of the champion in the workers; one version a micro-batch."""
+
+    def __init__(self, context: SparkContext, champion: Callable[[], Champion | None]) -> None:
+        self._context, self._champion = context, champion
+        self._version: str | None = None
+        self._broadcast: Broadcast[Champion] | None = None
+
+    def current(self) -> InWorkers:
+        """The champion as it is now, for the whole of one job."""
+        champion = self._champion()
+        if champion is not None and champion.version != self._version:
+            self._broadcast = self._context.broadcast(champion)
+            self._version = champion.version
+        return InWorkers(self._broadcast)
+
+
+@dataclass
+class Taken:
+    """What a micro-batch brought: receipts of the new transactions, of rejects and of blocks."""
+
+    new: pa.Table
+    rejects: pa.Table
+    blocks: pa.Table
+    repeats: int
+    scored: bool
+    scored_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def flagged(self) -> int:
+        """How many of the new transactions are flagged."""
+        return int(pc.sum(self.new["is_anomaly"]).as_py() or 0)
+
+
+class Intake:
+    """Takes micro-batches into the tables."""
+
+    def __init__(self, sinks: Sinks, seen: Seen, champion: ChampionCopies) -> None:
+        self._sinks, self._seen, self._champion = sinks, seen, champion
+
+    def take(self, batch: DataFrame) -> Taken:
+        """Write a micro-batch of Kafka's records to raw, scored and quarantine."""
+        judge = self._champion.current()
+        records = batch.select("topic", "partition", "offset", "timestamp", "value")
+        arrived = records.mapInArrow(arrivals(judge), spark_schema(ARRIVALS)).persist()
+        try:
+            receipts = transforms.receipts(arrived).toArrow()
+            taken, arrived = self._decide(receipts, arrived, judge.broadcast is not None)
+            self._write(arrived, taken)
+        finally:
+            arrived.unpersist()
+        return taken
+
+    def _decide(
+        self, receipts: pa.Table, arrived: DataFrame, scored: bool
+    ) -> tuple[Taken, DataFrame]:
+        order = [(name, "ascending") for name in ("append_time", "partition", "offset")]
+        receipts = receipts.sort_by(order)
+        transactions = receipts.filter(pc.is_valid(receipts["key"]))
+        rejects = receipts.filter(pc.is_valid(receipts["kind"]))
+        keys = as_keys(transactions["key"])
+        repeated = pa.array(self._seen.known.contains(keys) | ~firsts(keys))
+        written = pa.array(np.isin(receipt_keys(rejects), self._seen.rejects))
+        taken = Taken(
+            new=transactions.filter(pc.invert(repeated)),
+            rejects=rejects.filter(pc.invert(written)),
+            blocks=receipts.filter(pc.is_valid(receipts["block_hash"])),
+            repeats=pc.sum(repeated).as_py() or 0,
+            scored=scored,
+        )
+        left = pa.concat_tables([transactions.filter(repeated), rejects.filter(written)])
+        if left.num_rows:
+            names = left.select(["topic", "partition", "offset"])
+            arrived = transforms.without(arrived, arrived.sparkSession.createDataFrame(names))
+        return taken, arrived
+
+    def _write(self, arrived: DataFrame, taken: Taken) -> None:
+        new = taken.new.num_rows
+        if taken.rejects.num_rows:
+            rejected = transforms.rejected_rows(arrived)
+            self._sinks.append("quarantine", rejected, taken.rejects.num_rows)
+        if new:
+            self._sinks.append("raw_transactions", transforms.raw_rows(arrived), new)
+            self._seen.known.add(as_keys(taken.new["key"]), hours(taken.new["append_time"]))
+        if new and taken.scored:
+            rows = transforms.scored_rows(arrived, taken.scored_at)
+            self._sinks.append("scored_transactions", rows, new)

@@ -1,0 +1,92 @@
+"""What the stream has seen within the horizon: hashes, and who spent which outpoint.
+
+Kept in memory as sorted arrays, one an hour of broker time, and rebuilt at the start from the
+tables themselves: no state of Spark's own can be lost, or disagree with the tables. Two million
+hashes take 32 MB, and looking a micro-batch up costs milliseconds however many there are.
+"""
+
+import struct
+from collections.abc import Iterable
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+HOUR = 3_600
+Keys = NDArray[np.bytes_]
+Hours = NDArray[np.int64]
+
+
+class KnownKeys:
+    """The keys of the transactions that were appended within the horizon.
+
+    A key is recognised for at least `horizon_hours` of broker time, and an hour longer at the most.
+
+    >>> known = KnownKeys(24)
+    >>> known.add(as_keys([b"a" * 16]), np.array([0]))
+    >>> known.contains(as_keys([b"a" * 16, b"b" * 16])).tolist()
+    [True, False]
+    """
+
+    def __init__(self, horizon_hours: int) -> None:
+        self._horizon = horizon_hours
+        self._by_hour: dict[int, Keys] = {}
+
+    def __len__(self) -> int:
+        return sum(len(keys) for keys in self._by_hour.values())
+
+    def contains(self, keys: Keys) -> NDArray[np.bool_]:
+        """Whether each key is known; shape (n,)."""
+        found = np.zeros(len(keys), bool)
+        for known in self._by_hour.values():
+            at = np.searchsorted(known, keys)
+            at[at == len(known)] = 0
+            found |= known[at] == keys
+        return found
+
+    def add(self, keys: Keys, hours: Hours) -> None:
+        """Remember new keys with the hour (Unix time / 3,600) of their append; forget the old."""
+        for hour in np.unique(hours).tolist():
+            merged = np.concatenate([self._by_hour.get(hour, keys[:0]), keys[hours == hour]])
+            self._by_hour[hour] = np.sort(merged)
+        if self._by_hour:
+            oldest = max(self._by_hour) - self._horizon
+            self._by_hour = {h: k for h, k in self._by_hour.items() if h >= oldest}
+
+
+def as_keys(values: Iterable[bytes] | pa.ChunkedArray) -> Keys:
+    """Keys of 16 bytes each as one array."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.to_pylist()
+    return np.array(list(values), dtype="S16")
+
+
+def keys_of_hashes(hashes: pa.ChunkedArray) -> Keys:
+    """The keys of transactions by their hashes of 64 hex digits."""
+    return as_keys([bytes.fromhex(text[:32]) for text in hashes.to_pylist()])
+
+
+def receipt_keys(receipts: pa.Table) -> Keys:
+    """A key for each record by where and when Kafka appended it; needs those four columns."""
+    columns = (receipts[name].to_pylist() for name in ("topic", "partition", "offset"))
+    millis = receipts["append_time"].cast(pa.int64()).to_pylist()
+    return as_keys(
+        [
+            struct.pack(">HHQI", crc32(topic.encode()) & 0xFFFF, p, o, at // 1_000 & 0xFFFFFFFF)
+            for topic, p, o, at in zip(*columns, millis, strict=True)
+        ]
+    )
+
+
+def hours(times: pa.ChunkedArray) -> Hours:
+    """The hour of each instant, Unix time / 3,600; shape (n,)."""
+    micros = np.asarray(times.cast(pa.int64()).to_numpy(), np.int64)
+    return micros // (HOUR * 1_000_000)
+
+
+def firsts(keys: Keys) -> NDArray[np.bool_]:
+    """Whether each key is the first of its kind in the order given; shape (n,)."""
+    first = np.zeros(len(keys), bool)
+    first[np.unique(keys, return_index=True)[1]] = True
+    return first

@@ -1,0 +1,55 @@
+"""Tells Prometheus what Spark says of its own query."""
+
+import json
+import logging
+from typing import Any
+
+from pyspark.sql.streaming.listener import (
+    QueryIdleEvent,
+    QueryProgressEvent,
+    QueryStartedEvent,
+    QueryTerminatedEvent,
+    StreamingQueryListener,
+)
+
+from monitoring.stream_metrics import StreamMetrics
+
+log = logging.getLogger(__name__)
+
+
+class ProgressListener(StreamingQueryListener):
+    """Moves the metrics with each event of the query."""
+
+    def __init__(self, metrics: StreamMetrics) -> None:
+        self._metrics = metrics
+
+    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802, D102
+        log.info("query started id=%s", event.id)
+
+    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802, D102
+        self.observe(event.progress)
+
+    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: ARG002, N802, D102
+        self._metrics.lag_records.set(0)
+        self._metrics.lag_seconds.set(0)
+
+    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802, D102
+        if event.exception:
+            self._metrics.failures.inc()
+
+    def observe(self, progress: Any) -> None:
+        """Take a `StreamingQueryProgress`."""
+        self._metrics.lag_records.set(sum(_behind(source) for source in progress.sources))
+        if progress.numInputRows:
+            self._metrics.records.inc(progress.numInputRows)
+            self._metrics.batch_seconds.observe(progress.batchDuration / 1_000)
+
+
+def _behind(source: Any) -> int:
+    """Records that the source has and the query has not read yet, over all partitions."""
+    latest, read = json.loads(source.latestOffset or "{}"), json.loads(source.endOffset or "{}")
+    return sum(
+        end - read.get(topic, {}).get(partition, 0)
+        for topic, partitions in latest.items()
+        for partition, end in partitions.items()
+    )

@@ -1,0 +1,108 @@
+"""What the tables themselves know at the start: where to read on, and what was seen already.
+
+Kafka is asked by time, not by offset: the first record that is no older than the newest row of its
+partition. That is right after a lost checkpoint and for a topic that was made anew alike; what is
+read twice is recognised by its key.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from core.topics import BLOCKS, TRANSACTIONS
+from data_processing.known import Keys, KnownKeys, hours, keys_of_hashes, receipt_keys
+from data_processing.sinks import Sinks, sql_time
+
+log = logging.getLogger(__name__)
+
+TOPICS = (TRANSACTIONS, BLOCKS)
+_START = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass
+class Seen:
+    """What is in the tables already: hashes within the horizon, rejects that may come again."""
+
+    known: KnownKeys
+    rejects: Keys
+
+
+def newest(sinks: Sinks) -> dict[tuple[str, int], datetime]:
+    """The append time of the newest row of each Kafka partition, by topic and partition."""
+    raw = sinks.ask(
+        'SELECT "partition", MAX(append_time) AS at FROM raw_transactions GROUP BY 1',
+        "raw_transactions",
+    )
+    found = {(TRANSACTIONS, row["partition"]): row["at"] for row in raw.to_pylist()}
+    blocks = sinks.ask("SELECT MAX(append_time) AS at FROM confirmations", "confirmations")
+    if (at := blocks["at"][0].as_py()) is not None:
+        found[(BLOCKS, 0)] = at
+    return found
+
+
+def remember(sinks: Sinks, horizon_hours: int) -> Seen:
+    """Read the hashes of the horizon, and the receipts of the rejects since the newest rows."""
+    times = [at for (topic, _), at in newest(sinks).items() if topic == TRANSACTIONS]
+    since = min(times, default=_START)
+    oldest = min(since, max(times, default=_START) - timedelta(hours=horizon_hours))
+    rows = sinks.ask(
+        f"SELECT hash, append_time FROM raw_transactions WHERE date >= '{oldest.date()}' "
+        f"AND append_time >= {sql_time(oldest)}",
+        "raw_transactions",
+    )
+    known = KnownKeys(horizon_hours)
+    known.add(keys_of_hashes(rows["hash"]), hours(rows["append_time"]))
+    return Seen(known, _rejects(sinks, since))
+
+
+def _rejects(sinks: Sinks, since: datetime) -> Keys:
+    rows = sinks.ask(
+        f'SELECT topic, "partition", "offset", append_time FROM quarantine WHERE '
+        f"date >= '{since.date()}' AND append_time >= {sql_time(since)} OR topic = '{BLOCKS}'",
+        "quarantine",
+    )
+    return receipt_keys(rows)
+
+
+def starting_offsets(bootstrap_servers: str, times: dict[tuple[str, int], datetime]) -> str:
+    """Where a query without a checkpoint begins, as Spark's `startingOffsets`.
+
+    Raises `kafka.errors.KafkaError` while no broker answers.
+    """
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
+    try:
+        offsets = {
+            topic: {
+                str(partition): _offset(consumer, topic, partition, times.get((topic, partition)))
+                for partition in sorted(consumer.partitions_for_topic(topic) or ())
+            }
+            for topic in TOPICS
+        }
+    finally:
+        consumer.close()
+    log.info("starting without a checkpoint offsets=%s", json.dumps(offsets))
+    return json.dumps(offsets)
+
+
+def _offset(consumer: KafkaConsumer, topic: str, partition: int, at: datetime | None) -> int:
+    where = TopicPartition(topic, partition)
+    if at is None:
+        return int(consumer.beginning_offsets([where])[where])
+    found = consumer.offsets_for_times({where: (at - _START) // _MILLISECOND})[where]
+    return int(found.offset if found else consumer.end_offsets([where])[where])
+
+
+def checkpoint_name(table_id: str, bootstrap_servers: str) -> str:
+    """The checkpoint's folder: another lake or a topic made anew has one of its own."""
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    try:
+        topics = admin.describe_topics(list(TOPICS))
+    finally:
+        admin.close()
+    ids = sorted(str(topic["topic_id"]).split("-")[0] for topic in topics)
+    return "-".join([table_id.split("-")[0], *ids])
