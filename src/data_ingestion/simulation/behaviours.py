@@ -34,7 +34,9 @@ class Behaviour:
     `value` is the median of all outputs together and `value_spread` the deviation of its
     logarithm; no `value` means postage: the smallest outputs that relay. `urgency` is what is
     bid above the market's floor, as a share of the usual rate, and `urgency_spread` its
-    logarithm's deviation. `payload` bytes are an envelope in the first witness.
+    logarithm's deviation. `payload` bytes are an envelope in the first witness. With
+    `equal_outputs` there is one for each input besides `outputs` of change; with `change` the last
+    output returns to the type that is spent, with `data` it is an OP_RETURN.
     """
 
     name: str
@@ -64,94 +66,37 @@ ONE = Counts(1, 0, 1, 1)
 TWO = Counts(2, 0, 2, 2)
 TAPROOT = {"p2tr": 1.0}
 MIXED = {"p2wpkh": 0.62, "p2tr": 0.16, "p2sh": 0.1, "p2pkh": 0.09, "p2wsh": 0.03}
+MIXERS = {"p2wpkh": 0.8, "p2tr": 0.2}
 POOLED = {"p2wpkh": 0.55, "p2wsh": 0.2, "p2sh": 0.13, "p2tr": 0.07, "p2pkh": 0.05}
 
+# fmt: off
 BEHAVIOURS = (
-    # fmt: off
-    Behaviour(
-        "token transfer",
-        0.335,
-        ONE,
-        ONE,
-        TAPROOT,
-        None,
-        urgency=0.12,
-        urgency_spread=0.7,
-        payload=150,
-        payload_spread=0.35,
-        change=False,
-        rbf=0.9,
-        pays=TAPROOT,
-    ),
-    Behaviour("payment", 0.290, ONE, TWO, MIXED, 1_500_000, 3.4),
-    Behaviour(
-        "payment from several coins", 0.110, Counts(2.5, 0.4, 2, 6), TWO, MIXED, 1_200_000, 3.0
-    ),
-    Behaviour("sweep", 0.100, ONE, ONE, MIXED, 150_000, 2.2, change=False),
-    Behaviour(
-        "small consolidation", 0.045, Counts(2.8, 0.5, 2, 8), ONE, MIXED, 500_000, 2.2, change=False
-    ),
-    Behaviour(
-        "batch payout",
-        0.075,
-        Counts(1.4, 0.7, 1, 12),
-        Counts(6, 1.0, 3, 350),
-        MIXED,
-        9_000_000,
-        3.2,
-        urgency=0.5,
-    ),
-    Behaviour(
-        "consolidation",
-        0.034,
-        Counts(26, 1.6, 6, 800),
-        ONE,
-        POOLED,
-        3_000_000,
-        1.8,
-        urgency=0.2,
-        change=False,
-        reuse=0.4,
-    ),
-    Behaviour(
-        "inscription",
-        0.013,
-        ONE,
-        Counts(2, 0.6, 1, 12),
-        TAPROOT,
-        None,
-        urgency=0.15,
-        payload=4_500,
-        payload_spread=1.5,
-        change=False,
-        rbf=0.9,
-        pays=TAPROOT,
-    ),
-    Behaviour(
-        "data carrier",
-        0.010,
-        Counts(1.1, 0.3, 1, 4),
-        Counts(2, 0.4, 2, 6),
-        MIXED,
-        100_000,
-        2.5,
-        data=True,
-    ),
-    Behaviour(
-        "coinjoin",
-        0.002,
-        Counts(8, 0.9, 5, 120),
-        Counts(10, 0.9, 5, 180),
-        {"p2wpkh": 0.8, "p2tr": 0.2},
-        25_000_000,
-        1.2,
-        change=False,
-        equal_outputs=True,
-        reuse=0.0,
-        rbf=0.1,
-    ),
-    # fmt: on
+    #         name, share              inputs                     outputs                 spends
+    Behaviour("token transfer", 0.335, ONE,                       ONE,                    TAPROOT,
+              value=None, urgency=0.12, urgency_spread=0.7, payload=150, payload_spread=0.35,
+              change=False, rbf=0.9, pays={"p2tr": 0.56, "p2wpkh": 0.44}),
+    Behaviour("payment", 0.290,        ONE,                       TWO,                    MIXED,
+              value=1_500_000, value_spread=3.4),
+    Behaviour("larger payment", 0.110, Counts(2.5, 0.4, 2, 6),    TWO,                    MIXED,
+              value=1_200_000, value_spread=3.0),
+    Behaviour("sweep", 0.100,          ONE,                       ONE,                    MIXED,
+              value=150_000, value_spread=2.2, change=False),
+    Behaviour("batch payout", 0.075,   Counts(1.4, 0.7, 1, 12),   Counts(6, 1.0, 3, 350), MIXED,
+              value=9_000_000, value_spread=3.2, urgency=0.5),
+    Behaviour("tidying", 0.045,        Counts(2.8, 0.5, 2, 8),    ONE,                    MIXED,
+              value=500_000, value_spread=2.2, change=False),
+    Behaviour("consolidation", 0.034,  Counts(26, 1.6, 6, 800),   ONE,                    POOLED,
+              value=3_000_000, value_spread=1.8, urgency=0.2, change=False, reuse=0.4),
+    Behaviour("inscription", 0.013,    ONE,                       Counts(2, 0.6, 1, 12),  TAPROOT,
+              value=None, urgency=0.15, payload=4_500, payload_spread=1.5, change=False, rbf=0.9,
+              pays=TAPROOT),
+    Behaviour("data carrier", 0.010,   Counts(1.1, 0.3, 1, 4),    Counts(2, 0.4, 2, 6),   MIXED,
+              value=100_000, value_spread=2.5, data=True),
+    Behaviour("coinjoin", 0.002,       Counts(8, 0.9, 5, 120),    TWO,                    MIXERS,
+              value=25_000_000, value_spread=1.2, change=False, equal_outputs=True, reuse=0.0,
+              rbf=0.1),
 )
+# fmt: on
 """Every behaviour; a batch names them by their place here."""
 
 USUAL_RATE = 15.0
@@ -160,8 +105,12 @@ USUAL_RATE = 15.0
 FLOOR = 0.70
 """The least bid as a share of the usual rate: below it a mempool of that month evicted."""
 
-POSTAGE = {294: 0.15, 330: 0.15, 546: 0.55, 600: 0.15}
-"""Value of an output that only carries a token: the dust limits, and wallets' round figures."""
+POSTAGE = {
+    "p2wpkh": {294: 0.68, 546: 0.32},
+    "p2tr": {330: 0.13, 546: 0.79, 600: 0.03, 1_000: 0.05},
+}
+"""Value of an output that only carries a token, by its script type: its own dust limit (294 and 330
+satoshi), that of older wallets (546), or a round figure; shares as in the sample."""
 
 DATA_BYTES = (14, 80)
 """An OP_RETURN carries between so many bytes."""

@@ -1,11 +1,14 @@
 """HTTP in front of the simulated network: threads, keep-alive, deliveries good and bad."""
 
+import logging
+import sys
 from collections.abc import Callable
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
 from data_ingestion.simulation.answers import Answer, Manner
+
+log = logging.getLogger(__name__)
 
 Respond = Callable[[str, str], Answer]
 """From method and target (path with query) to the answer; called by several threads at once."""
@@ -25,6 +28,11 @@ class SimulatorServer(ThreadingHTTPServer):
         super().__init__((address, port), _Handler)
         self.port = int(self.server_address[1])
         self.url = f"http://{address}:{self.port}"
+
+    def handle_error(self, _request: object, client_address: object) -> None:
+        """Say what went wrong, but for a client that is gone: it may go whenever it likes."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            log.exception("failed client=%s", client_address)
 
     def end(self) -> None:
         """Close the port and cut what is still being delivered; a second time does nothing."""
@@ -51,11 +59,6 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 120
     wbufsize = -1  # headers and body leave together
 
-    def handle(self) -> None:
-        """Serve one connection to its end; the client may end it whenever it likes."""
-        with suppress(ConnectionError):
-            super().handle()
-
     def do_GET(self) -> None:
         self._deliver(self.server.respond("GET", self.path))
 
@@ -68,12 +71,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Requests are in the simulator's own record, not in its log."""
 
     def _deliver(self, answer: Answer) -> None:
-        try:
-            self._write(answer)
-        except (ConnectionError, TimeoutError):
-            self.close_connection = True  # the client gave up, as timeouts make it
-
-    def _write(self, answer: Answer) -> None:
         if answer.manner is not Manner.PLAIN:
             self.close_connection = True
         if answer.manner is Manner.TIMEOUT:

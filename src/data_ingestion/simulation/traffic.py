@@ -65,19 +65,18 @@ class Traffic:
         behaviour = self._rng.choice(len(BEHAVIOURS), n, p=_SHARES / _SHARES.sum())
         inputs = self._counts(behaviour, lambda b: b.inputs)
         outputs = self._counts(behaviour, lambda b: b.outputs)
-        outputs = np.where(_column(behaviour, lambda b: b.equal_outputs), inputs + 2, outputs)
         input_type = self._types(behaviour, lambda b: b.types)
         output_type = self._types(behaviour, lambda b: b.pays)
-        output_type = np.where(
-            _column(behaviour, lambda b: b.equal_outputs), input_type, output_type
-        )
-        carries = _column(behaviour, lambda b: b.data)
+        mixes = _column(behaviour, lambda b: b.equal_outputs) > 0
+        outputs = np.where(mixes, inputs + outputs, outputs)
+        output_type = np.where(mixes, input_type, output_type)
+        carries = _column(behaviour, lambda b: b.data) > 0
         data = np.where(carries, self._rng.integers(*DATA_BYTES, n, endpoint=True), 0)
         base = _base(behaviour, inputs, outputs, input_type, output_type, data)
         witness = self._witness(behaviour, inputs, input_type)
         weight = 4 * base + witness
         fee = self._fees(behaviour, weight, fee_level(times, self.seed))
-        value = self._values(behaviour, outputs)
+        value = self._values(behaviour, outputs, output_type)
         columns = [base + witness, weight, fee, inputs, outputs, value + fee, value]
         return Batch(np.stack(columns, axis=1), behaviour, input_type, output_type, data)
 
@@ -119,14 +118,17 @@ class Traffic:
         rate = USUAL_RATE * level * (FLOOR + np.minimum(urgency, 40))
         return np.ceil(rate * weight / 4).astype(np.int64)
 
-    def _values(self, behaviour: Integers, outputs: Integers) -> Integers:
+    def _values(self, behaviour: Integers, outputs: Integers, output_type: Integers) -> Integers:
         """All outputs together; never below dust, never above 20,000 BTC."""
         median = _column(behaviour, lambda b: b.value or 1)
         drawn = self._lognormal(median, _column(behaviour, lambda b: b.value_spread))
         value = np.clip(drawn, _DUST * outputs, 2e12).astype(np.int64)
-        postage = self._rng.choice(list(POSTAGE), len(behaviour), p=list(POSTAGE.values()))
-        bare = _column(behaviour, lambda b: b.value is None)
-        return np.where(bare, postage * outputs, value)
+        bare = _column(behaviour, lambda b: b.value is None) > 0
+        for name, shares in POSTAGE.items():
+            postage = self._rng.choice(list(shares), len(behaviour), p=list(shares.values()))
+            carries = bare & (output_type == TYPE_NAMES.index(name))
+            value = np.where(carries, postage * outputs, value)
+        return value
 
     def _lognormal(self, median: Floats, spread: Floats) -> Floats:
         drawn: Floats = median * np.exp(spread * self._rng.standard_normal(len(median)))

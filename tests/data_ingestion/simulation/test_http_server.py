@@ -1,5 +1,8 @@
 """Deliveries over real sockets: what a client sees of a good and of a bad one."""
 
+import socket
+import struct
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -70,14 +73,40 @@ def test_a_timeout_never_answers(server: SimulatorServer) -> None:
         get(server, "/timeout")
 
 
-def test_a_client_that_gives_up_leaves_no_trace(
-    server: SimulatorServer, capfd: pytest.CaptureFixture[str]
+def hang_up(server: SimulatorServer, said: bytes) -> None:
+    """Say something and reset the connection, as a killed client does."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(said)
+        if b"HTTP" in said:
+            client.recv(10)
+
+
+def wait_until_idle() -> None:
+    deadline = time.monotonic() + 10
+    while any("process_request_thread" in t.name for t in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("said", [b"", b"GET ", b"GET /slow HTTP/1.1\r\n\r\n"])
+def test_a_client_that_hangs_up_leaves_no_trace(
+    server: SimulatorServer, said: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with get(server, "/slow", stream=True) as answer:
-        answer.raw.read(10)
+    for _ in range(3):
+        hang_up(server, said)
+    wait_until_idle()
     assert get(server, "/good").content == BODY
-    server.end()
-    assert "Traceback" not in capfd.readouterr().err
+    assert caplog.text == ""
+
+
+def test_a_failure_of_its_own_is_logged(
+    server: SimulatorServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(requests.exceptions.ConnectionError):
+        get(server, "/unheard-of")
+    wait_until_idle()
+    assert "KeyError" in caplog.text
 
 
 def test_a_taken_port_is_an_error(server: SimulatorServer) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from core.transaction import NUMERIC_FIELDS
 from data_ingestion.simulation.behaviours import BEHAVIOURS
+from data_ingestion.simulation.script_types import TYPE_NAMES
 from data_ingestion.simulation.traffic import Traffic, numbers
 
 COLUMNS = ("size", "weight", "fee", "n_inputs", "n_outputs", "input_value", "output_value")
@@ -76,3 +77,16 @@ def test_a_payment_weighs_what_bip_141_says() -> None:
     name = [behaviour.name for behaviour in BEHAVIOURS].index("payment")
     plain = (batch.behaviour == name) & (batch.input_type == 0) & (batch.output_type == 0)
     assert set(batch.numbers[plain, 1].tolist()) == {561, 562}
+
+
+def test_no_token_is_carried_by_dust() -> None:
+    """An output below its type's dust limit would not be relayed: 294 and 330 satoshi."""
+    batch = Traffic(seed=4).draw(np.full(20_000, 1.8e9))
+    names = [behaviour.name for behaviour in BEHAVIOURS]
+    tokens = np.isin(batch.behaviour, [names.index("token transfer"), names.index("inscription")])
+    each = batch.numbers[:, 6] // batch.numbers[:, 4]
+    limits = {TYPE_NAMES.index("p2wpkh"): 294, TYPE_NAMES.index("p2tr"): 330}
+    for kind, limit in limits.items():
+        paid = each[tokens & (batch.output_type == kind)]
+        assert paid.min() == limit
+        assert paid.max() <= 1_000
