@@ -6,6 +6,7 @@ Stored with each registered version as JSON; a new calibration of the same trees
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -39,10 +40,14 @@ class Calibration:
 
     def percentiles(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """The share of recent traffic, in 0..1, that scores no higher; shape as `scores`."""
-        steps = np.concatenate([[0.0], self.levels])
-        places = np.searchsorted(np.asarray(self.quantiles), scores, side="right")
-        found: NDArray[np.float64] = steps[places]
+        quantiles, steps = self._steps
+        found: NDArray[np.float64] = steps[quantiles.searchsorted(scores, side="right")]
         return found
+
+    @cached_property
+    def _steps(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The quantiles, and the level below the first and from each of them on."""
+        return np.array(self.quantiles), np.concatenate([[0.0], self.levels])
 
     def to_json(self) -> str:
         """Write it as one JSON object."""

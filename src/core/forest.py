@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 
 from core.compiled import compiled
 
+Nodes = NDArray[np.uint32]
+
 _BLOCK = 256
+"""Rows that go down a tree together, while it is in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,14 @@ class Forest:
 
     `path` is a leaf's path length in splits: its depth and, for the rows that fell together
     there, the average path length of a tree of them. `normaliser` is trees x c(sub-sample).
+    Nodes are unsigned: no index can be negative, so the compiled loop need not ask.
     """
 
-    roots: NDArray[np.int32]
+    roots: Nodes
     depths: NDArray[np.int32]
-    feature: NDArray[np.int32]
+    feature: Nodes
     threshold: NDArray[np.float32]
-    left: NDArray[np.int32]
+    left: Nodes
     path: NDArray[np.float64]
     rows: NDArray[np.int64]
     normaliser: float
@@ -58,24 +62,26 @@ class Forest:
 
 @compiled
 def _walk(
-    roots: NDArray[np.int32],
+    roots: Nodes,
     depths: NDArray[np.int32],
-    feature: NDArray[np.int32],
+    feature: Nodes,
     threshold: NDArray[np.float32],
-    left: NDArray[np.int32],
+    left: Nodes,
     path: NDArray[np.float64],
     rows: NDArray[np.float32],
     out: NDArray[np.float64],
 ) -> None:
-    at = np.empty(_BLOCK, np.int32)
+    at = np.empty(_BLOCK, np.uint32)
     for start in range(0, len(rows), _BLOCK):
-        n = min(_BLOCK, len(rows) - start)
+        block = rows[start : start + _BLOCK]
+        n = len(block)
         for tree in range(len(roots)):
             at[:n] = roots[tree]
             for _ in range(depths[tree]):
                 for i in range(n):
                     node = at[i]
-                    at[i] = left[node] + (rows[start + i, feature[node]] > threshold[node])
+                    right = block[i, feature[node]] > threshold[node]
+                    at[i] = left[node] + np.uint32(right)
             for i in range(n):
                 out[start + i] += path[at[i]]
 
@@ -92,7 +98,7 @@ def flatten(isolation_forest: Any) -> Forest:
     order = [_children_together(tree) for tree in trees]
     roots = np.cumsum([0] + [tree.node_count for tree in trees[:-1]])
     return Forest(
-        roots=roots.astype(np.int32),
+        roots=roots.astype(np.uint32),
         depths=np.array([tree.max_depth for tree in trees], np.int32),
         feature=_feature(trees, order),
         threshold=_threshold(trees, order),
@@ -116,9 +122,9 @@ def _joined(parts: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> NDArray
     return np.concatenate([np.asarray(p)[o] for p, o in zip(parts, order, strict=True)])
 
 
-def _feature(trees: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> NDArray[np.int32]:
-    feature: NDArray[np.int32] = _joined([tree.feature for tree in trees], order).astype(np.int32)
-    return np.maximum(feature, 0)
+def _feature(trees: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> Nodes:
+    feature: NDArray[np.int64] = _joined([tree.feature for tree in trees], order)
+    return np.maximum(feature, 0).astype(np.uint32)
 
 
 def _threshold(trees: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
@@ -131,14 +137,14 @@ def _threshold(trees: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> NDAr
 
 def _left(
     trees: Sequence[Any], order: Sequence[NDArray[np.int64]], roots: NDArray[np.int64]
-) -> NDArray[np.int32]:
+) -> Nodes:
     lefts = []
     for tree, nodes, root in zip(trees, order, roots, strict=True):
         place = np.empty(len(nodes), np.int64)
         place[nodes] = np.arange(len(nodes))
         child = tree.children_left[nodes]
         lefts.append(root + np.where(child == -1, np.arange(len(nodes)), place[child]))
-    return np.concatenate(lefts).astype(np.int32)
+    return np.concatenate(lefts).astype(np.uint32)
 
 
 def _path(fitted: Any, order: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:

@@ -18,6 +18,10 @@ FACTS = ("equal_outputs", "dust_outputs", "op_return")
 """The facts beyond the seven numbers that patterns use."""
 
 
+COINBASE = "coinbase"
+"""The pattern that is never flagged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a pattern looks at: floats for one transaction, arrays of one length for many.
@@ -49,7 +53,7 @@ class Pattern:
 
 PATTERNS = (
     Pattern(
-        "coinbase",
+        COINBASE,
         "it creates a block's new coins",
         "Bitcoin Core, primitives/transaction.h: IsCoinBase",
         lambda t: (t.input_value == 0) & (t.fee == 0) & (t.output_value > 0),

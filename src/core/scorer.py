@@ -16,9 +16,9 @@ from core.calibration import Calibration, calibrate
 from core.exactness import is_exact
 from core.features import NAMES, Numbers, credited, features, is_coinbase, measures
 from core.forest import flatten
-from core.patterns import FACTS, Shape, pattern_of
+from core.patterns import COINBASE, FACTS, Shape, pattern_of
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction
-from core.verdict import Reason, Verdict
+from core.verdict import MOST_REASONS, Reason, Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,6 @@ __all__ = ["Calibration", "Champion", "Reason", "Verdict", "calibrate"]
 
 Explain = Literal["all", "flagged", "none"]
 
-_MOST_REASONS = 3
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +57,9 @@ class Champion:
         if not exact:
             _log.error("flattened forest differs from scikit-learn: slow path version=%s", version)
         fallback = None if exact else pipeline
-        return cls(version, calibration, attribution(forest), tails, fallback)
+        champion = cls(version, calibration, attribution(forest), tails, fallback)
+        champion.shortenings(np.ones((1, len(NUMERIC_FIELDS))))  # compiled now, not at a request
+        return champion
 
     @property
     def threshold(self) -> float:
@@ -83,39 +84,35 @@ class Champion:
         seen = features(numbers, self.tails)
         return credited(self.attribution.shortenings(seen), seen)
 
-    def reasons(self, numbers: Numbers) -> list[tuple[Reason, ...]]:
-        """The measures that shorten each row's path most, the most first, three at the most."""
-        if self.fallback is not None:
-            return [()] * len(numbers)
-        parts = self.shortenings(numbers)
-        order = np.argsort(-parts, axis=1, kind="stable")[:, :_MOST_REASONS].tolist()
-        rows = zip(order, parts.tolist(), measures(numbers).tolist(), strict=True)
-        return [self._told(columns, part, measure) for columns, part, measure in rows]
-
-    def _told(
-        self, columns: list[int], parts: list[float], measured: list[float]
-    ) -> tuple[Reason, ...]:
-        usual = self.calibration.usual
-        return tuple(
-            Reason(NAMES[c], measured[c], *usual[NAMES[c]], parts[c])
-            for c in columns
-            if parts[c] > 0
-        )
-
     def verdict(self, transaction: DescribedTransaction) -> Verdict:
         """The verdict on one transaction, with its reasons whether or not it is flagged."""
-        values = [getattr(transaction, name) for name in NUMERIC_FIELDS]
-        numbers = np.array([values], np.float64)
+        values = [float(getattr(transaction, name)) for name in NUMERIC_FIELDS]
+        numbers = np.array([values])
         scores = self.scores(numbers)
-        facts = [_known(getattr(transaction, name)) for name in FACTS]
+        score = float(scores[0])
+        pattern = pattern_of(Shape(*values, *(_known(getattr(transaction, f)) for f in FACTS)))
         return Verdict(
-            anomaly_score=float(scores[0]),
+            anomaly_score=score,
             percentile=float(self.calibration.percentiles(scores)[0]),
             threshold=self.threshold,
-            is_anomaly=bool(self.flags(numbers, scores)[0]),
-            pattern=pattern_of(Shape(*values, *facts)),
-            reasons=self.reasons(numbers)[0],
+            is_anomaly=score >= self.threshold and pattern != COINBASE,
+            pattern=pattern,
+            reasons=self._reasons(numbers),
             model_version=self.version,
+        )
+
+    def _reasons(self, numbers: NDArray[np.float64]) -> tuple[Reason, ...]:
+        """The measures that shorten one row's path most, the most first."""
+        if self.fallback is not None:
+            return ()
+        parts: list[float] = self.shortenings(numbers)[0].tolist()
+        measured: list[float] = measures(numbers)[0].tolist()
+        order = sorted(range(len(parts)), key=parts.__getitem__, reverse=True)
+        usual = self.calibration.usual
+        return tuple(
+            Reason(NAMES[i], measured[i], *usual[NAMES[i]], parts[i])
+            for i in order[:MOST_REASONS]
+            if parts[i] > 0
         )
 
     def verdicts(self, table: "pa.Table | pa.RecordBatch", explain: Explain = "all") -> "pa.Table":

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+MOST_REASONS = 3
+"""Reasons told of one transaction, at the most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:

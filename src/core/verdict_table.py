@@ -10,11 +10,10 @@ from core.features import NAMES, measures
 from core.patterns import FACTS, Shape, patterns_of
 from core.tables import REASON, VERDICT
 from core.transaction import NUMERIC_FIELDS
+from core.verdict import MOST_REASONS
 
 if TYPE_CHECKING:
     from core.scorer import Champion, Explain
-
-_MOST_REASONS = 3
 
 
 def verdict_table(
@@ -57,7 +56,7 @@ def _reasons(
     """A list of reasons for each row, empty where it is not to be told."""
     rows = numbers[told] if champion.fallback is None else numbers[:0]
     parts = champion.shortenings(rows)
-    order = np.argsort(-parts, axis=1, kind="stable")[:, :_MOST_REASONS]
+    order = np.argsort(-parts, axis=1, kind="stable")[:, :MOST_REASONS]
     best = np.take_along_axis(parts, order, axis=1)
     kept = best > 0
     counts = np.zeros(len(numbers), np.int32)

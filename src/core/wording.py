@@ -31,34 +31,36 @@ def number(value: float) -> str:
 
 def amount(satoshi: float) -> str:
     """An amount in the unit that reads best: satoshi below 0.01 BTC, else BTC."""
-    if abs(satoshi) < COIN // 100:
-        return f"{number(satoshi)} sat"
-    return f"{number(satoshi / COIN)} BTC"
+    return " ".join(_parts("sat", satoshi))
 
 
 def value(feature: str, measure: float) -> str:
     """A feature's measure with its unit; raises `KeyError` for a feature that does not exist."""
-    return _with_unit(_FEATURES[feature].unit, measure)
+    return " ".join(_parts(_FEATURES[feature].unit, measure)).strip()
 
 
-def _with_unit(unit: str, measure: float) -> str:
-    if unit == "sat":
-        return amount(measure)
+def _parts(unit: str, measure: float) -> tuple[str, str]:
+    """A measure's number and the unit to read it in."""
+    if unit == "sat" and abs(measure) >= COIN // 100:
+        return number(measure / COIN), "BTC"
     if unit == "share":
-        return f"{number(measure * 100)} %"
-    return f"{number(measure)} {unit}"
+        return number(measure * 100), "%"
+    return number(measure) if unit else f"{measure:,.0f}", unit
 
 
 def reason(found: Reason) -> str:
     """One reason: "fee rate 58,400 sat/vB; usual 12 to 140"."""
     feature = _FEATURES[found.feature]
-    low, high = (_with_unit(feature.unit, bound) for bound in (found.usual_low, found.usual_high))
-    if low.split()[-1] == high.split()[-1]:
-        low = low.rsplit(" ", 1)[0]
-    told = _with_unit(feature.unit, found.value)
-    if told.split()[-1] == high.split()[-1] and " " in low + high:
-        high = high.rsplit(" ", 1)[0]
-    return f"{feature.words} {told}; usual {low} to {high}"
+    told, unit = _parts(feature.unit, found.value)
+    (low, low_unit), (high, high_unit) = (
+        _parts(feature.unit, bound) for bound in (found.usual_low, found.usual_high)
+    )
+    if low_unit == high_unit:
+        low_unit = ""
+    if unit == high_unit and not low_unit:
+        high_unit = ""
+    usual = f"{low} {low_unit}".strip() + " to " + f"{high} {high_unit}".strip()
+    return f"{feature.words} {f'{told} {unit}'.strip()}; usual {usual}"
 
 
 def pattern(name: str) -> str:
