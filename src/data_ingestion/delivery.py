@@ -8,6 +8,7 @@ polling and bounds the memory. kafka-python sends again what fails in passing, w
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -23,6 +24,7 @@ _BATCH_BYTES = 256 * 1024
 _DELIVERY_TIMEOUT_MS = 60_000
 _REQUEST_TIMEOUT_MS = 10_000
 _METADATA_TIMEOUT_MS = 5_000
+_FLUSH_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
 _LOG_SECONDS = 60.0
 
@@ -118,8 +120,8 @@ class KafkaDelivery:
         stopped_at: float | None = None
         while True:
             try:
-                self._producer.flush(timeout=0.5)
-            except KafkaTimeoutError:
+                self._producer.flush(timeout=_FLUSH_SECONDS)
+            except KafkaError:
                 self._say("waiting for the broker's acknowledgements")
             else:
                 return
@@ -137,5 +139,6 @@ class KafkaDelivery:
     def close(self) -> None:
         """Let go of the broker; what is not acknowledged is still in the journal."""
         if self._producer is not None:
-            self._producer.close(timeout=0)
+            with suppress(KafkaTimeoutError):
+                self._producer.close(timeout=0)
             self._producer = None

@@ -100,7 +100,7 @@ class BlockFollower:
             return True
         if below is None and block.height <= self._next_height():
             return True
-        if below is not None and len(self._branch) <= 1:
+        if below is not None and not self._branch:
             self._metrics.reorganisations.inc()
             log.warning("reorganisation height=%d hash=%s", block.height, block.hash)
         return len(self._branch) >= self._most_behind

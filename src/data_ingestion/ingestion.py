@@ -1,7 +1,7 @@
 """The loop of ingestion: which request comes next, and what becomes of its answer.
 
-One request in a few asks for the tip. While there are blocks to fetch, every second request fetches
-one; all the others ask for unconfirmed transactions.
+One request in a few asks for the tip. While there are blocks to fetch, every second of the others
+fetches one; the rest ask for unconfirmed transactions.
 """
 
 import logging
@@ -76,7 +76,7 @@ class Ingestion:
     def _request(self) -> None:
         self._requests_since_tip += 1
         behind = self._follower.behind > 0
-        if self._requests_since_tip > self._tip_every and not behind:
+        if self._requests_since_tip > self._tip_every:
             self._follower.look()
             self._requests_since_tip = 0
         elif behind and self._block_is_next:

@@ -1,0 +1,218 @@
+"""The HTTP client against the simulator and its faults, and against a server with odd headers."""
+
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from time import monotonic
+
+import pytest
+from prometheus_client import CollectorRegistry
+from tests.data_ingestion.samples import NOW, FakeClock, name, value
+
+from core.settings import SimulatorSettings
+from data_ingestion.blockchain_client import (
+    BlockchainClient,
+    NotThereError,
+    SourceError,
+    Timeouts,
+    UnreadablePageError,
+)
+from data_ingestion.budget import RequestBudget
+from data_ingestion.clock import StoppedError
+from data_ingestion.simulation.answers import Answer, Manner
+from data_ingestion.simulation.faults import Fault
+from data_ingestion.simulation.http_server import listen
+from data_ingestion.simulator import Simulator
+from monitoring.producer_metrics import RESULTS, ProducerMetrics
+
+
+class LiveClock(FakeClock):
+    """Its time passes; its waits do not take any."""
+
+    def monotonic(self) -> float:
+        return monotonic()
+
+
+class Ledger:
+    next_request = 0.0
+
+
+@pytest.fixture
+def metrics() -> ProducerMetrics:
+    return ProducerMetrics(CollectorRegistry())
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return LiveClock()
+
+
+Connect = Callable[..., BlockchainClient]
+
+
+@pytest.fixture
+def connect(metrics: ProducerMetrics, clock: FakeClock) -> Iterator[Connect]:
+    clients = []
+
+    def made(url: str, answer: float = 5, block: float = 5) -> BlockchainClient:
+        budget = RequestBudget(10, 300, clock, Ledger(), lambda: 1.0)
+        clients.append(BlockchainClient(url, Timeouts(answer, block), budget, clock, metrics))
+        return clients[-1]
+
+    yield made
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    running = Simulator(SimulatorSettings(simulator_first_block=120, simulator_rate=1))
+    running.start()
+    running.network.burst(150, running.network.chain.main[-1].time)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def client(simulator: Simulator, connect: Connect) -> Iterator[BlockchainClient]:
+    yield connect(simulator.url, answer=0.5)
+    simulator.faults.switch_off()
+
+
+def failure(ask: Callable[[], object]) -> SourceError:
+    with pytest.raises(SourceError) as raised:
+        ask()
+    assert raised.value.result in RESULTS
+    return raised.value
+
+
+def test_a_page_has_a_hundred_items(client: BlockchainClient) -> None:
+    assert len(client.unconfirmed()) == 100
+
+
+def test_a_block_is_found_by_hash_and_by_height(client: BlockchainClient) -> None:
+    tip = client.latest_block()
+    assert client.block(tip.hash).hash == client.block(tip.height).hash == tip.hash
+
+
+def test_an_unknown_block_is_not_there_and_no_failure_of_the_source(
+    client: BlockchainClient, clock: FakeClock
+) -> None:
+    with pytest.raises(NotThereError):
+        client.block(name(5))
+    client.latest_block()
+    assert max(clock.waits) == pytest.approx(10, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("fault", "result"),
+    [
+        ("too-many-requests-html", "http_429"),
+        ("too-many-requests-text", "http_429"),
+        ("blocked", "http_403"),
+        ("server-error", "http_5xx"),
+        ("bad-gateway", "http_5xx"),
+        ("unavailable", "http_5xx"),
+        ("html", "not_json"),
+        ("timeout", "timeout"),
+        ("slow", "timeout"),
+        ("truncated", "connection"),
+        ("changed-schema", "unreadable"),
+    ],
+)
+def test_every_fault_is_told_by_its_result(
+    simulator: Simulator,
+    client: BlockchainClient,
+    metrics: ProducerMetrics,
+    fault: str,
+    result: str,
+) -> None:
+    simulator.faults.switch_on(Fault(name=fault, seconds=3))
+    assert failure(client.unconfirmed).result == result
+    labels = {"endpoint": "unconfirmed", "result": result}
+    assert value(metrics, "source_requests_total", **labels) == 1
+    assert value(metrics, "source_backoff_seconds") == 20
+
+
+def test_an_answer_after_a_fault_ends_the_backoff(
+    simulator: Simulator, client: BlockchainClient, metrics: ProducerMetrics, clock: FakeClock
+) -> None:
+    simulator.faults.switch_on(Fault(name="bad-gateway", count=1))
+    failure(client.unconfirmed)
+    assert len(client.unconfirmed()) == 100
+    assert value(metrics, "source_backoff_seconds") == 0
+    assert value(metrics, "source_last_success_timestamp_seconds") == clock.now
+    assert value(metrics, "source_request_seconds_count", endpoint="unconfirmed") == 1
+
+
+def test_the_pause_that_the_source_asks_for_is_honoured(
+    simulator: Simulator, client: BlockchainClient, clock: FakeClock
+) -> None:
+    simulator.faults.switch_on(Fault(name="too-many-requests-text", count=1, retry_after=1234))
+    assert failure(client.unconfirmed).retry_after == 1234
+    client.unconfirmed()
+    assert clock.waits[-1] == pytest.approx(1234, abs=1)
+
+
+def test_an_unreadable_page_is_handed_over(simulator: Simulator, client: BlockchainClient) -> None:
+    simulator.faults.switch_on(Fault(name="changed-schema"))
+    error = failure(client.unconfirmed)
+    assert isinstance(error, UnreadablePageError)
+    assert error.body.startswith(b'{"transactions":')
+    assert "txs" in str(error)
+
+
+def test_a_block_may_take_longer_than_an_answer(simulator: Simulator, connect: Connect) -> None:
+    client = connect(simulator.url, answer=0.5, block=10)
+    tip = client.latest_block()
+    simulator.faults.switch_on(Fault(name="slow", count=1, seconds=1.5))
+    assert client.block(tip.hash).height == tip.height
+
+
+def test_nobody_listening_is_a_connection_that_failed(connect: Connect) -> None:
+    assert failure(connect("http://127.0.0.1:9").latest_block).result == "connection"
+
+
+def test_told_to_stop_it_leaves_a_slow_body(
+    simulator: Simulator, connect: Connect, clock: FakeClock
+) -> None:
+    client = connect(simulator.url)
+    simulator.faults.switch_on(Fault(name="slow", seconds=5))
+    clock.stopping = True
+    with pytest.raises(StoppedError):
+        client._read("/latestblock", bytes, 5)  # the budget's wait would already stop it
+    simulator.faults.switch_off()
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("120", 120), (formatdate(NOW + 90, usegmt=True), 90), ("soon", None), ("-5", None)],
+)
+def test_retry_after_is_seconds_or_a_date(
+    connect: Connect, header: str, seconds: float | None
+) -> None:
+    answer = Answer(503, b"", "text/html", retry_after=header)  # type: ignore[arg-type]
+    server = listen("127.0.0.1", 0, lambda _method, _target: answer)
+    assert failure(connect(server.url).latest_block).retry_after == seconds
+    server.end()
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        (Answer(301, b"", "text/html"), "http_3xx"),
+        (Answer(404, b"<html>", "text/html"), "http_4xx"),
+        (Answer(200, b"{}", ""), "not_json"),
+        (Answer(200, b""), "unreadable"),
+        (Answer(200, b'{"error":"Unexpected error, please try again"}'), "unreadable"),
+        (Answer(200, b"[" * 100_000), "unreadable"),
+        (Answer(200, b'{"hash":"\xff","height":1}'), "unreadable"),
+        (Answer(200, b"x" * 65 * 1024 * 1024), "too_large"),
+        (Answer(200, b"{}", manner=Manner.TIMEOUT), "connection"),
+    ],
+)
+def test_odd_answers_are_failures_of_the_source(
+    connect: Connect, answer: Answer, result: str
+) -> None:
+    server = listen("127.0.0.1", 0, lambda _method, _target: answer)
+    assert failure(connect(server.url).latest_block).result == result
+    server.end()
