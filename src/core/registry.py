@@ -82,12 +82,11 @@ def champion_version(tracking_uri: str, origin: str | None = None) -> str | None
 
 def download(tracking_uri: str, version: str, folder: Path) -> Path:
     """Fetch a version's files into a folder; raises `RegistryUnavailableError`."""
+    # MLflow resolves `models:/` by its process-wide setting, whatever a call is given
+    mlflow.set_tracking_uri(tracking_uri)
     with answering(tracking_uri):
         path = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"models:/{MODEL_NAME}/{version}",
-            dst_path=str(folder),
-            tracking_uri=tracking_uri,
-            registry_uri=tracking_uri,
+            artifact_uri=f"models:/{MODEL_NAME}/{version}", dst_path=str(folder)
         )
     return Path(path)
 
