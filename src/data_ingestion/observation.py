@@ -1,34 +1,16 @@
-"""From one item of raw JSON to the `ObservedTransaction` that is published, or the reason why not.
+"""From one item of raw JSON to the `ObservedTransaction` that is published."""
 
-Every shape that was ever captured is read: today's and that of 2018 (no `fee`: derived), the three
-forms of a coinbase transaction, and records pruned to some addresses (output = input - fee). What
-cannot be known exactly is refused, never guessed: the websocket has no weight, for one.
-"""
-
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
-from pydantic import ValidationError
 
+from core.description import built, described, read
+from core.raw_transaction import RawTransaction
 from core.transaction import ObservedTransaction
-from data_ingestion.facts import facts
-from data_ingestion.raw_json import Input, RawTransaction, decode_transaction
 
 Source = Literal["mempool", "block"]
 
-REFUSALS = ("malformed", "weight_unknown", "value_unknown", "inconsistent", "out_of_bounds")
-"""The kinds of refusal: the values of the metric's label."""
-
-_COINBASE_INDEX = 0xFFFFFFFF
 _UNIX_TIME_END = 2**32
-
-
-class UnusableItemError(ValueError):
-    """An item that cannot become a transaction; the message is a sentence for a person."""
-
-    def __init__(self, refusal: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.refusal = refusal
 
 
 def observe(
@@ -36,109 +18,19 @@ def observe(
 ) -> ObservedTransaction:
     """Read one item; `first_seen` in Unix seconds.
 
-    Raises `UnusableItemError`.
+    Raises `core.description.UnusableItemError`.
     """
-    try:
-        raw = decode_transaction(item)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise UnusableItemError("malformed", f"not a transaction: {error}") from error
-    fields = _eight_fields(raw)
-    try:
-        return ObservedTransaction(
-            **fields,
-            time=raw.time if raw.time and 0 <= raw.time < _UNIX_TIME_END else None,
-            first_seen=first_seen,
-            block_height=block_height if block_height is not None else _height(raw),
-            source=source,
-        )
-    except ValidationError as error:
-        raise UnusableItemError("out_of_bounds", _sentence(error)) from error
+    raw = read(item)
+    seen = {
+        "time": raw.time if raw.time and 0 <= raw.time < _UNIX_TIME_END else None,
+        "first_seen": first_seen,
+        "block_height": block_height if block_height is not None else _height(raw),
+        "source": source,
+    }
+    return built(ObservedTransaction, described(raw) | seen)
 
 
 def _height(raw: RawTransaction) -> int | None:
     """An unconfirmed item says null, 0 (older captures) or nothing."""
     height = raw.block_height
     return height if height is not None and 0 < height <= 2**31 else None
-
-
-def _eight_fields(raw: RawTransaction) -> dict[str, Any]:
-    if raw.weight is None:
-        raise UnusableItemError(
-            "weight_unknown", "its weight is missing, as in a websocket message: it cannot be known"
-        )
-    coinbase = is_coinbase(raw)
-    inputs = 0 if coinbase else _sum_of_inputs(raw)
-    outputs_known = raw.vout_sz is None or raw.vout_sz == len(raw.out)
-    outputs = sum(output.value for output in raw.out) if outputs_known else None
-    fee = 0 if coinbase else raw.fee
-    input_value, output_value, fee = _balance(inputs, outputs, fee, coinbase)
-    return {
-        "hash": raw.hash,
-        "size": raw.size,
-        "weight": raw.weight,
-        "fee": fee,
-        "inputs_count": len(raw.inputs) if raw.vin_sz is None else raw.vin_sz,
-        "outputs_count": len(raw.out) if raw.vout_sz is None else raw.vout_sz,
-        "input_value": input_value,
-        "output_value": output_value,
-        **facts(raw, coinbase, outputs_known),
-    }
-
-
-def _balance(
-    inputs: int | None, outputs: int | None, fee: int | None, coinbase: bool
-) -> tuple[int, int, int]:
-    """Inputs, outputs and fee in satoshi, the one that is missing derived from the other two."""
-    if coinbase:
-        if outputs is None:
-            raise UnusableItemError(
-                "value_unknown", "it is a coinbase transaction with outputs left out"
-            )
-        return 0, outputs, 0
-    if [inputs, outputs, fee].count(None) > 1:
-        raise UnusableItemError(
-            "value_unknown",
-            "inputs or outputs are left out and there is no fee to derive their value from",
-        )
-    if fee is None:
-        fee = (inputs or 0) - (outputs or 0)
-    if inputs is None:
-        inputs = (outputs or 0) + fee
-    if outputs is None:
-        outputs = inputs - fee
-    if inputs - outputs != fee:
-        raise UnusableItemError(
-            "inconsistent", f"its fee is {fee}, but inputs {inputs} - outputs {outputs} is another"
-        )
-    return inputs, outputs, fee
-
-
-def _sum_of_inputs(raw: RawTransaction) -> int | None:
-    """The value that is spent in satoshi, or None when an input's is not told."""
-    values = [i.prev_out.value for i in raw.inputs if i.prev_out and i.prev_out.value is not None]
-    complete = len(values) == len(raw.inputs) == (len(values) if raw.vin_sz is None else raw.vin_sz)
-    return sum(values) if complete else None
-
-
-def is_coinbase(raw: RawTransaction) -> bool:
-    """Whether it creates coins: one input that spends nothing, in any of the three forms.
-
-    The forms: `prev_out` is an object of value 0 at index 0xffffffff; it is null; it is missing.
-    """
-    if len(raw.inputs) != 1 or raw.fee:
-        return False
-    return _spends_nothing(raw.inputs[0])
-
-
-def _spends_nothing(spending: Input) -> bool:
-    output = spending.prev_out
-    if output is None or output.value is None:
-        return True
-    return output.value == 0 and output.tx_index == 0 and output.n == _COINBASE_INDEX
-
-
-def _sentence(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']} (got {str(e['input'])[:80]})"
-        for e in error.errors(include_url=False)
-    )

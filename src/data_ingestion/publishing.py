@@ -10,10 +10,11 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from core.description import UnusableItemError
 from core.transaction import Block
 from data_ingestion.clock import Clock
 from data_ingestion.journal import Journal
-from data_ingestion.observation import Source, UnusableItemError, observe
+from data_ingestion.observation import Source, observe
 from data_ingestion.raw_json import RawBlock, hash_of
 from data_ingestion.records import (
     Record,

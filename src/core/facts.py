@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from core.raw_transaction import Input, Output, RawTransaction
+from core.scripts import dust_limit, script_type
 from core.transaction import MAX_OUTPOINTS
-from data_ingestion.raw_json import Input, Output, RawTransaction
-from data_ingestion.scripts import dust_limit, script_type
 
 _FINAL_BUT_LOCKABLE = 0xFFFFFFFE
 """BIP 125: an input whose sequence number is below it signals that it may be replaced."""
