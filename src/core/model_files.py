@@ -37,9 +37,9 @@ def read_model(folder: Path, version: str) -> Champion:
         calibration = Calibration.from_json((folder / EXTRA_FOLDER / CALIBRATION_FILE).read_text())
         proof = json.loads((folder / EXTRA_FOLDER / PROOF_FILE).read_text())
         rows, scores = np.array(proof["rows"], np.int64), np.array(proof["scores"], np.float64)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        champion = Champion.from_pipeline(pipeline, calibration, version)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelRefusedError(f"version {version} cannot be read: {error!r}") from error
-    champion = Champion.from_pipeline(pipeline, calibration, version)
     if not np.array_equal(champion.scores(rows), scores):
         raise ModelRefusedError(
             f"version {version} no longer gives the scores it gave when it was saved: it was made "

@@ -1,8 +1,9 @@
 """The model: our features, then an Isolation Forest, as one scikit-learn pipeline.
 
-Liu, Ting, Zhou: Isolation Forest, ICDM 2008. Each tree needs only a small sub-sample, so that
-trees x sub-sample rows are all that a forest can use, however large the table is. The threshold is
-no part of it (`contamination` would score every row at fit): `core/calibration.py` sets it.
+Liu, Ting, Zhou: Isolation Forest, ICDM 2008. Each tree needs only a small sub-sample, so that a
+forest needs few rows, however large the table is: 256 new ones a tree, its sub-samples are drawn
+from them all. The threshold is no part of it (`contamination` would score every row at
+fit): `core/calibration.py` sets it.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from sklearn.preprocessing import FunctionTransformer
 from core.features import features
 from core.tails import tails
 
+_ROWS_A_TREE = 256
+
 
 @dataclass(frozen=True)
 class ForestShape:
@@ -27,8 +30,8 @@ class ForestShape:
 
     @property
     def rows(self) -> int:
-        """The rows it can use."""
-        return self.trees * self.sub_sample
+        """The rows it is grown from."""
+        return self.trees * max(_ROWS_A_TREE, self.sub_sample // 4)
 
 
 def fit(rows: NDArray[np.int64], shape: ForestShape) -> Pipeline:

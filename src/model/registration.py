@@ -51,7 +51,6 @@ def register(
     pipeline: Pipeline,
     calibration: Calibration,
     rows: NDArray[int64],
-    tags: dict[str, str],
 ) -> str:
     """Save a model under a run that is active or not, and register it; returns its version.
 
@@ -72,6 +71,15 @@ def register(
                 extra_files=write_extras(Path(folder), pipeline, calibration, proof),
             )
         version = MlflowClient(tracking_uri).create_model_version(
-            MODEL_NAME, logged.model_uri, run_id, tags=tags, model_id=logged.model_id
+            MODEL_NAME, logged.model_uri, run_id, model_id=logged.model_id
         )
     return str(version.version)
+
+
+def tag_version(tracking_uri: str, version: str, tags: dict[str, str]) -> None:
+    """Say something about a version where people look for it; empty tags are left out."""
+    client = MlflowClient(tracking_uri)
+    with answering(tracking_uri):
+        for name, value in tags.items():
+            if value:
+                client.set_model_version_tag(MODEL_NAME, version, name, value[:4_000])
