@@ -1,4 +1,4 @@
-"""Takes a picture of a page in Chromium: `python local/screenshot.py URL OUT [WIDTH HEIGHT [THEME]]`.
+"""Takes a picture of a page in Chromium: `screenshot.py URL OUT [WIDTH HEIGHT [THEME]]`.
 
 The page gets the time it needs to draw itself; THEME is light or dark.
 """

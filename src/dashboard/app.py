@@ -17,8 +17,9 @@ from core.settings import (
     DashboardSettings,
     DataSettings,
     MlflowSettings,
+    TrainerSettings,
 )
-from dashboard.data import Api, Lake
+from dashboard.data import Api, Lake, Trainer
 from dashboard.desk import Desk
 from dashboard.recent import Recent
 from dashboard.server import build
@@ -35,7 +36,7 @@ def desk() -> Desk:
     """Wire the parts by the settings; nothing is read yet."""
     settings, data = DashboardSettings(), DataSettings()
     metrics = DashboardMetrics(new_registry("dashboard"))
-    lake, api = Lake(data.lake, data.data_origin), Api(ApiSettings().url)
+    lake, api = Lake(data.lake, data.data_origin), _api(ApiSettings())
     keep = timedelta(hours=settings.dashboard_cache_hours)
     every = settings.dashboard_refresh_seconds
     recent = Recent(lake, api, lambda: datetime.now(UTC), metrics, keep, every)
@@ -45,11 +46,22 @@ def desk() -> Desk:
         views=Views(recent, Lake(data.lake, data.data_origin), settings.dashboard_max_rows),
         lake=Lake(data.lake, data.data_origin),
         api=api,
+        trainer=_trainer(settings),
         metrics=metrics,
         explorer=settings.dashboard_explorer_url,
         mlflow=settings.dashboard_mlflow_url or MlflowSettings().tracking_uri,
         refresh_seconds=every,
     )
+
+
+def _api(settings: ApiSettings) -> Api:
+    key = settings.api_key
+    return Api(settings.url, key.get_secret_value() if key else None)
+
+
+def _trainer(settings: DashboardSettings) -> Trainer:
+    port = TrainerSettings().trainer_metrics_port
+    return Trainer(settings.dashboard_trainer_url or f"http://localhost:{port}")
 
 
 def main() -> None:

@@ -163,11 +163,22 @@ def _register_trial(app: Dash, desk: Desk) -> None:
             return trial.unreachable()
 
     @app.callback(
-        Output("page-model", "children"), Input("slow", "n_intervals"), Input("url", "pathname")
+        Output("page-model", "children"),
+        Input("slow", "n_intervals"),
+        Input("url", "pathname"),
+        Input("client", "data"),
     )
-    def model(_: int, path: str) -> Any:
-        if path != "/model":
+    def model(_: int, path: str, client: Answer | None) -> Any:
+        if path != "/model" or client is None:
             raise PreventUpdate
         with desk.timed("model"):
-            known = desk.recent.snapshot
-            return model_view(known.model, known.api_problem, desk.mlflow, "UTC")
+            known, zone = desk.recent.snapshot, ZoneInfo(Viewer.of(client).zone)
+            drift = _drift(desk)
+            return model_view(known.model, known.api_problem, drift, desk.mlflow, zone)
+
+
+def _drift(desk: Desk) -> dict[str, float] | None:
+    try:
+        return desk.trainer.drift()
+    except requests.RequestException:
+        return None

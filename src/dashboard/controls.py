@@ -23,7 +23,7 @@ def filter_bar() -> html.Section:
     """Time range, threshold and what is always at hand; the rest opens below."""
     return html.Section(
         [
-            html.Div([_time_range(), _threshold()], className="bar-row"),
+            html.Div([_time_range(), _threshold(), _reset()], className="bar-row"),
             html.Details(
                 [
                     html.Summary(["More filters", html.Span(id="narrowing", className="count")]),
@@ -31,11 +31,14 @@ def filter_bar() -> html.Section:
                 ],
                 id="more-filters",
             ),
-            html.Button("Reset all", id="reset", className="quiet", title="Back to the default"),
         ],
         className="filters panel",
         **aria("Filters"),
     )
+
+
+def _reset() -> html.Button:
+    return html.Button("Reset all", id="reset", className="quiet", title="Back to the default")
 
 
 def _time_range() -> html.Div:
@@ -68,7 +71,7 @@ def _time_range() -> html.Div:
 def _threshold() -> html.Div:
     slider = dcc.Slider(
         0.3, 0.9, 0.001, id="threshold", value=0.6, marks=None, updatemode="mouseup",
-        tooltip={"always_visible": False, "placement": "bottom"},
+        allow_direct_input=False,
     )  # fmt: skip
     return html.Div(
         [

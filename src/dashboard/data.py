@@ -4,7 +4,6 @@ Everything here may fail while its counterpart is down, and raises one of `LAKE_
 `requests.RequestException`; nothing is kept but the open tables.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ import pyarrow as pa
 import requests
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
+from prometheus_client.parser import text_string_to_metric_families
 
 from core.lake import OriginMismatchError, open_table, query
 from dashboard.columns import SELECTED, Rows, empty, from_table, micros
@@ -149,8 +149,13 @@ class Api:
     """The prediction service; every answer is its status and its JSON."""
 
     url: str
+    key: str | None = None
     timeout_seconds: float = 3
     session: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        if self.key:
+            self.session.headers["X-API-Key"] = self.key
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
         """Ask; raises `requests.RequestException` where nothing or no JSON answers."""
@@ -169,4 +174,20 @@ class Api:
         return answer.status_code, answer.json()
 
 
-Answer = Mapping[str, Any]
+@dataclass
+class Trainer:
+    """The trainer's own metrics, which tell how far traffic has drifted and what it judged last."""
+
+    url: str
+    timeout_seconds: float = 3
+
+    def drift(self) -> dict[str, float]:
+        """The population stability index by feature; raises `requests.RequestException`."""
+        answer = requests.get(f"{self.url}/metrics", timeout=self.timeout_seconds)
+        answer.raise_for_status()
+        return {
+            sample.labels["feature"]: sample.value
+            for family in text_string_to_metric_families(answer.text)
+            for sample in family.samples
+            if sample.name == "bitcoin_trainer_drift_index"
+        }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dashboard.data import Api, Lake
+from dashboard.data import Api, Lake, Trainer
 from dashboard.palette import Theme
 from dashboard.recent import Recent
 from dashboard.views import Views
@@ -42,6 +42,7 @@ class Desk:
     views: Views
     lake: Lake
     api: Api
+    trainer: Trainer
     metrics: DashboardMetrics
     explorer: str
     mlflow: str

@@ -8,8 +8,8 @@ from dash import html
 
 from core.feature_table import FEATURES
 from core.patterns import PATTERNS
-from core.wording import NOT_ILLICIT, value
-from dashboard.formats import aria, btc, sat, share, words
+from core.wording import NOT_ILLICIT, number, value
+from dashboard.formats import aria, btc, sat, words
 
 _FEATURES = {feature.name: feature for feature in FEATURES}
 _PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
@@ -22,11 +22,15 @@ FIELDS = (
 )
 
 
-def verdict_view(found: Mapping[str, Any]) -> list[Any]:
-    """Score, place, sentence, reasons and pattern of a verdict; fields as `tables.VERDICT`."""
+def verdict_view(found: Mapping[str, Any], place: str = "") -> list[Any]:
+    """Score, place, reasons and pattern of a verdict; fields as `tables.VERDICT`.
+
+    `place` says where it lies in a chosen range, if there is one.
+    """
     return [
         _score(found),
         html.P(_place(found), className="place"),
+        html.P(place, className="note") if place else None,
         html.H3("Why"),
         *reasons_view(found.get("reasons") or ()),
         *_pattern(found.get("pattern")),
@@ -68,15 +72,13 @@ def _along(score: float) -> str:
 
 
 def _place(found: Mapping[str, Any]) -> str:
-    """Where it lies among recent traffic.
+    """Where it lies among recent traffic, never rounded up to all of it.
 
-    >>> _place({"percentile": 0.9993, "is_anomaly": True})[:55]
-    'Scores at least as high as 99.93 % of recent traffic. U'
+    >>> _place({"percentile": 0.99999, "is_anomaly": False})
+    'Scores higher than 99.99 % of recent traffic.'
     """
-    rank = share(float(found["percentile"])) if found["percentile"] < 0.999 else (
-        f"{math.floor(float(found['percentile']) * 10_000) / 100:.2f} %"
-    )  # fmt: skip
-    said = f"Scores at least as high as {rank} of recent traffic."
+    part = math.floor(min(float(found["percentile"]), 0.9999) * 10_000) / 10_000
+    said = f"Scores higher than {part:.2%} of recent traffic.".replace("%", " %")
     return f"{said} {NOT_ILLICIT}" if found["is_anomaly"] else said
 
 
@@ -93,12 +95,12 @@ def _reason(reason: Mapping[str, Any], most: float) -> html.Li:
     name, told = str(reason["feature"]), float(reason["value"])
     low, high = float(reason["usual_low"]), float(reason["usual_high"])
     part = max(float(reason["contribution"]), 0) / most
-    usual = f"usual {value(name, low)} to {value(name, high)}"
+    usual = f"usual {_told(name, low)} to {_told(name, high)}"
     return html.Li(
         [
             html.Div(
-                [html.Span(_FEATURES[name].words, className="feature"),
-                 html.Span(value(name, told), className="value")],
+                [html.Span(feature_words(name), className="feature"),
+                 html.Span(_told(name, told), className="value")],
                 className="reason-line",
             ),
             html.Div(html.Div(className="fill", style={"width": f"{part * 100:.0f}%"}),
@@ -112,6 +114,15 @@ def _reason(reason: Mapping[str, Any], most: float) -> html.Li:
 
 def _of(feature: str) -> dict[str, Any]:
     return {"data-feature": feature}
+
+
+def feature_words(feature: str) -> str:
+    """A feature's words; a model of another release may have one that is not known here."""
+    return _FEATURES[feature].words if feature in _FEATURES else words(feature)
+
+
+def _told(feature: str, measure: float) -> str:
+    return value(feature, measure) if feature in _FEATURES else number(measure)
 
 
 def _side(told: float, low: float, high: float) -> str:
@@ -133,7 +144,7 @@ def _times(ratio: float) -> str:
 
 def _range(name: str, told: float, low: float, high: float) -> html.Div:
     """The value as a dot on a logarithmic line whose usual range is shaded."""
-    floor = _FEATURES[name].floor
+    floor = _FEATURES[name].floor if name in _FEATURES else 1e-8
     places = [math.log10(max(each, 0) + floor) for each in (told, low, high)]
     least, most = min(places), max(places)
     room = max((most - least) * 0.08, 0.1)

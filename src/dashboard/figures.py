@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from core.transaction import COIN
 from dashboard.columns import Rows
+from dashboard.filters import NO_PATTERN
+from dashboard.formats import words
 from dashboard.palette import PALETTES, Theme
 from dashboard.plotting import Figure, axis, layout, packed
 from dashboard.queries import SCORE_BINS, Index
@@ -53,16 +55,22 @@ def scatter(rows: Rows, rest: Index, marked: Index, theme: Theme, keep: str) -> 
     bold = {**marker, "size": 9, "symbol": "diamond",
             "line": {"color": colours["text"], "width": 1}}  # fmt: skip
     data = [_points(rows, rest, "transactions", common), _points(rows, marked, "anomalies", bold)]
-    powers = {"type": "log", "tickformat": "~s", "dtick": 1, "exponentformat": "none"}
     return {
         "data": data,
         "layout": layout(
             theme, keep, dragmode="select", showlegend=False, hovermode="closest",
             newselection={"line": {"color": colours["accent"]}},
-            xaxis=axis(theme, "value (BTC)", **powers),
-            yaxis=axis(theme, "fee rate (sat/vB)", **powers),
+            xaxis=axis(theme, "value (BTC)", **_powers(-8, 5, 2)),
+            yaxis=axis(theme, "fee rate (sat/vB)", **_powers(-3, 7, 1)),
         ),
     }  # fmt: skip
+
+
+def _powers(least: int, most: int, step: int) -> dict[str, Any]:
+    """A logarithmic axis whose ticks are plain numbers: 0.001, 1, 1k, no prefixes below one."""
+    powers = range(least, most, step)
+    texts = [f"{10.0**p:.{max(0, -p)}f}" if p < 3 else f"{10 ** (p - 3)}k" for p in powers]
+    return {"type": "log", "tickvals": [10.0**p for p in powers], "ticktext": texts}
 
 
 def _points(rows: Rows, index: Index, name: str, marker: dict[str, Any]) -> Figure:
@@ -86,9 +94,9 @@ def patterns(counts: list[tuple[str, int]], theme: Theme, keep: str) -> Figure:
     colours, shown = PALETTES[theme], counts[:8][::-1]
     bars = {
         "type": "bar", "orientation": "h", "x": [n for _, n in shown],
-        "y": [name.replace("_", " ") for name, _ in shown],
+        "y": ["no known pattern" if name == NO_PATTERN else words(name) for name, _ in shown],
         "customdata": [name for name, _ in shown], "text": [f"{n:,}" for _, n in shown],
-        "textposition": "auto", "textangle": 0, "insidetextanchor": "end",
+        "textposition": "outside", "cliponaxis": False,
         "marker": {"color": colours["anomaly"]},
         "hovertemplate": "%{x:,} flagged: %{y}<extra>click: filter</extra>",
     }  # fmt: skip
@@ -97,7 +105,7 @@ def patterns(counts: list[tuple[str, int]], theme: Theme, keep: str) -> Figure:
         "layout": layout(
             theme, keep, showlegend=False, bargap=0.35,
             xaxis=axis(theme, "flagged transactions", tickformat=",d", nticks=4,
-                       rangemode="tozero"),
+                       range=[0, max([n for _, n in shown], default=1) * 1.15]),
             yaxis=axis(theme, showgrid=False, fixedrange=True, ticksuffix="  "),
         ),
     }  # fmt: skip

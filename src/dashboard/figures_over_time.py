@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.transaction import COIN
+from dashboard.formats import duration
 from dashboard.palette import PALETTES, Theme
 from dashboard.plotting import Figure, axis, layout, local, packed
 from dashboard.queries import FEE_RATE_PERCENTILES
@@ -20,34 +21,48 @@ def timeline(
     theme: Theme,
     keep: str,
 ) -> Figure:
-    """Transactions as bars and the flagged ones as points on an axis of their own."""
+    """Transactions as bars, and above them the flagged ones on a scale of their own."""
     colours, times = PALETTES[theme], local(edges[:-1], zone)
     width = float(edges[1] - edges[0]) / 1000
-    some = np.flatnonzero(anomalies)
+    common = {"type": "bar", "x": times, "width": width * 0.86, "offset": 0}
     hover = "%{x|%b %d, %H:%M:%S}<br>%{y:,} "
-    bars = {"type": "bar", "x": times, "y": packed(counts), "name": "transactions",
-            "marker": {"color": colours["bar"]}, "width": width * 0.86, "offset": 0,
-            "hovertemplate": hover + "transactions<extra></extra>"}  # fmt: skip
-    points = {"type": "scatter", "mode": "markers", "x": [times[i] for i in some],
-              "y": packed(anomalies[some]), "name": "anomalies (right axis)", "yaxis": "y2",
-              "xperiod": width, "xperiodalignment": "middle",
-              "marker": {"color": colours["anomaly"], "size": 8, "symbol": "diamond",
-                         "line": {"color": colours["panel"], "width": 1}},
-              "hovertemplate": hover + "flagged<extra></extra>"}  # fmt: skip
-    top = max(4, int(anomalies.max(initial=0) * 1.35))
-    right = axis(theme, "anomalies", overlaying="y", side="right", showgrid=False,
-                 range=[0, top], tickformat=",d", nticks=5, rangemode="tozero")  # fmt: skip
-    right["title"]["font"]["color"] = right["tickfont"]["color"] = colours["anomaly"]
-    span = local(edges[[0, -1]], zone)
+    all_bars = {
+        **common,
+        "y": packed(counts),
+        "marker": {"color": colours["bar"]},
+        "hovertemplate": f"{hover}transactions<extra></extra>",
+    }
+    some = {
+        **common,
+        "y": packed(anomalies),
+        "yaxis": "y2",
+        "marker": {"color": colours["anomaly"]},
+        "hovertemplate": f"{hover}flagged<extra></extra>",
+    }
+    whole = {"rangemode": "tozero", "tickformat": "~s", "fixedrange": True}
+    step = max(1, int(np.ceil(anomalies.max(initial=0) / 2)))
+    upper = axis(theme, "anomalies", domain=[0.72, 1], dtick=step, **whole)
+    upper["range"] = [0, max(2, anomalies.max(initial=0) * 1.1)]
+    upper["title"]["font"]["color"] = colours["anomaly"]
     return {
-        "data": [bars, points],
+        "data": [all_bars, some],
         "layout": layout(
-            theme, keep, bargap=0.1,
-            xaxis=axis(theme, type="date", range=span, showgrid=False),
-            yaxis=axis(theme, "transactions", tickformat="~s", rangemode="tozero"),
-            yaxis2=right,
+            theme,
+            keep,
+            showlegend=False,
+            xaxis=axis(
+                theme, type="date", range=local(edges[[0, -1]], zone), showgrid=False, anchor="y"
+            ),
+            yaxis=axis(
+                theme,
+                f"per {duration(width / 1000).removeprefix('1 ')}",
+                domain=[0, 0.62],
+                nticks=5,
+                **whole,
+            ),
+            yaxis2=upper,
         ),
-    }  # fmt: skip
+    }
 
 
 def fee_rates(
@@ -73,7 +88,7 @@ def fee_rates(
         "layout": layout(
             theme, keep, hovermode="x unified",
             xaxis=axis(theme, type="date", showgrid=False, range=local(edges[[0, -1]], zone)),
-            yaxis=axis(theme, "fee rate (sat/vB)", type="log", tickformat="~s", nticks=6),
+            yaxis=axis(theme, "fee rate (sat/vB)", type="log", tickformat="~s", dtick="D2"),
         ),
     }  # fmt: skip
 
@@ -101,7 +116,7 @@ def windows(stats: pa.Table, zone: ZoneInfo, theme: Theme, keep: str) -> Figure:
             "xperiod": 600_000, "xperiodalignment": "middle",
             "hovertemplate": "%{x|%H:%M}, 10 min<br>%{y:,.4f} BTC fees<extra></extra>"}  # fmt: skip
     right = axis(theme, "fees (BTC)", overlaying="y", side="right", showgrid=False,
-                 rangemode="tozero", nticks=5)  # fmt: skip
+                 rangemode="tozero", nticks=5, tickmode="auto", tickformat="~g")  # fmt: skip
     return {
         "data": [bars, line],
         "layout": layout(

@@ -6,6 +6,9 @@ from typing import Any
 
 from core.transaction import COIN
 
+NO_BREAK = "\u00a0"
+"""The space between a number and its per cent sign, which no line may break at."""
+
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -55,10 +58,10 @@ def _three(value: float) -> str:
 def share(part: float) -> str:
     """A share in per cent with the digits it needs.
 
-    >>> [share(v) for v in (0, 0.00051, 0.0123, 0.5)]
+    >>> [share(v).replace(NO_BREAK, " ") for v in (0, 0.00051, 0.0123, 0.5)]
     ['0 %', '0.051 %', '1.23 %', '50 %']
     """
-    return f"{_three(part * 100)} %"
+    return f"{_three(part * 100)}{NO_BREAK}%"
 
 
 def duration(seconds: float) -> str:

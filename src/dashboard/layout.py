@@ -133,7 +133,6 @@ def _table() -> html.Section:
         columnDefs=COLUMNS,
         rowData=[],
         getRowId="params.data.hash",
-        columnSize="responsiveSizeToFit",
         defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
         dashGridOptions={
             "theme": {"function": "gridTheme(themeQuartz)"},
@@ -146,7 +145,7 @@ def _table() -> html.Section:
             "suppressCellFocus": False,
             "rowHeight": 34,
             "headerHeight": 36,
-            "overlayNoRowsTemplate": "No transaction passes the filters.",
+            "localeText": {"noRowsToShow": "No transaction passes the filters."},
         },
         rowClassRules={"anomalous": "params.data.flagged"},
         className="grid",
@@ -156,26 +155,44 @@ def _table() -> html.Section:
 
 
 def _column(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
-    return {"field": field, "headerName": title, "minWidth": width, **more}
+    return {"field": field, "headerName": title, "minWidth": width, "flex": width, **more}
 
 
 def _number(field: str, title: str, width: int, shown: str, hover: str) -> dict[str, Any]:
     return _column(
-        field, title, width, type="rightAligned", sortingOrder=["desc", "asc", None],
-        valueFormatter={"function": shown}, tooltipValueGetter={"function": hover},
-    )  # fmt: skip
+        field,
+        title,
+        width,
+        type="rightAligned",
+        sortingOrder=["desc", "asc", None],
+        valueFormatter={"function": shown},
+        tooltipValueGetter={"function": hover},
+    )
 
 
 COLUMNS = [
-    _number("score", "score", 84, "score(params.value)", "verdict(params.data)"),
-    _column("hash", "transaction", 150, cellRenderer="HashCell", flex=1),
-    _column("time", "time", 120, valueFormatter={"function": "clock(params.value)"},
-            tooltipValueGetter={"function": "utc(params.value)"}),
+    _column(
+        "score",
+        "score",
+        76,
+        sortingOrder=["desc", "asc", None],
+        valueFormatter={"function": "score(params.value)"},
+        tooltipValueGetter={"function": "verdict(params.data)"},
+    ),
+    _column("hash", "transaction", 190, cellRenderer="HashCell"),
+    _column(
+        "time",
+        "time",
+        124,
+        valueFormatter={"function": "clock(params.value)"},
+        tooltipValueGetter={"function": "utc(params.value)"},
+    ),
     _column("pattern", "pattern", 130, valueFormatter={"function": "words(params.value)"}),
-    _number("value", "value (BTC)", 124, "btc(params.value)", "sat(params.value)"),
-    _number("fee", "fee (BTC)", 112, "btc(params.value)", "sat(params.value)"),
-    _number("fee_rate", "sat/vB", 92, "rate(params.value)", "rate(params.value) + ' sat/vB'"),
-    _number("vsize", "size (vB)", 96, "count(params.value)", "count(params.value) + ' vB'"),
-    _number("inputs", "in", 64, "count(params.value)", "count(params.value) + ' inputs'"),
-    _number("outputs", "out", 64, "count(params.value)", "count(params.value) + ' outputs'"),
-]  # fmt: skip
+    _number("value", "value (BTC)", 136, "btc(params.value)", "sat(params.value)"),
+    _number("fee", "fee (BTC)", 108, "btc(params.value)", "sat(params.value)"),
+    _number("fee_rate", "sat/vB", 88, "rate(params.value)", "rate(params.value) + ' sat/vB'"),
+    _number("vsize", "size (vB)", 92, "count(params.value)", "count(params.value) + ' vB'"),
+    _number("inputs", "in", 62, "count(params.value)", "count(params.value) + ' inputs'"),
+    _number("outputs", "out", 62, "count(params.value)", "count(params.value) + ' outputs'"),
+]
+"""The table; a column's least width in pixels is also its share of what room there is."""

@@ -33,8 +33,7 @@ def panel(
         ),
         html.P([_clock(when, zone), " · ", link], className="note"),
         html.P(fate, className="fate"),
-        *verdict_view(row),
-        html.P(place, className="note"),
+        *verdict_view(row, place),
         html.H3("Transaction"),
         raw_fields(row),
         html.P(f"Scored by model version {row['model_version']}.", className="note"),
@@ -93,7 +92,7 @@ def place_in_range(higher: int, count: int) -> str:
     """Where its score lies among the transactions of the chosen range.
 
     >>> place_in_range(2, 25_114)
-    'In the chosen range 2 of 25,114 transactions score higher (0.00796 %).'
+    'In the chosen range 2 of 25,114 transactions score higher (0.00796\xa0%).'
     """
     if not count:
         return ""

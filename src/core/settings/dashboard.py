@@ -21,6 +21,10 @@ class DashboardSettings(Settings):
     dashboard_explorer_url: str = Field(
         "https://mempool.space/tx/", description="Public block explorer; a hash is appended to it"
     )
+    dashboard_trainer_url: str | None = Field(
+        None,
+        description="The trainer's metrics, for drift (default: localhost on TRAINER_METRICS_PORT)",
+    )
     dashboard_mlflow_url: str | None = Field(
         None, description="MLflow as the viewer's browser reaches it (default: MLFLOW_TRACKING_URI)"
     )

@@ -10,6 +10,6 @@ dagcomponentfuncs.HashCell = (props) =>
     React.createElement(
       "button",
       { "data-copy": props.value, "aria-label": "Copy the hash", title: "Copy the hash", tabIndex: -1 },
-      "⧉",
+      React.createElement("i", { className: "copy-sign" }),
     ),
   );
