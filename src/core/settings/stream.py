@@ -30,7 +30,9 @@ class StreamSettings(Settings):
         10, gt=0, le=30, description="How often a service asks for a new champion"
     )
     statistics_seconds: float = Field(
-        15, ge=0, description="Least time between two updates of transaction_stats"
+        15,
+        ge=0,
+        description="Least time between two updates of transaction_stats, and of replacements",
     )
     retention_days: int = Field(
         30, ge=9, description="Days of append time that the tables keep (late data takes 8)"
@@ -38,8 +40,8 @@ class StreamSettings(Settings):
     compact_after_files: int = Field(
         60, ge=2, description="Small files in a table before they are compacted"
     )
-    vacuum_after_hours: float = Field(
-        2, ge=0.1, description="Age of files that no version needs before they are removed"
+    vacuum_after_hours: int = Field(
+        2, ge=1, description="Hours that files outlive the version that needed them, for readers"
     )
     webhook_url: str | None = Field(None, description="Where flagged transactions are posted to")
     webhook_per_minute: int = Field(

@@ -1,0 +1,144 @@
+"""Features: their formulas, their robustness, and one result however they are computed."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from core.features import (
+    FEATURES,
+    NAMES,
+    SUMMARIES,
+    credited,
+    features,
+    is_coinbase,
+    measures,
+)
+from core.tails import tails
+from core.transaction import MAX_COUNT, MAX_MONEY, MAX_WEIGHT, NUMERIC_FIELDS
+
+Integers = NDArray[np.int64]
+K = len(FEATURES)
+
+_money = st.integers(0, MAX_MONEY)
+_weight = st.integers(1, MAX_WEIGHT)
+_count = st.integers(0, MAX_COUNT)
+rows = st.lists(
+    st.tuples(_weight, _weight, _money, _count, _count, _money, _money), min_size=1, max_size=9
+).map(lambda found: np.array(found, np.int64))
+
+
+@pytest.fixture(scope="module")
+def learned(traffic: Integers) -> NDArray[np.float64]:
+    return tails(traffic)
+
+
+def test_each_measure_follows_its_formula() -> None:
+    row = {
+        "size": 250.0,
+        "weight": 1000.0,
+        "fee": 5000.0,
+        "inputs_count": 2.0,
+        "outputs_count": 4.0,
+        "input_value": 1_000_000.0,
+        "output_value": 995_000.0,
+    }
+    found = measures(np.array([[row[name] for name in NUMERIC_FIELDS]]))[0]
+    for feature, value in zip(FEATURES, found, strict=True):
+        formula = feature.formula.replace("2 inputs", "2 * inputs").replace("4 out", "4 * out")
+        assert value == eval(formula, dict(row)), feature.name
+
+
+@given(rows)
+@settings(deadline=None)
+def test_every_transaction_has_finite_features(found: Integers) -> None:
+    learned = tails(np.array([[250, 1000, 5000, 2, 2, 1_000_000, 995_000]]))
+    seen = features(found, learned)
+    assert seen.shape == (len(found), K + 2 * SUMMARIES)
+    assert np.isfinite(seen.astype(np.float32)).all()
+
+
+@given(rows)
+@settings(deadline=None)
+def test_a_row_has_the_same_features_alone_as_among_others(found: Integers) -> None:
+    learned = tails(found)
+    together = features(found, learned)
+    alone = np.concatenate([features(found[i : i + 1], learned) for i in range(len(found))])
+    assert np.array_equal(together, alone)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 17, 1001])
+def test_no_memory_layout_changes_a_bit(
+    count: int, traffic: Integers, learned: NDArray[np.float64]
+) -> None:
+    expected = features(traffic, learned)[:count]
+    some = traffic[:count]
+    strided = np.repeat(some, 2, axis=0)[::2]
+    column_major = np.asfortranarray(some)
+    frame = pd.DataFrame(some, columns=list(NUMERIC_FIELDS))
+    variants: list[Any] = [some, some.astype(np.float64), strided, column_major, frame]
+    for variant in variants:
+        assert np.array_equal(features(variant, learned), expected)
+        assert np.array_equal(measures(variant), measures(traffic)[:count])
+
+
+def test_another_number_of_columns_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected shape \(n, 7\), got \(3, 6\)"):
+        measures(np.ones((3, 6)))
+
+
+@pytest.mark.parametrize("name", ["fee", "inputs_count", "outputs_count"])
+def test_the_rarest_grows_for_ever_as_one_number_grows(
+    name: str, traffic: Integers, learned: NDArray[np.float64]
+) -> None:
+    grown = np.repeat(np.median(traffic, axis=0)[None], 12, axis=0)
+    grown[:, NUMERIC_FIELDS.index(name)] = 10.0 ** np.arange(4, 16)
+    rarest = features(grown, learned)[:, K]
+    assert (np.diff(rarest) > 0).all()
+
+
+def test_rarity_is_zero_at_the_median_and_two_at_the_bound_of_one_in_a_hundred(
+    traffic: Integers, learned: NDArray[np.float64]
+) -> None:
+    rarities = features(traffic, learned)[:, :K]
+    assert np.abs(np.median(rarities, axis=0)).max() < 0.05
+    beyond = (np.abs(rarities) > 2.0001).mean(axis=0)
+    assert (beyond <= 0.021).all()
+    assert beyond[NAMES.index("fee_rate")] == pytest.approx(0.02, abs=0.001)
+
+
+def test_the_summaries_are_the_rarest_and_the_two_rarest(
+    traffic: Integers, learned: NDArray[np.float64]
+) -> None:
+    seen = features(traffic[:500], learned)
+    ordered = np.sort(np.abs(seen[:, :K]), axis=1)
+    for repeat in range(SUMMARIES):
+        assert np.array_equal(seen[:, K + 2 * repeat], ordered[:, -1])
+        assert np.allclose(seen[:, K + 2 * repeat + 1], ordered[:, -2:].sum(axis=1), rtol=1e-15)
+
+
+def test_crediting_gives_each_summary_to_the_measures_it_is_made_of() -> None:
+    seen = np.zeros((1, K + 2 * SUMMARIES))
+    seen[0, [2, 5]] = [-3.0, 1.0]
+    parts = np.zeros_like(seen)
+    parts[0, K], parts[0, K + 1], parts[0, 4] = 10.0, 4.0, 0.5
+    found = credited(parts, seen)[0]
+    assert found.tolist() == [0, 0, 10.0 + 3.0, 0, 0.5, 1.0, 0, 0, 0]
+
+
+@given(rows, st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_crediting_loses_nothing(found: Integers, seed: int) -> None:
+    seen = features(found, tails(found))
+    parts = np.random.default_rng(seed).normal(size=seen.shape)
+    assert np.allclose(credited(parts, seen).sum(axis=1), parts.sum(axis=1))
+
+
+def test_a_coinbase_spends_nothing_pays_no_fee_and_has_outputs() -> None:
+    coinbase = [200, 700, 0, 1, 1, 0, 312_500_000]
+    others = [[200, 700, 1, 1, 1, 0, 5], [200, 700, 0, 1, 1, 5, 5], [200, 700, 0, 1, 1, 0, 0]]
+    assert is_coinbase(np.array([coinbase, *others])).tolist() == [True, False, False, False]
