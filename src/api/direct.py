@@ -13,24 +13,15 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.invalid import told
-from api.problems import problem
+from api.problems import InvalidBodyError, refusal
 
 Headers = list[tuple[bytes, bytes]]
 
 _JSON = (b"content-type", b"application/json")
 _NOT_JSON = "Send the body as Content-Type: application/json."
-
-
-class RefusedError(Exception):
-    """A request that gets an error; the sentence says why."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 def check_headers(headers: Headers, most_bytes: int) -> None:
@@ -42,7 +33,7 @@ def check_headers(headers: Headers, most_bytes: int) -> None:
         elif name == b"content-length" and value.isdigit() and int(value) > most_bytes:
             raise too_large(most_bytes)
     if content_type != b"application/json" and not _is_json(content_type):
-        raise RefusedError(415, _NOT_JSON)
+        raise HTTPException(415, _NOT_JSON)
 
 
 def _is_json(content_type: bytes) -> bool:
@@ -52,9 +43,9 @@ def _is_json(content_type: bytes) -> bool:
     )
 
 
-def too_large(most_bytes: int) -> RefusedError:
+def too_large(most_bytes: int) -> HTTPException:
     """The refusal of a body over the limit."""
-    return RefusedError(413, f"The body is larger than the limit of {most_bytes:,} bytes.")
+    return HTTPException(413, f"The body is larger than the limit of {most_bytes:,} bytes.")
 
 
 async def read_body(receive: Receive, most_bytes: int) -> bytes:
@@ -78,15 +69,19 @@ def check_numbers(content: bytes) -> None:
     """Refuse NaN and Infinity in fields that the model ignores: they are not JSON (RFC 8259)."""
 
     def refuse(name: str) -> None:
-        raise RefusedError(400, f"The body is not JSON: {name} is no number there.")
+        raise HTTPException(400, f"The body is not JSON: {name} is no number there.")
 
-    json.loads(content, parse_constant=refuse)
+    try:
+        json.loads(content, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return  # Python's own limits, where the model has none: long integers, deep nesting
 
 
 class DirectRoute(APIRoute):
     """A route whose endpoint takes one body and returns what is written as the answer.
 
-    The endpoint is `async`, with annotations for both; `most_bytes` limits the body.
+    The endpoint is `async`, with annotations for both; `most_bytes` limits the body. `read` makes
+    the body of its bytes where the annotated model is not to do it.
     """
 
     def __init__(
@@ -94,6 +89,7 @@ class DirectRoute(APIRoute):
         path: str,
         endpoint: Callable[[Any], Awaitable[Any]],
         most_bytes: int,
+        read: Callable[[bytes], Any] | None = None,
         **described: Any,
     ) -> None:
         super().__init__(path, endpoint, methods=["POST"], **described)
@@ -101,30 +97,29 @@ class DirectRoute(APIRoute):
         self._write = TypeAdapter(hints.pop("return")).serializer.to_json
         (body,) = hints.values()
         adapter = TypeAdapter(body)
-        self._read, self._schema = adapter.validator.validate_json, adapter.json_schema()
+        self._read, self._schema = read or adapter.validator.validate_json, adapter.json_schema()
         self._answer, self._most_bytes = endpoint, most_bytes
         self.app = self.serve
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, errors that are foreseen included."""
         try:
-            check_headers(scope["headers"], self._most_bytes)
-            content = await read_body(receive, self._most_bytes)
-            body = self._read(content)
-            if b"NaN" in content or b"Infinity" in content:
-                check_numbers(content)
+            body = await self._body(scope, receive)
             content = self._write(await self._answer(body))
-        except RefusedError as refused:
-            await problem(scope, refused.status, str(refused))(scope, receive, send)
-        except ValidationError as error:
-            await self._explain(error, scope)(scope, receive, send)
         except HTTPException as error:
-            await problem(scope, error.status_code, error.detail)(scope, receive, send)
-        else:
-            length = (b"content-length", b"%d" % len(content))
-            await send({"type": "http.response.start", "status": 200, "headers": [_JSON, length]})
-            await send({"type": "http.response.body", "body": content})
+            await refusal(scope, error)(scope, receive, send)
+            return
+        length = (b"content-length", b"%d" % len(content))
+        await send({"type": "http.response.start", "status": 200, "headers": [_JSON, length]})
+        await send({"type": "http.response.body", "body": content})
 
-    def _explain(self, error: ValidationError, scope: Scope) -> Response:
-        status, sentence, fields = told(error, self._schema)
-        return problem(scope, status, sentence, fields)
+    async def _body(self, scope: Scope, receive: Receive) -> Any:
+        check_headers(scope["headers"], self._most_bytes)
+        content = await read_body(receive, self._most_bytes)
+        try:
+            body = self._read(content)
+        except ValidationError as error:
+            raise InvalidBodyError(*told(error, self._schema)) from error
+        if b"NaN" in content or b"Infinity" in content:
+            check_numbers(content)
+        return body

@@ -99,11 +99,25 @@ def _plain(found: Problem) -> bytes:
     return text.encode("ascii")
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
+class InvalidBodyError(HTTPException):
+    """A body that is not as it must be, with the fields at fault."""
+
+    def __init__(self, status: int, sentence: str, errors: list[FieldProblem]) -> None:
+        super().__init__(status, sentence)
+        self.errors = errors
+
+
+def refusal(scope: Scope, error: HTTPException) -> Response:
     """Answer what routing and routes raise."""
-    assert isinstance(error, HTTPException)
     detail = _SENTENCES.get(error.status_code, error.detail)
-    return problem(request.scope, error.status_code, detail, headers=_headers(error))
+    errors = error.errors if isinstance(error, InvalidBodyError) else []
+    return problem(scope, error.status_code, detail, errors, _headers(error))
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Handle an exception as `refusal` does."""
+    assert isinstance(error, HTTPException)
+    return refusal(request.scope, error)
 
 
 def _headers(error: HTTPException) -> dict[str, str]:

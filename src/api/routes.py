@@ -6,6 +6,7 @@ from api.direct import DirectRoute
 from api.in_service import Follower, champion_of
 from api.predictions import predict, predict_batch
 from api.problems import responses
+from api.raw import RawTransactionBody, read_raw
 from api.schemas import Batch, Prediction, Predictions, SubmittedTransaction, batch_of
 from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
@@ -18,7 +19,8 @@ def prediction_routes(
     follower: Follower, metrics: ApiMetrics, settings: ApiSettings
 ) -> list[DirectRoute]:
     """The routes, over the model that `follower` has at the moment of each request."""
-    return [_single(follower, metrics, settings), _batch(follower, metrics, settings)]
+    makers = (_single, _batch, _raw)
+    return [make(follower, metrics, settings) for make in makers]
 
 
 def _count(metrics: ApiMetrics, made: list[Prediction]) -> None:
@@ -67,6 +69,24 @@ def _batch(follower: Follower, metrics: ApiMetrics, settings: ApiSettings) -> Di
         predict_many,
         settings.api_max_body_bytes,
         summary="Score many transactions",
+        responses=_ERRORS,
+        tags=["predictions"],
+    )
+
+
+def _raw(follower: Follower, metrics: ApiMetrics, settings: ApiSettings) -> DirectRoute:
+    async def predict_raw(transaction: RawTransactionBody) -> Prediction:
+        """Score one transaction as Blockchain.com returns it, with all that its JSON tells."""
+        made = predict(champion_of(follower), transaction)
+        _count(metrics, [made])
+        return made
+
+    return DirectRoute(
+        "/predict/raw",
+        predict_raw,
+        settings.api_max_body_bytes,
+        read_raw,
+        summary="Score one transaction of Blockchain.com",
         responses=_ERRORS,
         tags=["predictions"],
     )

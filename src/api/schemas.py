@@ -101,7 +101,7 @@ class Prediction(Judged):
 class Predictions(TypedDict):
     """Predictions in the order of the transactions that were sent."""
 
-    predictions: list[Prediction]
+    predictions: Annotated[list[Prediction], Field(description="One for each transaction")]
     model_version: Version
 
 
@@ -125,19 +125,19 @@ class Anomaly(Judged):
 class Anomalies(TypedDict):
     """Transactions of the stream, the newest first."""
 
-    anomalies: list[Anomaly]
+    anomalies: Annotated[list[Anomaly], Field(description="The newest first")]
 
 
 class Health(TypedDict):
     """The process answers."""
 
-    status: Literal["ok"]
+    status: Annotated[Literal["ok"], Field(description="Always ok")]
 
 
 class Readiness(TypedDict):
     """A model is in service."""
 
-    status: Literal["ready"]
+    status: Annotated[Literal["ready"], Field(description="Always ready")]
     model_version: Version
     trained_at: Annotated[str, Field(description="ISO 8601")]
     model_age_seconds: Annotated[float, Field(description="Seconds since it was trained")]
@@ -149,10 +149,10 @@ class Readiness(TypedDict):
 class FeatureUsed(TypedDict):
     """One feature of the model."""
 
-    name: str
+    name: Annotated[str, Field(description="Its name, as reasons give it")]
     words: Annotated[str, Field(description="As explanations call it")]
     formula: Annotated[str, Field(description="How it is made from the transaction's fields")]
-    unit: str
+    unit: Annotated[str, Field(description="Unit of its value")]
     source: Annotated[str, Field(description="Where the formula comes from")]
     usual_low: Annotated[float, Field(description="1 % of recent transactions lie below")]
     usual_high: Annotated[float, Field(description="1 % of recent transactions lie above")]
@@ -171,7 +171,7 @@ class ModelDescription(TypedDict):
     rows: Annotated[int, Field(description="Transactions that its threshold was made from")]
     threshold: Score
     budget: Annotated[float, Field(description="Share of traffic that it may flag, 0 to 1")]
-    features: list[FeatureUsed]
+    features: Annotated[list[FeatureUsed], Field(description="What it looks at")]
     facts: Annotated[
         dict[str, Any], Field(description="What its training noted: evaluation, sample, drift")
     ]

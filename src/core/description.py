@@ -39,7 +39,7 @@ def read(item: bytes | msgspec.Raw) -> RawTransaction:
     """Decode one item; raises `UnusableItemError`."""
     try:
         return decode_transaction(item)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnusableItemError("malformed", f"not a transaction: {error}") from error
 
 

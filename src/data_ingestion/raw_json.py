@@ -56,5 +56,5 @@ def hash_of(item: bytes | msgspec.Raw) -> str | None:
     """The hash that an item gives itself, or None where it has none."""
     try:
         return _NAMED.decode(item).hash
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None

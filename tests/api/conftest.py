@@ -6,17 +6,14 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from numpy.typing import NDArray
-from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
 from starlette.testclient import TestClient
 
 from api.anomalies import Scored
 from api.application import create_app
-from core.features import features
 from core.scorer import Champion, calibrate
 from core.settings import ApiSettings
-from core.tails import tails
+from model.pipeline import ForestShape, fit
 from monitoring.prometheus_metrics import ApiMetrics, new_registry
 
 EXAMPLE = {
@@ -63,10 +60,7 @@ def traffic(rows: int, seed: int = 0) -> NDArray[np.int64]:
 
 
 def fitted(rows: NDArray[np.int64], seed: int = 0) -> Pipeline:
-    forest = IsolationForest(n_estimators=50, random_state=seed)
-    seen = FunctionTransformer(features, kw_args={"tails": tails(rows)})
-    steps = [("features", seen), ("forest", forest)]
-    return Pipeline(steps).fit(rows)
+    return fit(rows, ForestShape(trees=50, sub_sample=256, seed=seed))
 
 
 def made(pipeline: Pipeline, rows: NDArray[np.int64], version: str) -> Champion:

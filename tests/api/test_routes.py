@@ -1,9 +1,9 @@
 import json
 
-import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
 from starlette.testclient import TestClient
+from tests.api.calling import Call, ask_all
 from tests.api.conftest import EXAMPLE, OVERPAID, Following, application, traffic
 
 from core.scorer import Champion
@@ -85,16 +85,16 @@ def test_a_batch_over_the_limit_is_refused_with_the_limit(champion: Champion) ->
 
 
 def test_scores_equal_those_of_scikit_learn_to_the_last_bit(
-    client: TestClient, pipeline: Pipeline
+    champion: Champion, pipeline: Pipeline
 ) -> None:
     rows = traffic(10_000, seed=2)
     expected = -pipeline.score_samples(rows)
-    sent = {"transactions": [body(row) for row in rows.tolist()], "reasons": "none"}
-    many = client.post("/predict/batch", json=sent).json()["predictions"]
-    assert np.array_equal([each["anomaly_score"] for each in many], expected)
-    for i in range(0, 10_000, 20):
-        one = client.post("/predict", content=json.dumps(sent["transactions"][i]), headers=JSON)
-        assert one.json()["anomaly_score"] == expected[i]
-
-
-JSON = {"content-type": "application/json"}
+    bodies = [body(row) for row in rows.tolist()]
+    batch = json.dumps({"transactions": bodies, "reasons": "none"}).encode()
+    calls = [
+        Call("/predict/batch", [batch]),
+        *(Call(body=[json.dumps(b).encode()]) for b in bodies),
+    ]
+    many, *single = ask_all(application(Following(champion)), calls)
+    assert [each["anomaly_score"] for each in many.json()["predictions"]] == expected.tolist()
+    assert [each.json()["anomaly_score"] for each in single] == expected.tolist()

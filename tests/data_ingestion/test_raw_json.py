@@ -38,6 +38,8 @@ def test_what_is_no_page_is_an_error(body: bytes) -> None:
         decode_page(body)
 
 
-@pytest.mark.parametrize(("body", "found"), [(b'{"hash":"a"}', "a"), (b'{"hash":1}', None)])
+@pytest.mark.parametrize(
+    ("body", "found"), [(b'{"hash":"a"}', "a"), (b'{"hash":1}', None), (b'{"hash":"\xff"}', None)]
+)
 def test_an_item_may_still_name_itself(body: bytes, found: str | None) -> None:
     assert hash_of(body) == found

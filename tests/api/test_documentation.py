@@ -1,0 +1,77 @@
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+ROUTES = {
+    ("post", "/predict"),
+    ("post", "/predict/batch"),
+    ("post", "/predict/raw"),
+    ("get", "/anomalies/recent"),
+    ("get", "/model"),
+    ("get", "/health"),
+    ("get", "/ready"),
+    ("get", "/metrics"),
+}
+
+
+@pytest.fixture
+def document(client: TestClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/openapi.json").json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def test_every_route_is_described(document: dict[str, Any]) -> None:
+    assert {(method, path) for method, path, _ in operations(document)} == ROUTES
+    for _, _, operation in operations(document):
+        assert operation["summary"] and operation["description"] and operation["tags"]
+
+
+def test_every_error_answer_is_a_problem(document: dict[str, Any]) -> None:
+    for method, _, operation in operations(document):
+        errors = {s: r for s, r in operation["responses"].items() if s != "200"}
+        assert "500" in errors
+        if method == "post":
+            assert {"400", "413", "415", "422", "503"} <= set(errors)
+        for response in errors.values():
+            (schema,) = (each["schema"] for each in response["content"].values())
+            assert set(response["content"]) == {"application/problem+json"}
+            assert schema == {"$ref": "#/components/schemas/Problem"}
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_every_field_is_described(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            assert described.get("description"), f"{name}.{field} has no description"
+
+
+@pytest.mark.parametrize(
+    ("field", "unit"),
+    [("size", "bytes"), ("weight", "weight units"), ("fee", "satoshi"), ("input_value", "satoshi")],
+)
+def test_units_are_told(document: dict[str, Any], field: str, unit: str) -> None:
+    properties = document["components"]["schemas"]["SubmittedTransaction"]["properties"]
+    assert unit in properties[field]["description"]
+
+
+def test_the_documented_example_works(client: TestClient, document: dict[str, Any]) -> None:
+    (example,) = document["components"]["schemas"]["SubmittedTransaction"]["examples"]
+    assert client.post("/predict", json=example).status_code == 200
+
+
+def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "http" not in "".join(re.findall(r'(?:src|href)="([^"]*)"', page.text))
+    for file in re.findall(r'(?:src|href)="(/[^"]*)"', page.text):
+        assert client.get(file).status_code == 200
+    assert "'unsafe-eval'" not in page.headers["content-security-policy"]
