@@ -18,7 +18,7 @@ from core.features import NAMES, Numbers, credited, features, is_coinbase, measu
 from core.forest import flatten
 from core.patterns import COINBASE, FACTS, Shape, pattern_of
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction
-from core.verdict import MOST_REASONS, Reason, Verdict
+from core.verdict import LEAST_PART, MOST_REASONS, Reason, Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,11 +108,11 @@ class Champion:
         parts: list[float] = self.shortenings(numbers)[0].tolist()
         measured: list[float] = measures(numbers)[0].tolist()
         order = sorted(range(len(parts)), key=parts.__getitem__, reverse=True)
-        usual = self.calibration.usual
+        usual, least = self.calibration.usual, max(LEAST_PART * parts[order[0]], 0.0)
         return tuple(
             Reason(NAMES[i], measured[i], *usual[NAMES[i]], parts[i])
             for i in order[:MOST_REASONS]
-            if parts[i] > 0
+            if parts[i] > least
         )
 
     def verdicts(self, table: "pa.Table | pa.RecordBatch", explain: Explain = "all") -> "pa.Table":

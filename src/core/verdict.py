@@ -7,6 +7,9 @@ from typing import Any
 MOST_REASONS = 3
 """Reasons told of one transaction, at the most."""
 
+LEAST_PART = 0.1
+"""Of the first reason's contribution: what contributes less is not worth a person's time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:

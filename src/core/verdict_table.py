@@ -10,7 +10,7 @@ from core.features import NAMES, measures
 from core.patterns import FACTS, Shape, patterns_of
 from core.tables import REASON, VERDICT
 from core.transaction import NUMERIC_FIELDS
-from core.verdict import MOST_REASONS
+from core.verdict import LEAST_PART, MOST_REASONS
 
 if TYPE_CHECKING:
     from core.scorer import Champion, Explain
@@ -58,7 +58,7 @@ def _reasons(
     parts = champion.shortenings(rows)
     order = np.argsort(-parts, axis=1, kind="stable")[:, :MOST_REASONS]
     best = np.take_along_axis(parts, order, axis=1)
-    kept = best > 0
+    kept = best > np.maximum(LEAST_PART * best[:, :1], 0.0)
     counts = np.zeros(len(numbers), np.int32)
     if champion.fallback is None:
         counts[told] = kept.sum(axis=1)
