@@ -187,30 +187,6 @@ def test_a_replayed_file_is_mined_to_its_last_transaction(
     assert len(network.chain.main) == blocks, "nothing is left, no empty block follows"
 
 
-def test_a_null_time_becomes_the_moment_of_arrival(network_of: NetworkOf, tmp_path: Path) -> None:
-    hashes = recording(tmp_path / "recorded.jsonl", network_of(seed=2), 50)
-    network = network_of(simulator_replay=tmp_path / "recorded.jsonl", simulator_rate=1)
-    network.advance(NOW + 30)
-    times = [transaction.time for transaction in reversed(network.newest(50))]
-    assert network.newest(50)[-1].hash == hashes[0]
-    assert times == sorted(times)
-    assert NOW <= times[0] < times[-1] <= NOW + 30
-
-
-def test_a_line_that_is_no_transaction_is_left_out_and_said(
-    network_of: NetworkOf, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "recorded.jsonl"
-    hashes = recording(path, network_of(seed=2), 2)
-    good = path.read_text().splitlines()
-    path.write_text("\n".join([good[0], "{", "", "[1]", '{"hash":"ab"}', good[1]]))
-    network = network_of(simulator_replay=path, simulator_rate=100)
-    network.advance(NOW + 5)
-    assert set(hashes) <= mined(network) | set(network.waiting)
-    assert "line=2" in caplog.text
-    assert "line=5" in caplog.text
-
-
 def test_a_file_that_is_not_there_is_said_at_the_start(
     network_of: NetworkOf, tmp_path: Path
 ) -> None:
