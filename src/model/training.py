@@ -156,7 +156,7 @@ class Trainer:
         tag_version(self._uri, version, verdict)
         if not reasons:
             promote(self._uri, version)
-        attach_report(run, challenger)
+        attach_report(run, challenger, sample, self._recipe, self._clock())
         return Outcome(version, reasons, challenger)
 
     def _reasons(
