@@ -1,0 +1,78 @@
+"""The service as a process: how it starts, stops and counts with several workers."""
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from tests.api.conftest import EXAMPLE
+from tests.api.doors import Door, door, posted, until
+
+UVICORN = [sys.executable, "-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port", "{port}"]
+NOWHERE = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "API_MODEL_POLL_SECONDS": "600"}
+CONTENT = json.dumps(EXAMPLE).encode()
+
+
+def worker_of(connection: socket.socket) -> int:
+    """The process at the other end."""
+    ends = (connection.getpeername()[1], connection.getsockname()[1])
+    for other in psutil.net_connections("tcp"):
+        if other.raddr and (other.laddr.port, other.raddr.port) == ends and other.pid:
+            return other.pid
+    raise AssertionError("nobody holds the connection")
+
+
+def half_sent(api: Door) -> socket.socket:
+    """A request under way, of whose body only half has arrived."""
+    connection = socket.create_connection(("127.0.0.1", int(api.url.rsplit(":", 1)[1])), 30)
+    head = (
+        "POST /predict HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(CONTENT)}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + CONTENT[:40])
+    until(lambda: api.metric("bitcoin_api_requests_in_flight ") == 1, api.log)
+    return connection
+
+
+@pytest.mark.parametrize("command", [None, UVICORN], ids=["alone", "uvicorn"])
+def test_it_runs_from_its_folder_and_finishes_requests_before_it_stops(
+    tmp_path: Path, command: list[str] | None
+) -> None:
+    with door(tmp_path, NOWHERE, command) as api:
+        connection = half_sent(api)
+        api.process.send_signal(signal.SIGTERM)
+        until(lambda: "Shutting down" in api.log.read_text(), api.log)
+        assert api.process.poll() is None
+        connection.sendall(CONTENT[40:])
+        assert b"503 Service Unavailable" in connection.recv(4_000)
+        connection.close()
+        code = api.process.wait(30)
+        assert code == (0 if command is None else -signal.SIGTERM)
+        assert "POST /predict HTTP" not in api.log.read_text()  # no access log unless asked for
+
+
+def test_the_access_log_can_be_asked_for(tmp_path: Path) -> None:
+    with door(tmp_path, NOWHERE | {"API_ACCESS_LOG": "true"}) as api:
+        until(lambda: "GET /health HTTP" in api.log.read_text(), api.log)
+        assert api.stopped() == 0
+
+
+def test_several_workers_count_together_and_one_that_dies_is_forgotten(tmp_path: Path) -> None:
+    with door(tmp_path, NOWHERE | {"WORKERS": "2"}) as api:
+        before = api.metric('bitcoin_api_requests_total{route="/predict",status="503"}')
+        for _ in range(40):
+            assert posted(api.url, EXAMPLE).status_code == 503
+        counted = 'bitcoin_api_requests_total{route="/predict",status="503"}'
+        assert api.metric(counted) == before + 40
+        assert api.metric('bitcoin_api_request_seconds_count{route="/predict"}') == before + 40
+        connection = half_sent(api)
+        os.kill(worker_of(connection), signal.SIGKILL)
+        until(lambda: api.metric("bitcoin_api_requests_in_flight ") == 0, api.log)
+        assert api.metric(counted) == before + 40
+        until(lambda: requests.get(f"{api.url}/health", timeout=10).ok, api.log)
+        assert api.stopped() == 0
