@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from kafka.errors import KafkaError
 from pyspark.sql import SparkSession
@@ -14,11 +15,15 @@ from core.registry import ChampionFollower
 from core.settings import DataSettings, KafkaSettings, StreamSettings
 from core.topics import ensure_topics
 from data_processing import foundation, resume, writer_lock
-from data_processing.chores import Backlog, Statistics, flagged_times
+from data_processing.announcements import Announcements
+from data_processing.chores import Backlog, Chore, Statistics, flagged_times
+from data_processing.housekeeping import Housekeeping
 from data_processing.intake import ChampionCopies, Intake
 from data_processing.progress import ProgressListener
+from data_processing.replacements import Replacements
 from data_processing.running import Source, Stream
 from data_processing.sinks import Sinks
+from data_processing.webhook import Webhook
 from monitoring.stream_metrics import StreamMetrics
 
 log = logging.getLogger(__name__)
@@ -68,13 +73,40 @@ def assemble(
     seen = resume.remember(sinks, place.stream.dedup_horizon_hours)
     log.info("resuming known_hashes=%d", len(seen.known))
     champion = ChampionCopies(spark.sparkContext, lambda: follower.current)
-    statistics = Statistics(sinks, place.stream.statistics_seconds, metrics)
-    backlog = Backlog(
-        sinks, champion, metrics, lambda at: statistics.flagged(flagged_times(sinks, at))
-    )
     spark.streams.addListener(ProgressListener(metrics))
     intake = Intake(sinks, seen, champion)
-    return Stream(spark, intake, [backlog, statistics], metrics, stop)
+    return Stream(spark, intake, _chores(sinks, place, champion, metrics), metrics, stop)
+
+
+def _chores(
+    sinks: Sinks, place: Place, champion: ChampionCopies, metrics: StreamMetrics
+) -> list[Chore]:
+    settings = place.stream
+    announcements = Announcements(
+        sinks, place.kafka.bootstrap_servers, _listeners(settings), metrics
+    )
+    announcements.recover(timedelta(hours=settings.dedup_horizon_hours))
+    statistics = Statistics(sinks, settings.statistics_seconds, metrics)
+
+    def scored(at: datetime) -> None:
+        announcements.committed(at)
+        statistics.flagged(flagged_times(sinks, at))
+
+    return [
+        announcements,
+        Backlog(sinks, champion, metrics, scored),
+        statistics,
+        Replacements(sinks, settings.dedup_horizon_hours, settings.statistics_seconds, metrics),
+        Housekeeping(sinks, settings, metrics),
+    ]
+
+
+def _listeners(settings: StreamSettings) -> list[Webhook]:
+    if settings.webhook_url is None:
+        return []
+    webhook = Webhook(settings.webhook_url, settings.webhook_per_minute)
+    webhook.start()
+    return [webhook]
 
 
 def start(stream: Stream, spark: SparkSession, place: Place) -> StreamingQuery:

@@ -38,7 +38,7 @@ def spark_schema(schema: pa.Schema) -> T.StructType:
     return made
 
 
-def lay(spark: SparkSession, lake: str, origin: str, vacuum_after_hours: float) -> None:
+def lay(spark: SparkSession, lake: str, origin: str, vacuum_after_hours: int) -> None:
     """Make every table that is missing, and give an older one the columns it lacks.
 
     Raises `core.lake.OriginMismatchError` for a lake of the other origin and `ProtocolError`.
@@ -64,9 +64,9 @@ def assert_protocol(lake: str, name: str, origin: str) -> None:
 
 
 def _create(
-    spark: SparkSession, uri: str, schema: pa.Schema, origin: str, vacuum_after_hours: float
+    spark: SparkSession, uri: str, schema: pa.Schema, origin: str, vacuum_after_hours: int
 ) -> None:
-    kept = f"interval {round(vacuum_after_hours * 60)} minutes"
+    kept = f"interval {vacuum_after_hours} hours"
     builder = DeltaTable.createIfNotExists(spark).location(uri).partitionedBy("date")
     builder = builder.addColumns(spark_schema(schema)).property(ORIGIN_PROPERTY, origin)
     for key, value in _PROPERTIES.items():

@@ -20,6 +20,7 @@ from pyspark.sql import DataFrame
 from core.scorer import Champion
 from data_processing import transforms
 from data_processing.arrival import ARRIVALS, arrivals
+from data_processing.confirmations import Confirmations
 from data_processing.foundation import spark_schema
 from data_processing.known import as_keys, firsts, hours, receipt_keys
 from data_processing.resume import Seen
@@ -65,6 +66,7 @@ class Taken:
     blocks: pa.Table
     repeats: int
     scored: bool
+    confirmed: int = 0
     scored_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -78,6 +80,7 @@ class Intake:
 
     def __init__(self, sinks: Sinks, seen: Seen, champion: ChampionCopies) -> None:
         self._sinks, self._seen, self._champion = sinks, seen, champion
+        self._confirmations = Confirmations(sinks)
 
     def take(self, batch: DataFrame) -> Taken:
         """Write a micro-batch of Kafka's records to raw, scored and quarantine."""
@@ -126,3 +129,5 @@ class Intake:
         if new and taken.scored:
             rows = transforms.scored_rows(arrived, taken.scored_at)
             self._sinks.append("scored_transactions", rows, new)
+        if taken.blocks.num_rows:
+            taken.confirmed = self._confirmations.write(arrived, taken.blocks)

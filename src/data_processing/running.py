@@ -103,6 +103,7 @@ class Stream:
         metrics.last_batch.set_to_current_time()
         metrics.rows.labels("raw_transactions").inc(new)
         metrics.rows.labels("quarantine").inc(taken.rejects.num_rows)
+        metrics.rows.labels("confirmations").inc(taken.confirmed)
         for kind in taken.rejects["kind"].to_pylist():
             metrics.quarantined.labels(kind).inc()
         if taken.scored:

@@ -16,14 +16,15 @@ _DELTA = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     # A log of a few thousand small files: one task reads it faster than fifty.
     "spark.databricks.delta.snapshotPartitions": "1",
-    # Only files below it are compacted again, so that a day's rows are not rewritten every hour.
-    "spark.databricks.delta.optimize.minFileSize": str(16 * 2**20),
-    "spark.databricks.delta.optimize.maxFileSize": str(128 * 2**20),
     # Checksums of versions would hold the whole list of files, written again with each commit.
     "spark.databricks.delta.writeChecksumFile.enabled": "false",
 }
 
 _STEADY = {
+    # On a plain disk Hadoop writes a checksum file beside each file, which nobody reads.
+    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "5000",

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Run until SIGTERM or a failure."""
     logs.configure("stream")
+    # kafka-python tells of each attempt to reach a broker that is away; the stream says it once.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     place = Place(StreamSettings(), DataSettings(), KafkaSettings())
     bind = BindSettings().bind_address
     stop = threading.Event()

@@ -44,4 +44,5 @@ def receipts(arrived: DataFrame) -> DataFrame:
         *("topic", "partition", "offset", "append_time", "event_time", "key", "kind"),
         *("hash", "fee", "spent_outpoints", "is_anomaly"),
         *("block_hash", "previous_hash", "block_height"),
+        F.size("transaction_hashes").alias("transactions"),
     )

@@ -11,7 +11,7 @@ _TABLES = (
     "confirmations",
     "replacements",
 )
-_CHORES = ("backlog", "statistics", "announcements", "housekeeping")
+_CHORES = ("backlog", "statistics", "replacements", "announcements", "housekeeping")
 _SECONDS = (0.25, 0.5, 1, 2, 4, 8, 12, 20, 40, 80, 160)
 
 
