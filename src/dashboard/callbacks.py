@@ -4,7 +4,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import requests
-from dash import Dash, Input, Output, State, ctx, no_update
+from dash import Dash, Input, Output, State, ctx, no_update, set_props
 from dash.exceptions import PreventUpdate
 
 from dashboard import activity, queries, sync, trial
@@ -64,7 +64,7 @@ def _register_activity(app: Dash, desk: Desk) -> None:
     def read_out(dragged: float | None, search: str, _: int) -> Any:
         view, snapshot = Filters.from_query(search), desk.recent.snapshot
         rows, _problem = desk.views.rows(view, snapshot)
-        passing = rows.take(queries.matching(rows, view))
+        passing = queries.narrowed(rows, view)
         moved = dragged if ctx.triggered_id == "threshold" else None
         return activity.readout(*activity.flags(snapshot, passing, view, moved))
 
@@ -93,7 +93,6 @@ def shown(desk: Desk, view: Filters, viewer: Viewer) -> Answer:
 def _register_filters(app: Dash, desk: Desk) -> None:
     @app.callback(
         output={
-            "search": Output("url", "search"),
             "inputs": {n: Output(n, "value") for n in sync.INPUTS},
             "custom": Output("custom-range", "hidden"),
             "narrowing": Output("narrowing", "children"),
@@ -116,8 +115,10 @@ def _register_filters(app: Dash, desk: Desk) -> None:
         old, cause = Filters.from_query(search), ctx.triggered_id
         with desk.timed("filters"):
             new = sync.changed(old, cause, values, brushed, pattern, model, snapshot.taken, zone)
+        if new != old:
+            # not an Output: at the start the figures would wait for this callback's answer
+            set_props("url", {"search": new.query})
         return {
-            "search": no_update if new == old else new.query,
             "inputs": sync.values(new, model, zone),
             "custom": new.range != "custom",
             "narrowing": f" {new.narrowing}" if new.narrowing else "",

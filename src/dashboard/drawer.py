@@ -51,6 +51,6 @@ def _found(desk: Desk, whole: str, view: Filters, snapshot: Snapshot, zone: Zone
 
 def _place(desk: Desk, score: float, view: Filters, snapshot: Snapshot) -> str:
     rows, _ = desk.views.rows(view, snapshot)
-    passing = rows.take(queries.matching(rows, view))
+    passing = queries.narrowed(rows, view)
     higher = int((passing["anomaly_score"] > score).sum())
     return transaction_panel.place_in_range(higher, len(passing))

@@ -19,7 +19,7 @@ CHUNK = 1_000
 
 def lines(rows: Rows, view: Filters) -> Iterator[str]:
     """CSV with a heading: amounts in satoshi, times in UTC, in order of time."""
-    passing = rows.take(queries.matching(rows, view))
+    passing = queries.narrowed(rows, view)
     chosen = queries.flagged(passing, view.threshold)
     if view.flagged:
         passing, chosen = passing.take(chosen), chosen[chosen]

@@ -149,7 +149,7 @@ def _read(name: str, text: str) -> object:
         number = _number(text)
         return None if number is None else int(number)
     if name == "pattern":
-        return tuple(sorted(set(text.split(","))))
+        return tuple(sorted({name.strip() for name in text.split(",")} - {""})) or None
     if name == "flagged":
         return True if text in ("1", "true", "True") else None
     if name == "hash":

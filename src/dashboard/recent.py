@@ -73,7 +73,11 @@ class Recent:
 
     def _follow(self) -> None:
         while not self._stopped.is_set():
-            self.refresh()
+            try:
+                self.refresh()
+            except Exception:  # the page would stand still for ever if this thread ended
+                log.exception("event=refresh_failed")
+                self.metrics.errors.labels("lake").inc()
             self._stopped.wait(self.every_seconds)
 
     def refresh(self) -> Snapshot:
@@ -90,6 +94,8 @@ class Recent:
         try:
             start = old.taken - self.keep
             identity = self.lake.identity()
+            if identity is None and self._identity is not None:
+                return self._failed(old, f"{self.lake.uri} holds no scored transactions any more.")
             rows = old.rows if identity in (self._identity, None) else empty()
             rows = _since(self._with_new(rows, start), start)
             arrived = self.lake.newest_arrival(old.taken - timedelta(days=2))

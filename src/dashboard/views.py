@@ -56,18 +56,22 @@ class Views:
         self.recent, self.lake, self.most_rows = recent, lake, most_rows
         self._answers: OrderedDict[object, Activity] = OrderedDict()
         self._reads: OrderedDict[object, tuple[datetime, Rows]] = OrderedDict()
-        self._lock = Lock()
+        self._serial = -1
+        self._lock, self._reading = Lock(), Lock()
 
     def activity(self, view: Filters, theme: Theme, zone: str) -> Activity:
         """Everything the page shows of a view, as of the newest snapshot."""
         snapshot = self.recent.snapshot
-        key = (snapshot.serial, view, theme, zone)
+        key = (view, theme, zone)
         with self._lock:
+            if self._serial != snapshot.serial:
+                self._answers.clear()  # an answer holds its snapshot's rows: never keep old ones
+                self._serial = snapshot.serial
             if key not in self._answers:
                 rows, problem = self.rows(view, snapshot)
                 self._answers[key] = compute(snapshot, rows, problem, view, theme, zone)
-                while len(self._answers) > KEPT_ANSWERS:
-                    self._answers.popitem(last=False)
+            while len(self._answers) > KEPT_ANSWERS:
+                self._answers.popitem(last=False)
             return self._answers[key]
 
     def rows(self, view: Filters, snapshot: Snapshot) -> tuple[Rows, str | None]:
@@ -76,7 +80,8 @@ class Views:
         if start >= snapshot.taken - self.recent.keep:
             return snapshot.rows.between(start, end), None
         try:
-            rows = self._read(view, start, end, snapshot)
+            with self._reading:
+                rows = self._read(view, start, end, snapshot)
         except LAKE_ERRORS:
             self.lake.close()
             return snapshot.rows.between(start, end), (
@@ -105,7 +110,7 @@ def compute(
     start, end = view.interval(snapshot.taken)
     end = min(end, snapshot.taken)
     keep, where = f"{view.query}{theme}", ZoneInfo(zone)
-    passing = rows.take(queries.matching(rows, view))
+    passing = queries.narrowed(rows, view)
     chosen = queries.flagged(passing, view.threshold)
     numbers = queries.summary(passing, chosen, start, end)
     if view.flagged:

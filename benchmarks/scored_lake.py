@@ -1,0 +1,63 @@
+"""A large `scored_transactions`, written in seconds: for benchmarks that only read it."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+
+from core.lake import ORIGIN_PROPERTY
+from core.tables import SCORED_TRANSACTIONS
+
+DAY_ROWS = 604_800
+"""Seven transactions a second."""
+
+NAME = "scored_transactions"
+
+
+def day(rows: int, end: datetime, seconds: float, seed: int) -> pa.Table:
+    """Scored transactions of the `seconds` before `end`, about 1 in 1,000 flagged."""
+    rng = np.random.default_rng(seed)
+    back = (np.sort(rng.random(rows))[::-1] * seconds * 1e6).astype("m8[us]")
+    event = np.datetime64(end.replace(tzinfo=None), "us") - back
+    inputs, outputs = 1 + rng.geometric(0.5, rows), 1 + rng.geometric(0.5, rows)
+    size = 42 + 68 * inputs + 31 * outputs
+    rate, value = np.exp(rng.normal(2.9, 0.6, rows)), np.exp(rng.normal(14.6, 2.4, rows))
+    fee = (rate * size).astype(np.int64) + 1
+    score = np.clip(rng.gamma(6, 0.018, rows) + 0.34, 0.3, 0.9)
+    threshold = float(np.quantile(score, 0.999))
+    columns: dict[str, Any] = {
+        "hash": hashes(rng, rows), "size": size, "weight": size * 3, "fee": fee,
+        "inputs_count": inputs, "outputs_count": outputs, "fee_rate": fee * 4 / (size * 3),
+        "input_value": value.astype(np.int64) + fee, "output_value": value.astype(np.int64),
+        "event_time": event, "append_time": event, "scored_at": event, "anomaly_score": score,
+        "percentile": rng.random(rows), "threshold": np.full(rows, threshold),
+        "is_anomaly": score >= threshold, "date": event.astype("M8[D]"),
+        "source": np.full(rows, "mempool"), "model_version": np.full(rows, "3"),
+        "block_height": pa.nulls(rows), "pattern": pa.nulls(rows),
+        "reasons": pa.array([[]]).take(pa.array(np.zeros(rows, np.int8))),
+    }  # fmt: skip
+    arrays = [pa.array(columns[f.name]).cast(f.type) for f in SCORED_TRANSACTIONS]
+    return pa.Table.from_arrays(arrays, schema=SCORED_TRANSACTIONS)
+
+
+def hashes(rng: np.random.Generator, rows: int) -> pa.Array:
+    """Random hashes, as Arrow strings made without a Python object each."""
+    digits = rng.bytes(rows * 32).hex().encode()
+    offsets = np.arange(0, rows * 64 + 1, 64, dtype=np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(digits)]
+    return pa.Array.from_buffers(pa.string(), rows, buffers)
+
+
+def fill(lake: Path, rows: int, end: datetime) -> None:
+    """Write days of rows, the newest last."""
+    DeltaTable.create(
+        str(lake / NAME), SCORED_TRANSACTIONS, partition_by=["date"],
+        configuration={ORIGIN_PROPERTY: "simulated"}, raise_if_key_not_exists=False,
+    )  # fmt: skip
+    days = max(1, round(rows / DAY_ROWS))
+    for back in range(days - 1, -1, -1):
+        some = day(DAY_ROWS, end - timedelta(days=back), 86_400, back)
+        write_deltalake(str(lake / NAME), some, mode="append")
