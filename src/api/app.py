@@ -26,7 +26,7 @@ app = create_app(
 
 def main() -> None:
     """Serve until told to stop."""
-    run(settings)
+    run(app, settings)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,25 @@ from types import FrameType
 from typing import NoReturn
 
 import uvicorn
+from fastapi import FastAPI
 
 from core.settings import ApiSettings, BindSettings
 
 APP = "api.app:app"
+"""How each of several workers finds the application."""
+
+_WORKER_SILENT_SECONDS = 120
+"""A worker silent for longer is replaced; on a busy machine its imports alone take many seconds."""
 
 
-def run(settings: ApiSettings) -> None:
+def run(app: FastAPI, settings: ApiSettings) -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are finished first, the exit code is 0."""
     signal.signal(signal.SIGTERM, _leave)
     with tempfile.TemporaryDirectory(prefix="api-metrics-") as folder:
         if settings.workers > 1:  # read by prometheus_client in the processes that are started
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         uvicorn.run(
-            APP,
+            app if settings.workers == 1 else APP,
             host=BindSettings().bind_address,
             port=settings.api_port,
             workers=settings.workers,
@@ -32,6 +37,7 @@ def run(settings: ApiSettings) -> None:
             access_log=settings.api_access_log,
             server_header=False,
             timeout_graceful_shutdown=int(settings.api_request_seconds) + 1,
+            timeout_worker_healthcheck=_WORKER_SILENT_SECONDS,
         )
 
 

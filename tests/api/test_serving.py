@@ -22,7 +22,8 @@ def worker_of(connection: socket.socket) -> int:
     """The process at the other end."""
     ends = (connection.getpeername()[1], connection.getsockname()[1])
     for other in psutil.net_connections("tcp"):
-        if other.raddr and (other.laddr.port, other.raddr.port) == ends and other.pid:
+        here, there = tuple(other.laddr), tuple(other.raddr)
+        if other.pid and (here[1:], there[1:]) == (ends[:1], ends[1:]):
             return other.pid
     raise AssertionError("nobody holds the connection")
 
@@ -72,6 +73,7 @@ def test_several_workers_count_together_and_one_that_dies_is_forgotten(tmp_path:
         assert api.metric('bitcoin_api_request_seconds_count{route="/predict"}') == before + 40
         connection = half_sent(api)
         os.kill(worker_of(connection), signal.SIGKILL)
+        connection.close()
         until(lambda: api.metric("bitcoin_api_requests_in_flight ") == 0, api.log)
         assert api.metric(counted) == before + 40
         until(lambda: requests.get(f"{api.url}/health", timeout=10).ok, api.log)
