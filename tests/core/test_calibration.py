@@ -45,6 +45,7 @@ def test_the_percentile_is_the_share_that_scores_no_higher(traffic: Integers) ->
     calibration = calibrated(traffic[:10_000], found)
     asked = np.array([0.1, 0.3, 0.55, 0.799, 0.8, 0.9])
     assert calibration.percentiles(asked) == pytest.approx([0, 0, 0.5, 0.998, 1, 1], abs=0.0011)
+    assert calibration.percentiles(found[-1:]) == 1
 
 
 def test_percentiles_are_fine_where_alerts_are_decided(traffic: Integers) -> None:

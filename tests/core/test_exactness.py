@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from core.exactness import adversarial_rows, is_exact
 from core.forest import Forest, flatten
@@ -29,6 +30,13 @@ def test_one_path_length_off_by_one_bit_is_noticed(forest: Forest, pipeline: Pip
     path[np.argmax(forest.rows * (path > 0))] *= 1 + 1e-15
     path = np.nextafter(path, np.inf)
     assert not is_exact(replace(forest, path=path), pipeline)
+
+
+def test_a_step_that_the_flattened_forest_lacks_is_noticed(
+    forest: Forest, pipeline: Pipeline
+) -> None:
+    between = ("turned", FunctionTransformer(np.negative))
+    assert not is_exact(forest, Pipeline([pipeline.steps[0], between, pipeline.steps[1]]))
 
 
 def test_adversarial_rows_lie_on_thresholds_and_on_both_sides(pipeline: Pipeline) -> None:
