@@ -14,7 +14,7 @@ from core.lake import open_table
 from core.registry import ChampionFollower
 from core.settings import DataSettings, KafkaSettings, StreamSettings
 from core.topics import ensure_topics
-from data_processing import foundation, resume, writer_lock
+from data_processing import foundation, resume, vital_signs, writer_lock
 from data_processing.announcements import Announcements
 from data_processing.chores import Backlog, Chore, Statistics, flagged_times
 from data_processing.housekeeping import Housekeeping
@@ -73,6 +73,7 @@ def assemble(
     seen = resume.remember(sinks, place.stream.dedup_horizon_hours)
     log.info("resuming known_hashes=%d", len(seen.known))
     champion = ChampionCopies(spark.sparkContext, lambda: follower.current)
+    vital_signs.show(metrics, lambda: follower.current, seen.known, lake)
     spark.streams.addListener(ProgressListener(metrics))
     intake = Intake(sinks, seen, champion)
     return Stream(spark, intake, _chores(sinks, place, champion, metrics), metrics, stop)

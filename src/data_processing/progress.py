@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from typing import Any
 
 from pyspark.sql.streaming.listener import (
@@ -30,8 +31,7 @@ class ProgressListener(StreamingQueryListener):
         self.observe(event.progress)
 
     def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: ARG002, N802, D102
-        self._metrics.lag_records.set(0)
-        self._metrics.lag_seconds.set(0)
+        self._metrics.behind(0, time.time())
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802, D102
         if event.exception:
@@ -39,7 +39,7 @@ class ProgressListener(StreamingQueryListener):
 
     def observe(self, progress: Any) -> None:
         """Take a `StreamingQueryProgress`."""
-        self._metrics.lag_records.set(sum(_behind(source) for source in progress.sources))
+        self._metrics.behind(sum(_behind(source) for source in progress.sources), time.time())
         if progress.numInputRows:
             self._metrics.records.inc(progress.numInputRows)
             self._metrics.batch_seconds.observe(progress.batchDuration / 1_000)

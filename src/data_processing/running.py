@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -101,6 +102,8 @@ class Stream:
         metrics, new = self._metrics, taken.new.num_rows
         metrics.repeats.inc(taken.repeats)
         metrics.last_batch.set_to_current_time()
+        if new:
+            metrics.read(pc.max(taken.new["append_time"]).as_py().timestamp())
         metrics.rows.labels("raw_transactions").inc(new)
         metrics.rows.labels("quarantine").inc(taken.rejects.num_rows)
         metrics.rows.labels("confirmations").inc(taken.confirmed)
@@ -111,6 +114,8 @@ class Stream:
             metrics.anomalies.inc(taken.flagged)
             for seconds in _ages(taken.new["append_time"]):
                 metrics.scoring_latency.observe(seconds)
+            for score in taken.new["anomaly_score"].to_pylist():
+                metrics.scores.observe(score)
 
 
 def _ages(append_times: pa.ChunkedArray) -> list[float]:

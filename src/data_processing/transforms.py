@@ -42,7 +42,7 @@ def receipts(arrived: DataFrame) -> DataFrame:
     """What the driver decides by: the small columns of every record."""
     return arrived.select(
         *("topic", "partition", "offset", "append_time", "event_time", "key", "kind"),
-        *("hash", "fee", "spent_outpoints", "is_anomaly"),
+        *("hash", "fee", "spent_outpoints", "is_anomaly", "anomaly_score"),
         *("block_hash", "previous_hash", "block_height"),
         F.size("transaction_hashes").alias("transactions"),
     )

@@ -53,7 +53,9 @@ class Watch:
         self.champion = champion
         self.metrics.version.set(int(champion.version))
         self.metrics.threshold.set(champion.threshold)
+        self.metrics.budget.set(champion.calibration.budget)
         made = datetime.fromisoformat(champion.calibration.trained_at).timestamp()
+        self.metrics.trained.set(made)
         if made > self.last_attempt:
             self.last_attempt = made
             self.rows_then = int(champion.calibration.facts.get("table_rows", 0))

@@ -13,6 +13,7 @@ _TABLES = (
 )
 _CHORES = ("backlog", "statistics", "replacements", "announcements", "housekeeping")
 _SECONDS = (0.25, 0.5, 1, 2, 4, 8, 12, 20, 40, 80, 160)
+_SCORES = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 
 
 class StreamMetrics:
@@ -23,6 +24,7 @@ class StreamMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self._newest = 0.0
         self._count_work(registry)
         self._watch_progress(registry)
         self._watch_tables(registry)
@@ -73,6 +75,12 @@ class StreamMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.scores = Histogram(
+            "bitcoin_stream_anomaly_score",
+            "Anomaly score of each new transaction, from 0 to 1",
+            buckets=_SCORES,
+            registry=registry,
+        )
         self.chore_seconds = Histogram(
             "bitcoin_stream_chore_seconds",
             "Time of one piece of work between micro-batches, by kind",
@@ -113,9 +121,28 @@ class StreamMetrics:
             "Rows of raw_transactions not scored yet",
             registry=registry,
         )
+        self.disk_bytes = Gauge(
+            "bitcoin_stream_disk_bytes",
+            "Size of the disk that holds the lake; 0 where the lake is not on a disk",
+            registry=registry,
+        )
+        self.disk_free_bytes = Gauge(
+            "bitcoin_stream_disk_free_bytes",
+            "Free space on the disk that holds the lake",
+            registry=registry,
+        )
         self.table_files = Gauge(
             "bitcoin_stream_table_files", "Files of a table", ["table"], registry=registry
         )
         self.table_bytes = Gauge(
             "bitcoin_stream_table_bytes", "Size of a table", ["table"], registry=registry
         )
+
+    def read(self, newest: float) -> None:
+        """Note that records up to Kafka's append time `newest`, in Unix seconds, were taken."""
+        self._newest = max(self._newest, newest)
+
+    def behind(self, records: int, now: float) -> None:
+        """Show how many records wait, and how old at Unix time `now` the newest one taken is."""
+        self.lag_records.set(records)
+        self.lag_seconds.set(now - self._newest if records and self._newest else 0)

@@ -56,6 +56,16 @@ class TrainerMetrics:
             "Registered version of the champion; 0 while there is none",
             registry=registry,
         )
+        self.trained = Gauge(
+            f"{_PREFIX}champion_trained_timestamp_seconds",
+            "Unix time at which the champion was trained or recalibrated; 0 while there is none",
+            registry=registry,
+        )
+        self.budget = Gauge(
+            f"{_PREFIX}champion_budget_ratio",
+            "Share of traffic that the champion is meant to flag; 0 while there is none",
+            registry=registry,
+        )
         self.recall = Gauge(
             f"{_PREFIX}recall_ratio",
             "Recall of injected anomalies in the last training, by kind",
