@@ -91,7 +91,7 @@ class Backlog:
 
     def due(self) -> bool:
         """Whether something is to be scored and there is a champion to do it."""
-        return bool(self._missing) and self._champion.current().broadcast is not None
+        return bool(self._missing) and self._champion.current().version is not None
 
     def run(self) -> None:
         """Score the oldest date, and say when."""

@@ -7,6 +7,7 @@ agree with a table.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,7 +34,8 @@ log = logging.getLogger(__name__)
 class InWorkers:
     """Brings the champion into a worker: broadcast once, not sent with every task."""
 
-    broadcast: "Broadcast[Champion] | None"
+    broadcast: "Broadcast[Champion] | None" = None
+    version: str | None = None
 
     def __call__(self) -> Champion | None:
         """The champion, or None while there is none."""
@@ -45,29 +47,38 @@ class ChampionCopies:
 
     def __init__(self, context: SparkContext, champion: Callable[[], Champion | None]) -> None:
         self._context, self._champion = context, champion
-        self._version: str | None = None
-        self._broadcast: Broadcast[Champion] | None = None
+        self._copies = InWorkers()
 
     def current(self) -> InWorkers:
         """The champion as it is now, for the whole of one job."""
         champion = self._champion()
-        if champion is not None and champion.version != self._version:
-            self._broadcast = self._context.broadcast(champion)
-            self._version = champion.version
-        return InWorkers(self._broadcast)
+        if champion is not None and champion.version != self._copies.version:
+            self._copies = InWorkers(self._context.broadcast(champion), champion.version)
+        return self._copies
 
 
 @dataclass
 class Taken:
-    """What a micro-batch brought: receipts of the new transactions, of rejects and of blocks."""
+    """What a micro-batch brought: receipts of the new transactions, of rejects and of blocks.
+
+    `newest` is when Kafka appended the last of its records; `seconds` is what each stage took: to
+    read, parse, judge and decide, then each table's write.
+    """
 
     new: pa.Table
     rejects: pa.Table
     blocks: pa.Table
     repeats: int
-    scored: bool
+    model_version: str | None
+    newest: datetime
     confirmed: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
     scored_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def scored(self) -> bool:
+        """Whether there was a champion to score them."""
+        return self.model_version is not None
 
     @property
     def flagged(self) -> int:
@@ -88,15 +99,17 @@ class Intake:
         records = batch.select("topic", "partition", "offset", "timestamp", "value")
         arrived = records.mapInArrow(arrivals(judge), spark_schema(ARRIVALS)).persist()
         try:
+            begun = time.monotonic()
             receipts = transforms.receipts(arrived).toArrow()
-            taken, arrived = self._decide(receipts, arrived, judge.broadcast is not None)
-            self._write(arrived, taken)
+            taken, news = self._decide(receipts, arrived, judge.version)
+            taken.seconds["read"] = time.monotonic() - begun
+            self._write(news, taken)
         finally:
             arrived.unpersist()
         return taken
 
     def _decide(
-        self, receipts: pa.Table, arrived: DataFrame, scored: bool
+        self, receipts: pa.Table, arrived: DataFrame, model_version: str | None
     ) -> tuple[Taken, DataFrame]:
         order = [(name, "ascending") for name in ("append_time", "partition", "offset")]
         receipts = receipts.sort_by(order)
@@ -110,7 +123,8 @@ class Intake:
             rejects=rejects.filter(pc.invert(written)),
             blocks=receipts.filter(pc.is_valid(receipts["block_hash"])),
             repeats=pc.sum(repeated).as_py() or 0,
-            scored=scored,
+            model_version=model_version,
+            newest=pc.max(receipts["append_time"]).as_py(),
         )
         left = pa.concat_tables([transactions.filter(repeated), rejects.filter(written)])
         if left.num_rows:
@@ -119,15 +133,24 @@ class Intake:
         return taken, arrived
 
     def _write(self, arrived: DataFrame, taken: Taken) -> None:
-        new = taken.new.num_rows
-        if taken.rejects.num_rows:
-            rejected = transforms.rejected_rows(arrived)
-            self._sinks.append("quarantine", rejected, taken.rejects.num_rows)
+        new, rejects = taken.new.num_rows, taken.rejects.num_rows
+        if rejects:
+            self._append("quarantine", transforms.rejected_rows(arrived), rejects, taken)
         if new:
-            self._sinks.append("raw_transactions", transforms.raw_rows(arrived), new)
+            self._append("raw_transactions", transforms.raw_rows(arrived), new, taken)
             self._seen.known.add(as_keys(taken.new["key"]), hours(taken.new["append_time"]))
         if new and taken.scored:
             rows = transforms.scored_rows(arrived, taken.scored_at)
-            self._sinks.append("scored_transactions", rows, new)
+            self._append("scored_transactions", rows, new, taken)
         if taken.blocks.num_rows:
             taken.confirmed = self._confirmations.write(arrived, taken.blocks)
+
+    def _append(self, table: str, rows: DataFrame, count: int, taken: Taken) -> None:
+        begun = time.monotonic()
+        self._sinks.append(table, rows, count)
+        taken.seconds[table] = time.monotonic() - begun
+
+    @property
+    def known_hashes(self) -> int:
+        """How many hashes are remembered."""
+        return len(self._seen.known)

@@ -102,6 +102,12 @@ class Stream:
         metrics, new = self._metrics, taken.new.num_rows
         metrics.repeats.inc(taken.repeats)
         metrics.last_batch.set_to_current_time()
+        metrics.known_keys.set(self._intake.known_hashes)
+        for stage, seconds in taken.seconds.items():
+            metrics.stage_seconds.labels(stage).inc(seconds)
+        metrics.lag_seconds.set(time.time() - taken.newest.timestamp())
+        if taken.model_version is not None:
+            metrics.model_version.set(float(taken.model_version))
         if new:
             metrics.read(pc.max(taken.new["append_time"]).as_py().timestamp())
         metrics.rows.labels("raw_transactions").inc(new)

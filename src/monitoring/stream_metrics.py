@@ -12,6 +12,7 @@ _TABLES = (
     "replacements",
 )
 _CHORES = ("backlog", "statistics", "replacements", "announcements", "housekeeping")
+_STAGES = ("read", "raw_transactions", "scored_transactions", "quarantine")
 _SECONDS = (0.25, 0.5, 1, 2, 4, 8, 12, 20, 40, 80, 160)
 _SCORES = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 
@@ -34,6 +35,8 @@ class StreamMetrics:
             self.rows.labels(table)
             self.table_files.labels(table)
             self.table_bytes.labels(table)
+        for stage in _STAGES:
+            self.stage_seconds.labels(stage)
         for chore in _CHORES:
             self.chore_seconds.labels(chore)
 
@@ -88,12 +91,21 @@ class StreamMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._watch_lag(registry)
+
+    def _watch_lag(self, registry: CollectorRegistry) -> None:
+        self.stage_seconds = Counter(
+            "bitcoin_stream_stage_seconds",
+            "Time of micro-batches by stage: read (parse and score too), or a table's write",
+            ["stage"],
+            registry=registry,
+        )
         self.lag_records = Gauge(
             "bitcoin_stream_lag_records", "Records not read yet, all partitions", registry=registry
         )
         self.lag_seconds = Gauge(
             "bitcoin_stream_lag_seconds",
-            "Age of the newest record read at its commit while more are waiting, else 0",
+            "Age of the newest record read, when it was committed; 0 when none is waiting",
             registry=registry,
         )
         self.last_batch = Gauge(

@@ -1,0 +1,38 @@
+"""The stream as a process: starts Spark, runs until it is told to stop, says how it ended."""
+
+import logging
+import signal
+import threading
+
+from core.registry import ChampionFollower
+from data_processing.assembly import Place, assemble, start, wait_for_topics
+from data_processing.failure import last_line
+from data_processing.session import start_session
+from monitoring.prometheus_metrics import StreamMetrics, new_registry, serve
+
+log = logging.getLogger(__name__)
+
+
+def run(place: Place, address: str, follower: ChampionFollower) -> int:
+    """Run until SIGTERM, SIGINT or a failure; the process's exit code, 0 when it was told to stop.
+
+    The metrics and the Spark UI listen on `address`.
+    """
+    stop = threading.Event()
+    # Java inherits that it ignores SIGTERM: a signal to the whole group ends Python's part first.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    spark = start_session(place.stream, address)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    metrics = StreamMetrics(new_registry("stream"))
+    try:
+        serve(metrics.registry, address, place.stream.stream_metrics_port)
+        follower.start()
+        if wait_for_topics(place.kafka, stop):
+            stream = assemble(spark, place, follower, metrics, stop)
+            stream.run(start(stream, spark, place))
+    except Exception as error:  # whatever it is, the last line says it
+        log.critical("stream failed: %s", last_line(error))
+        return 1
+    log.info("stream stopped on request")
+    return 0
