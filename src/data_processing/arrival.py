@@ -71,7 +71,7 @@ def read_transaction(value: bytes | None) -> ObservedTransaction | Refused:
     """Read one record of `bitcoin-transactions`.
 
     >>> read_transaction(b'{"hash": null}').kind
-    'wrong_type'
+    'missing_field'
     """
     found: ObservedTransaction | Refused = _read(_TRANSACTION, value)
     return found
