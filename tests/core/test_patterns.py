@@ -41,6 +41,9 @@ EXAMPLES = [
     (None, shape(fee=561 / 4 * 999)),
     ("coinjoin", shape(inputs_count=5.0, outputs_count=5.0, equal_outputs=5.0, weight=3_000.0)),
     ("coinjoin", shape(inputs_count=40.0, outputs_count=61.0, equal_outputs=30.0, weight=2e4)),
+    (None, shape(inputs_count=4.0, outputs_count=5.0, equal_outputs=4.0, weight=3_000.0)),
+    (None, shape(inputs_count=4.0, outputs_count=6.0, equal_outputs=5.0, weight=3_000.0)),
+    (None, shape(inputs_count=9.0, outputs_count=12.0, equal_outputs=5.0, weight=3_000.0)),
     ("batch_payout", shape(outputs_count=12.0, equal_outputs=12.0, weight=2_000.0)),
     ("dust_fan_out", shape(outputs_count=1_000.0, output_value=546_000.0, weight=124_000.0)),
     ("very_large_value", shape(input_value=1_000.1 * COIN, output_value=1_000.0 * COIN)),
@@ -50,6 +53,7 @@ EXAMPLES = [
     ("batch_payout", shape(outputs_count=60.0, weight=7_800.0)),
     ("data_carrier", shape(op_return=1.0)),
     ("data_carrier", shape(weight=9_000.0)),
+    (None, shape(outputs_count=9.0, weight=6_000.0)),
     ("dust", shape(dust_outputs=1.0)),
 ]
 
