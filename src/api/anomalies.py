@@ -13,6 +13,9 @@ from core.verdict import Verdict
 from core.wording import explanation
 
 TABLE = "scored_transactions"
+_FIRST, _LAST = datetime(2009, 1, 3, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Bitcoin's first day, and a time whose nanoseconds the engine can still count."""
+
 _EARLIEST_APPEND = timedelta(hours=2)
 """An event time is no more than this after Kafka's append time, by which the table is divided."""
 
@@ -49,7 +52,7 @@ class Scored:
 def sql(since: datetime, minimum_score: float | None, limit: int) -> str:
     """The question to the table; days that cannot matter are never read."""
     chosen = "is_anomaly" if minimum_score is None else f"anomaly_score >= {minimum_score!r}"
-    moment = since.astimezone(UTC)
+    moment = min(max(since, _FIRST), _LAST).astimezone(UTC)
     return (
         f"SELECT * FROM scored WHERE {chosen}"
         f" AND date >= DATE '{moment - _EARLIEST_APPEND:%Y-%m-%d}'"

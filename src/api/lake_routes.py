@@ -7,7 +7,7 @@ from typing import Annotated
 from anyio import CapacityLimiter, to_thread
 from deltalake.exceptions import DeltaError
 from fastapi import APIRouter, HTTPException, Query
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from api.anomalies import Scored
 from api.problems import responses
@@ -19,8 +19,17 @@ _READS_AT_ONCE = 2
 _DEFAULT_REACH = timedelta(days=1)
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Most transactions to return")]
+
+
+def _text_of_a_time(sent: str) -> str:
+    """Let no bare number pass, which pydantic would take for Unix seconds or milliseconds."""
+    if "T" not in sent.upper() and " " not in sent:
+        raise ValueError("a date and a time are needed")
+    return sent
+
+
 Since = Annotated[
-    AwareDatetime | None,
+    Annotated[AwareDatetime, BeforeValidator(_text_of_a_time)] | None,
     Query(description="Earliest event time, ISO 8601 with its offset; by default a day ago"),
 ]
 MinimumScore = Annotated[

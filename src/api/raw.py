@@ -19,19 +19,24 @@ EXAMPLE: dict[str, Any] = {
 }
 
 _SATOSHI = {"type": "integer", "minimum": 0, "description": "Satoshi"}
+_MAYBE = {"type": ["integer", "null"]}
 _OUTPUT: dict[str, Any] = {
     "type": "object",
     "properties": {
         "value": _SATOSHI,
-        "script": {"type": "string", "description": "Hexadecimal; tells the type of the output"},
-        "addr": {"type": "string", "description": "Address, where the script has one"},
+        "script": {"description": "Hexadecimal text; tells the type of the output"},
+        "addr": {"description": "Address, where the script has one"},
     },
 }
 _INPUT: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "prev_out": {**_OUTPUT, "description": "The output that is spent; null in a coinbase"},
-        "sequence": {"type": "integer", "description": "Sequence number; signals replaceability"},
+        "prev_out": {
+            "type": ["object", "null"],
+            "properties": _OUTPUT["properties"] | {"value": _SATOSHI | _MAYBE},
+            "description": "The output that is spent; null in a coinbase",
+        },
+        "sequence": {"description": "Sequence number; signals replaceability"},
     },
 }
 SCHEMA: dict[str, Any] = {
@@ -43,7 +48,10 @@ SCHEMA: dict[str, Any] = {
         "hash": {"type": "string", "description": "Transaction id, or any text naming it"},
         "size": {"type": "integer", "description": "Total size in bytes"},
         "weight": {"type": "integer", "description": "Weight in weight units"},
-        "fee": {"type": "integer", "description": "Fee in satoshi; derived where it is missing"},
+        "fee": {
+            "type": ["integer", "null"],
+            "description": "Fee in satoshi; derived where it is missing",
+        },
         "inputs": {"type": "array", "items": _INPUT},
         "out": {"type": "array", "items": {**_OUTPUT, "required": ["value"]}},
     },

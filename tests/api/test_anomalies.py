@@ -133,6 +133,7 @@ def test_a_damaged_lake_is_said_to_be_unreadable(client: TestClient, lake: str) 
         ({"limit": "0"}, "limit"),
         ({"limit": "many"}, "limit"),
         ({"since": "yesterday"}, "since"),
+        ({"since": "1700000000"}, "since"),
         ({"since": "2026-11-23T10:00:00"}, "since"),
         ({"minimum_score": "nan"}, "minimum_score"),
         ({"minimum_score": "1.5"}, "minimum_score"),
@@ -145,3 +146,12 @@ def test_a_wrong_parameter_is_named(
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert [each["field"] for each in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+23:59", "1584-07-08T13:57:24-04:02"])
+def test_a_time_before_bitcoin_is_its_first_day(client: TestClient, since: str) -> None:
+    assert hashes(client, since=since) == ["newest", "first", "old"]
+
+
+def test_a_time_far_ahead_has_nothing_yet(client: TestClient) -> None:
+    assert hashes(client, since="9999-12-31T23:59:59-23:59") == []

@@ -1,0 +1,69 @@
+"""The OpenAPI document against the service: every kind of request that schemathesis generates."""
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.types import ASGIApp
+from tests.api.conftest import Following, application
+from tests.api.doors import until
+from tests.api.test_anomalies import ROWS, write
+from tests.conftest import free_port
+
+from core.scorer import Champion
+
+
+@contextmanager
+def served(app: ASGIApp, log: Path) -> Iterator[str]:
+    """Serve an application on a thread; its URL."""
+    port = free_port()
+    log.touch()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
+    """Run schemathesis; how many cases it sent, and what it says when one is answered wrongly."""
+    with served(app, folder / "log") as url:
+        command = [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"),
+            *("--checks", "all", "--max-examples", str(examples), "--seed", "1", "--no-color"),
+            *("--exclude-checks", "positive_data_acceptance"),  # a schema cannot say what balances
+            *("--suppress-health-check", "all", "--generation-database", ":memory:"),
+        ]
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3_000)
+    found = re.search(r"([\d,]+) generated", run.stdout)
+    cases = int(found[1].replace(",", "")) if found else 0
+    return cases, run.stdout[-6_000:] if run.returncode else ""
+
+
+@pytest.fixture
+def app(champion: Champion, lake: str) -> ASGIApp:
+    write(lake, ROWS)
+    return application(Following(champion), lake=lake)
+
+
+def test_every_answer_to_generated_requests_conforms(app: ASGIApp, tmp_path: Path) -> None:
+    cases, complaint = generated(app, tmp_path, examples=15)
+    assert not complaint, complaint
+    assert cases > 300
+
+
+@pytest.mark.soak
+def test_thousands_of_generated_requests_conform(app: ASGIApp, tmp_path: Path) -> None:
+    cases, complaint = generated(app, tmp_path, examples=1_500)
+    assert not complaint, complaint
+    assert cases > 5_000
