@@ -135,7 +135,8 @@ class Housekeeping:
             table = self._open(name)
             table.create_checkpoint()
             table.cleanup_metadata()
-        log.info("swept table=%s files=%d", name, len(removed))
+        if removed:
+            log.info("swept table=%s files=%d", name, len(removed))
 
     def _tell(self, name: str) -> None:
         files = files_of(self._open(name))

@@ -1,6 +1,7 @@
 import json
 import random
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -45,7 +46,7 @@ def refused(value: bytes | None) -> Refused:
     return found
 
 
-ODD = (
+ODD: tuple[Any, ...] = (
     *(-5, 0, 1, MAX_MONEY, MAX_MONEY + 1, MAX_WEIGHT, MAX_WEIGHT + 1, 2**63, 10**30, 1.5, 1e300),
     *(float("nan"), float("inf"), None, True, "", "7", "\ud800", [], ["a"], [None], {}, "0" * 64),
 )

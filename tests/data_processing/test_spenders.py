@@ -98,7 +98,7 @@ def test_the_last_spender_counts_across_hours_and_is_forgotten_after_the_horizon
 
 
 def test_a_pair_is_the_same_in_either_order() -> None:
-    one = {"hash": "a", "replaced_hash": "b"}
+    one: dict[str, object] = {"hash": "a", "replaced_hash": "b"}
     assert pair_of(one) == pair_of({"hash": "b", "replaced_hash": "a"}) == ("a", "b")
 
 

@@ -13,6 +13,7 @@ class Receiver:
         self.payloads: list[dict[str, Any]] = []
 
     def send(self, url: str, payload: dict[str, Any]) -> None:
+        assert url == "http://localhost/"
         if self.failures:
             self.failures -= 1
             raise requests.ConnectionError("refused")

@@ -1,0 +1,162 @@
+"""The stream on a real broker: throughput, latency, processor time and memory.
+
+python -m benchmarks.stream [HASHES]     500,000 distinct hashes unless told
+
+Each row is a stream process of its own on a data folder of its own, with 200 trees. The peer does
+less: Spark's own removal of repeats on RocksDB and one Delta table, no validation and no scoring.
+"""
+
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from benchmarks.stream_lake import ages_when_seen, fill, percentile, rows_in
+from benchmarks.stream_peer import PeerProcess
+from kafka import KafkaProducer
+from local.broker import Broker
+from tests.conftest import free_port
+from tests.data_processing.processes import KafkaProcess, StreamProcess, wait
+from tests.data_processing.samples import a_transaction, as_json
+
+from core.topics import TRANSACTIONS
+
+AS_BY_DEFAULT = {"TRIGGER_SECONDS": "", "STATISTICS_SECONDS": ""}
+WARM_UP_SECONDS, MEASURED_SECONDS = 40, 60
+KNOWN_HASHES = 2_000_000
+GIB = 2**30
+
+
+def main() -> None:
+    """Print one table."""
+    hashes = int(sys.argv[1]) if len(sys.argv) > 1 else 500_000
+    print("| what | measured | aim |\n|---|---:|---:|", flush=True)
+    with folder_and_broker() as (folder, kafka):
+        publish(kafka.servers, hashes)
+        rate = throughput(StreamProcess(folder / "load", kafka.servers, folder / "log"), hashes)
+        print(f"| Kafka to scored, {hashes:,} hashes | {rate:,.0f}/s | 8,000/s |", flush=True)
+        peer = throughput(PeerProcess(folder / "peer", kafka.servers, folder / "log"), hashes)
+        print(f"| … Spark's own removal of repeats, unscored | {peer:,.0f}/s | |")
+        print(f"| … this stream against that | {rate / peer:.2f} x | |", flush=True)
+    with folder_and_broker() as (folder, kafka):
+        seconds, cores = at_rate(folder, kafka, 50)
+        print(f"| published to scored, p95, at 50/s | {seconds:.1f} s | 12 s |")
+        print(f"| … processor, at 50/s | {cores:.2f} cores | |", flush=True)
+    with folder_and_broker() as (folder, kafka):
+        seconds, cores = at_rate(folder, kafka, 7)
+        print(f"| processor, at mainnet's 7/s | {cores:.2f} cores | 0.50 |")
+        print(f"| … published to scored, p95, at 7/s | {seconds:.1f} s | |", flush=True)
+    with folder_and_broker() as (folder, kafka):
+        size = memory_with_many_hashes(folder, kafka)
+        print(f"| driver, {KNOWN_HASHES:,} hashes known | {size / GIB:.2f} GiB | 2 GiB |")
+
+
+@contextmanager
+def folder_and_broker() -> Iterator[tuple[Path, KafkaProcess]]:
+    """A temporary folder and a broker in it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        kafka = KafkaProcess(Broker(folder / "kafka", free_port(), free_port()))
+        kafka.start()
+        try:
+            yield folder, kafka
+        finally:
+            kafka.kill()
+
+
+def publish(servers: str, count: int) -> None:
+    """Publish distinct transactions, as fast as it goes."""
+    rng = random.Random(1)
+    producer = KafkaProducer(bootstrap_servers=servers, linger_ms=50, batch_size=2**18)
+    for _ in range(count):
+        transaction = a_transaction(rng)
+        producer.send(TRANSACTIONS, as_json(transaction), key=transaction["hash"].encode())
+    producer.flush()
+    producer.close()
+
+
+def throughput(stream: StreamProcess, hashes: int) -> float:
+    """Rows a second from the first commit seen to the last one."""
+    stream.settings = {"TRIGGER_SECONDS": "0"}
+    stream.start()
+    try:
+        wait(lambda: rows_in(stream.data, stream.table) > 0, "the first commit", 600)
+        first, begun = rows_in(stream.data, stream.table), time.monotonic()
+        wait(lambda: rows_in(stream.data, stream.table) >= hashes, "the last commit", 3_600)
+        return (hashes - first) / (time.monotonic() - begun)
+    finally:
+        stream.kill()
+
+
+def at_rate(folder: Path, kafka: KafkaProcess, a_second: int) -> tuple[float, float]:
+    """The 95th percentile of seconds to scored, and processor seconds a second, all processes."""
+    stream = StreamProcess(folder / "data", kafka.servers, folder / "log", AS_BY_DEFAULT)
+    stream.start()
+    producer, rng = KafkaProducer(bootstrap_servers=kafka.servers), random.Random(2)
+    try:
+        feed(producer, rng, a_second, WARM_UP_SECONDS)
+        wait(lambda: rows_in(stream.data, stream.table) > 0, "the first commit", 600)
+        feed(producer, rng, a_second, WARM_UP_SECONDS)
+        before, begun = processor_seconds(stream), time.monotonic()
+        with ages_when_seen(stream.data) as ages:
+            feed(producer, rng, a_second, MEASURED_SECONDS)
+        used = processor_seconds(stream) - before
+        return percentile(ages, 95), used / (time.monotonic() - begun)
+    finally:
+        producer.close()
+        stream.kill()
+
+
+def feed(producer: KafkaProducer, rng: random.Random, a_second: int, seconds: float) -> None:
+    """Publish evenly for some seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        transaction = a_transaction(rng)
+        producer.send(TRANSACTIONS, as_json(transaction), key=transaction["hash"].encode())
+        time.sleep(1 / a_second)
+    producer.flush()
+
+
+def family(stream: StreamProcess) -> list[psutil.Process]:
+    """Python's driver, Java and the workers."""
+    assert stream.running is not None
+    driver = psutil.Process(stream.running.pid)
+    return [driver, *driver.children(recursive=True)]
+
+
+def processor_seconds(stream: StreamProcess) -> float:
+    """What they have used so far, workers that have ended included."""
+    times = [process.cpu_times() for process in family(stream)]
+    own = sum(t.user + t.system for t in times)
+    return own + sum(t.children_user + t.children_system for t in times[:1])
+
+
+def memory_with_many_hashes(folder: Path, kafka: KafkaProcess) -> int:
+    """PSS of the driver, Python's and Java's part, when it knows that many hashes; bytes."""
+    stream = StreamProcess(folder / "data", kafka.servers, folder / "log", AS_BY_DEFAULT)
+    stream.start()
+    wait(lambda: "query started" in stream.log.read_text(errors="replace"), "the tables", 300)
+    stream.stop()
+    fill(stream.data, KNOWN_HASHES)
+    stream.log.unlink()
+    stream.start()
+    producer = KafkaProducer(bootstrap_servers=kafka.servers)
+    try:
+        known = f"known_hashes={KNOWN_HASHES}"
+        wait(lambda: known in stream.log.read_text(errors="replace"), "the hashes", 600)
+        feed(producer, random.Random(3), 50, WARM_UP_SECONDS)
+        driver = [
+            process for process in family(stream) if "pyspark.daemon" not in process.cmdline()
+        ]
+        return int(sum(process.memory_full_info().pss for process in driver))
+    finally:
+        producer.close()
+        stream.kill()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from data_processing.progress import ProgressListener
+from monitoring.stream_metrics import StreamMetrics
+
+
+def progress(rows: int, read: dict[str, Any], latest: dict[str, Any]) -> SimpleNamespace:
+    source = SimpleNamespace(endOffset=json.dumps(read), latestOffset=json.dumps(latest))
+    return SimpleNamespace(numInputRows=rows, batchDuration=1_500, sources=[source])
+
+
+def test_the_lag_is_what_all_partitions_still_hold(metrics: StreamMetrics) -> None:
+    read, latest = {"a": {"0": 5, "1": 7}}, {"a": {"0": 9, "1": 7}, "b": {"0": 3}}
+    ProgressListener(metrics).observe(progress(10, read, latest))
+    assert metrics.lag_records._value.get() == 4 + 3
+    assert metrics.records._value.get() == 10
+    assert metrics.batch_seconds._sum.get() == 1.5
+
+
+def test_a_trigger_without_records_is_no_batch(metrics: StreamMetrics) -> None:
+    ProgressListener(metrics).observe(progress(0, {}, {}))
+    assert metrics.batch_seconds._sum.get() == 0
