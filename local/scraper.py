@@ -27,18 +27,23 @@ def local_config(config: Mapping[str, Any], ports: Mapping[str, int]) -> dict[st
     for job in config["scrape_configs"]:
         if job["job_name"] in ports:
             target = f"localhost:{ports[job['job_name']]}"
-            jobs.append(job | {"static_configs": [{"targets": [target]}]})
+            how = {key: value for key, value in job.items() if not key.endswith("_sd_configs")}
+            jobs.append(how | {"static_configs": [{"targets": [target]}]})
     rules = [str(ROOT / path) for path in config.get("rule_files", [])]
     return {**config, "scrape_configs": jobs, "rule_files": rules}
 
 
 def main() -> None:
     """Write the configuration into the data folder, then become Prometheus."""
-    folder = DataSettings().data_dir.resolve() / "prometheus"
+    data = DataSettings()
+    folder = data.data_dir / "prometheus"
     folder.mkdir(parents=True, exist_ok=True)
     config = yaml.safe_load((ROOT / "prometheus.yml").read_text())
     path: Path = folder / "prometheus.yml"
-    path.write_text(yaml.safe_dump(local_config(config, targets())))
+    here = targets()
+    if data.data_origin == "live":
+        del here["simulator"]
+    path.write_text(yaml.safe_dump(local_config(config, here)))
     os.execvp(
         "prometheus",
         [

@@ -16,7 +16,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from pydantic import ValidationError
+
 from core.settings import ROOT, DataSettings
+from core.settings.example import classes
 from local import jars, preflight
 from local.ports import ports
 from local.services import environment, first_score, services, urls
@@ -90,12 +93,29 @@ def lock(data: Path) -> TextIO:
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        held.close()
         sys.exit(f"Another stack runs on {data}: stop it, or set DATA_DIR to another folder.")
     return held
 
 
+def settings_problems() -> list[str]:
+    """Say which variables hold what their setting cannot be."""
+    problems = []
+    for settings in classes():
+        try:
+            settings()
+        except ValidationError as error:
+            problems += [
+                f"{str(e['loc'][0]).upper()} is {e['input']}: {e['msg'].lower()}; set it "
+                "in the environment or .env, as .env.example says."
+                for e in error.errors()
+            ]
+    return problems
+
+
 def check(mode: str) -> None:
     """Exit with a sentence for everything that would keep the stack from starting."""
+    preflight.refuse(settings_problems())
     wanted = ports()
     if mode == "live":
         del wanted["SIMULATOR_PORT"]
