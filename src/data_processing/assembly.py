@@ -118,5 +118,7 @@ def start(stream: Stream, spark: SparkSession, place: Place) -> StreamingQuery:
     brokers = place.kafka.bootstrap_servers
     name = resume.checkpoint_name(str(table.metadata().id), brokers)
     checkpoint = place.data.data_dir.resolve() / "checkpoints" / "stream" / name
-    offsets = resume.starting_offsets(brokers, resume.newest(sinks))
+    offsets = "earliest"  # with a checkpoint Spark reads on from there, whatever is said here
+    if not (checkpoint / "offsets").is_dir():
+        offsets = resume.starting_offsets(brokers, resume.newest(sinks))
     return stream.start(Source(brokers, offsets, str(checkpoint)), place.stream)

@@ -22,8 +22,11 @@ def unscored_dates(sinks: Sinks) -> dict[date, int]:
     return {day: rows for day, rows in missing.items() if rows > 0}
 
 
-def score_date(sinks: Sinks, day: date, champion: ChampionCopies) -> datetime:
-    """Score the rows of one date that are not scored yet, in one commit; return its `scored_at`."""
+def score_date(sinks: Sinks, day: date, count: int, champion: ChampionCopies) -> datetime:
+    """Score the rows of one date that are not scored yet, about `count`, in one commit.
+
+    Returns its `scored_at`.
+    """
     scored_at = datetime.now(UTC)
     raw, scored = (
         sinks.frame(name).where(f"date = '{day}'")
@@ -32,5 +35,5 @@ def score_date(sinks: Sinks, day: date, champion: ChampionCopies) -> datetime:
     unscored = raw.join(scored.select("hash"), "hash", "left_anti").select(*raw.columns)
     judged = unscored.mapInArrow(scoring(champion.current()), spark_schema(JUDGED))
     rows = transforms.scored_rows(judged, scored_at)
-    sinks.append("scored_transactions", rows, unscored.count())
+    sinks.append("scored_transactions", rows, count)
     return scored_at

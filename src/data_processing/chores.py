@@ -96,7 +96,7 @@ class Backlog:
     def run(self) -> None:
         """Score the oldest date, and say when."""
         day = min(self._missing)
-        scored_at = backlog.score_date(self._sinks, day, self._champion)
+        scored_at = backlog.score_date(self._sinks, day, self._missing[day], self._champion)
         self._metrics.rows.labels("scored_transactions").inc(self._missing.pop(day))
         self._tell()
         self._scored(scored_at)

@@ -53,6 +53,8 @@ class ChampionCopies:
         """The champion as it is now, for the whole of one job."""
         champion = self._champion()
         if champion is not None and champion.version != self._copies.version:
+            if self._copies.broadcast is not None:
+                self._copies.broadcast.unpersist()
             self._copies = InWorkers(self._context.broadcast(champion), champion.version)
         return self._copies
 

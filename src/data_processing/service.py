@@ -3,6 +3,8 @@
 import logging
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from core.registry import ChampionFollower
 from data_processing.assembly import Place, assemble, start, wait_for_topics
@@ -19,11 +21,10 @@ def run(place: Place, address: str, follower: ChampionFollower) -> int:
     The metrics and the Spark UI listen on `address`.
     """
     stop = threading.Event()
-    # Java inherits that it ignores SIGTERM: a signal to the whole group ends Python's part first.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    spark = start_session(place.stream, address)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    with _java_deaf_to(signal.SIGTERM):
+        spark = start_session(place.stream, address)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
     metrics = StreamMetrics(new_registry("stream"))
     try:
         serve(metrics.registry, address, place.stream.stream_metrics_port)
@@ -32,7 +33,23 @@ def run(place: Place, address: str, follower: ChampionFollower) -> int:
             stream = assemble(spark, place, follower, metrics, stop)
             stream.run(start(stream, spark, place))
     except Exception as error:  # whatever it is, the last line says it
-        log.critical("stream failed: %s", last_line(error))
-        return 1
+        if not stop.is_set():
+            log.critical("stream failed: %s", last_line(error))
+            return 1
+        log.warning("cut off while stopping, the next start mends it: %s", last_line(error))
     log.info("stream stopped on request")
     return 0
+
+
+@contextmanager
+def _java_deaf_to(number: signal.Signals) -> Iterator[None]:
+    """Let processes started meanwhile, and theirs, never see a signal; it waits for this one.
+
+    A signal to the whole group would end Java and the workers in the middle of a micro-batch.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})

@@ -163,8 +163,8 @@ def test_a_batch_cut_off_before_scoring_is_neither_doubled_nor_left_unscored(
     assert (again.new.num_rows, again.rejects.num_rows) == (0, 0)
     missing = backlog.unscored_dates(stream.sinks)
     assert sum(missing.values()) == 20
-    for day in missing:
-        backlog.score_date(stream.sinks, day, stream.copies)
+    for day, count in missing.items():
+        backlog.score_date(stream.sinks, day, count, stream.copies)
     assert hashes_in("raw_transactions") == hashes_of(transactions)
     assert hashes_in("scored_transactions") == hashes_of(transactions)
     quarantined = stream.sinks.ask("SELECT value FROM quarantine", "quarantine")
@@ -180,8 +180,8 @@ def test_what_came_before_the_first_champion_is_scored_once_it_is_there(
     stream.take(kafka.records(*some(rng, 0), *after[:2]))
     stream.champion = champion
     stream.take(kafka.records(*after[2:]))
-    for day in backlog.unscored_dates(stream.sinks):
-        backlog.score_date(stream.sinks, day, stream.copies)
+    for day, count in backlog.unscored_dates(stream.sinks).items():
+        backlog.score_date(stream.sinks, day, count, stream.copies)
     assert backlog.unscored_dates(stream.sinks) == {}
     assert hashes_in("scored_transactions") == hashes_of(before + after)
 
