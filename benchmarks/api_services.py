@@ -1,0 +1,125 @@
+"""The services that the API's benchmark compares, as real processes around one real model."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import psutil
+import requests
+from benchmarks.scoring import trained
+from local.tracking import ENVIRONMENT, Tracking
+
+from core.registry import MODEL_NAME, promote
+from core.settings import ROOT, MlflowSettings
+from data_ingestion.simulation.traffic import numbers
+from model.registration import ensure_registered_model, register
+
+
+@dataclass
+class Service:
+    """A running service; `started` is the seconds until it answered."""
+
+    url: str
+    process: psutil.Process
+    started: float
+
+    def mebibytes(self) -> float:
+        """Resident memory of it and its children."""
+        family = [self.process, *self.process.children(recursive=True)]
+        return sum(each.memory_info().rss for each in family) / 2**20
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(
+    command: list[str], port: int, ready: str, environment: dict[str, str], folder: Path = ROOT
+) -> Iterator[Service]:
+    """Run a service until its path `ready` answers 200, and end it with its children."""
+    began = time.perf_counter()
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        known = psutil.Process(process.pid)
+        try:
+            while not _answers(url + ready):
+                assert process.poll() is None, f"ended: {command}"
+                time.sleep(0.02)
+            yield Service(url, known, time.perf_counter() - began)
+        finally:
+            for each in [*known.children(recursive=True), known]:
+                each.terminate()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+@contextmanager
+def tracking(folder: Path) -> Iterator[str]:
+    """An MLflow server with a champion, trained on generated traffic; its URI."""
+    server = Tracking(folder, free_port(), MlflowSettings().mlflow_allowed_hosts)
+    with running(server.command(), server.port, "/health", ENVIRONMENT) as service:
+        uri = service.url.replace("127.0.0.1", "localhost")
+        mlflow.set_tracking_uri(uri)
+        ensure_registered_model(uri, "simulated")
+        pipeline, champion = trained()
+        with mlflow.start_run() as run:
+            rows = numbers(1_000, seed=2)
+            promote(uri, register(uri, run.info.run_id, pipeline, champion.calibration, rows))
+        yield uri
+
+
+@contextmanager
+def ours(uri: str, folder: Path) -> Iterator[Service]:
+    """The API, as its door starts it."""
+    port = free_port()
+    settings = {
+        "API_PORT": str(port),
+        "MLFLOW_TRACKING_URI": uri,
+        "DATA_DIR": str(folder),
+        "DATA_ORIGIN": "simulated",
+    }
+    command = [sys.executable, "app.py"]
+    with running(command, port, "/ready", settings, ROOT / "src" / "api") as service:
+        yield service
+
+
+@contextmanager
+def nothing() -> Iterator[Service]:
+    """FastAPI with the same models, as uvicorn runs it at its fastest."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.api_apps:nothing"]
+    command += ["--port", str(port), "--no-access-log", "--log-level", "warning"]
+    with running(command, port, "/docs", {}) as service:
+        yield service
+
+
+@contextmanager
+def mlflow_serving(uri: str) -> Iterator[Service]:
+    """MLflow's own server of the same model, with one worker."""
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
+    command += ["-m", f"models:/{MODEL_NAME}@champion", "-p", str(port), "--workers", "1"]
+    with running(command, port, "/ping", {"MLFLOW_TRACKING_URI": uri}) as service:
+        yield service
