@@ -22,6 +22,8 @@ _FIXED = {
 _SMALL_NUMBERS = {f"{opcode:02x}" for opcode in range(0x51, 0x61)}
 """OP_1 to OP_16: the version of a later witness program, the counts of a multisig."""
 
+_WITNESS_VERSIONS = _SMALL_NUMBERS | {"00"}
+
 _DUST_RELAY_RATE = 3
 """Satoshi per virtual byte at which spending is priced (`DUST_RELAY_TX_FEE`, `policy/policy.h`)."""
 
@@ -53,7 +55,7 @@ def script_type(script: str) -> str:
 
 def _is_witness_program(script: str) -> bool:
     """BIP 141: a version (0 to 16), then one push of 2 to 40 bytes and nothing more."""
-    if not 8 <= len(script) <= 84 or script[:2] not in _SMALL_NUMBERS | {"00"}:
+    if not 8 <= len(script) <= 84 or script[:2] not in _WITNESS_VERSIONS:
         return False
     return f"{len(script) // 2 - 2:02x}" == script[2:4]
 

@@ -8,7 +8,9 @@ crc32c, which it uses where it is installed, doubles what one core can send.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -26,6 +28,7 @@ _REQUEST_TIMEOUT_MS = 10_000
 _METADATA_TIMEOUT_MS = 5_000
 _FLUSH_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
+_CLOSE_SECONDS = 2.0
 _LOG_SECONDS = 60.0
 
 
@@ -93,8 +96,8 @@ class KafkaDelivery:
         self._count(records)
 
     def _count(self, records: Sequence[Record]) -> None:
-        for record in records:
-            self._metrics.published.labels(record.topic).inc()
+        for topic, count in Counter(record.topic for record in records).items():
+            self._metrics.published.labels(topic).inc(count)
         if records:
             self._metrics.last_published.set(self._clock.time())
 
@@ -145,6 +148,7 @@ class KafkaDelivery:
         except KafkaTimeoutError:
             # Pending records make it raise halfway: end its thread first, which fails them.
             self._producer._sender.force_close()
-            self._producer._sender.join()
-            self._producer.close(timeout=0)
+            self._producer._sender.join(_CLOSE_SECONDS)
+            with suppress(KafkaTimeoutError):
+                self._producer.close(timeout=0)
         self._producer = None

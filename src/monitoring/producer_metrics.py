@@ -32,7 +32,9 @@ class ProducerMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._source(registry)
+        self._source_state(registry)
         self._ingestion(registry)
+        self._delivery(registry)
         self._blocks(registry)
 
     def _source(self, registry: CollectorRegistry) -> None:
@@ -61,6 +63,13 @@ class ProducerMetrics:
         self.silent_since = Gauge(
             f"{_NAME}source_silent_since_timestamp_seconds",
             "Since when the source is silent; 0 while it answers",
+            registry=registry,
+        )
+
+    def _source_state(self, registry: CollectorRegistry) -> None:
+        self.unreadable_pages = Counter(
+            f"{_NAME}unreadable_pages",
+            "Answers that could not be read as a whole, kept for diagnosis and asked for again",
             registry=registry,
         )
         self.backoff = Gauge(
@@ -94,6 +103,8 @@ class ProducerMetrics:
         ):
             for value in values:
                 metric.labels(value)
+
+    def _delivery(self, registry: CollectorRegistry) -> None:
         self.unacknowledged = Gauge(
             f"{_NAME}unacknowledged", "Records on their way to the broker", registry=registry
         )
@@ -105,11 +116,6 @@ class ProducerMetrics:
         self.last_published = Gauge(
             f"{_NAME}last_published_timestamp_seconds",
             "When the broker last acknowledged a record; 0 before it ever did",
-            registry=registry,
-        )
-        self.unreadable_pages = Counter(
-            f"{_NAME}unreadable_pages",
-            "Answers that could not be read as a whole, kept for diagnosis and asked for again",
             registry=registry,
         )
 
