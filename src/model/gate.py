@@ -5,12 +5,18 @@ Nothing here looks at the held-out kinds.
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import beta
 
+from core.features import NAMES, measures
 from model.evaluation import Evaluation
 
 CONFIDENCE = 0.99
 """Of the interval for the flag rate; a small sample gives a wide one and blocks nobody."""
+
+_ONE_VALUE = 0.999
+"""Share of one value from which on a measure tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +66,16 @@ def refusals(challenger: Evaluation, champion: Evaluation | None, rules: Rules) 
                 f"{before:.3f}"
             )
     return reasons
+
+
+def degenerate(rows: NDArray[np.int64]) -> list[str]:
+    """The reason against training rows in which a measure has one value only, or almost.
+
+    A model of such rows knows nothing else as usual, and would flag all traffic once the source is
+    well again.
+    """
+    return [
+        f"{name} has the same value in nearly every row: the data are not whole"
+        for name, column in zip(NAMES, measures(rows).T, strict=True)
+        if np.unique(column, return_counts=True)[1].max(initial=0) >= _ONE_VALUE * len(rows)
+    ]

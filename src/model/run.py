@@ -16,7 +16,7 @@ from mlflow.data.numpy_dataset import from_numpy
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from core.registry import RegistryUnavailableError, answering
+from core.registry import MODEL_NAME, RegistryUnavailableError, answering
 from core.transaction import NUMERIC_FIELDS
 from model.sampling import Sample
 
@@ -83,6 +83,13 @@ class Run:
         """Close it as FINISHED or FAILED; that MLflow is away changes nothing any more."""
         with suppress(MlflowException, RegistryUnavailableError):
             self._client.set_terminated(self.run_id, status)
+
+
+def run_of(tracking_uri: str, version: str) -> Run:
+    """The run that a registered version came from."""
+    with answering(tracking_uri):
+        found = MlflowClient(tracking_uri).get_model_version(MODEL_NAME, version)
+    return Run(tracking_uri, str(found.run_id))
 
 
 def write_sample(sample: Sample, path: Path) -> None:

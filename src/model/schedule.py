@@ -10,7 +10,7 @@ from model.gate import keeps_budget
 
 Action = Literal["train", "recalibrate", "wait"]
 
-GROWTH = 4
+GROWTH = 2
 """A champion made from few rows is followed by another when the table has grown by this factor."""
 
 RETRY_SECONDS = 60.0

@@ -18,7 +18,7 @@ from core.registry import champion_version, download, load_champion, promote
 from core.scorer import Champion
 from core.settings import TrainerSettings
 from model.challenger import Challenger, Origin, Recipe, champion_on, judged, make, split
-from model.gate import Rules, refusals
+from model.gate import Rules, degenerate, refusals
 from model.pipeline import ForestShape
 from model.registration import ensure_registered_model, register, tag_version
 from model.report import attach_report
@@ -59,6 +59,16 @@ def recipe_of(settings: TrainerSettings, origin: Origin) -> Recipe:
     return Recipe(shape, settings.calibration_rows, settings.alert_budget, origin)
 
 
+def plan_of(settings: TrainerSettings, recipe: Recipe) -> Plan:
+    """The rows that a challenger of the recipe is made from."""
+    return Plan(
+        rows=recipe.shape.rows + recipe.calibration_rows,
+        newest_rows=settings.newest_rows,
+        days=settings.training_days,
+        half_life_days=settings.training_half_life_days,
+    )
+
+
 class Trainer:
     """Trains from a table into MLflow; raises `RegistryUnavailableError` when that is away."""
 
@@ -75,12 +85,7 @@ class Trainer:
 
     def sample(self, table: DeltaTable) -> Sample:
         """Draw what a challenger is made from."""
-        plan = Plan(
-            rows=self._recipe.shape.rows + self._recipe.calibration_rows,
-            newest_rows=self._settings.newest_rows,
-            days=self._settings.training_days,
-            half_life_days=self._settings.training_half_life_days,
-        )
+        plan = plan_of(self._settings, self._recipe)
         return draw(table, plan, self._settings.training_seed)
 
     def champion(self) -> Champion | None:
@@ -166,7 +171,8 @@ class Trainer:
         if champion is not None:
             _, rows = split(sample.drawn, self._recipe)
             against = champion_on(champion, rows, sample.newest, self._recipe.budget)
-        return tuple(refusals(challenger.evaluation, against, self._rules))
+        found = refusals(challenger.evaluation, against, self._rules)
+        return tuple(found + degenerate(sample.drawn))
 
     def _loads_back(self, version: str, challenger: Challenger, sample: Sample) -> tuple[str, ...]:
         try:

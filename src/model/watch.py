@@ -1,7 +1,7 @@
 """What the trainer sees before it decides: the table, the champion, and how the two fit."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from core.registry import champion_version, load_champion
 from core.scorer import Champion
 from model.challenger import Origin
 from model.drift import LEAST_ROWS, drift
+from model.run import run_of
 from model.sampling import count_rows, newest
 from model.schedule import Look
 from monitoring.trainer_metrics import TrainerMetrics
@@ -78,10 +79,18 @@ class Watch:
             return look
         flagged = int(self.champion.flags(seen, self.champion.scores(seen)).sum())
         moved = drift(self.champion, seen) if len(seen) >= LEAST_ROWS else {}
-        self.metrics.flag_rate.set(flagged / len(seen))
-        for name, index in moved.items():
-            self.metrics.drift.labels(name).set(index)
+        self._tell(moved, flagged / len(seen))
         on = self.champion.calibration.rows
         return Look(
             look.now, look.rows, look.last_attempt, look.rows_then, on, len(seen), flagged, moved
         )
+
+    def _tell(self, moved: Mapping[str, float], flag_rate: float) -> None:
+        """As metrics, and in the champion's own run, where its history is looked up."""
+        assert self.champion is not None
+        self.metrics.flag_rate.set(flag_rate)
+        for name, index in moved.items():
+            self.metrics.drift.labels(name).set(index)
+        values = {f"drift_{name}": index for name, index in moved.items()}
+        run = run_of(self.tracking_uri, self.champion.version)
+        run.metrics(values | {"recent_flag_rate": flag_rate}, self.clock())

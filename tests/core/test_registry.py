@@ -1,0 +1,143 @@
+"""What a model's files must be before anything is scored by them."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.ensemble import IsolationForest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from core.model_files import (
+    CALIBRATION_FILE,
+    EXTRA_FOLDER,
+    MODEL_FILE,
+    PROOF_FILE,
+    ModelRefusedError,
+    read_model,
+    write_extras,
+)
+from core.registry import ChampionFollower, RegistryUnavailableError, champion_version
+from core.scorer import calibrate
+from data_ingestion.simulation import traffic
+from model.pipeline import ForestShape, fit
+
+ROWS = traffic.numbers(2_000, seed=1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A whole version, as MLflow keeps it."""
+    pipeline = fit(ROWS, ForestShape(trees=20))
+    scores = -pipeline.score_samples(ROWS)
+    calibration = calibrate(
+        ROWS, scores, budget=0.001, origin="live", trained_at="2026-11-20", facts={}
+    )
+    skops.io.dump(pipeline, tmp_path / MODEL_FILE)
+    (tmp_path / EXTRA_FOLDER).mkdir()
+    write_extras(tmp_path / EXTRA_FOLDER, pipeline, calibration, ROWS[:20])
+    return tmp_path
+
+
+def test_a_whole_version_loads_and_scores_as_it_did(folder: Path) -> None:
+    pipeline = fit(ROWS, ForestShape(trees=20))
+    champion = read_model(folder, "7")
+    assert champion.version == "7"
+    np.testing.assert_array_equal(champion.scores(ROWS), -pipeline.score_samples(ROWS))
+
+
+def _truncated(folder: Path) -> None:
+    path = folder / MODEL_FILE
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _empty(folder: Path) -> None:
+    (folder / MODEL_FILE).write_bytes(b"")
+
+
+def _missing(folder: Path) -> None:
+    (folder / MODEL_FILE).unlink()
+
+
+def _pickled(folder: Path) -> None:
+    (folder / MODEL_FILE).write_bytes(pickle.dumps(_Trap()))
+
+
+def _another_model(folder: Path) -> None:
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    skops.io.dump(model, folder / MODEL_FILE)
+
+
+def _another_function(folder: Path) -> None:
+    steps = [("features", FunctionTransformer(np.log1p)), ("forest", IsolationForest())]
+    skops.io.dump(Pipeline(steps).fit(np.ones((9, 7))), folder / MODEL_FILE)
+
+
+def _unknown_type(folder: Path) -> None:
+    skops.io.dump(_Trap(), folder / MODEL_FILE)
+
+
+def _no_calibration(folder: Path) -> None:
+    (folder / EXTRA_FOLDER / CALIBRATION_FILE).unlink()
+
+
+def _half_a_calibration(folder: Path) -> None:
+    path = folder / EXTRA_FOLDER / CALIBRATION_FILE
+    path.write_text(path.read_text()[:100])
+
+
+def _other_scores(folder: Path) -> None:
+    path = folder / EXTRA_FOLDER / PROOF_FILE
+    path.write_text(path.read_text().replace("0.4", "0.5"))
+
+
+class _Trap:
+    """Says so when it is brought to life."""
+
+    def __setstate__(self, state: object) -> None:
+        pytest.fail("a file of a model was executed")
+
+    def __getstate__(self) -> dict[str, int]:
+        return {"armed": 1}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _truncated,
+        _empty,
+        _missing,
+        _pickled,
+        _another_model,
+        _another_function,
+        _unknown_type,
+        _no_calibration,
+        _half_a_calibration,
+        _other_scores,
+    ],
+)
+def test_a_version_that_is_not_what_it_should_be_is_refused(
+    damage: Callable[[Path], None], folder: Path
+) -> None:
+    damage(folder)
+    with pytest.raises(ModelRefusedError) as refused:
+        read_model(folder, "7")
+    assert len(str(refused.value)) > 20
+
+
+def test_a_server_that_is_away_is_said_to_be_away() -> None:
+    with pytest.raises(RegistryUnavailableError, match="http://localhost:9 does not answer"):
+        champion_version("http://localhost:9")
+
+
+def test_a_follower_never_raises_and_says_what_is_missing() -> None:
+    follower = ChampionFollower("http://localhost:9", "live", 0.01)
+    follower.start()
+    follower.stop()
+    assert not follower.refresh()
+    assert follower.current is None
+    assert follower.problem == "MLflow at http://localhost:9 does not answer"

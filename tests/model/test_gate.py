@@ -1,0 +1,68 @@
+import pytest
+
+from core.injection import KINDS
+from data_ingestion.simulation import traffic
+from model.evaluation import Detection, Evaluation
+from model.gate import Rules, degenerate, interval, keeps_budget, refusals
+
+RULES = Rules(budget=0.001)
+
+
+def evaluation(flagged: int, rows: int, recall: float, held_out: float = 0.9) -> Evaluation:
+    kinds = {
+        name: Detection(1.0, 1.0, held_out if kind.held_out else recall)
+        for name, kind in KINDS.items()
+    }
+    return Evaluation(rows, flagged, kinds)
+
+
+@pytest.mark.parametrize(
+    ("flagged", "rows", "expected"),
+    [
+        (0, 500, True),  # nothing is known yet: the first champion must not be blocked
+        (2, 750, True),
+        (10, 750, False),
+        (20, 20_000, True),
+        (12, 20_000, True),
+        (0, 20_000, False),  # flags far less than half the budget
+        (70, 20_000, False),
+        (2_000, 20_000, False),
+    ],
+)
+def test_the_flag_rate_must_fit_half_to_twice_the_budget(
+    flagged: int, rows: int, expected: bool
+) -> None:
+    assert keeps_budget(flagged, rows, 0.001) is expected
+
+
+def test_the_interval_is_the_exact_binomial_one() -> None:
+    low, high = interval(0, 100)
+    assert low == 0
+    assert high == pytest.approx(1 - 0.005 ** (1 / 100))
+    assert interval(100, 100)[1] == 1
+
+
+def test_a_good_challenger_passes() -> None:
+    assert refusals(evaluation(20, 20_000, 0.95), evaluation(20, 20_000, 0.98), RULES) == []
+    assert refusals(evaluation(1, 700, 0.8), None, RULES) == []
+
+
+def test_each_refusal_says_why() -> None:
+    (rate,) = refusals(evaluation(2_000, 20_000, 1.0), None, RULES)
+    assert "2000 of 20000" in rate
+    (worse,) = refusals(evaluation(20, 20_000, 0.90), evaluation(20, 20_000, 0.96), RULES)
+    assert "0.900" in worse and "0.960" in worse
+    (blind,) = refusals(evaluation(1, 1_000, 0.0), None, RULES)
+    assert "below the least" in blind
+
+
+def test_the_gate_never_looks_at_kinds_that_are_held_out() -> None:
+    champion = evaluation(20, 20_000, 0.95, held_out=1.0)
+    assert refusals(evaluation(20, 20_000, 0.95, held_out=0.0), champion, RULES) == []
+
+
+def test_rows_in_which_a_measure_never_changes_are_refused() -> None:
+    rows = traffic.numbers(2_000, seed=1)
+    assert degenerate(rows) == []
+    rows[:, 2] = 0
+    assert [reason.split()[0] for reason in degenerate(rows)] == ["fee_rate", "fee", "fee_share"]

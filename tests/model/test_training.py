@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from tests.model.lake_rows import START, Integers, write
+
+from core.injection import KINDS
+from core.model_files import ModelRefusedError
+from core.registry import ALIAS, MODEL_NAME, ORIGIN_TAG, champion_version, load_champion, promote
+from core.settings import TrainerSettings
+from data_ingestion.simulation import traffic
+from model.repetition import repeat
+from model.training import Outcome, Trainer
+
+pytestmark = pytest.mark.stack
+
+BLOCK = traffic.numbers(3_000, seed=1)
+
+
+def last_run(uri: str) -> str:
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("bitcoin-anomaly-detection")
+    assert experiment is not None
+    return str(client.search_runs([experiment.experiment_id])[0].info.run_id)
+
+
+def test_one_block_of_transactions_gives_the_first_champion(
+    lake: str, trainer: Trainer, tracking_uri: str
+) -> None:
+    outcome = trainer.train(write(lake, BLOCK))
+    assert outcome.promoted, outcome.reasons
+    assert champion_version(tracking_uri, "simulated") == outcome.version == "1"
+    client = MlflowClient(tracking_uri)
+    assert client.get_registered_model(MODEL_NAME).tags[ORIGIN_TAG] == "simulated"
+    version = client.get_model_version(MODEL_NAME, "1")
+    assert version.tags["gate"] == "passed"
+    run = client.get_run(str(version.run_id))
+    assert run.info.status == "FINISHED"
+    assert run.data.params["table_version"] == "1"
+    assert run.data.metrics["recall_held_out_kinds"] > 0.5
+    assert "baseline_robust_z_recall_held_out_kinds" in run.data.metrics
+    assert run.inputs is not None
+    assert [d.dataset.name for d in run.inputs.dataset_inputs] == ["raw_transactions"]
+    found = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"sample.parquet", "scores.png", "recall.png", "accidents.json"} <= found
+
+
+def test_a_run_repeated_from_its_own_record_gives_the_same_scores_to_the_bit(
+    lake: str, trainer: Trainer, tracking_uri: str
+) -> None:
+    table = write(lake, BLOCK)
+    outcome = trainer.train(table)
+    first = last_run(tracking_uri)
+    write(lake, traffic.numbers(500, seed=9), offset=3_000)  # the table has moved on
+    assert repeat(tracking_uri, first)
+    assert outcome.version is not None
+    trainer.recalibrate(table, outcome.version)
+    assert repeat(tracking_uri, last_run(tracking_uri))
+
+
+def _extreme(rows: Integers) -> Integers:
+    poisoned = rows.copy()
+    some = slice(0, len(rows) // 20)
+    poisoned[some] = KINDS["inflated_output"].apply(rows[some], np.random.default_rng(0))
+    return np.random.default_rng(1).permutation(poisoned)
+
+
+def _identical_day(rows: Integers) -> Integers:
+    return np.concatenate([np.tile(rows[:1], (6_000, 1)), rows[:500]])
+
+
+def _empty_columns(rows: Integers) -> Integers:
+    emptied = rows.copy()
+    emptied[:, 2] = 0
+    emptied[:, 3:5] = 0
+    return emptied
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [_extreme, _identical_day, lambda rows: np.tile(rows[:1], (2_000, 1)), _empty_columns],
+    ids=["5 % extreme", "a day of identical rows", "one value only", "empty columns"],
+)
+def test_poison_ends_in_a_refusal_or_in_a_model_that_does_not_flood(
+    poison: object, lake: str, trainer: Trainer, tracking_uri: str
+) -> None:
+    assert callable(poison)
+    outcome = trainer.train(write(lake, poison(BLOCK)))
+    version = champion_version(tracking_uri, "simulated")
+    if outcome.promoted:
+        champion = load_champion(tracking_uri, str(version))
+        healthy = traffic.numbers(5_000, seed=2)
+        assert champion.flags(healthy, champion.scores(healthy)).mean() < 0.05
+    else:
+        assert version is None
+        run = MlflowClient(tracking_uri).get_run(last_run(tracking_uri))
+        assert run.data.tags["gate"] == "refused" and run.data.tags["reason"]
+
+
+def test_a_worse_challenger_leaves_the_champion_in_service(
+    lake: str, trainer: Trainer, settings: TrainerSettings, tracking_uri: str
+) -> None:
+    table = write(lake, traffic.numbers(8_000, seed=1))
+    assert trainer.train(table).promoted
+    poor = settings.model_copy(update={"forest_trees": 10, "forest_sub_sample": 16})
+    outcome = Trainer(poor, tracking_uri, "simulated", lambda: 0.0).train(table)
+    assert outcome.version == "2"
+    assert "below the champion's" in outcome.reasons[0]
+    assert champion_version(tracking_uri) == "1"
+    tags = MlflowClient(tracking_uri).get_model_version(MODEL_NAME, "2").tags
+    assert tags["gate"] == "refused" and "below the champion's" in tags["reason"]
+
+
+def test_a_recalibration_is_a_new_version_of_the_same_trees(
+    lake: str, trainer: Trainer, tracking_uri: str
+) -> None:
+    table = write(lake, BLOCK)
+    assert trainer.train(table).version == "1"
+    more = write(lake, traffic.numbers(9_000, seed=3), START, 3_000)
+    outcome = trainer.recalibrate(more, "1")
+    assert (outcome.version, outcome.promoted) == ("2", True)
+    before, after = (load_champion(tracking_uri, version) for version in ("1", "2"))
+    np.testing.assert_array_equal(before.scores(BLOCK), after.scores(BLOCK))
+    assert before.threshold != after.threshold
+    assert after.calibration.rows > before.calibration.rows
+
+
+def test_rolling_back_is_moving_the_alias(lake: str, trainer: Trainer, tracking_uri: str) -> None:
+    table = write(lake, BLOCK)
+    trainer.train(table)
+    trainer.train(table)
+    assert champion_version(tracking_uri) == "2"
+    promote(tracking_uri, "1")
+    aliases = MlflowClient(tracking_uri).get_registered_model(MODEL_NAME).aliases
+    assert str(aliases[ALIAS]) == "1"
+
+
+def test_a_registry_of_the_other_origin_is_refused(
+    lake: str, trainer: Trainer, settings: TrainerSettings, tracking_uri: str
+) -> None:
+    table = write(lake, BLOCK)
+    trainer.train(table)
+    live = Trainer(settings, tracking_uri, "live", lambda: 0.0)
+    with pytest.raises(ModelRefusedError, match="made from simulated data"):
+        live.train(table)
+    with pytest.raises(ModelRefusedError):
+        champion_version(tracking_uri, "live")
+
+
+def test_a_rehearsal_writes_nothing(lake: str, trainer: Trainer, tracking_uri: str) -> None:
+    outcome: Outcome = trainer.rehearse(write(lake, BLOCK))
+    assert outcome.version is None and outcome.reasons == ()
+    assert champion_version(tracking_uri) is None
