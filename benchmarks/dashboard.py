@@ -98,7 +98,7 @@ def wait_for_rows(url: str) -> None:
 def refresh_body(url: str, view: str, viewer: int) -> dict[str, Any]:
     """What a browser posts at a refresh, read from the page's own list of callbacks."""
     callbacks = requests.get(f"{url}/_dash-dependencies", timeout=10).json()
-    found = next(c for c in callbacks if "timeline.figure" in c["output"])
+    found = next(c for c in callbacks if "figures.data" in c["output"])
     known = {"tick.n_intervals": viewer, "url.search": view, "serial.data": None,
              "client.data": {"theme": "dark", "zone": "UTC", "id": f"viewer{viewer}"}}  # fmt: skip
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output
+from dash import ClientsideFunction, Dash, Input, Output, State
 
-from dashboard.layout import PAGES
+from dashboard.layout import FIGURE_NAMES, PAGES
 
 
 def register_browser(app: Dash) -> None:
@@ -30,6 +30,13 @@ def register_browser(app: Dash) -> None:
         prevent_initial_call=True,
     )
     bind(ClientsideFunction(own, "exported"), Output("export", "href"), Input("url", "search"))
+    bind(
+        ClientsideFunction(own, "draw"),
+        [Output(name, "figure") for name in FIGURE_NAMES],
+        Input("figures", "data"),
+        [State(name, "figure") for name in FIGURE_NAMES],
+        prevent_initial_call=True,
+    )
     bind(
         ClientsideFunction(own, "pointed"),
         Output("url", "hash"),

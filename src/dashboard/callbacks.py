@@ -12,7 +12,7 @@ from dashboard.browser import register_browser
 from dashboard.desk import Desk, Viewer
 from dashboard.drawer import drawer
 from dashboard.filters import Filters
-from dashboard.layout import FIGURES, TILES
+from dashboard.layout import FIGURE_NAMES, TILES
 from dashboard.model_page import model_view
 from dashboard.state import pipeline_state
 from dashboard.views import current_threshold
@@ -37,7 +37,7 @@ def _register_activity(app: Dash, desk: Desk) -> None:
             "notices": Output("notices", "children"),
             "tiles": {n: (Output(f"{n}-number", "children"), Output(f"{n}-note", "children"))
                       for n, _ in TILES},
-            "figures": {n: Output(n, "figure") for n in FIGURE_NAMES},
+            "figures": Output("figures", "data"),
             "empty": {n: Output(f"{n}-empty", "children") for n in FIGURE_NAMES},
             "rows": Output("grid", "rowData"),
             "note": Output("table-note", "children"),
@@ -67,9 +67,6 @@ def _register_activity(app: Dash, desk: Desk) -> None:
         passing = queries.narrowed(rows, view)
         moved = dragged if ctx.triggered_id == "threshold" else None
         return activity.readout(*activity.flags(snapshot, passing, view, moved))
-
-
-FIGURE_NAMES = [name for name, *_ in FIGURES] + ["windows"]
 
 
 def shown(desk: Desk, view: Filters, viewer: Viewer) -> Answer:

@@ -105,7 +105,7 @@ def patterns(counts: list[tuple[str, int]], theme: Theme, keep: str) -> Figure:
         "layout": layout(
             theme, keep, showlegend=False, bargap=0.35,
             xaxis=axis(theme, "flagged transactions", tickformat=",d", nticks=4,
-                       range=[0, max([n for _, n in shown], default=1) * 1.15]),
+                       fixedrange=True, range=[0, max([n for _, n in shown], default=1) * 1.15]),
             yaxis=axis(theme, showgrid=False, fixedrange=True, ticksuffix="  "),
         ),
     }  # fmt: skip

@@ -50,9 +50,7 @@ def timeline(
             theme,
             keep,
             showlegend=False,
-            xaxis=axis(
-                theme, type="date", range=local(edges[[0, -1]], zone), showgrid=False, anchor="y"
-            ),
+            xaxis=axis(theme, type="date", showgrid=False, anchor="y"),
             yaxis=axis(
                 theme,
                 f"per {duration(width / 1000).removeprefix('1 ')}",
@@ -87,7 +85,7 @@ def fee_rates(
         "data": data,
         "layout": layout(
             theme, keep, hovermode="x unified",
-            xaxis=axis(theme, type="date", showgrid=False, range=local(edges[[0, -1]], zone)),
+            xaxis=axis(theme, type="date", showgrid=False),
             yaxis=axis(theme, "fee rate (sat/vB)", type="log", tickformat="~s", dtick="D2"),
         ),
     }  # fmt: skip

@@ -36,6 +36,10 @@ FIGURES = (
 )
 
 
+FIGURE_NAMES = (*(name for name, *_ in FIGURES), "windows")
+"""Every figure by the id of its graph."""
+
+
 def page(refresh_seconds: float) -> html.Div:
     """The whole page, empty; `refresh_seconds` is how often it asks for news."""
     return html.Div(
@@ -43,6 +47,7 @@ def page(refresh_seconds: float) -> html.Div:
             dcc.Location(id="url", refresh=False),
             dcc.Store(id="client"),
             dcc.Store(id="serial"),
+            dcc.Store(id="figures"),
             dcc.Interval(id="tick", interval=int(refresh_seconds * 1000)),
             dcc.Interval(id="slow", interval=15_000),
             html.A("Skip to the transactions", href="#transactions", className="skip"),

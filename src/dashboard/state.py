@@ -38,8 +38,7 @@ def pipeline_state(snapshot: Snapshot, origin: str) -> State:
         return _waiting(snapshot)
     age = (snapshot.taken - scored).total_seconds()
     if age <= STALE_SECONDS:
-        what = "Simulated transactions" if origin == "simulated" else "Bitcoin's own transactions"
-        newest = f"{what} are scored as they arrive; the newest {duration(max(age, 0))} ago."
+        newest = f"Scored as they arrive; the newest {duration(max(age, 0))} ago."
         return State("good", "Simulated" if origin == "simulated" else "Live", newest)
     return State("bad", f"Stale for {duration(age)}", _why_stale(snapshot, scored))
 

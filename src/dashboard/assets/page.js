@@ -33,6 +33,22 @@
     done();
   }
 
+  // The graph component writes the reader's zoom into its own figure, by which Plotly's uirevision
+  // loses it: so the ranges of the same view are carried over here.
+  function keepZoom(figure, shown) {
+    const before = (shown && shown.layout) || {};
+    if (!figure.layout || before.uirevision !== figure.layout.uirevision) return figure;
+    for (const name of Object.keys(figure.layout).filter((key) => /^[xy]axis/.test(key))) {
+      const axis = figure.layout[name], old = before[name] || {};
+      const zoomed = axis.range ? "" + old.range !== "" + axis.range : old.autorange === false;
+      if (old.range && zoomed && !axis.fixedrange) {
+        axis.range = old.range;
+        axis.autorange = false;
+      }
+    }
+    return figure;
+  }
+
   function open(row) {
     if (row && row.getAttribute("row-id")) go("#" + row.getAttribute("row-id"));
   }
@@ -80,6 +96,9 @@
     },
     pause: function (clicks) {
       return clicks % 2 ? [true, "Resume"] : [false, "Pause"];
+    },
+    draw: function (figures, ...shown) {
+      return Object.entries(figures).map(([_, figure], i) => keepZoom(figure, shown[i]));
     },
     exported: function (search) {
       return "/export.csv" + (search || "");
