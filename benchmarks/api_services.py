@@ -64,8 +64,9 @@ def running(
                 time.sleep(0.02)
             yield Service(url, known, time.perf_counter() - began)
         finally:
-            for each in [*known.children(recursive=True), known]:
-                each.terminate()
+            if process.poll() is None:
+                for each in [*known.children(recursive=True), known]:
+                    each.terminate()
 
 
 def _answers(url: str) -> bool:
@@ -121,5 +122,7 @@ def mlflow_serving(uri: str) -> Iterator[Service]:
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
     command += ["-m", f"models:/{MODEL_NAME}@champion", "-p", str(port), "--workers", "1"]
-    with running(command, port, "/ping", {"MLFLOW_TRACKING_URI": uri}) as service:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {"MLFLOW_TRACKING_URI": uri, "PATH": path}  # it looks for uvicorn there
+    with running(command, port, "/ping", environment) as service:
         yield service

@@ -4,6 +4,7 @@ Stored with each registered version as JSON; a new calibration of the same trees
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -43,6 +44,11 @@ class Calibration:
         quantiles, steps = self._steps
         found: NDArray[np.float64] = steps[quantiles.searchsorted(scores, side="right")]
         return found
+
+    def percentile(self, score: float) -> float:
+        """As `percentiles`, of one score."""
+        place = bisect_right(self.quantiles, score)
+        return self.levels[place - 1] if place else 0.0
 
     @cached_property
     def _steps(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -53,7 +53,10 @@ class Forest:
 
     def scores(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """The anomaly score in 0..1, higher is more unusual; shape (n,)."""
-        depths = self.path_lengths(features)
+        return self.scores_of(self.path_lengths(features))
+
+    def scores_of(self, depths: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The anomaly scores of path lengths summed over the trees; shape as given."""
         if self.normaliser == 0:
             return np.full(len(depths), 0.5)
         scores: NDArray[np.float64] = np.power(2.0, -np.divide(depths, self.normaliser))

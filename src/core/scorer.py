@@ -58,7 +58,8 @@ class Champion:
             _log.error("flattened forest differs from scikit-learn: slow path version=%s", version)
         fallback = None if exact else pipeline
         champion = cls(version, calibration, attribution(forest), tails, fallback)
-        champion.shortenings(np.ones((1, len(NUMERIC_FIELDS))))  # compiled now, not at a request
+        row = np.ones((1, len(NUMERIC_FIELDS)))
+        champion.shortenings(row), champion._judged(row)  # compiled now, not at a request
         return champion
 
     @property
@@ -87,26 +88,30 @@ class Champion:
     def verdict(self, transaction: DescribedTransaction) -> Verdict:
         """The verdict on one transaction, with its reasons whether or not it is flagged."""
         values = [float(getattr(transaction, name)) for name in NUMERIC_FIELDS]
-        numbers = np.array([values])
-        scores = self.scores(numbers)
-        score = float(scores[0])
+        score, reasons = self._judged(np.array([values]))
         pattern = pattern_of(Shape(*values, *(_known(getattr(transaction, f)) for f in FACTS)))
         return Verdict(
             anomaly_score=score,
-            percentile=float(self.calibration.percentiles(scores)[0]),
+            percentile=self.calibration.percentile(score),
             threshold=self.threshold,
             is_anomaly=score >= self.threshold and pattern != COINBASE,
             pattern=pattern,
-            reasons=self._reasons(numbers),
+            reasons=reasons,
             model_version=self.version,
         )
 
-    def _reasons(self, numbers: NDArray[np.float64]) -> tuple[Reason, ...]:
-        """The measures that shorten one row's path most, the most first."""
+    def _judged(self, numbers: NDArray[np.float64]) -> tuple[float, tuple[Reason, ...]]:
+        """The score of one row, and its reasons, the most important first."""
         if self.fallback is not None:
-            return ()
-        parts: list[float] = self.shortenings(numbers)[0].tolist()
-        measured: list[float] = measures(numbers)[0].tolist()
+            return float(self.scores(numbers)[0]), ()
+        seen = features(numbers, self.tails)
+        depth, shortenings = self.attribution.once(seen)
+        parts: list[float] = credited(shortenings, seen)[0].tolist()
+        score = float(self.attribution.forest.scores_of(np.array([depth]))[0])
+        return score, self._reasons(parts, measures(numbers)[0].tolist())
+
+    def _reasons(self, parts: list[float], measured: list[float]) -> tuple[Reason, ...]:
+        """The measures that shorten one row's path most, the most first."""
         order = sorted(range(len(parts)), key=parts.__getitem__, reverse=True)
         usual, least = self.calibration.usual, max(LEAST_PART * parts[order[0]], 0.0)
         return tuple(

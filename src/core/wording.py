@@ -6,6 +6,8 @@
 '1.23 BTC'
 """
 
+from functools import lru_cache
+
 from core.feature_table import FEATURES
 from core.patterns import PATTERNS
 from core.transaction import COIN
@@ -48,13 +50,17 @@ def _parts(unit: str, measure: float) -> tuple[str, str]:
     return number(measure) if unit else f"{measure:,.0f}", unit
 
 
+@lru_cache(maxsize=1_024)
+def _bounds(unit: str, low: float, high: float) -> tuple[tuple[str, str], tuple[str, str]]:
+    """A usual range in parts; a model has one for each feature, told again and again."""
+    return _parts(unit, low), _parts(unit, high)
+
+
 def reason(found: Reason) -> str:
     """One reason: "fee rate 58,400 sat/vB; usual 12 to 140"."""
     feature = _FEATURES[found.feature]
     told, unit = _parts(feature.unit, found.value)
-    (low, low_unit), (high, high_unit) = (
-        _parts(feature.unit, bound) for bound in (found.usual_low, found.usual_high)
-    )
+    (low, low_unit), (high, high_unit) = _bounds(feature.unit, found.usual_low, found.usual_high)
     if low_unit == high_unit:
         low_unit = ""
     if unit == high_unit and not low_unit:

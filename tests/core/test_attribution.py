@@ -23,6 +23,16 @@ def test_the_parts_add_up_to_the_path_length(pipeline: Pipeline, traffic: Intege
     assert np.allclose(made.expected - made.shortenings(seen).sum(axis=1), mean_path, atol=1e-12)
 
 
+def test_one_row_at_once_equals_many_rows_to_the_bit(pipeline: Pipeline, traffic: Integers) -> None:
+    made = attribution(flatten(pipeline[-1]))
+    seen = features(traffic[:1_000], pipeline[0].kw_args["tails"])
+    depths, parts = made.forest.path_lengths(seen), made.shortenings(seen)
+    for i in range(len(seen)):
+        depth, shortenings = made.once(seen[i : i + 1])
+        assert depth == depths[i]
+        assert np.array_equal(shortenings[0], parts[i])
+
+
 def test_the_expectation_is_the_mean_path_of_the_training_rows() -> None:
     rows = np.random.default_rng(0).normal(size=(500, 3))
     fitted = IsolationForest(n_estimators=20, max_samples=500, random_state=0).fit(rows)

@@ -48,6 +48,13 @@ def test_the_percentile_is_the_share_that_scores_no_higher(traffic: Integers) ->
     assert calibration.percentiles(found[-1:]) == 1
 
 
+def test_one_percentile_equals_many(champion: Champion) -> None:
+    quantiles = champion.calibration.quantiles
+    asked = [0.0, 1.0, *quantiles, *(np.nextafter(q, 0) for q in quantiles)]
+    many = champion.calibration.percentiles(np.array(asked))
+    assert [champion.calibration.percentile(each) for each in asked] == many.tolist()
+
+
 def test_percentiles_are_fine_where_alerts_are_decided(traffic: Integers) -> None:
     found = np.linspace(0, 1, 50_000)
     calibration = calibrated(traffic[:50_000], found)
