@@ -47,9 +47,15 @@ class ProgressListener(StreamingQueryListener):
 
 def _behind(source: Any) -> int:
     """Records that the source has and the query has not read yet, over all partitions."""
-    latest, read = json.loads(source.latestOffset or "{}"), json.loads(source.endOffset or "{}")
+    latest, read = _offsets(source.latestOffset), _offsets(source.endOffset)
     return sum(
         end - read.get(topic, {}).get(partition, 0)
         for topic, partitions in latest.items()
         for partition, end in partitions.items()
     )
+
+
+def _offsets(text: str | None) -> dict[str, dict[str, int]]:
+    """Offsets by topic and partition; pyspark turns a null of Java's into the word None."""
+    found: dict[str, dict[str, int]] = json.loads(text) if text and text != "None" else {}
+    return found

@@ -9,6 +9,7 @@ from local import jars
 from prometheus_client import CollectorRegistry
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
+from tests.data_processing.processes import QUICK_JAVA
 from tests.data_processing.samples import NOON, a_champion, as_json
 
 from core.scorer import Champion
@@ -38,7 +39,10 @@ def spark(java: None) -> Iterator[SparkSession]:
     settings = StreamSettings(
         spark_jars_dir=jars.JARS / "spark", spark_ui_port=0, spark_master="local[2]"
     )
-    session = start_session(settings, "127.0.0.1")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in QUICK_JAVA.items():
+            patch.setenv(name, value)
+        session = start_session(settings, "127.0.0.1")
     yield session
     session.stop()
 

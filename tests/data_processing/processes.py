@@ -20,7 +20,9 @@ from tests.data_processing.samples import a_transaction, as_json
 from core.topics import TRANSACTIONS, ensure_topics
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 240.0
+PATIENCE = 480.0
+QUICK_JAVA = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
+"""A test is over before the second compiler's work pays."""
 
 
 def wait(ready: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:

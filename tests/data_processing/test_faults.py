@@ -12,11 +12,15 @@ from pathlib import Path
 import pytest
 from local.broker import Broker
 from tests.conftest import free_port, missing
-from tests.data_processing.processes import KafkaProcess, Load, StreamProcess, wait
+from tests.data_processing.processes import QUICK_JAVA, KafkaProcess, Load, StreamProcess, wait
 
 from core.lake import open_table, query
 
-pytestmark = [pytest.mark.stack, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.timeout(1_200),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 
 def values(data: Path, table: str, column: str) -> Counter[object]:
@@ -35,7 +39,9 @@ class Rig:
         self.data = folder / "data"
         self.kafka = KafkaProcess(Broker(folder / "kafka", free_port(), free_port()))
         self.kafka.start()
-        self.stream = StreamProcess(self.data, self.kafka.servers, folder / "stream.log")
+        self.stream = StreamProcess(
+            self.data, self.kafka.servers, folder / "stream.log", QUICK_JAVA
+        )
         self.load = Load(self.kafka.servers)
         self.rng = random.Random()
 
@@ -109,7 +115,7 @@ def test_kill_9_of_stream_and_broker_loses_nothing_and_doubles_nothing(rig: Rig)
     kill_them(rig, streams=1, brokers=1, both=1)
     rig.assert_once()
 
-    second = StreamProcess(rig.data, rig.kafka.servers, rig.data / "second.log")
+    second = StreamProcess(rig.data, rig.kafka.servers, rig.data / "second.log", QUICK_JAVA)
     second.start()
     assert second.running is not None
     assert second.running.wait(120) == 1, "a second writer refuses to start"

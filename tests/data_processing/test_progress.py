@@ -2,6 +2,8 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from data_processing.progress import ProgressListener
 from monitoring.stream_metrics import StreamMetrics
 
@@ -22,3 +24,14 @@ def test_the_lag_is_what_all_partitions_still_hold(metrics: StreamMetrics) -> No
 def test_a_trigger_without_records_is_no_batch(metrics: StreamMetrics) -> None:
     ProgressListener(metrics).observe(progress(0, {}, {}))
     assert metrics.batch_seconds._sum.get() == 0
+
+
+@pytest.mark.parametrize("missing", [None, "None", ""])
+def test_offsets_that_spark_does_not_know_are_no_lag(
+    metrics: StreamMetrics, missing: str | None
+) -> None:
+    source = SimpleNamespace(endOffset=missing, latestOffset=missing)
+    ProgressListener(metrics).observe(
+        SimpleNamespace(numInputRows=1, batchDuration=1, sources=[source])
+    )
+    assert metrics.lag_records._value.get() == 0
