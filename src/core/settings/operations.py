@@ -13,3 +13,7 @@ class PrometheusSettings(Settings):
     grafana_admin_password: str = Field(
         "admin", description="Password of Grafana's user admin (Docker only)"
     )
+    alert_webhook_url: str = Field(
+        "http://127.0.0.1:9/",
+        description="Where Grafana posts alerts (Docker only; by default nobody listens there)",
+    )
