@@ -25,20 +25,8 @@ def timeline(
     colours, times = PALETTES[theme], local(edges[:-1], zone)
     width = float(edges[1] - edges[0]) / 1000
     common = {"type": "bar", "x": times, "width": width * 0.86, "offset": 0}
-    hover = "%{x|%b %d, %H:%M:%S}<br>%{y:,} "
-    all_bars = {
-        **common,
-        "y": packed(counts),
-        "marker": {"color": colours["bar"]},
-        "hovertemplate": f"{hover}transactions<extra></extra>",
-    }
-    some = {
-        **common,
-        "y": packed(anomalies),
-        "yaxis": "y2",
-        "marker": {"color": colours["anomaly"]},
-        "hovertemplate": f"{hover}flagged<extra></extra>",
-    }
+    all_bars = _bars(common, counts, colours["bar"], "transactions")
+    some = _bars(common, anomalies, colours["anomaly"], "flagged") | {"yaxis": "y2"}
     whole = {"rangemode": "tozero", "tickformat": "~s", "fixedrange": True}
     step = max(1, int(np.ceil(anomalies.max(initial=0) / 2)))
     upper = axis(theme, "anomalies", domain=[0.72, 1], dtick=step, **whole)
@@ -61,6 +49,11 @@ def timeline(
             yaxis2=upper,
         ),
     }
+
+
+def _bars(common: Figure, counts: NDArray[np.int64], colour: str, what: str) -> Figure:
+    hover = f"%{{x|%b %d, %H:%M:%S}}<br>%{{y:,}} {what}<extra></extra>"
+    return {**common, "y": packed(counts), "marker": {"color": colour}, "hovertemplate": hover}
 
 
 def fee_rates(

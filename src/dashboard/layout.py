@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import dash_ag_grid
 from dash import dcc, html
 
-from dashboard.controls import filter_bar, order_choice
+from dashboard.controls import filter_bar
 from dashboard.formats import aria
+from dashboard.transaction_table import transaction_table
 from dashboard.trial import trial_page
 
 GRAPH: Any = {
@@ -94,7 +94,7 @@ def _activity() -> list[Any]:
         filter_bar(),
         html.Div([_tile(*tile) for tile in TILES], className="tiles"),
         html.Div([_panel(*figure) for figure in FIGURES], className="charts"),
-        _table(),
+        transaction_table(),
         html.Div(
             [_panel("windows", "Ten-minute statistics", "all transactions, by the stream", "full")],
             className="charts",
@@ -120,84 +120,3 @@ def _panel(name: str, title: str, note: str, width: str) -> html.Div:
     head = html.Div([html.H2(title), html.Span(note, className="note")], className="head")
     empty = html.P("", id=f"{name}-empty", className="empty")
     return html.Div([head, html.Div([graph, empty], className="body")], className=f"panel {width}")
-
-
-def _table() -> html.Section:
-    head = html.Div(
-        [
-            html.H2("Transactions"),
-            html.Span(id="table-note", className="note"),
-            order_choice(),
-            html.A("CSV", id="export", href="/export.csv", className="button",
-                   title="All transactions that pass the filters"),
-        ],
-        className="head",
-    )  # fmt: skip
-    grid = dash_ag_grid.AgGrid(
-        id="grid",
-        columnDefs=COLUMNS,
-        rowData=[],
-        getRowId="params.data.hash",
-        defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
-        dashGridOptions={
-            "theme": {"function": "gridTheme(themeQuartz)"},
-            "rowSelection": {
-                "mode": "singleRow",
-                "checkboxes": False,
-                "enableClickSelection": True,
-            },
-            "animateRows": False,
-            "suppressCellFocus": False,
-            "rowHeight": 34,
-            "headerHeight": 36,
-            "localeText": {"noRowsToShow": "No transaction passes the filters."},
-        },
-        rowClassRules={"anomalous": "params.data.flagged"},
-        className="grid",
-        style={"height": None},
-    )
-    return html.Section([head, grid], id="transactions", className="panel table")
-
-
-def _column(field: str, title: str, width: int, **more: Any) -> dict[str, Any]:
-    return {"field": field, "headerName": title, "minWidth": width, "flex": width, **more}
-
-
-def _number(field: str, title: str, width: int, shown: str, hover: str) -> dict[str, Any]:
-    return _column(
-        field,
-        title,
-        width,
-        type="rightAligned",
-        sortingOrder=["desc", "asc", None],
-        valueFormatter={"function": shown},
-        tooltipValueGetter={"function": hover},
-    )
-
-
-COLUMNS = [
-    _column(
-        "score",
-        "score",
-        76,
-        sortingOrder=["desc", "asc", None],
-        valueFormatter={"function": "score(params.value)"},
-        tooltipValueGetter={"function": "verdict(params.data)"},
-    ),
-    _column("hash", "transaction", 190, cellRenderer="HashCell"),
-    _column(
-        "time",
-        "time",
-        124,
-        valueFormatter={"function": "clock(params.value)"},
-        tooltipValueGetter={"function": "utc(params.value)"},
-    ),
-    _column("pattern", "pattern", 130, valueFormatter={"function": "words(params.value)"}),
-    _number("value", "value (BTC)", 136, "btc(params.value)", "sat(params.value)"),
-    _number("fee", "fee (BTC)", 108, "btc(params.value)", "sat(params.value)"),
-    _number("fee_rate", "sat/vB", 88, "rate(params.value)", "rate(params.value) + ' sat/vB'"),
-    _number("vsize", "size (vB)", 92, "count(params.value)", "count(params.value) + ' vB'"),
-    _number("inputs", "in", 62, "count(params.value)", "count(params.value) + ' inputs'"),
-    _number("outputs", "out", 62, "count(params.value)", "count(params.value) + ' outputs'"),
-]
-"""The table; a column's least width in pixels is also its share of what room there is."""

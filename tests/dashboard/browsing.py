@@ -15,7 +15,7 @@ from waitress.server import create_server
 from dashboard.desk import Desk
 from dashboard.server import build
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 
 
 @dataclass
