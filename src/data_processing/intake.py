@@ -151,8 +151,3 @@ class Intake:
         begun = time.monotonic()
         self._sinks.append(table, rows, count)
         taken.seconds[table] = time.monotonic() - begun
-
-    @property
-    def known_hashes(self) -> int:
-        """How many hashes are remembered."""
-        return len(self._seen.known)

@@ -9,8 +9,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -18,7 +19,7 @@ from core.settings import StreamSettings
 from data_processing.chores import Chore
 from data_processing.intake import Intake, Taken
 from data_processing.resume import TOPICS
-from monitoring.stream_metrics import StreamMetrics
+from monitoring.stream_metrics import StreamMetrics, observe_all
 
 log = logging.getLogger(__name__)
 
@@ -102,14 +103,9 @@ class Stream:
         metrics, new = self._metrics, taken.new.num_rows
         metrics.repeats.inc(taken.repeats)
         metrics.last_batch.set_to_current_time()
-        metrics.known_keys.set(self._intake.known_hashes)
         for stage, seconds in taken.seconds.items():
             metrics.stage_seconds.labels(stage).inc(seconds)
-        metrics.lag_seconds.set(time.time() - taken.newest.timestamp())
-        if taken.model_version is not None:
-            metrics.model_version.set(float(taken.model_version))
-        if new:
-            metrics.read(pc.max(taken.new["append_time"]).as_py().timestamp())
+        metrics.read(taken.newest.timestamp())
         metrics.rows.labels("raw_transactions").inc(new)
         metrics.rows.labels("quarantine").inc(taken.rejects.num_rows)
         metrics.rows.labels("confirmations").inc(taken.confirmed)
@@ -118,17 +114,14 @@ class Stream:
         if taken.scored:
             metrics.rows.labels("scored_transactions").inc(new)
             metrics.anomalies.inc(taken.flagged)
-            for seconds in _ages(taken.new["append_time"]):
-                metrics.scoring_latency.observe(seconds)
-            for score in taken.new["anomaly_score"].to_pylist():
-                metrics.scores.observe(score)
+            observe_all(metrics.scoring_latency, _ages(taken.new["append_time"]))
+            observe_all(metrics.scores, taken.new["anomaly_score"].to_numpy())
 
 
-def _ages(append_times: pa.ChunkedArray) -> list[float]:
-    """Seconds since each instant."""
-    micros = append_times.cast(pa.int64()).to_numpy()
-    ages: list[float] = (time.time() - micros / 1e6).tolist()
-    return ages
+def _ages(append_times: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Seconds since each instant; shape (n,)."""
+    micros = np.asarray(append_times.cast(pa.int64()).to_numpy(), np.float64)
+    return time.time() - micros / 1e6
 
 
 def _kafka_options(source: Source, settings: StreamSettings) -> dict[str, str]:

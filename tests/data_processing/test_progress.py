@@ -2,10 +2,12 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from prometheus_client import Histogram
 
 from data_processing.progress import ProgressListener
-from monitoring.stream_metrics import StreamMetrics
+from monitoring.stream_metrics import StreamMetrics, observe_all
 
 
 def progress(rows: int, read: dict[str, Any], latest: dict[str, Any]) -> SimpleNamespace:
@@ -35,3 +37,21 @@ def test_offsets_that_spark_does_not_know_are_no_lag(
         SimpleNamespace(numInputRows=1, batchDuration=1, sources=[source])
     )
     assert metrics.lag_records._value.get() == 0
+
+
+def test_many_observations_at_once_are_as_many_one_by_one() -> None:
+    values = np.array([0.0, 0.25, 0.3, 1.0, 200.0])
+    one, many = (Histogram(name, "x", buckets=(0.25, 1, 8), registry=None) for name in "ab")
+    for value in values:
+        one.observe(value)
+    observe_all(many, values)
+    assert told(one) == told(many)
+
+
+def told(histogram: Histogram) -> list[tuple[str, float]]:
+    (metric,) = histogram.collect()
+    return [
+        (str(sample.labels), sample.value)
+        for sample in metric.samples
+        if not sample.name.endswith("_created")
+    ]
