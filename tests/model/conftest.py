@@ -30,7 +30,7 @@ def tracking_uri(server: Server) -> Iterator[str]:
 
 @pytest.fixture
 def settings() -> TrainerSettings:
-    return TrainerSettings(_env_file=None, forest_trees=50)
+    return TrainerSettings(_env_file=None)
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_from_the_first_rows_to_a_stale_threshold(
     assert value(service, "drift_index", feature="fee_rate") is not None
 
     clock.now += settings.drift_check_seconds + 1
-    write(lake, _odd(traffic.numbers(3_000, seed=3)), START + timedelta(hours=1), 3_000)
+    write(lake, _odd(traffic.numbers(2_500, seed=3)), START + timedelta(hours=1), 3_000)
     outcome = service.step()
     assert outcome is not None
     assert value(service, "recalibrations_total") == 1
