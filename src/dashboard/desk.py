@@ -50,7 +50,7 @@ class Desk:
     seen: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.metrics.viewers.set_function(lambda: float(len(self.seen)))
+        self.metrics.viewers.set_function(self._viewers)
 
     def saw(self, client: dict[str, Any]) -> None:
         """Count a browser as a viewer for the next minute."""
@@ -58,6 +58,11 @@ class Desk:
         self.seen[str(client.get("id"))[:40]] = now
         for old in [k for k, t in self.seen.copy().items() if now - t > VIEWER_SECONDS]:
             self.seen.pop(old, None)
+
+    def _viewers(self) -> float:
+        """Browsers seen within the last minute: they leave without a word."""
+        now = self.recent.clock().timestamp()
+        return float(sum(now - at <= VIEWER_SECONDS for at in self.seen.copy().values()))
 
     @contextmanager
     def timed(self, callback: str) -> Iterator[None]:

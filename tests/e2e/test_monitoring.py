@@ -1,0 +1,173 @@
+"""A real Prometheus on the running stack: everything that is asked of it has an answer."""
+
+import json
+import shutil
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from math import isnan
+from typing import Any
+
+import pytest
+from tests.conftest import missing
+from tests.e2e.running import READY_SECONDS, SCORED_SECONDS, TRANSACTION, Demo, ask
+from tests.monitoring.reading import alerts, filled, panel_expressions, rules
+from tests.monitoring.test_catalogue import FOREIGN
+
+from core.settings import ROOT
+from monitoring.catalogue import catalogue
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+ANSWER_SECONDS = 240
+JOBS = {
+    *("kafka", "simulator", "producer", "stream", "mlflow", "trainer", "api", "dashboard"),
+    "prometheus",
+}
+
+ONLY_A_FAULT_PRODUCES = {
+    # the source is silent for minutes: tests/monitoring/test_drill.py makes it so
+    "bitcoin-pipeline: Pause after failures: B",
+}
+ONLY_A_VIEWER_PRODUCES = {
+    # a browser asks: tests/e2e/test_pipeline.py opens one; until then there is no quantile of it
+    "bitcoin-api: Time to answer a browser: A",
+}
+
+
+class Prometheus:
+    """Prometheus's HTTP interface."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, path: str, **parameters: str) -> Any:
+        address = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            return json.load(answer)["data"]
+
+    def values(self, expression: str) -> list[float]:
+        """What an expression gives now; raises `HTTPError` when it does not parse."""
+        found = self.get("query", query=expression)["result"]
+        return [float(sample["value"][1]) for sample in found]
+
+
+@pytest.fixture(scope="module")
+def prometheus(demo: Demo) -> Iterator[Prometheus]:
+    if shutil.which("prometheus") is None:
+        missing("Prometheus is not installed (Debian: apt-get install prometheus)")
+    scored = demo.wait_for("URLs", lambda: printed(demo), READY_SECONDS)
+    assert scored
+    demo.wait_for("scored row", lambda: demo.rows("scored_transactions", "hash"), SCORED_SECONDS)
+    demo.wait_for("verdict", lambda: ask(f"{demo.url('API_PORT')}/predict", TRANSACTION), 60)
+    yield Prometheus(demo.url("PROMETHEUS_PORT"))
+
+
+def printed(demo: Demo) -> bool | None:
+    return True if "Ctrl-C stops everything" in demo.log.read_text() else None
+
+
+def until_none(left: Callable[[], list[str]], keep_busy: Callable[[], object]) -> None:
+    """Wait until nothing is left; what is, after all, is the failure's text."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while still := left():
+        assert time.monotonic() < deadline, still
+        keep_busy()
+        time.sleep(2)
+
+
+def test_every_target_is_up(demo: Demo, prometheus: Prometheus) -> None:
+    def down() -> list[str]:
+        targets = prometheus.get("targets")["activeTargets"]
+        up = {t["labels"]["job"] for t in targets if t["health"] == "up"}
+        return sorted(JOBS - up)
+
+    until_none(down, lambda: None)
+    assert {t["labels"]["job"] for t in prometheus.get("targets")["activeTargets"]} == JOBS
+
+
+def test_every_expression_of_a_panel_or_rule_returns_data(
+    demo: Demo, prometheus: Prometheus
+) -> None:
+    asked = {place: filled(text) for place, text in panel_expressions()}
+    asked |= {rule["record"]: rule["expr"] for rule in rules() if "record" in rule}
+
+    def left() -> list[str]:
+        return [place for place, text in asked.items() if not answered(place, text)]
+
+    def answered(place: str, text: str) -> bool:
+        values = prometheus.values(text)
+        if place in ONLY_A_FAULT_PRODUCES:
+            return True
+        if place in ONLY_A_VIEWER_PRODUCES:
+            return bool(values)
+        return any(not isnan(value) for value in values)
+
+    until_none(left, lambda: ask(f"{demo.url('API_PORT')}/predict", TRANSACTION))
+
+
+def test_every_rule_is_loaded_and_evaluated_without_an_error(
+    prometheus: Prometheus,
+) -> None:
+    groups = prometheus.get("rules")["groups"]
+    loaded = {rule["name"]: rule for group in groups for rule in group["rules"]}
+    assert set(alerts()) <= set(loaded)
+    assert {name: r["lastError"] for name, r in loaded.items() if r.get("lastError")} == {}
+
+
+def test_the_running_stack_exports_the_whole_catalogue_and_what_others_bring(
+    prometheus: Prometheus,
+) -> None:
+    names = set(prometheus.get("label/__name__/values"))
+    wanted = {name for metric in catalogue() for name in metric.series}
+    assert (wanted | FOREIGN) - names == set()
+
+
+MOVED_ELSEWHERE = {
+    "bitcoin_producer_source_backoff_seconds": "monitoring/test_producer_metrics.py",
+    "bitcoin_producer_source_silent_since_timestamp_seconds": "data_ingestion/test_source_state.py",
+    "bitcoin_producer_dead_letters_total": "data_ingestion/test_ingestion.py",
+    "bitcoin_producer_delivery_failures_total": "monitoring/test_causes.py",
+    "bitcoin_producer_unreadable_pages_total": "data_ingestion/test_ingestion.py",
+    "bitcoin_producer_blocks_behind": "data_ingestion/test_ingestion.py",
+    "bitcoin_producer_blocks_skipped_total": "data_ingestion/test_following.py",
+    "bitcoin_producer_reorganisations_total": "data_ingestion/test_following.py",
+    "bitcoin_producer_unacknowledged": "data_ingestion/test_kafka_producer.py",
+    "bitcoin_stream_repeats_total": "monitoring/test_causes.py",
+    "bitcoin_stream_quarantined_total": "monitoring/test_causes.py",
+    "bitcoin_stream_failures_total": "monitoring/test_causes.py",
+    "bitcoin_stream_lag_records": "data_processing/test_progress.py",
+    "bitcoin_stream_lag_seconds": "data_processing/test_vital_signs.py",
+    "bitcoin_stream_unscored_rows": "data_processing/test_chores.py",
+    "bitcoin_trainer_recalibrations_total": "model/test_service.py",
+    "bitcoin_trainer_flag_rate_ratio": "model/test_service.py",
+    "bitcoin_dashboard_callback_duration_seconds": "dashboard/test_server.py",
+    "bitcoin_dashboard_errors_total": "dashboard/test_recent.py",
+    "bitcoin_dashboard_viewers": "dashboard/test_server.py",
+    "bitcoin_simulator_faults_total": "data_ingestion/test_simulator.py",
+}
+"""What the quiet demo need not move: a fault, a moment or a viewer does, in the test named."""
+
+
+def test_every_metric_moves_here_or_where_its_cause_is_made(
+    demo: Demo, prometheus: Prometheus
+) -> None:
+    ask(f"{demo.url('SIMULATOR_PORT')}/simulator/inject?kind=fat_finger_fee", method="POST")
+    wanted = [metric for metric in catalogue() if metric.name not in MOVED_ELSEWHERE]
+
+    def still() -> list[str]:
+        return [m.name for m in wanted if not any(prometheus.values(most(m.series)))]
+
+    def most(series: tuple[str, ...]) -> str:
+        return f"max_over_time({series[1] if len(series) > 1 else series[0]}[1h])"
+
+    until_none(still, lambda: ask(f"{demo.url('API_PORT')}/predict", TRANSACTION))
+
+
+@pytest.mark.parametrize(("name", "file"), MOVED_ELSEWHERE.items())
+def test_what_moves_elsewhere_is_named_there(name: str, file: str) -> None:
+    text = (ROOT / "tests" / file).read_text()
+    attribute = name.removesuffix("_total").split("_", 2)[2]
+    short = attribute.removesuffix("_timestamp_seconds").removesuffix("_duration_seconds")
+    assert any(word in text for word in (name, attribute, short, short.rsplit("_", 1)[0]))

@@ -1,0 +1,87 @@
+"""What only a fault, or a viewer, moves; the rest is seen to move on the running stack."""
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pyarrow as pa
+from prometheus_client import CollectorRegistry
+
+from data_ingestion.delivery import KafkaDelivery
+from data_ingestion.records import Record
+from data_processing.progress import ProgressListener
+from data_processing.running import Stream
+from monitoring.producer_metrics import ProducerMetrics
+from monitoring.stream_metrics import StreamMetrics
+
+
+class RefusedOnce(KafkaDelivery):
+    """A broker that does not take the first attempt."""
+
+    attempts = 0
+
+    def connect(self) -> None:
+        """It is there."""
+
+    def _attempt(self, records: Sequence[Record]) -> list[Record]:
+        self.attempts += 1
+        return list(records) if self.attempts == 1 else []
+
+
+def test_what_the_broker_did_not_take_is_counted() -> None:
+    registry = CollectorRegistry()
+    clock = cast(Any, SimpleNamespace(wait=lambda _: None, time=lambda: 5.0, monotonic=lambda: 5.0))
+    delivery = RefusedOnce("none:1", 1, 1.0, clock, ProducerMetrics(registry))
+    delivery.deliver([Record("bitcoin-transactions", "key", b"value")])
+    assert registry.get_sample_value("bitcoin_producer_delivery_failures_total") == 1
+    assert registry.get_sample_value("bitcoin_producer_unacknowledged") == 0
+    assert registry.get_sample_value("bitcoin_producer_last_published_timestamp_seconds") == 5
+
+
+def test_a_query_that_ends_with_an_error_is_counted_and_one_that_is_stopped_is_not() -> None:
+    registry = CollectorRegistry()
+    listener = ProgressListener(StreamMetrics(registry))
+    listener.onQueryTerminated(cast(Any, SimpleNamespace(exception=None)))
+    assert registry.get_sample_value("bitcoin_stream_failures_total") == 0
+    listener.onQueryTerminated(cast(Any, SimpleNamespace(exception="disk full")))
+    assert registry.get_sample_value("bitcoin_stream_failures_total") == 1
+
+
+def test_a_micro_batch_tells_of_repeats_rejects_and_scores() -> None:
+    registry = CollectorRegistry()
+    metrics = StreamMetrics(registry)
+    nothing = cast(Any, None)
+    stream = Stream(nothing, nothing, [], metrics, threading.Event())
+    now = datetime.now(UTC)
+    taken = SimpleNamespace(
+        new=pa.table({"append_time": [now, now], "anomaly_score": [0.4, 0.7]}),
+        rejects=pa.table({"kind": ["not_json"]}),
+        repeats=3,
+        confirmed=4,
+        flagged=1,
+        scored=True,
+        newest=now,
+        seconds={"read": 0.5},
+    )
+    stream._tell(cast(Any, taken))
+    seen = {
+        "bitcoin_stream_repeats_total": 3.0,
+        "bitcoin_stream_anomalies_total": 1.0,
+        "bitcoin_stream_anomaly_score_count": 2.0,
+        "bitcoin_stream_published_to_scored_seconds_count": 2.0,
+    }
+    assert {name: registry.get_sample_value(name) for name in seen} == seen
+    refused = registry.get_sample_value("bitcoin_stream_quarantined_total", {"kind": "not_json"})
+    assert refused == 1
+    rows = {t: registry.get_sample_value("bitcoin_stream_rows_total", {"table": t}) for t in TABLES}
+    assert rows == TABLES
+
+
+TABLES = {
+    "raw_transactions": 2.0,
+    "scored_transactions": 2.0,
+    "quarantine": 1.0,
+    "confirmations": 4.0,
+}

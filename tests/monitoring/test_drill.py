@@ -1,0 +1,112 @@
+"""Kill services for real: the right alert becomes pending within a minute, fires, and resolves.
+
+Only the `for` of the alerts is shortened, to a twentieth, and the scrapes come each second.
+"""
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local.ports import ports as known_ports
+from local.ports import targets
+from local.services import environment, services
+from tests.conftest import free_port, missing
+from tests.e2e.running import free_ports
+from tests.monitoring.drill import Part, Watcher, configuration, drill, until
+
+log = logging.getLogger(__name__)
+
+DRILLS = [
+    ("simulator", "SourceSilent", "producer"),
+    ("kafka", "BrokerDown", "kafka"),
+    ("stream", "StreamDead", "stream"),
+    ("api", "TargetDown", "api"),
+    ("mlflow", "TargetDown", "mlflow"),
+    ("producer", "TargetDown", "producer"),
+    ("trainer", "TargetDown", "trainer"),
+    ("dashboard", "TargetDown", "dashboard"),
+]
+
+
+def prometheus(folder: Path, ports: dict[str, int], own: int) -> Part:
+    if shutil.which("prometheus") is None:
+        missing("Prometheus is not installed (Debian: apt-get install prometheus)")
+    command = (
+        f"exec prometheus --config.file={configuration(folder, ports)}"
+        f" --storage.tsdb.path={folder / 'tsdb'} --web.listen-address=127.0.0.1:{own}"
+    )
+    return Part("prometheus", command, os.environ, folder / "prometheus.log")
+
+
+def test_a_killed_api_is_told_and_its_return_too(tmp_path: Path) -> None:
+    own, port = free_port(), free_port()
+    settings = {
+        "API_PORT": str(port),
+        "DATA_DIR": str(tmp_path),
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}",
+    }
+    command = f"exec {sys.executable} src/api/app.py"
+    api = Part("api", command, os.environ | settings, tmp_path / "api.log")
+    watching = prometheus(tmp_path, {"api": port}, own)
+    watcher = Watcher(own)
+    try:
+        api.start()
+        watching.start()
+        until("the API is scraped", lambda: watcher.up("api"), 120)
+        until("no alert", lambda: watcher.state("TargetDown", "api") == "inactive", 30)
+        drill(watcher, api, "TargetDown", "api")
+    finally:
+        api.kill()
+        watching.kill()
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory, java: None) -> Iterator[dict[str, Part]]:
+    """Every service of the demo, each of which can be killed alone; the drill restarts it."""
+    folder = tmp_path_factory.mktemp("drill")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, port in free_ports(list(known_ports())).items():
+            patch.setenv(name, str(port))
+        patch.setenv("SIMULATOR_RATE", "20")
+        patch.setenv("SILENT_AFTER_SECONDS", "20")
+        given = environment("demo", folder)
+        every = {
+            s.name: Part(s.name, s.command, given, folder / f"{s.name}.log")
+            for s in services("demo")
+            if s.name != "prometheus"
+        }
+        ports = targets()
+        every["prometheus"] = prometheus(folder, ports, ports["prometheus"])
+        try:
+            for part in every.values():
+                part.start()
+            yield every
+        finally:
+            for part in every.values():
+                part.kill()
+
+
+@pytest.fixture(scope="module")
+def watcher(parts: dict[str, Part]) -> Watcher:
+    found = Watcher(targets()["prometheus"])
+    for job in targets():
+        until(f"{job} is up", lambda job=job: found.up(job), 300)  # type: ignore[misc]
+    return found
+
+
+@pytest.mark.soak
+@pytest.mark.stack
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("service", "alert", "job"), DRILLS)
+def test_each_service_killed_is_told_and_its_return_too(
+    parts: dict[str, Part], watcher: Watcher, service: str, alert: str, job: str
+) -> None:
+    for part in parts.values():  # what went down with the one before, as Docker would
+        part.start()
+    until(f"{alert} is quiet", lambda: watcher.state(alert, job) == "inactive", 240)
+    until(f"{service} is up", lambda: watcher.up(service), 240)
+    log.info(drill(watcher, parts[service], alert, job))
