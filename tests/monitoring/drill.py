@@ -140,8 +140,12 @@ def drill(watcher: Watcher, part: Part, alert: str, job: str | None) -> str:
     told = watcher.alert(alert, job)
     assert told is not None
     assert "{{" not in told["annotations"]["summary"]
-    part.start()
-    resolved = until(f"{alert} resolved", lambda: watcher.state(alert, job) == "inactive", 240)
+
+    def back() -> bool:
+        part.start()  # again, should it have given up: Docker restarts it too
+        return watcher.state(alert, job) == "inactive"
+
+    resolved = until(f"{alert} resolved", back, 420)
     return (
         f"{part.name}: {alert} pending after {pending:.0f} s, firing {firing:.0f} s later, "
         f"resolved {resolved:.0f} s after the restart"

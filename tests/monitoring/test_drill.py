@@ -105,8 +105,10 @@ def watcher(parts: dict[str, Part]) -> Watcher:
 def test_each_service_killed_is_told_and_its_return_too(
     parts: dict[str, Part], watcher: Watcher, service: str, alert: str, job: str
 ) -> None:
-    for part in parts.values():  # what went down with the one before, as Docker would
-        part.start()
-    until(f"{alert} is quiet", lambda: watcher.state(alert, job) == "inactive", 240)
-    until(f"{service} is up", lambda: watcher.up(service), 240)
+    def settled() -> bool:
+        for part in parts.values():  # what went down with the one before, as Docker would
+            part.start()
+        return watcher.up(service) and watcher.state(alert, job) == "inactive"
+
+    until(f"{service} is up and {alert} quiet", settled, 420)
     log.info(drill(watcher, parts[service], alert, job))

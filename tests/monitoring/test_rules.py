@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from local.scraper import local_config
+from tests.conftest import missing
 from tests.monitoring.reading import RULE_FILES, alerts, filled, panel_expressions
 
 from core.settings import ROOT
@@ -20,8 +21,8 @@ RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 def promtool() -> str:
     found = shutil.which("promtool")
     if found is None:
-        pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
-    return found
+        missing("promtool is not installed (Debian: apt-get install prometheus)")
+    return str(found)
 
 
 def succeeds(*command: str) -> None:
