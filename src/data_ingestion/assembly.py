@@ -22,6 +22,7 @@ from monitoring.producer_metrics import ProducerMetrics
 log = logging.getLogger(__name__)
 
 _LAST_SECONDS = 1.0
+_WATCH_SECONDS = 1.0
 
 
 class Producer:
@@ -66,6 +67,7 @@ class Producer:
             metrics,
             settings.tip_check_requests,
         )
+        self._source = state
         self._status = StatusServer(metrics.registry, state)
         self._thread = Thread(target=self._run, name="ingestion", daemon=True)
 
@@ -85,6 +87,11 @@ class Producer:
             self._failed = True
         finally:
             self._stop.set()
+
+    def watch(self) -> None:
+        """Tell of a silent source, until `stop` is set."""
+        while not self._stop.wait(_WATCH_SECONDS):
+            self._source.tell()
 
     def end(self) -> int:
         """Wait for the thread within the grace; returns the process's exit status.

@@ -40,7 +40,7 @@ def main() -> None:
         ProducerMetrics(new_registry("producer")),
     )
     producer.start(BindSettings().bind_address, settings.producer_metrics_port)
-    stop.wait()
+    producer.watch()
     sys.exit(producer.end())
 
 

@@ -17,10 +17,10 @@ class SourceState:
     def __init__(self, silent_after: float, clock: Clock, metrics: ProducerMetrics) -> None:
         self._silent_after = silent_after
         self._clock = clock
-        self._metrics = metrics
         self._heard = clock.time()
         self._why = "it was not asked yet"
         self._last_log = float("-inf")
+        metrics.silent_since.set_function(lambda: self.silent_since or 0)
 
     def answered(self) -> None:
         """The source gave what was asked."""
@@ -28,15 +28,15 @@ class SourceState:
             log.info("source answers again after=%.0fs", self._clock.time() - self._heard)
         self._heard = self._clock.time()
         self._last_log = float("-inf")
-        self._metrics.silent_since.set(0)
 
     def failed(self, why: str) -> None:
-        """The source did not; says so in the log once a minute while it is silent."""
+        """The source did not, and why."""
         self._why = why
-        since = self.silent_since
-        if since is None:
+
+    def tell(self) -> None:
+        """Say in the log that the source is silent, once a minute; to be called often."""
+        if self.silent_since is None:
             return
-        self._metrics.silent_since.set(since)
         if self._clock.monotonic() - self._last_log >= _LOG_SECONDS:
             self._last_log = self._clock.monotonic()
             log.warning("source %s", self.sentence)

@@ -19,13 +19,17 @@ def state(clock: FakeClock, metrics: ProducerMetrics) -> SourceState:
     return SourceState(120, clock, metrics)
 
 
-def test_a_short_failure_is_no_silence(metrics: ProducerMetrics) -> None:
+def test_a_short_failure_is_no_silence(
+    metrics: ProducerMetrics, caplog: pytest.LogCaptureFixture
+) -> None:
     clock = FakeClock()
     source = state(clock, metrics)
     clock.now += 119
     source.failed("timeout")
+    source.tell()
     assert source.silent_since is None
     assert source.sentence == "answers"
+    assert caplog.messages == []
     assert value(metrics, "source_silent_since_timestamp_seconds") == 0
 
 
@@ -47,6 +51,7 @@ def test_silence_is_logged_once_a_minute(
     for _ in range(30):
         clock.now += 10
         source.failed("HTTP status 503")
+        source.tell()
     assert sum("silent since" in line for line in caplog.messages) == 4
 
 

@@ -1,0 +1,303 @@
+"""The producer as a process, with a real broker and the simulator, through faults and kills.
+
+Time is compressed: the simulator's clock runs thirty times as fast, and so does the producer.
+"""
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.data_ingestion.running import (
+    KillableBroker,
+    ProducerProcess,
+    Source,
+    Witness,
+    running,
+    wait_for,
+)
+
+from core.settings import SimulatorSettings
+from core.topics import ensure_topics
+from data_ingestion.simulation.faults import FAULTS
+from data_ingestion.simulator import Simulator
+
+pytestmark = pytest.mark.stack
+
+SPEED = 30
+INTERVAL = 10 / SPEED
+FAST = {
+    "request_interval_seconds": INTERVAL,
+    "request_timeout_seconds": 2,
+    "block_timeout_seconds": 5,
+    "backoff_max_seconds": 300 / SPEED,
+    "tip_check_requests": 3,
+    "silent_after_seconds": 3,
+    "grace_seconds": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def one_broker(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillableBroker]:
+    broker = KillableBroker(tmp_path_factory.mktemp("kafka"))
+    broker.start()
+    ensure_topics(broker.servers, partitions=2)
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def kafka(one_broker: KillableBroker) -> KillableBroker:
+    """The broker, alive again where a test left it dead."""
+    one_broker.start()
+    return one_broker
+
+
+@pytest.fixture
+def witness(kafka: KillableBroker) -> Witness:
+    return Witness(kafka.servers)
+
+
+@pytest.fixture
+def rate() -> float:
+    """Simulated transactions a second; a test that measures traffic chooses its own."""
+    return 1
+
+
+@pytest.fixture
+def simulator(rate: float) -> Iterator[Simulator]:
+    begun = time.time()
+    settings = SimulatorSettings(
+        simulator_first_block=300,
+        simulator_block_seconds=10**9,
+        simulator_block_transactions=10_000,
+        simulator_history=200_000,
+        simulator_rate=rate,
+    )
+    made = Simulator(settings, clock=lambda: begun + (time.time() - begun) * SPEED)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def source(simulator: Simulator) -> Source:
+    return Source(simulator.url)
+
+
+@pytest.fixture
+def producer(
+    kafka: KillableBroker, simulator: Simulator, tmp_path: Path
+) -> Iterator[ProducerProcess]:
+    made = ProducerProcess(kafka.servers, simulator.url, tmp_path, **FAST)
+    with running(made):
+        yield made
+
+
+def complete(witness: Witness, source: Source, seconds: float = 120) -> None:
+    """Wait until everything that was mined by now is in Kafka."""
+    mined = source.mined()
+    wait_for(lambda: mined <= witness.look().hashes.keys(), seconds)
+
+
+def strikes(source: Source) -> set[str]:
+    """The faults that requests have had."""
+    return {one["fault"] for one in source.get("requests")} - {None}
+
+
+def live_on(source: Source, rng: random.Random) -> None:
+    """Every fault strikes once, in random order, amid bursts and blocks."""
+    faults = list(FAULTS)
+    rng.shuffle(faults)
+    for fault in faults:
+        source.post(f"faults?name={fault}&count=1&seconds=3")
+        if rng.random() < 0.5:
+            source.post("burst?count=400")
+        if rng.random() < 0.3:
+            source.post("mine")
+        wait_for(lambda name=fault: name in strikes(source))  # type: ignore[misc]
+    source.post("mine")
+
+
+def hold_through_faults(
+    producer: ProducerProcess, source: Source, witness: Witness, minutes: float
+) -> None:
+    """Faults for so many simulated minutes, each at least once."""
+    complete(witness, source)
+    end = time.monotonic() + minutes * 60 / SPEED
+    rng = random.Random(minutes)
+    while strikes(source) < FAULTS.keys() or time.monotonic() < end:
+        live_on(source, rng)
+    complete(witness, source)
+    assert witness.repeats() == set()
+    assert source.shortest_pause() >= INTERVAL
+    assert producer.end() == 0
+
+
+@pytest.mark.parametrize("rate", [7.0])
+def test_ten_minutes_of_bursts_and_faults_lose_and_repeat_nothing(
+    producer: ProducerProcess, source: Source, witness: Witness
+) -> None:
+    hold_through_faults(producer, source, witness, minutes=10)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("rate", [7.0])
+def test_an_hour_of_bursts_and_faults_loses_and_repeats_nothing(
+    producer: ProducerProcess, source: Source, witness: Witness
+) -> None:
+    hold_through_faults(producer, source, witness, minutes=60)
+
+
+def hold_through_kills(
+    producer: ProducerProcess, source: Source, witness: Witness, kills: int
+) -> None:
+    rng = random.Random(kills)
+    in_flight: set[str] = set()
+    complete(witness, source)
+    for _ in range(kills):
+        source.post(f"burst?count={rng.randint(50, 3000)}")
+        source.post("mine")
+        time.sleep(rng.uniform(0.5, 4))
+        in_flight.update(producer.kill())
+        producer.start()
+    source.post("mine")
+    complete(witness, source)
+    assert witness.repeats() <= in_flight
+    assert source.shortest_pause() >= INTERVAL
+    assert producer.end() == 0
+
+
+def test_kill_9_of_the_producer_loses_nothing(
+    producer: ProducerProcess, source: Source, witness: Witness
+) -> None:
+    hold_through_kills(producer, source, witness, kills=1)
+
+
+@pytest.mark.soak
+def test_kill_9_at_ten_moments_loses_nothing(
+    producer: ProducerProcess, source: Source, witness: Witness
+) -> None:
+    hold_through_kills(producer, source, witness, kills=10)
+
+
+def hold_through_broker_kills(
+    kafka: KillableBroker,
+    producer: ProducerProcess,
+    source: Source,
+    witness: Witness,
+    kills: int,
+) -> None:
+    rng = random.Random(kills)
+    in_flight: set[str] = set()
+    complete(witness, source)
+    for _ in range(kills):
+        source.post(f"burst?count={rng.randint(50, 3000)}")
+        source.post("mine")
+        time.sleep(rng.uniform(0, 2))
+        kafka.kill()
+        wait_for(lambda: producer.metric("unacknowledged") > 0)
+        in_flight.update(producer.held())
+        asked = len(source.get("requests"))
+        time.sleep(3 * INTERVAL)
+        assert len(source.get("requests")) == asked, "a dead broker stops the polling"
+        kafka.start()
+    source.post("mine")
+    complete(witness, source)
+    assert witness.repeats() <= in_flight
+    assert producer.end() == 0
+
+
+def test_kill_9_of_the_broker_stops_the_polling_and_loses_nothing(
+    kafka: KillableBroker, producer: ProducerProcess, source: Source, witness: Witness
+) -> None:
+    hold_through_broker_kills(kafka, producer, source, witness, kills=1)
+
+
+@pytest.mark.soak
+def test_kill_9_of_the_broker_three_times_loses_nothing(
+    kafka: KillableBroker, producer: ProducerProcess, source: Source, witness: Witness
+) -> None:
+    hold_through_broker_kills(kafka, producer, source, witness, kills=3)
+
+
+def test_an_hour_of_downtime_is_made_up_from_blocks(
+    producer: ProducerProcess, source: Source, witness: Witness
+) -> None:
+    complete(witness, source)
+    assert producer.end() == 0
+    for _ in range(6):
+        source.post("burst?count=4200")
+        source.post("mine")
+    producer.start()
+    complete(witness, source)
+    heights = [json.loads(block)["height"] for block in witness.blocks]
+    assert heights == list(range(heights[0], heights[0] + 7))
+    assert witness.repeats() == set()
+
+
+def test_a_two_block_reorganisation_leaves_nothing_of_either_branch_out(
+    producer: ProducerProcess, source: Source, witness: Witness
+) -> None:
+    complete(witness, source)
+    for _ in range(2):
+        source.post("burst?count=200")
+        source.post("mine")
+        complete(witness, source)
+    source.post("burst?count=200")
+    orphaned = source.mined()
+    branch = source.post("reorganise?depth=2")["branch"]
+    complete(witness, source)
+    assert orphaned <= witness.hashes.keys()
+    wait_for(lambda: [json.loads(b)["hash"] for b in witness.look().blocks][-3:] == branch)
+    assert witness.repeats() == set()
+
+
+def test_sigterm_with_a_dead_broker_exits_0_and_loses_nothing(
+    kafka: KillableBroker, producer: ProducerProcess, source: Source, witness: Witness
+) -> None:
+    complete(witness, source)
+    kafka.kill()
+    source.post("burst?count=100")
+    wait_for(lambda: producer.metric("unacknowledged") > 0)
+    began = time.monotonic()
+    assert producer.end() == 0
+    assert time.monotonic() - began < 8
+    assert "Traceback" not in producer.log.read_text()
+    left = set(producer.held())
+    assert left
+    kafka.start()
+    producer.start()
+    wait_for(lambda: left <= witness.look().hashes.keys())
+
+
+def test_it_waits_for_a_broker_that_is_not_there_yet(
+    kafka: KillableBroker, simulator: Simulator, source: Source, witness: Witness, tmp_path: Path
+) -> None:
+    kafka.kill()
+    waiting = ProducerProcess(kafka.servers, simulator.url, tmp_path, **FAST)
+    with running(waiting):
+        wait_for(lambda: "waiting for the broker" in waiting.log.read_text())
+        assert source.get("requests") == []
+        kafka.start()
+        complete(witness, source)
+        assert waiting.end() == 0
+
+
+def test_a_silent_source_is_visible_and_its_return_too(
+    producer: ProducerProcess, source: Source, witness: Witness
+) -> None:
+    complete(witness, source)
+    assert producer.get("/ready").json() == {"ready": True, "source": "answers"}
+    source.post("faults?name=unavailable")
+    wait_for(lambda: producer.get("/ready").status_code == 503)
+    sentence = producer.get("/ready").json()["source"]
+    assert sentence.startswith("silent since 20")
+    assert "HTTP status 503" in sentence
+    assert producer.metric("source_silent_since_timestamp_seconds") > 0
+    wait_for(lambda: "source silent since" in producer.log.read_text())
+    source.post("faults?clear=1")
+    wait_for(lambda: producer.get("/ready").status_code == 200)
+    assert producer.metric("source_silent_since_timestamp_seconds") == 0
