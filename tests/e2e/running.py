@@ -46,6 +46,7 @@ class Demo:
     def start(self) -> subprocess.Popen[bytes]:
         environment = os.environ | {name: str(port) for name, port in self.ports.items()}
         environment |= {"DATA_DIR": str(self.data), "SIMULATOR_RATE": "20"}
+        environment["DRIFT_CHECK_SECONDS"] = "15"  # every five minutes is too rare for a test
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "local.stack", "demo"],
