@@ -70,12 +70,11 @@ def assemble(
     writer_lock.hold(spark, writer_lock.lock_path(lake, place.data.data_dir))
     foundation.lay(spark, lake, origin, place.stream.vacuum_after_hours)
     sinks = Sinks(spark, lake, origin)
-    seen = resume.remember(sinks, place.stream.dedup_horizon_hours)
-    log.info("resuming known_hashes=%d", len(seen.known))
+    memory = resume.Memory(sinks, place.stream.dedup_horizon_hours)
     champion = ChampionCopies(spark.sparkContext, lambda: follower.current)
-    vital_signs.show(metrics, lambda: follower.current, seen.known, lake)
+    vital_signs.show(metrics, lambda: follower.current, memory.known, lake)
     spark.streams.addListener(ProgressListener(metrics))
-    intake = Intake(sinks, seen, champion)
+    intake = Intake(sinks, memory, champion)
     return Stream(spark, intake, _chores(sinks, place, champion, metrics), metrics, stop)
 
 
@@ -87,7 +86,7 @@ def _chores(
         sinks, place.kafka.bootstrap_servers, _listeners(settings), metrics
     )
     announcements.recover(timedelta(hours=settings.dedup_horizon_hours))
-    statistics = Statistics(sinks, settings.statistics_seconds, metrics)
+    statistics = Statistics(sinks, settings.statistics_seconds, settings.retention_days, metrics)
 
     def scored(at: datetime) -> None:
         announcements.committed(at)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 import pyarrow.compute as pc
@@ -38,11 +38,12 @@ class Statistics:
         self,
         sinks: Sinks,
         seconds: float,
+        retention_days: int,
         metrics: StreamMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sinks, self._seconds, self._metrics, self._clock = sinks, seconds, metrics, clock
-        self._changed = windows.outdated(sinks)
+        self._changed = windows.outdated(sinks, timedelta(days=retention_days))
         self._not_before = 0.0
 
     def notice(self, taken: Taken) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark import Broadcast, SparkContext
@@ -23,8 +22,8 @@ from data_processing import transforms
 from data_processing.arrival import ARRIVALS, arrivals
 from data_processing.confirmations import Confirmations
 from data_processing.foundation import spark_schema
-from data_processing.known import as_keys, firsts, hours, receipt_keys
-from data_processing.resume import Seen
+from data_processing.known import as_keys, firsts, hours
+from data_processing.resume import Memory
 from data_processing.sinks import Sinks
 
 log = logging.getLogger(__name__)
@@ -91,8 +90,8 @@ class Taken:
 class Intake:
     """Takes micro-batches into the tables."""
 
-    def __init__(self, sinks: Sinks, seen: Seen, champion: ChampionCopies) -> None:
-        self._sinks, self._seen, self._champion = sinks, seen, champion
+    def __init__(self, sinks: Sinks, memory: Memory, champion: ChampionCopies) -> None:
+        self._sinks, self._memory, self._champion = sinks, memory, champion
         self._confirmations = Confirmations(sinks)
 
     def take(self, batch: DataFrame) -> Taken:
@@ -115,11 +114,12 @@ class Intake:
     ) -> tuple[Taken, DataFrame]:
         order = [(name, "ascending") for name in ("append_time", "partition", "offset")]
         receipts = receipts.sort_by(order)
+        self._memory.reach(pc.min(receipts["append_time"]).as_py())
         transactions = receipts.filter(pc.is_valid(receipts["key"]))
         rejects = receipts.filter(pc.is_valid(receipts["kind"]))
         keys = as_keys(transactions["key"])
-        repeated = pa.array(self._seen.known.contains(keys) | ~firsts(keys))
-        written = pa.array(np.isin(receipt_keys(rejects), self._seen.rejects))
+        repeated = pa.array(self._memory.known.contains(keys) | ~firsts(keys))
+        written = pa.array(self._memory.is_written(rejects))
         taken = Taken(
             new=transactions.filter(pc.invert(repeated)),
             rejects=rejects.filter(pc.invert(written)),
@@ -140,7 +140,7 @@ class Intake:
             self._append("quarantine", transforms.rejected_rows(arrived), rejects, taken)
         if new:
             self._append("raw_transactions", transforms.raw_rows(arrived), new, taken)
-            self._seen.known.add(as_keys(taken.new["key"]), hours(taken.new["append_time"]))
+            self._memory.known.add(as_keys(taken.new["key"]), hours(taken.new["append_time"]))
         if new and taken.scored:
             rows = transforms.scored_rows(arrived, taken.scored_at)
             self._append("scored_transactions", rows, new, taken)

@@ -7,6 +7,7 @@ hashes take 32 MB, and looking a micro-batch up costs milliseconds however many 
 
 import struct
 from collections.abc import Iterable
+from datetime import datetime
 from zlib import crc32
 
 import numpy as np
@@ -19,18 +20,15 @@ Hours = NDArray[np.int64]
 
 
 class KnownKeys:
-    """The keys of the transactions that were appended within the horizon.
+    """The keys of the transactions that were appended lately, by the hour of broker time.
 
-    A key is recognised for at least `horizon_hours` of broker time, and an hour longer at the most.
-
-    >>> known = KnownKeys(24)
+    >>> known = KnownKeys()
     >>> known.add(as_keys([b"a" * 16]), np.array([0]))
     >>> known.contains(as_keys([b"a" * 16, b"b" * 16])).tolist()
     [True, False]
     """
 
-    def __init__(self, horizon_hours: int) -> None:
-        self._horizon = horizon_hours
+    def __init__(self) -> None:
         self._by_hour: dict[int, Keys] = {}
 
     def __len__(self) -> int:
@@ -46,13 +44,15 @@ class KnownKeys:
         return found
 
     def add(self, keys: Keys, hours: Hours) -> None:
-        """Remember new keys with the hour (Unix time / 3,600) of their append; forget the old."""
+        """Remember new keys with the hour (Unix time / 3,600) of their append."""
         for hour in np.unique(hours).tolist():
             merged = np.concatenate([self._by_hour.get(hour, keys[:0]), keys[hours == hour]])
             self._by_hour[hour] = np.sort(merged)
-        if self._by_hour:
-            oldest = max(self._by_hour) - self._horizon
-            self._by_hour = {h: k for h, k in self._by_hour.items() if h >= oldest}
+
+    def forget_before(self, oldest: datetime) -> None:
+        """Forget the hours that ended before an instant."""
+        first = int(oldest.timestamp()) // HOUR
+        self._by_hour = {hour: keys for hour, keys in self._by_hour.items() if hour >= first}
 
 
 def as_keys(values: Iterable[bytes] | pa.ChunkedArray) -> Keys:

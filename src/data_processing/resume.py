@@ -7,11 +7,13 @@ read twice is recognised by its key.
 
 import json
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import pyarrow as pa
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from numpy.typing import NDArray
 
 from core.topics import BLOCKS, TRANSACTIONS
 from data_processing.known import Keys, KnownKeys, hours, keys_of_hashes, receipt_keys
@@ -24,12 +26,47 @@ _START = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-@dataclass
-class Seen:
-    """What is in the tables already: hashes within the horizon, rejects that may come again."""
+class Memory:
+    """What is in the tables already: hashes within the horizon, and rejects that may come again.
 
-    known: KnownKeys
-    rejects: Keys
+    Read at the first micro-batch, whose oldest record says how far back: it may be one that was
+    written before a crash, and may reach over days.
+    """
+
+    def __init__(self, sinks: Sinks, horizon_hours: int) -> None:
+        self.known = KnownKeys()
+        self._sinks, self._horizon = sinks, timedelta(hours=horizon_hours)
+        self._rejects: Keys | None = None
+
+    def reach(self, oldest: datetime) -> None:
+        """Remember what a micro-batch needs whose oldest record is from then; forget the rest."""
+        since = oldest - self._horizon
+        if self._rejects is None:
+            self._rejects = self._rejects_since(oldest)
+            self._remember(since)
+            log.info("recognising repeats known_hashes=%d", len(self.known))
+        self.known.forget_before(since)
+
+    def is_written(self, rejects: pa.Table) -> NDArray[np.bool_]:
+        """Whether each reject, by its receipt, was in the table at the start; shape (n,)."""
+        assert self._rejects is not None, "reached before"
+        return np.isin(receipt_keys(rejects), self._rejects)
+
+    def _remember(self, since: datetime) -> None:
+        rows = self._sinks.ask(
+            f"SELECT hash, append_time FROM raw_transactions WHERE date >= '{since.date()}' "
+            f"AND append_time >= {sql_time(since)}",
+            "raw_transactions",
+        )
+        self.known.add(keys_of_hashes(rows["hash"]), hours(rows["append_time"]))
+
+    def _rejects_since(self, since: datetime) -> Keys:
+        rows = self._sinks.ask(
+            'SELECT topic, "partition", "offset", append_time FROM quarantine WHERE '
+            f"date >= '{since.date()}' AND append_time >= {sql_time(since)}",
+            "quarantine",
+        )
+        return receipt_keys(rows)
 
 
 def newest(sinks: Sinks) -> dict[tuple[str, int], datetime]:
@@ -43,30 +80,6 @@ def newest(sinks: Sinks) -> dict[tuple[str, int], datetime]:
     if (at := blocks["at"][0].as_py()) is not None:
         found[(BLOCKS, 0)] = at
     return found
-
-
-def remember(sinks: Sinks, horizon_hours: int) -> Seen:
-    """Read the hashes of the horizon, and the receipts of the rejects since the newest rows."""
-    times = [at for (topic, _), at in newest(sinks).items() if topic == TRANSACTIONS]
-    since = min(times, default=_START)
-    oldest = min(since, max(times, default=_START) - timedelta(hours=horizon_hours))
-    rows = sinks.ask(
-        f"SELECT hash, append_time FROM raw_transactions WHERE date >= '{oldest.date()}' "
-        f"AND append_time >= {sql_time(oldest)}",
-        "raw_transactions",
-    )
-    known = KnownKeys(horizon_hours)
-    known.add(keys_of_hashes(rows["hash"]), hours(rows["append_time"]))
-    return Seen(known, _rejects(sinks, since))
-
-
-def _rejects(sinks: Sinks, since: datetime) -> Keys:
-    rows = sinks.ask(
-        f'SELECT topic, "partition", "offset", append_time FROM quarantine WHERE '
-        f"date >= '{since.date()}' AND append_time >= {sql_time(since)} OR topic = '{BLOCKS}'",
-        "quarantine",
-    )
-    return receipt_keys(rows)
 
 
 def starting_offsets(bootstrap_servers: str, times: dict[tuple[str, int], datetime]) -> str:

@@ -16,6 +16,7 @@ from data_processing.sinks import Sinks, sql_time
 WINDOW = timedelta(minutes=10)
 PERCENTILES = (10, 25, 50, 75, 90, 99)
 _GAP = timedelta(hours=1)
+_RECENT_DATES = 15
 _EARLY, _LATE = timedelta(hours=2), timedelta(days=7)
 
 
@@ -110,16 +111,19 @@ def update(sinks: Sinks, windows: set[datetime]) -> int:
     return len(fresh)
 
 
-def outdated(sinks: Sinks) -> set[datetime]:
-    """Windows whose counts are not those of the rows, among those that recent rows fall into.
+def outdated(sinks: Sinks, kept: timedelta) -> set[datetime]:
+    """Windows whose counts are not those of the rows: what a crash has left undone.
 
-    Recent is the newest date and the one before: what a crash can have left undone.
+    Looks at the windows that rows of the last 15 dates fall into, since a topic holds no more than
+    14 days; not at those that lack rows which were `kept` for their time and are dropped.
     """
-    dates = sorted(sinks.rows_by_date("raw_transactions"))[-2:]
+    dates = sorted(sinks.rows_by_date("raw_transactions"))[-_RECENT_DATES:]
     if not dates:
         return set()
     recent = f"SELECT MIN(event_time) AS at FROM raw_transactions WHERE date >= '{dates[0]}'"
-    since = window_of(sinks.ask(recent, "raw_transactions")["at"][0].as_py())
+    earliest = window_of(sinks.ask(recent, "raw_transactions")["at"][0].as_py())
+    whole = datetime.combine(dates[-1], datetime.min.time(), UTC) - kept + timedelta(days=1)
+    since = max(earliest, window_of(whole))
     rows = _counts(sinks, "raw_transactions", f"event_time >= {sql_time(since)}")
     flagged = _counts(
         sinks, "scored_transactions", f"is_anomaly AND event_time >= {sql_time(since)}"

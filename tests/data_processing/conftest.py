@@ -113,7 +113,7 @@ class Stream:
 
     def restart(self) -> None:
         self.copies = ChampionCopies(self.sinks.spark.sparkContext, lambda: self.champion)
-        self.intake = Intake(self.sinks, resume.remember(self.sinks, 24), self.copies)
+        self.intake = Intake(self.sinks, resume.Memory(self.sinks, 24), self.copies)
 
     def take(self, frame: DataFrame) -> Taken:
         return self.intake.take(frame)

@@ -38,7 +38,7 @@ def test_anomalies_found_in_the_backlog_reach_the_statistics(
     stream: Stream, kafka: Kafka, rng: random.Random, sinks: Sinks, metrics: StreamMetrics
 ) -> None:
     clock = timedelta()
-    statistics = Statistics(sinks, 15, metrics, lambda: clock.total_seconds())
+    statistics = Statistics(sinks, 15, 30, metrics, lambda: clock.total_seconds())
     statistics.notice(stream.take(kafka.records(*(a_transaction(rng) for _ in range(30)))))
     statistics.run()
     stream.champion = a_champion(budget=0.2)
@@ -53,4 +53,4 @@ def test_anomalies_found_in_the_backlog_reach_the_statistics(
     (row,) = sinks.ask("SELECT * FROM transaction_stats", "transaction_stats").to_pylist()
     assert row["anomalies"] > 0
     assert row["transactions"] == 30
-    assert windows.outdated(sinks) == set()
+    assert windows.outdated(sinks, timedelta(days=30)) == set()

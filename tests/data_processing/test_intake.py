@@ -211,3 +211,18 @@ def test_times_far_from_the_append_time_fall_in_its_partition_alone(
     stream.take(kafka.records(a_transaction(rng, time=int(late.timestamp()))))
     row = sinks.ask("SELECT * FROM raw_transactions", "raw_transactions").to_pylist()[0]
     assert (row["event_time"], row["date"]) == (late, kafka.now.date())
+
+
+def test_a_batch_that_reaches_over_days_is_recognised_whole_when_it_is_read_again(
+    stream: Stream, kafka: Kafka, rng: random.Random, hashes_in: Hashes, sinks: Sinks
+) -> None:
+    old, new = some(rng, 5), some(rng, 5)
+    frame = kafka.records(*old, b"bad")
+    kafka.later(days=3)
+    batch = frame.union(kafka.records(*new, b"worse"))
+    stream.take(batch)
+    stream.restart()
+    again = stream.take(batch)
+    assert (again.new.num_rows, again.repeats, again.rejects.num_rows) == (0, 10, 0)
+    assert hashes_in("raw_transactions") == hashes_of(old + new)
+    assert sinks.frame("quarantine").count() == 2

@@ -16,25 +16,26 @@ from data_processing.known import (
 )
 
 
-def test_a_key_is_known_until_the_horizon_has_passed_on_the_brokers_clock() -> None:
-    known = KnownKeys(24)
+def test_a_key_is_known_until_its_hour_is_forgotten() -> None:
+    known = KnownKeys()
     first, second = as_keys([b"a" * 16]), as_keys([b"b" * 16])
     known.add(first, np.array([100]))
-    known.add(second, np.array([124]))
+    known.add(second, np.array([101]))
+    known.forget_before(datetime.fromtimestamp(101 * 3_600 - 1, UTC))
     assert known.contains(first).all()
-    known.add(as_keys([b"c" * 16]), np.array([125]))
+    known.forget_before(datetime.fromtimestamp(101 * 3_600, UTC))
     assert not known.contains(first).any()
     assert known.contains(second).all()
 
 
 def test_nothing_is_known_at_first() -> None:
-    assert not KnownKeys(1).contains(as_keys([b"a" * 16])).any()
-    assert not KnownKeys(1).contains(as_keys([])).size
+    assert not KnownKeys().contains(as_keys([b"a" * 16])).any()
+    assert not KnownKeys().contains(as_keys([])).size
 
 
 def test_memory_agrees_with_a_set_over_many_batches() -> None:
     rng = random.Random(1)
-    known, model = KnownKeys(24), set[bytes]()
+    known, model = KnownKeys(), set[bytes]()
     for hour in range(20):
         batch = [rng.randbytes(2) + b"\0" * 14 for _ in range(500)]
         keys = as_keys(batch)
@@ -46,7 +47,7 @@ def test_memory_agrees_with_a_set_over_many_batches() -> None:
 
 
 def test_two_million_hashes_take_no_more_than_their_bytes() -> None:
-    known = KnownKeys(24)
+    known = KnownKeys()
     for hour in range(20):
         keys = np.frombuffer(os.urandom(16 * 100_000), "S16")
         known.add(keys, np.full(len(keys), hour))

@@ -64,7 +64,7 @@ def test_statistics_are_right_with_late_and_repeated_data(
         "SELECT COUNT(*) AS n FROM scored_transactions WHERE is_anomaly", "scored_transactions"
     )
     assert sum(row["anomalies"] for row in rows.values()) == flagged["n"][0].as_py()
-    assert windows.outdated(sinks) == set()
+    assert windows.outdated(sinks, timedelta(days=30)) == set()
 
 
 @pytest.mark.stack
@@ -73,9 +73,9 @@ def test_a_window_that_a_crash_left_behind_is_found_at_the_next_start(
 ) -> None:
     at = int(kafka.now.timestamp())
     stream.take(kafka.records(a_transaction(rng, time=at)))
-    assert windows.outdated(sinks) == {windows.window_of(kafka.now)}
-    windows.update(sinks, windows.outdated(sinks))
+    assert windows.outdated(sinks, timedelta(days=30)) == {windows.window_of(kafka.now)}
+    windows.update(sinks, windows.outdated(sinks, timedelta(days=30)))
     stream.take(kafka.records(a_transaction(rng, time=at)))
-    assert windows.outdated(sinks) == {windows.window_of(kafka.now)}
-    windows.update(sinks, windows.outdated(sinks))
-    assert windows.outdated(sinks) == set()
+    assert windows.outdated(sinks, timedelta(days=30)) == {windows.window_of(kafka.now)}
+    windows.update(sinks, windows.outdated(sinks, timedelta(days=30)))
+    assert windows.outdated(sinks, timedelta(days=30)) == set()
