@@ -92,6 +92,8 @@ def _points(rows: Rows, index: Index, name: str, marker: dict[str, Any]) -> Figu
 def patterns(counts: list[tuple[str, int]], theme: Theme, keep: str) -> Figure:
     """How many of the flagged follow each pattern, the most frequent on top."""
     colours, shown = PALETTES[theme], counts[:8][::-1]
+    most = max([n for _, n in shown], default=1)
+    ticks = {"dtick": 1} if most < 4 else {"nticks": 4}
     bars = {
         "type": "bar", "orientation": "h", "x": [n for _, n in shown],
         "y": ["no known pattern" if name == NO_PATTERN else words(name) for name, _ in shown],
@@ -104,8 +106,8 @@ def patterns(counts: list[tuple[str, int]], theme: Theme, keep: str) -> Figure:
         "data": [bars],
         "layout": layout(
             theme, keep, showlegend=False, bargap=0.35,
-            xaxis=axis(theme, "flagged transactions", tickformat=",d", nticks=4,
-                       fixedrange=True, range=[0, max([n for _, n in shown], default=1) * 1.15]),
+            xaxis=axis(theme, "flagged transactions", tickformat=",d",
+                       fixedrange=True, range=[0, most * 1.15], **ticks),
             yaxis=axis(theme, showgrid=False, fixedrange=True, ticksuffix="  "),
         ),
     }  # fmt: skip
