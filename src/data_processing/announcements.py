@@ -19,6 +19,7 @@ from core.topics import ANOMALIES
 from core.transaction import NUMERIC_FIELDS
 from core.verdict import Reason, Verdict
 from data_processing.intake import Taken
+from data_processing.resume import described, partitions_of
 from data_processing.sinks import Sinks, sql_time
 from monitoring.stream_metrics import StreamMetrics
 
@@ -124,12 +125,10 @@ class Announcements:
 
 def published_hashes(bootstrap_servers: str) -> set[str]:
     """The hashes on `bitcoin-anomalies` now."""
+    (topic,) = described(bootstrap_servers, [ANOMALIES])
+    partitions = [TopicPartition(ANOMALIES, number) for number in partitions_of(topic)]
     consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
     try:
-        partitions = [
-            TopicPartition(ANOMALIES, number)
-            for number in consumer.partitions_for_topic(ANOMALIES) or ()
-        ]
         consumer.assign(partitions)
         consumer.seek_to_beginning()
         ends = consumer.end_offsets(partitions)

@@ -7,12 +7,16 @@ read twice is recognised by its key.
 
 import json
 import logging
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaTimeoutError
 from numpy.typing import NDArray
 
 from core.topics import BLOCKS, TRANSACTIONS
@@ -24,6 +28,7 @@ log = logging.getLogger(__name__)
 TOPICS = (TRANSACTIONS, BLOCKS)
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_PATIENCE_SECONDS, _RETRY_SECONDS = 30.0, 0.2
 
 
 class Memory:
@@ -87,14 +92,12 @@ def starting_offsets(bootstrap_servers: str, times: dict[tuple[str, int], dateti
 
     Raises `kafka.errors.KafkaError` while no broker answers.
     """
+    partitions = {t["name"]: partitions_of(t) for t in described(bootstrap_servers, TOPICS)}
     consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
     try:
         offsets = {
-            topic: {
-                str(partition): _offset(consumer, topic, partition, times.get((topic, partition)))
-                for partition in sorted(consumer.partitions_for_topic(topic) or ())
-            }
-            for topic in TOPICS
+            topic: {str(p): _offset(consumer, topic, p, times.get((topic, p))) for p in numbers}
+            for topic, numbers in partitions.items()
         }
     finally:
         consumer.close()
@@ -112,10 +115,30 @@ def _offset(consumer: KafkaConsumer, topic: str, partition: int, at: datetime | 
 
 def checkpoint_name(table_id: str, bootstrap_servers: str) -> str:
     """The checkpoint's folder: another lake or a topic made anew has one of its own."""
+    ids = sorted(
+        str(topic["topic_id"]).split("-")[0] for topic in described(bootstrap_servers, TOPICS)
+    )
+    return "-".join([table_id.split("-")[0], *ids])
+
+
+def described(bootstrap_servers: str, topics: Sequence[str]) -> list[dict[str, Any]]:
+    """What the broker says of topics that exist; one made a moment ago has no partitions yet.
+
+    Raises `kafka.errors.KafkaTimeoutError` when it has none after 30 s.
+    """
     admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     try:
-        topics = admin.describe_topics(list(TOPICS))
+        while time.monotonic() < deadline:
+            found: list[dict[str, Any]] = admin.describe_topics(list(topics))
+            if all(topic["partitions"] for topic in found):
+                return found
+            time.sleep(_RETRY_SECONDS)
+        raise KafkaTimeoutError(f"no partitions of {', '.join(topics)}")
     finally:
         admin.close()
-    ids = sorted(str(topic["topic_id"]).split("-")[0] for topic in topics)
-    return "-".join([table_id.split("-")[0], *ids])
+
+
+def partitions_of(topic: dict[str, Any]) -> list[int]:
+    """The numbers of a described topic's partitions."""
+    return sorted(partition["partition_index"] for partition in topic["partitions"])

@@ -14,12 +14,14 @@ from pyspark.sql import SparkSession
 
 log = logging.getLogger(__name__)
 
+_PROPERTY = "bitcoin.stream.lock"
+
 
 class SecondWriterError(RuntimeError):
     """Another stream writes to this lake."""
 
 
-def hold(spark: SparkSession, path: Path, patience_seconds: float = 20) -> Any:
+def hold(spark: SparkSession, path: Path, patience_seconds: float = 20) -> None:
     """Take the lock until this Spark ends; the file names its process.
 
     Waits for a process that is just ending. Raises `SecondWriterError`.
@@ -38,7 +40,8 @@ def hold(spark: SparkSession, path: Path, patience_seconds: float = 20) -> Any:
         time.sleep(2)
     access.setLength(0)
     access.writeBytes(f"{jvm.java.lang.ProcessHandle.current().pid()}\n")
-    return held
+    # Java closes a file that nothing refers to, and with it goes the lock.
+    jvm.java.lang.System.getProperties().put(f"{_PROPERTY}:{path}", held)
 
 
 def lock_path(lake: str, data_dir: Path) -> Path:

@@ -1,0 +1,47 @@
+import fcntl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from data_processing.writer_lock import SecondWriterError, hold, lock_path
+
+
+def is_held(path: Path) -> bool:
+    """Whether another process than this one, which is not Java, has the lock."""
+    with path.open("r+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+@pytest.mark.stack
+def test_the_lock_is_java_s_own_and_outlives_every_collection(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    jvm: Any = spark.sparkContext._jvm
+    path = tmp_path / "lake" / ".stream.lock"
+    hold(spark, path)
+    for _ in range(3):
+        jvm.java.lang.System.gc()
+    assert is_held(path)
+    assert path.read_text().strip() == str(jvm.java.lang.ProcessHandle.current().pid())
+
+
+@pytest.mark.stack
+def test_a_second_writer_is_told_who_holds_the_lake(spark: SparkSession, tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with path.open("w") as file:
+        file.write("4711")
+        file.flush()
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        with pytest.raises(SecondWriterError, match="process 4711 holds .*; stop it first"):
+            hold(spark, path, patience_seconds=0)
+
+
+def test_the_lock_of_a_lake_on_a_disk_is_in_it_and_of_another_in_the_data_folder() -> None:
+    assert lock_path("/data/lake", Path("/data")) == Path("/data/lake/.stream.lock")
+    assert lock_path("s3://bucket/lake", Path("/data")) == Path("/data/.stream.lock")
