@@ -2,16 +2,19 @@
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from tests.data_ingestion.running import Witness
 from tests.data_ingestion.samples import FakeClock, FakeDelivery, payment, spent
 
-from core.topics import DEAD_LETTERS, TRANSACTIONS
+from core.topics import DEAD_LETTERS, TRANSACTIONS, ensure_topics
 from core.transaction import DeadLetter, ObservedTransaction
+from data_ingestion.delivery import KafkaDelivery
 from data_ingestion.journal import Journal
 from data_ingestion.publishing import Publisher
 from data_ingestion.raw_json import decode_page, hash_of
@@ -82,11 +85,14 @@ def publisher(tmp_path_factory: pytest.TempPathFactory, delivery: FakeDelivery) 
     journal.close()
 
 
-@settings(
+PATIENT = settings(
     max_examples=2_000,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+
+@PATIENT
 @given(item=malformed())
 def test_each_of_2000_malformed_items_is_published_or_explained(
     publisher: Publisher, delivery: FakeDelivery, item: bytes
@@ -102,3 +108,28 @@ def test_each_of_2000_malformed_items_is_published_or_explained(
             letter = DeadLetter.model_validate_json(record.value)
             assert letter.original == item.decode()
             assert any(character.isalpha() for character in letter.reason)
+
+
+@pytest.mark.stack
+def test_2000_malformed_items_are_with_a_real_broker_or_explained_there(
+    broker: str, tmp_path: Path
+) -> None:
+    items: list[bytes] = []
+    PATIENT(given(item=malformed())(lambda item: items.append(item)))()
+    ensure_topics(broker, partitions=2)
+    witness = Witness(broker)
+    journal, metrics = (
+        Journal(tmp_path / "journal.sqlite", days=14),
+        ProducerMetrics(CollectorRegistry()),
+    )
+    delivery = KafkaDelivery(broker, 2, 10, FakeClock(), metrics)
+    publisher = Publisher(journal, delivery, FakeClock(), metrics)
+    for start in range(0, len(items), 100):
+        publisher.page(decode_page(b'{"txs":[' + b",".join(items[start : start + 100]) + b"]}"))
+    delivery.close()
+    journal.close()
+    witness.look()
+    explained = {DeadLetter.model_validate_json(one).original for one in witness.dead_letters}
+    lost = [i for i in items if i.decode() not in explained and hash_of(i) not in witness.hashes]
+    assert len(items) >= 2_000
+    assert lost == []
