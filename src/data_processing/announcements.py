@@ -26,6 +26,7 @@ from monitoring.stream_metrics import StreamMetrics
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
+_AT_ONCE = 500
 _VERDICT = ("anomaly_score", "percentile", "threshold", "is_anomaly", "pattern", "model_version")
 _COPIED = ("hash", *NUMERIC_FIELDS, "fee_rate", *_VERDICT, "reasons")
 
@@ -102,25 +103,34 @@ class Announcements:
             self._commits.pop(0)
         try:
             while self._waiting:
-                self._publish(announcement(self._waiting[0]))
-                self._waiting.pop(0)
+                self._publish(self._waiting[:_AT_ONCE])
         except KafkaError as error:
             log.warning("anomalies wait count=%d reason=%s", len(self._waiting), error)
             self._not_before = self._clock() + _RETRY_SECONDS
 
-    def _publish(self, told: dict[str, Any]) -> None:
+    def _publish(self, rows: list[dict[str, Any]]) -> None:
+        """Send rows together; each leaves the queue, and is told on, when the broker has it."""
         if self._producer is None:
             self._producer = KafkaProducer(bootstrap_servers=self._servers, max_block_ms=5_000)
-        value = json.dumps(told, allow_nan=False).encode()
-        self._producer.send(ANOMALIES, value, key=told["hash"].encode()).get(timeout=10)
-        self._metrics.announced.inc()
-        for listener in self._listeners:
-            listener.tell(told)
+        told = [announcement(row) for row in rows]
+        sent = [
+            self._producer.send(ANOMALIES, _encoded(one), key=one["hash"].encode()) for one in told
+        ]
+        for one, future in zip(told, sent, strict=True):
+            future.get(timeout=10)
+            self._waiting.pop(0)
+            self._metrics.announced.inc()
+            for listener in self._listeners:
+                listener.tell(one)
 
     def _flagged(self, where: str) -> list[dict[str, Any]]:
         sql = f"SELECT * FROM scored_transactions WHERE is_anomaly AND {where} ORDER BY scored_at"
         rows: list[dict[str, Any]] = self._sinks.ask(sql, "scored_transactions").to_pylist()
         return rows
+
+
+def _encoded(told: dict[str, Any]) -> bytes:
+    return json.dumps(told, allow_nan=False).encode()
 
 
 def published_hashes(bootstrap_servers: str) -> set[str]:

@@ -17,7 +17,7 @@ class Fixed(ChampionFollower):
 
     def __init__(self) -> None:
         super().__init__("http://localhost:9", "simulated", 30)
-        self.current = a_champion(trees=200)
+        self.current = a_champion(trees=200, budget=0.001)
 
     def start(self) -> None:
         """Nothing to follow."""

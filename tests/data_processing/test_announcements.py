@@ -112,7 +112,7 @@ def test_anomalies_wait_for_a_broker_that_is_away(
     announcements = Announcements(sinks, broker, [], metrics, lambda: clock.total_seconds())
     announcements.notice(flagging.take(kafka.records(*(a_transaction(rng) for _ in range(40)))))
 
-    def away(_: dict[str, Any]) -> None:
+    def away(_: list[dict[str, Any]]) -> None:
         raise KafkaTimeoutError
 
     monkeypatch.setattr(announcements, "_publish", away)

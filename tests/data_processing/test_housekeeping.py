@@ -57,10 +57,10 @@ def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
     at_noon: Callable[..., Housekeeping],
     hashes_in: Callable[[str], list[str]],
 ) -> None:
-    keeping, hashes = at_noon(compact_after_files=3), []
+    keeping, hashes = at_noon(compact_after_files=2), []
     most = 0
     for _ in range(7):
-        for _ in range(6):
+        for _ in range(4):
             transaction = a_transaction(rng)
             hashes.append(transaction["hash"])
             stream.take(kafka.records(transaction))
@@ -69,7 +69,7 @@ def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
             most = max(most, len(sinks_files(sinks, "raw_transactions")))
         kafka.later(days=1)
     keeping.run()
-    assert most <= 4 + 7
+    assert most <= 3 + 7
     assert len(sinks_files(sinks, "raw_transactions")) == 7
     assert metrics.table_files.labels("raw_transactions")._value.get() == 7
     assert metrics.table_bytes.labels("raw_transactions")._value.get() > 7_000
