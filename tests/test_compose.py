@@ -96,6 +96,12 @@ def test_every_lasting_service_is_restarted_and_most_show_their_health(service: 
         assert {"test", "interval", "timeout", "retries", "start_period"} == set(check)
 
 
+@pytest.mark.parametrize("service", ["spark", "trainer", "api", "dashboard"])
+def test_who_asks_the_lake_has_it_and_only_the_stream_may_write(service: str) -> None:
+    mode = "" if service == "spark" else ":ro"
+    assert f"lake:/data/lake{mode}" in SERVICES[service]["volumes"]
+
+
 def test_only_what_is_meant_for_people_is_published_and_on_the_loopback() -> None:
     published = {name: body["ports"] for name, body in SERVICES.items() if "ports" in body}
     assert set(published) == PUBLISHED
