@@ -54,9 +54,15 @@ def services(mode: str) -> list[Service]:
 
 
 def environment(mode: str, data: Path) -> dict[str, str]:
-    """The environment of every service: this one's, and the settings of the mode."""
+    """The environment of every service: this one's, and the settings of the mode.
+
+    The parts are told of each other: a server named in this environment is not the stack's.
+    """
     known = ports()
     made = {name: str(port) for name, port in known.items()} | {
+        "KAFKA_BOOTSTRAP_SERVERS": f"localhost:{known['KAFKA_PORT']}",
+        "MLFLOW_TRACKING_URI": f"http://localhost:{known['MLFLOW_PORT']}",
+        "API_URL": f"http://localhost:{known['API_PORT']}",
         "DATA_DIR": str(data),
         "DATA_ORIGIN": ORIGINS[mode],
         "BIND_ADDRESS": BindSettings().bind_address,
