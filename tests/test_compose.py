@@ -28,11 +28,11 @@ def load(name: str) -> dict[str, Any]:
 
 
 def own_services() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every service where it is defined, not where another file only adds to it."""
+    """Every service where it is defined, not where a later file only adds to it."""
+    seen: set[str] = set()
     for name in FILES:
-        for service, body in load(name)["services"].items():
-            if "image" in body:
-                yield service, body
+        yield from ((s, b) for s, b in load(name)["services"].items() if s not in seen)
+        seen |= set(load(name)["services"])
 
 
 SERVICES = dict(own_services())
@@ -60,18 +60,26 @@ def test_only_what_both_composes_know_is_used(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_condition_names_a_service_and_every_volume_and_network_is_declared(
-    name: str,
-) -> None:
-    base = load("docker-compose.yml")
-    volumes = set(base["volumes"])
-    for body in load(name)["services"].values():
+def test_each_file_is_whole_by_itself(name: str) -> None:
+    content = load(name)
+    volumes = set(content["volumes"])
+    for service, body in content["services"].items():
+        assert body["image"] == SERVICES[service]["image"]
         wanted = body.get("depends_on", {})
-        assert set(wanted) <= set(SERVICES)
+        assert set(wanted) <= set(content["services"])
         assert all(set(how) == {"condition"} for how in wanted.values())
-        assert set(body.get("networks", [])) <= set(base["networks"])
+        assert set(body.get("networks", [])) <= set(content["networks"])
         mounted = {mount.split(":")[0] for mount in body.get("volumes", [])}
         assert {m for m in mounted if m[0] not in "./"} <= volumes
+
+
+def test_in_the_demo_every_service_works_on_the_demos_data() -> None:
+    """The last file's volumes win, so the demo's comes last and names each that holds data."""
+    base, demo, cluster = (load(name)["volumes"] for name in FILES)
+    lasting = {name: body for name, body in base.items() if body}
+    assert all(body == {"name": f"bitcoin-live-{name}"} for name, body in lasting.items())
+    assert demo == {name: {"name": f"bitcoin-demo-{name}"} for name in lasting}
+    assert {name: lasting[name] for name in cluster} == cluster
 
 
 @pytest.mark.parametrize("service", SERVICES)
