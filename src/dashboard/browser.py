@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State
+from dash import ClientsideFunction, Dash, Input, Output
 
-from dashboard.layout import FIGURE_NAMES, PAGES
+from dashboard.layout import PAGES
 
 
 def register_browser(app: Dash) -> None:
@@ -32,9 +32,7 @@ def register_browser(app: Dash) -> None:
     bind(ClientsideFunction(own, "exported"), Output("export", "href"), Input("url", "search"))
     bind(
         ClientsideFunction(own, "draw"),
-        [Output(name, "figure") for name in FIGURE_NAMES],
         Input("figures", "data"),
-        [State(name, "figure") for name in FIGURE_NAMES],
         prevent_initial_call=True,
     )
     bind(

@@ -30,6 +30,7 @@ def filter_bar() -> html.Section:
                     html.Div([*_bounds(), _pattern(), _hash(), _flagged()], className="more"),
                 ],
                 id="more-filters",
+                className="more-filters",
             ),
         ],
         className="filters panel",
@@ -38,7 +39,9 @@ def filter_bar() -> html.Section:
 
 
 def _reset() -> html.Button:
-    return html.Button("Reset all", id="reset", className="quiet", title="Back to the default")
+    return html.Button(
+        "Reset all", id="reset", className="quiet reset", title="Back to the default"
+    )
 
 
 def _time_range() -> html.Div:
@@ -77,7 +80,7 @@ def _threshold() -> html.Div:
         [
             html.Label("Anomaly threshold", className="caption", htmlFor="threshold"),
             html.Div(slider, className="slider"),
-            html.Div(id="readout", role="status"),
+            html.Div(id="readout", className="readout", role="status"),
         ],
         className="control threshold",
     )

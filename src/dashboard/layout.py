@@ -52,7 +52,7 @@ def page(refresh_seconds: float) -> html.Div:
             dcc.Interval(id="slow", interval=15_000),
             html.A("Skip to the transactions", href="#transactions", className="skip"),
             _header(),
-            html.Div(id="notices", role="status", **LIVE),
+            html.Div(id="notices", className="notices", role="status", **LIVE),
             html.Main(
                 [
                     html.Section(_activity(), id="page-activity"),
@@ -67,6 +67,7 @@ def page(refresh_seconds: float) -> html.Div:
             html.Div(id="said", className="toast", role="status"),
         ],
         id="shell",
+        className="shell",
     )  # fmt: skip
 
 
@@ -110,7 +111,7 @@ def _tile(name: str, title: str) -> html.Div:
             html.Div("–", id=f"{name}-number", className="number"),
             html.Div("", id=f"{name}-note", className="note"),
         ],
-        className="tile panel",
+        className=f"tile panel {name}",
         id=f"tile-{name}",
     )
 

@@ -21,6 +21,15 @@ SCORE_BINS = np.linspace(0.3, 0.9, 61)
 
 
 @dataclass(frozen=True)
+class Bins:
+    """Rows and flagged rows in each bin of time; `edges` in microseconds, one more than bins."""
+
+    edges: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    anomalies: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Summary:
     """The numbers at a glance; volume in satoshi, the median fee rate in sat/vB."""
 

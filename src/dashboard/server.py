@@ -2,8 +2,12 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import plotly
 from dash import Dash, set_props
+from dash.fingerprint import build_fingerprint
 from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -11,6 +15,7 @@ from dashboard import export
 from dashboard.callbacks import register
 from dashboard.desk import Desk
 from dashboard.filters import Filters
+from dashboard.first_view import first_view
 from dashboard.layout import page
 from dashboard.palette import style_sheet
 
@@ -38,22 +43,58 @@ document.documentElement.dataset.theme = localStorage.getItem("theme")
 {%css%}
 </head>
 <body>
+<!-- the first view -->
 {%app_entry%}
 <noscript>This page needs JavaScript.</noscript>
 <footer>{%config%}{%scripts%}{%renderer%}</footer>
 </body>
 </html>"""
 
+PLACE = "<!-- the first view -->"
+
+CLOCK = """<script>
+for (const at of document.querySelectorAll("#first time")) {
+  const form = at.className === "day" ? { day: "numeric", month: "short" }
+    : { hour: "2-digit", minute: "2-digit" };
+  at.textContent = new Date(at.dateTime).toLocaleString("en-GB", form);
+}
+</script>"""
+"""Writes the moments of the first view by the viewer's clock."""
+
+
+class Page(Dash):
+    """Dash whose page comes with the first view in it."""
+
+    def __init__(self, desk: Desk, *parts: Any, **settings: Any) -> None:
+        self.desk = desk
+        super().__init__(*parts, **settings)
+
+    def index(self, *parts: Any, **more: Any) -> str:
+        """The page's HTML, the first view before the place where Dash will draw."""
+        page: str = super().index(*parts, **more)  # type: ignore[no-untyped-call]
+        return page.replace(PLACE, self._first_view())
+
+    def _first_view(self) -> str:
+        if request.path != "/":
+            return ""
+        try:
+            return first_view(self.desk, request.query_string.decode(errors="replace")) + CLOCK
+        except Exception as error:  # the page can do without: it says itself what is wrong
+            _count(self.desk, error)
+            return ""
+
 
 def build(desk: Desk) -> Dash:
     """Make the app; it serves nothing yet."""
-    app = Dash(
+    app = Page(
+        desk,
         __package__,
         title="Bitcoin Anomalies",
         update_title="",
         description="Bitcoin transactions as they arrive: which are unusual, and why.",
         index_string=FRAME.replace("STYLE", style_sheet()),
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+        external_scripts=[_plotly()],
         on_error=lambda error: _failed(desk, error),
         enable_mcp=False,
     )
@@ -63,12 +104,28 @@ def build(desk: Desk) -> Dash:
     return app
 
 
+def _plotly() -> str:
+    """Plotly's own address, under which a browser keeps it for a year.
+
+    Without this the page asks for it last of all, and anew at each visit.
+    """
+    package = Path(str(plotly.__file__)).parent / "package_data"
+    stamp = int((package / "plotly.min.js").stat().st_mtime)
+    file, version = "plotly/package_data/plotly.min.js", plotly.__version__
+    path: str = build_fingerprint(file, version, stamp)  # type: ignore[no-untyped-call]
+    return f"/_dash-component-suites/{path}"
+
+
 def _failed(desk: Desk, error: Exception) -> None:
     """Log a callback's failure once with its context; the viewer gets a sentence."""
-    desk.metrics.errors.labels("callback").inc()
-    log.error("event=callback_failed", exc_info=error)
+    _count(desk, error)
     said = "Something on this page could not be updated; it is tried again by itself."
     set_props("said", {"children": said})
+
+
+def _count(desk: Desk, error: Exception) -> None:
+    desk.metrics.errors.labels("callback").inc()
+    log.error("event=callback_failed", exc_info=error)
 
 
 def _routes(server: Flask, desk: Desk) -> None:

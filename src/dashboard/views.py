@@ -39,6 +39,7 @@ class Activity:
     summary: queries.Summary
     start: datetime
     end: datetime
+    bins: queries.Bins
     timeline: Figure
     scores: Figure
     scatter: Figure
@@ -122,7 +123,7 @@ def compute(
     windows = _windows(snapshot, start, end, where, theme, keep)
     bands = queries.fee_rate_bands(passing, edges)
     return Activity(
-        snapshot, numbers, start, end,
+        snapshot, numbers, start, end, queries.Bins(edges, counts, anomalies),
         figures_over_time.timeline(edges, counts, anomalies, where, theme, keep),
         figures.scores(queries.score_counts(passing), threshold, theme, keep),
         figures.scatter(passing, rest, marked, theme, keep),

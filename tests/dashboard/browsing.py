@@ -38,9 +38,10 @@ class Watched:
             self.elsewhere.append(url)
 
     def open(self, path: str = "/") -> Page:
-        """Go there and wait until the numbers are shown."""
-        self.page.goto(f"{self.url}{path}")
+        """Go there and wait until the page has drawn itself."""
+        self.page.goto(f"{self.url}{path}", wait_until="commit")
         self.page.wait_for_selector("#flagged-number .unit")
+        self.page.wait_for_selector("#first", state="detached")
         return self.page
 
     def text(self, selector: str) -> str:

@@ -35,8 +35,7 @@
 
   // The graph component writes the reader's zoom into its own figure, by which Plotly's uirevision
   // loses it: so the ranges of the same view are carried over here.
-  function keepZoom(figure, shown) {
-    const before = (shown && shown.layout) || {};
+  function keepZoom(figure, before) {
     if (!figure.layout || before.uirevision !== figure.layout.uirevision) return figure;
     for (const name of Object.keys(figure.layout).filter((key) => /^[xy]axis/.test(key))) {
       const axis = figure.layout[name], old = before[name] || {};
@@ -49,9 +48,45 @@
     return figure;
   }
 
+  // One figure a task, and only those in sight: the page answers between them, and what nobody sees
+  // costs nothing.
+  const waiting = new Map(), visible = new Set();
+  const inSight = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) {
+      if (isIntersecting) visible.add(target.id);
+      else visible.delete(target.id);
+    }
+    drawNext();
+  }, { rootMargin: "200px" });
+
+  function drawNext() {
+    const name = [...waiting.keys()].find((each) => visible.has(each));
+    if (!name || drawNext.due) return;
+    drawNext.due = requestAnimationFrame(() => setTimeout(() => {
+      drawNext.due = 0;
+      const plot = document.querySelector(`#${name} .js-plotly-plot`);
+      const figure = keepZoom(waiting.get(name), (plot && plot.layout) || {});
+      waiting.delete(name);
+      window.dash_clientside.set_props(name, { figure });
+      drawNext();
+    }));
+  }
+
+  // The page takes the place of the server's first view when its own first figure is drawn, or
+  // after a while if that fails.
+  function takePlace() {
+    const first = document.getElementById("first");
+    if (!first) return;
+    const plot = document.querySelector("#timeline .js-plotly-plot");
+    if ((plot && plot.data.length) || performance.now() > 15_000) first.remove();
+    else setTimeout(takePlace, 50);
+  }
+
   function open(row) {
     if (row && row.getAttribute("row-id")) go("#" + row.getAttribute("row-id"));
   }
+
+  setTimeout(takePlace, 15_000);
 
   document.addEventListener("click", (event) => {
     const copied = event.target.closest("[data-copy]");
@@ -97,8 +132,13 @@
     pause: function (clicks) {
       return clicks % 2 ? [true, "Resume"] : [false, "Pause"];
     },
-    draw: function (figures, ...shown) {
-      return Object.entries(figures).map(([_, figure], i) => keepZoom(figure, shown[i]));
+    draw: function (figures) {
+      for (const [name, figure] of Object.entries(figures || {})) {
+        waiting.set(name, figure);
+        inSight.observe(document.getElementById(name));
+      }
+      drawNext();
+      takePlace();
     },
     exported: function (search) {
       return "/export.csv" + (search || "");
