@@ -51,13 +51,14 @@ def hashes(rng: np.random.Generator, rows: int) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), rows, buffers)
 
 
-def fill(lake: Path, rows: int, end: datetime) -> None:
-    """Write days of rows, the newest last."""
+def fill(lake: Path, rows: int, end: datetime, crowd: int = 1) -> int:
+    """Write days of rows, the newest last, `crowd` times mainnet's traffic; how many they are."""
     DeltaTable.create(
         str(lake / NAME), SCORED_TRANSACTIONS, partition_by=["date"],
         configuration={ORIGIN_PROPERTY: "simulated"}, raise_if_key_not_exists=False,
     )  # fmt: skip
-    days = max(1, round(rows / DAY_ROWS))
-    for back in range(days - 1, -1, -1):
-        some = day(DAY_ROWS, end - timedelta(days=back), 86_400, back)
+    parts = max(1, round(rows / DAY_ROWS))
+    for part in range(parts - 1, -1, -1):
+        some = day(DAY_ROWS, end - timedelta(days=part // crowd), 86_400, part)
         write_deltalake(str(lake / NAME), some, mode="append")
+    return parts * DAY_ROWS

@@ -38,8 +38,8 @@ def desk() -> Desk:
     metrics = DashboardMetrics(new_registry("dashboard"))
     lake, api = Lake(data.lake, data.data_origin), _api(ApiSettings())
     keep = timedelta(hours=settings.dashboard_cache_hours)
-    every = settings.dashboard_refresh_seconds
-    recent = Recent(lake, api, lambda: datetime.now(UTC), metrics, keep, every)
+    every, rows = settings.dashboard_refresh_seconds, settings.dashboard_cache_rows
+    recent = Recent(lake, api, lambda: datetime.now(UTC), metrics, keep, every, rows)
     return Desk(
         origin=data.data_origin,
         recent=recent,

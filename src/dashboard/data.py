@@ -73,11 +73,23 @@ class Lake:
         where = f"{_since(start)} AND scored_at >= {_sql_time(scored)}"
         return self._rows(f"SELECT {SELECTED} FROM scored_transactions WHERE {where}", names)
 
-    def scored_between(self, start: datetime, end: datetime, most: int) -> Rows:
+    def ten_minutes(self, start: datetime) -> list[tuple[datetime, int]]:
+        """When each ten minutes from `start` on begin, and their number of rows, newest first."""
+        found = self._ask(
+            "scored_transactions",
+            "SELECT date_bin(INTERVAL '10 minutes', event_time) AS start, count(*) AS count"
+            f" FROM scored_transactions WHERE {_since(start)} GROUP BY 1 ORDER BY 1 DESC",
+        )
+        rows = [] if found is None else found.to_pylist()
+        return [(max(row["start"], start), row["count"]) for row in rows]
+
+    def scored_between(
+        self, start: datetime, end: datetime, most: int, names: tuple[str, ...] = ()
+    ) -> Rows:
         """The newest `most` rows of an interval of event time, both ends included."""
         until = f"date <= DATE '{(end + EARLY).date()}' AND event_time <= {_sql_time(end)}"
         where = f"WHERE {_since(start)} AND {until} ORDER BY event_time DESC LIMIT {most}"
-        return self._rows(f"SELECT {SELECTED} FROM scored_transactions {where}", ())
+        return self._rows(f"SELECT {SELECTED} FROM scored_transactions {where}", names)
 
     def _rows(self, sql: str, names: tuple[str, ...]) -> Rows:
         table = self._ask("scored_transactions", sql)
@@ -103,19 +115,15 @@ class Lake:
 
     def transaction(self, hash: str, near: datetime | None) -> dict[str, Any] | None:
         """One scored transaction with its reasons; `near` is its event time where known."""
-        day = "" if near is None else f"{_partitions(near)} AND "
-        return self._first(
-            "scored_transactions",
-            f"SELECT * FROM scored_transactions WHERE {day}hash = '{hash}' LIMIT 1",
-        )
+        return self._of_hash("scored_transactions", hash, near)
 
     def facts(self, hash: str, near: datetime | None) -> dict[str, Any] | None:
         """One transaction as it was ingested."""
+        return self._of_hash("raw_transactions", hash, near)
+
+    def _of_hash(self, name: str, hash: str, near: datetime | None) -> dict[str, Any] | None:
         day = "" if near is None else f"{_partitions(near)} AND "
-        return self._first(
-            "raw_transactions",
-            f"SELECT * FROM raw_transactions WHERE {day}hash = '{hash}' LIMIT 1",
-        )
+        return self._first(name, f"SELECT * FROM {name} WHERE {day}hash = '{hash}' LIMIT 1")
 
     def confirmation(self, hash: str) -> dict[str, Any] | None:
         """The block that confirms a transaction, by what was published last."""
@@ -134,10 +142,8 @@ class Lake:
 
     def _first(self, name: str, sql: str) -> dict[str, Any] | None:
         found = self._ask(name, sql)
-        row: dict[str, Any] | None = (
-            found.to_pylist()[0] if found is not None and len(found) else None
-        )
-        return row
+        rows: list[dict[str, Any]] = found.to_pylist() if found is not None else []
+        return rows[0] if rows else None
 
 
 def _partitions(near: datetime) -> str:

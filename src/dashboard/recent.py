@@ -15,8 +15,9 @@ import pyarrow as pa
 import requests
 
 from core.lake import OriginMismatchError
-from dashboard.columns import Rows, empty, joined, micros, moment
-from dashboard.data import LAKE_ERRORS, Api, Lake
+from dashboard.columns import EPOCH, Rows, empty, joined, micros, moment
+from dashboard.data import LAKE_ERRORS, LATE, Api, Lake
+from dashboard.parts import parts
 from monitoring.dashboard_metrics import DashboardMetrics
 
 log = logging.getLogger(__name__)
@@ -27,13 +28,19 @@ STATS_KEPT = timedelta(days=8)
 OVERLAP = timedelta(seconds=90)
 """Rows scored this long before the newest are asked for again: clocks may step back a little."""
 
+TICK = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is known at one moment. `problem` and `api_problem` are sentences for the viewer."""
+    """What is known at one moment. `problem` and `api_problem` are sentences for the viewer.
+
+    `rows` are all from `since` on.
+    """
 
     taken: datetime
     rows: Rows = field(default_factory=empty)
+    since: datetime = EPOCH
     stats: pa.Table | None = None
     exists: bool = False
     arrived: datetime | None = None
@@ -54,11 +61,13 @@ class Recent:
         metrics: DashboardMetrics,
         keep: timedelta,
         every_seconds: float,
+        most_rows: int,
     ) -> None:
         self.lake, self.api, self.clock, self.metrics = lake, api, clock, metrics
-        self.keep, self.every_seconds = keep, every_seconds
+        self.keep, self.every_seconds, self.most_rows = keep, every_seconds, most_rows
         self.snapshot = Snapshot(clock())
         self._identity: str | None = None
+        self._cut = EPOCH
         self._lock, self._stopped = Lock(), Event()
         self._thread = Thread(target=self._follow, name="recent-rows", daemon=True)
 
@@ -97,11 +106,12 @@ class Recent:
             if identity is None and self._identity is not None:
                 return self._failed(old, f"{self.lake.uri} holds no scored transactions any more.")
             rows = old.rows if identity in (self._identity, None) else empty()
-            rows = _since(self._with_new(rows, start), start)
+            rows = self._newest(_since(self._with_new(rows, start), start))
             arrived = self.lake.newest_arrival(old.taken - timedelta(days=2))
             new = replace(
                 old,
                 rows=rows,
+                since=max(start, self._cut),
                 stats=self.lake.stats_since(old.taken - STATS_KEPT),
                 arrived=arrived,
                 exists=identity is not None,
@@ -124,12 +134,34 @@ class Recent:
 
     def _with_new(self, rows: Rows, start: datetime) -> Rows:
         if not len(rows):
-            return self.lake.scored_since(start, start - timedelta(days=3650), ())
+            self._cut = EPOCH
+            return self._all(start)
         newest = moment(int(rows["scored"].max()))
         new = self.lake.scored_since(start, newest - OVERLAP, rows.names)
         known = rows.hash[rows["scored"] >= micros(newest - OVERLAP)]
         new = new.take(~np.isin(new.hash, known))
         return joined(rows, new) if len(new) else rows
+
+    def _all(self, start: datetime) -> Rows:
+        """The newest rows, at most `most_rows`, read a part at a time."""
+        windows = self.lake.ten_minutes(start)
+        begins = parts(windows, self.most_rows)
+        if not begins:
+            return empty()
+        if begins[0] > windows[-1][0]:
+            self._cut = begins[0]
+        ends = [*(each - TICK for each in begins[1:]), self.clock() + LATE]
+        rows = empty()
+        for begin, end in zip(begins, ends, strict=True):
+            rows = joined(rows, self.lake.scored_between(begin, end, self.most_rows, rows.names))
+        return rows
+
+    def _newest(self, rows: Rows) -> Rows:
+        """Let the oldest go when there are too many; a copy, so that their memory is freed."""
+        if len(rows) <= self.most_rows * 1.05:
+            return rows
+        self._cut = moment(int(rows["time"][-self.most_rows]))
+        return rows.take(np.arange(len(rows) - self.most_rows, len(rows)))
 
     def _ask_api(self, old: Snapshot) -> Snapshot:
         try:

@@ -64,12 +64,12 @@ class Views:
         """Everything the page shows of a view, as of the newest snapshot."""
         snapshot = self.recent.snapshot
         key = (view, theme, zone)
+        rows, problem = self.rows(view, snapshot)  # before the lock: a slow read holds up nobody
         with self._lock:
             if self._serial != snapshot.serial:
                 self._answers.clear()  # an answer holds its snapshot's rows: never keep old ones
                 self._serial = snapshot.serial
             if key not in self._answers:
-                rows, problem = self.rows(view, snapshot)
                 self._answers[key] = compute(snapshot, rows, problem, view, theme, zone)
             while len(self._answers) > KEPT_ANSWERS:
                 self._answers.popitem(last=False)
@@ -79,7 +79,8 @@ class Views:
         """All rows of a view's time range, and a sentence if they are not all."""
         start, end = view.interval(snapshot.taken)
         if start >= snapshot.taken - self.recent.keep:
-            return snapshot.rows.between(start, end), None
+            rows = snapshot.rows.between(start, end)
+            return rows, None if start >= snapshot.since else _too_many(len(rows))
         try:
             with self._reading:
                 rows = self._read(view, start, end, snapshot)
@@ -90,7 +91,7 @@ class Views:
             )
         if len(rows) < self.most_rows:
             return rows, None
-        return rows, f"This range holds more: its newest {self.most_rows:,} are shown."
+        return rows, _too_many(self.most_rows)
 
     def _read(self, view: Filters, start: datetime, end: datetime, snapshot: Snapshot) -> Rows:
         key = (view.range, view.start, view.end)
@@ -102,6 +103,10 @@ class Views:
             while len(self._reads) > KEPT_READS:
                 self._reads.popitem(last=False)
         return rows
+
+
+def _too_many(shown: int) -> str:
+    return f"This range holds more: its newest {shown:,} are shown."
 
 
 def compute(

@@ -45,7 +45,8 @@ def desk(lake: Path, api_url: str, origin: str = "simulated", **changes: Any) ->
     parts, api = Lake(str(lake), origin), Api(api_url)
     clock = changes.get("clock", lambda: datetime.now(UTC))
     every = changes.get("every", 1)
-    recent = Recent(parts, api, clock, metrics, timedelta(hours=25), every)
+    at_hand = changes.get("cache_rows", 1_000_000)
+    recent = Recent(parts, api, clock, metrics, timedelta(hours=25), every, at_hand)
     most = changes.get("most_rows", 1_000_000)
     return Desk(
         origin=origin,

@@ -7,6 +7,8 @@ from tests.dashboard.conftest import World, desk
 from tests.dashboard.lake_maker import scored, write
 
 from core.lake import query
+from dashboard.filters import Filters
+from dashboard.parts import parts
 from dashboard.state import pipeline_state
 
 
@@ -130,3 +132,26 @@ def test_the_thread_follows_until_it_is_stopped(world: World) -> None:
     finally:
         parts.recent.stop()
     assert not parts.recent._thread.is_alive()
+
+
+def test_more_rows_than_are_kept_at_hand_show_the_newest_and_say_so(world: World) -> None:
+    held = world.desk(cache_rows=2_000)
+    first = held.recent.refresh()
+    oldest = world.rows.column("event_time").to_pylist()[len(world.rows) - len(first.rows)]
+    assert 1_000 < len(first.rows) <= 2_000
+    assert first.since <= oldest
+    write(world.lake, "scored_transactions", scored(1_000, datetime.now(UTC), 5, seed=2))
+    later = held.recent.refresh()
+    assert len(later.rows) == 2_000
+    shown, problem = held.views.rows(Filters(range="24h"), later)
+    assert problem == "This range holds more: its newest 2,000 are shown."
+    assert len(shown) == 2_000
+    assert held.views.rows(Filters(range="15m"), later)[1] is None
+
+
+def test_parts_are_of_a_size_oldest_first_and_no_more_than_asked_for() -> None:
+    hours = [(datetime(2026, 1, 1, hour, tzinfo=UTC), 90_000) for hour in range(9, -1, -1)]
+    assert [begin.hour for begin in parts(hours, 10**9)] == [0, 2, 4, 6, 8]
+    assert [begin.hour for begin in parts(hours, 500_000)] == [5, 6, 8]
+    assert parts(hours, 1) == [hours[0][0]]
+    assert parts([], 10) == []

@@ -15,8 +15,13 @@ class DashboardSettings(Settings):
     dashboard_cache_hours: float = Field(
         25, ge=1, le=24 * 31, description="Hours of scored transactions the dashboard keeps at hand"
     )
+    dashboard_cache_rows: int = Field(
+        1_500_000, ge=10_000, description="Most scored transactions kept at hand, the newest ones"
+    )
     dashboard_max_rows: int = Field(
-        5_000_000, ge=10_000, description="Most rows one view reads; the newest ones are kept"
+        5_000_000,
+        ge=10_000,
+        description="Most rows one view beyond those at hand reads, the newest ones",
     )
     dashboard_explorer_url: str = Field(
         "https://mempool.space/tx/", description="Public block explorer; a hash is appended to it"
