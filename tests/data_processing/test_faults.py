@@ -1,5 +1,6 @@
 """Nothing is lost and nothing doubled, whatever is killed: the stream as a process of its own."""
 
+import gc
 import os
 import random
 import shutil
@@ -86,6 +87,7 @@ class Rig:
         if self.stream.running is not None:
             self.stream.kill()
         self.kafka.kill()
+        gc.collect()  # kafka-python leaves the sockets of refused connections to it: not later
 
 
 @pytest.fixture
