@@ -3,6 +3,8 @@
 Tables are created by the stream alone; to a reader a table that is not there yet is `None`.
 """
 
+from collections.abc import Iterator, Mapping
+
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -51,10 +53,28 @@ def query(sql: str, **tables: DeltaTable) -> pa.Table:
 
     Raises `LakeUnreadableError` when a file is missing or damaged, or the query is wrong.
     """
+    try:
+        return pa.table(_engine(tables).execute(sql).read_all())
+    except Exception as error:  # the engine raises nothing narrower
+        raise LakeUnreadableError(str(error)) from error
+
+
+def batches(sql: str, **tables: DeltaTable) -> Iterator[pa.RecordBatch]:
+    """Answer as `query`, some thousand rows at a time: for what takes too much room as a whole.
+
+    One thread reads, since each would decode files of its own.
+    """
+    try:
+        engine = _engine(tables)
+        engine.execute("SET datafusion.execution.target_partitions = 1")
+        for batch in engine.execute(sql):
+            yield pa.record_batch(batch)
+    except Exception as error:  # the engine raises nothing narrower
+        raise LakeUnreadableError(str(error)) from error
+
+
+def _engine(tables: Mapping[str, DeltaTable]) -> QueryBuilder:
     builder = QueryBuilder()
     for name, table in tables.items():
         builder = builder.register(name, table)
-    try:
-        return pa.table(builder.execute(sql).read_all())
-    except Exception as error:  # the engine raises nothing narrower
-        raise LakeUnreadableError(str(error)) from error
+    return builder

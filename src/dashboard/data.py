@@ -6,6 +6,7 @@ Everything here may fail while its counterpart is down, and raises one of `LAKE_
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -14,26 +15,15 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.lake import OriginMismatchError, open_table, query
-from dashboard.columns import SELECTED, Rows, empty, from_table, micros
+from core.lake import OriginMismatchError, batches, open_table, query
+from dashboard.columns import SELECTED, Rows, empty, from_table, joined
+from dashboard.moments import around, since, sql_time, until
 
 LAKE_ERRORS = (DeltaError, OSError, ValueError, pa.ArrowException, OriginMismatchError)
 """What reading a table raises while it is moved, vacuumed under the reader, or not ours."""
 
-LATE = timedelta(hours=2)
-"""An event time is at most this much after its append time, by which tables are divided."""
-
-EARLY = timedelta(days=7)
-"""An event time is at most this much before its append time."""
-
-
-def _sql_time(moment: datetime) -> str:
-    return f"""arrow_cast({micros(moment)}, 'Timestamp(Microsecond, Some("UTC"))')"""
-
-
-def _since(moment: datetime) -> str:
-    """Rows of an event time from here on, in the partitions that can hold them."""
-    return f"date >= DATE '{(moment - LATE).date()}' AND event_time >= {_sql_time(moment)}"
+PART_BATCHES = 8
+"""Batches of 8,192 rows that are kept in columns together."""
 
 
 @dataclass
@@ -70,7 +60,7 @@ class Lake:
 
     def scored_since(self, start: datetime, scored: datetime, names: tuple[str, ...]) -> Rows:
         """Rows of an event time from `start` on that were scored from `scored` on."""
-        where = f"{_since(start)} AND scored_at >= {_sql_time(scored)}"
+        where = f"{since(start)} AND scored_at >= {sql_time(scored)}"
         return self._rows(f"SELECT {SELECTED} FROM scored_transactions WHERE {where}", names)
 
     def ten_minutes(self, start: datetime) -> list[tuple[datetime, int]]:
@@ -78,18 +68,25 @@ class Lake:
         found = self._ask(
             "scored_transactions",
             "SELECT date_bin(INTERVAL '10 minutes', event_time) AS start, count(*) AS count"
-            f" FROM scored_transactions WHERE {_since(start)} GROUP BY 1 ORDER BY 1 DESC",
+            f" FROM scored_transactions WHERE {since(start)} GROUP BY 1 ORDER BY 1 DESC",
         )
         rows = [] if found is None else found.to_pylist()
         return [(max(row["start"], start), row["count"]) for row in rows]
 
-    def scored_between(
-        self, start: datetime, end: datetime, most: int, names: tuple[str, ...] = ()
-    ) -> Rows:
+    def scored_from(self, start: datetime) -> Rows:
+        """All rows of an event time from `start` on, a part at a time: Arrow's take more room."""
+        table, found = self.table("scored_transactions"), [empty()]
+        if table is not None:
+            sql = f"SELECT {SELECTED} FROM scored_transactions WHERE {since(start)}"
+            parts = batches(sql, scored_transactions=table)
+            while some := list(islice(parts, PART_BATCHES)):
+                found.append(from_table(pa.Table.from_batches(some), found[-1].names))
+        return joined(*found)
+
+    def scored_between(self, start: datetime, end: datetime, most: int) -> Rows:
         """The newest `most` rows of an interval of event time, both ends included."""
-        until = f"date <= DATE '{(end + EARLY).date()}' AND event_time <= {_sql_time(end)}"
-        where = f"WHERE {_since(start)} AND {until} ORDER BY event_time DESC LIMIT {most}"
-        return self._rows(f"SELECT {SELECTED} FROM scored_transactions {where}", names)
+        where = f"WHERE {since(start)} AND {until(end)} ORDER BY event_time DESC LIMIT {most}"
+        return self._rows(f"SELECT {SELECTED} FROM scored_transactions {where}", ())
 
     def _rows(self, sql: str, names: tuple[str, ...]) -> Rows:
         table = self._ask("scored_transactions", sql)
@@ -97,7 +94,7 @@ class Lake:
 
     def stats_since(self, start: datetime) -> pa.Table | None:
         """The ten-minute windows from `start` on, in order; None while there is no table."""
-        where = f"window_start >= {_sql_time(start - timedelta(minutes=10))}"
+        where = f"window_start >= {sql_time(start - timedelta(minutes=10))}"
         return self._ask(
             "transaction_stats",
             f"SELECT * FROM transaction_stats WHERE {where} ORDER BY window_start",
@@ -122,7 +119,7 @@ class Lake:
         return self._of_hash("raw_transactions", hash, near)
 
     def _of_hash(self, name: str, hash: str, near: datetime | None) -> dict[str, Any] | None:
-        day = "" if near is None else f"{_partitions(near)} AND "
+        day = "" if near is None else f"{around(near)} AND "
         return self._first(name, f"SELECT * FROM {name} WHERE {day}hash = '{hash}' LIMIT 1")
 
     def confirmation(self, hash: str) -> dict[str, Any] | None:
@@ -144,10 +141,6 @@ class Lake:
         found = self._ask(name, sql)
         rows: list[dict[str, Any]] = found.to_pylist() if found is not None else []
         return rows[0] if rows else None
-
-
-def _partitions(near: datetime) -> str:
-    return f"date BETWEEN DATE '{(near - LATE).date()}' AND DATE '{(near + EARLY).date()}'"
 
 
 @dataclass

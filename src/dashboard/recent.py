@@ -4,9 +4,10 @@ A snapshot is immutable: a view is computed from one, and keeps it while the nex
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import accumulate
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -16,8 +17,7 @@ import requests
 
 from core.lake import OriginMismatchError
 from dashboard.columns import EPOCH, Rows, empty, joined, micros, moment
-from dashboard.data import LAKE_ERRORS, LATE, Api, Lake
-from dashboard.parts import parts
+from dashboard.data import LAKE_ERRORS, Api, Lake
 from monitoring.dashboard_metrics import DashboardMetrics
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,6 @@ STATS_KEPT = timedelta(days=8)
 
 OVERLAP = timedelta(seconds=90)
 """Rows scored this long before the newest are asked for again: clocks may step back a little."""
-
-TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,6 @@ class Recent:
 
     def _with_new(self, rows: Rows, start: datetime) -> Rows:
         if not len(rows):
-            self._cut = EPOCH
             return self._all(start)
         newest = moment(int(rows["scored"].max()))
         new = self.lake.scored_since(start, newest - OVERLAP, rows.names)
@@ -143,18 +140,9 @@ class Recent:
         return joined(rows, new) if len(new) else rows
 
     def _all(self, start: datetime) -> Rows:
-        """The newest rows, at most `most_rows`, read a part at a time."""
-        windows = self.lake.ten_minutes(start)
-        begins = parts(windows, self.most_rows)
-        if not begins:
-            return empty()
-        if begins[0] > windows[-1][0]:
-            self._cut = begins[0]
-        ends = [*(each - TICK for each in begins[1:]), self.clock() + LATE]
-        rows = empty()
-        for begin, end in zip(begins, ends, strict=True):
-            rows = joined(rows, self.lake.scored_between(begin, end, self.most_rows, rows.names))
-        return rows
+        """The newest rows from `start` on, at most about `most_rows`."""
+        self._cut = beginning(self.lake.ten_minutes(start), self.most_rows) or EPOCH
+        return self.lake.scored_from(max(start, self._cut))
 
     def _newest(self, rows: Rows) -> Rows:
         """Let the oldest go when there are too many; a copy, so that their memory is freed."""
@@ -175,6 +163,16 @@ class Recent:
             said = str(answer.get("detail") or "The API has no model yet.")
             return replace(old, api_problem=said)
         return replace(old, model=answer, api_problem=None)
+
+
+def beginning(windows: Sequence[tuple[datetime, int]], most: int) -> datetime | None:
+    """Since when there are at most `most` rows; None where there are no more altogether.
+
+    `windows` are the beginnings and rows of short times, newest first; that one always counts.
+    """
+    totals = accumulate(count for _, count in windows)
+    inside = sum(total <= most for total in totals)
+    return None if inside == len(windows) else windows[max(inside, 1) - 1][0]
 
 
 def _since(rows: Rows, start: datetime) -> Rows:

@@ -8,7 +8,7 @@ from tests.dashboard.lake_maker import scored, write
 
 from core.lake import query
 from dashboard.filters import Filters
-from dashboard.parts import parts
+from dashboard.recent import beginning
 from dashboard.state import pipeline_state
 
 
@@ -149,9 +149,10 @@ def test_more_rows_than_are_kept_at_hand_show_the_newest_and_say_so(world: World
     assert held.views.rows(Filters(range="15m"), later)[1] is None
 
 
-def test_parts_are_of_a_size_oldest_first_and_no_more_than_asked_for() -> None:
-    hours = [(datetime(2026, 1, 1, hour, tzinfo=UTC), 90_000) for hour in range(9, -1, -1)]
-    assert [begin.hour for begin in parts(hours, 10**9)] == [0, 2, 4, 6, 8]
-    assert [begin.hour for begin in parts(hours, 500_000)] == [5, 6, 8]
-    assert parts(hours, 1) == [hours[0][0]]
-    assert parts([], 10) == []
+def test_the_newest_windows_that_are_not_too_many_are_read() -> None:
+    hours = [(datetime(2026, 1, 1, hour, tzinfo=UTC), 90) for hour in range(9, -1, -1)]
+    assert beginning(hours, 900) is None
+    assert beginning(hours, 899) == hours[-2][0]
+    assert beginning(hours, 500) == datetime(2026, 1, 1, 5, tzinfo=UTC)
+    assert beginning(hours, 1) == hours[0][0]
+    assert beginning([], 10) is None
