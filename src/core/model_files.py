@@ -22,6 +22,9 @@ MODEL_FILE, CALIBRATION_FILE, PROOF_FILE = "model.skops", "calibration.json", "p
 EXTRA_FOLDER = "extra_files"
 """Where MLflow keeps the files that it does not know, inside a model's folder."""
 
+FILES = (MODEL_FILE, *(f"{EXTRA_FOLDER}/{name}" for name in (CALIBRATION_FILE, PROOF_FILE)))
+"""Where a version has them; it may have others, which only MLflow reads."""
+
 TRUSTED_TYPES = [f"{features.__module__}.{features.__qualname__}", "sklearn.tree._tree.Tree"]
 """What a model file may hold besides scikit-learn's estimators and NumPy's arrays."""
 

@@ -5,50 +5,38 @@ transactions never judges real ones. `core/model_files.py` says what a version h
 """
 
 import logging
-import os
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-# Without these a client waits for minutes on a server that is down; MLflow reads them when it asks.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-# A service's log is no place for progress bars and greetings.
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-
-import mlflow.artifacts
-import requests
-from mlflow import MlflowClient
-from mlflow.entities.model_registry import RegisteredModel
-from mlflow.exceptions import MlflowException
-
-from core.model_files import ModelRefusedError, read_model
+from core.mlflow_api import RegistryUnavailableError, answering, ask, fetch, tell
+from core.model_files import FILES, ModelRefusedError, read_model
+from core.model_reader import read_apart
 from core.scorer import Champion
+
+__all__ = ["ChampionFollower", "RegistryUnavailableError", "champion_version", "load_champion"]
 
 MODEL_NAME = "BitcoinAnomalyDetection"
 ALIAS = "champion"
 ORIGIN_TAG = "origin"
 
+REFUSED_SECONDS = 60
+"""A version that was refused is read again after so long: its files may have been mended."""
+
+Reader = Callable[[Path, str], Champion]
+
 log = logging.getLogger(__name__)
-logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # else a line for each retry
 
 
-class RegistryUnavailableError(RuntimeError):
-    """MLflow does not answer, or not as expected; the message says which server and how."""
+@dataclass(frozen=True)
+class RegisteredModel:
+    """What MLflow keeps beside the versions: tags, and the version that each alias stands for."""
 
-
-@contextmanager
-def answering(tracking_uri: str) -> Iterator[None]:
-    """Turn every way in which MLflow can fail into `RegistryUnavailableError`."""
-    try:
-        yield
-    except (MlflowException, requests.RequestException) as error:
-        reason = (str(error) or repr(error)).splitlines()[0][:200]
-        says = "does not answer" if "Max retries" in reason else f"fails: {reason}"
-        raise RegistryUnavailableError(f"MLflow at {tracking_uri} {says}") from error
+    tags: Mapping[str, str]
+    aliases: Mapping[str, str]
 
 
 def registered_model(tracking_uri: str, origin: str | None = None) -> RegisteredModel | None:
@@ -57,18 +45,20 @@ def registered_model(tracking_uri: str, origin: str | None = None) -> Registered
     Raises `ModelRefusedError` when it was made from data of another origin than the given one, and
     `RegistryUnavailableError` while MLflow does not answer.
     """
+    found = ask(tracking_uri, "/registered-models/get", {"name": MODEL_NAME})
+    if found is None:
+        return None
     with answering(tracking_uri):
-        try:
-            model = MlflowClient(tracking_uri).get_registered_model(MODEL_NAME)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return None
-            raise
-    found = model.tags.get(ORIGIN_TAG)
-    if origin is not None and found != origin:
+        kept = found["registered_model"]
+        model = RegisteredModel(
+            tags={tag["key"]: tag["value"] for tag in kept.get("tags", ())},
+            aliases={each["alias"]: str(each["version"]) for each in kept.get("aliases", ())},
+        )
+    made_from = model.tags.get(ORIGIN_TAG)
+    if origin is not None and made_from != origin:
         raise ModelRefusedError(
-            f"the models in MLflow at {tracking_uri} were made from {found} data, this service is "
-            f"set to {origin}: set DATA_ORIGIN={found} or another MLFLOW_TRACKING_URI"
+            f"the models in MLflow at {tracking_uri} were made from {made_from} data, this service "
+            f"is set to {origin}: set DATA_ORIGIN={made_from} or another MLFLOW_TRACKING_URI"
         )
     return model
 
@@ -76,47 +66,69 @@ def registered_model(tracking_uri: str, origin: str | None = None) -> Registered
 def champion_version(tracking_uri: str, origin: str | None = None) -> str | None:
     """The version that bears the alias, or None while none does; raises as `registered_model`."""
     model = registered_model(tracking_uri, origin)
-    version = model.aliases.get(ALIAS) if model else None
-    return None if version is None else str(version)
+    return model.aliases.get(ALIAS) if model else None
+
+
+def identity(tracking_uri: str, version: str) -> str:
+    """What no other version ever had, in this registry or one that was begun anew.
+
+    Raises `RegistryUnavailableError`, for a version that does not exist too.
+    """
+    query = {"name": MODEL_NAME, "version": version}
+    found = ask(tracking_uri, "/model-versions/get", query)
+    if found is None:
+        raise RegistryUnavailableError(f"MLflow at {tracking_uri} has no version {version}")
+    with answering(tracking_uri):
+        kept = found["model_version"]
+        return f"{version} {kept['creation_timestamp']} {kept['source']}"
 
 
 def download(tracking_uri: str, version: str, folder: Path) -> Path:
-    """Fetch a version's files into a folder; raises `RegistryUnavailableError`."""
-    # MLflow resolves `models:/` by its process-wide setting, whatever a call is given
-    mlflow.set_tracking_uri(tracking_uri)
-    with answering(tracking_uri):
-        path = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"models:/{MODEL_NAME}/{version}", dst_path=str(folder)
-        )
-    return Path(path)
+    """Fetch a version's files into a folder, those that it has; returns the folder.
+
+    Raises `RegistryUnavailableError`.
+    """
+    for file in FILES:
+        fetch(tracking_uri, MODEL_NAME, version, file, folder)
+    return folder
 
 
-def load_champion(tracking_uri: str, version: str) -> Champion:
+def load_champion(tracking_uri: str, version: str, read: Reader = read_model) -> Champion:
     """Load a version, whether or not it bears the alias.
 
     Raises `ModelRefusedError` when a file of it is missing, damaged or holds what it should not,
     and `RegistryUnavailableError` while MLflow does not answer.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return read_model(download(tracking_uri, version, Path(folder)), version)
+        return read(download(tracking_uri, version, Path(folder)), version)
 
 
 def promote(tracking_uri: str, version: str) -> None:
     """Give the alias to a version, new or old; raises `RegistryUnavailableError`."""
-    with answering(tracking_uri):
-        MlflowClient(tracking_uri).set_registered_model_alias(MODEL_NAME, ALIAS, version)
+    content = {"name": MODEL_NAME, "alias": ALIAS, "version": version}
+    tell(tracking_uri, "/registered-models/alias", content)
 
 
 class ChampionFollower:
     """Keeps the champion at hand and follows its alias; a model that loaded once stays in service.
 
-    `origin` is `live` or `simulated`; with `start` a thread asks every `poll_seconds`.
+    `origin` is `live` or `simulated`; with `start` a thread asks every `poll_seconds`. `read` makes
+    the champion of a folder with a version's files, `clock` tells seconds.
     """
 
-    def __init__(self, tracking_uri: str, origin: str, poll_seconds: float) -> None:
+    def __init__(
+        self,
+        tracking_uri: str,
+        origin: str,
+        poll_seconds: float,
+        read: Reader = read_apart,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.current: Champion | None = None
         self.problem: str | None = "the model has not been asked for yet"
         self._tracking_uri, self._origin, self._poll_seconds = tracking_uri, origin, poll_seconds
+        self._read, self._clock, self._known = read, clock, ""
+        self._refused, self._until = ("", ""), 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="champion", daemon=True)
 
@@ -129,14 +141,25 @@ class ChampionFollower:
             version = champion_version(self._tracking_uri, self._origin)
             if version is None:
                 return self._tell("no model is in service yet: the trainer has promoted none")
-            if self.current is not None and self.current.version == version:
+            found = identity(self._tracking_uri, version)
+            if found == self._known:
                 return self._tell(None)
-            self.current = load_champion(self._tracking_uri, version)
+            if found == self._refused[0] and self._clock() < self._until:
+                return self._tell(self._refused[1])
+            self._load(version, found)
         except (RegistryUnavailableError, ModelRefusedError) as error:
             return self._tell(str(error))
         log.info("champion loaded version=%s", version)
         self.problem = None
         return True
+
+    def _load(self, version: str, found: str) -> None:
+        try:
+            self.current = load_champion(self._tracking_uri, version, self._read)
+        except ModelRefusedError as error:
+            self._refused, self._until = (found, str(error)), self._clock() + REFUSED_SECONDS
+            raise
+        self._known = found
 
     def _tell(self, problem: str | None) -> bool:
         if problem and problem != self.problem:

@@ -58,9 +58,13 @@ class Champion:
             _log.error("flattened forest differs from scikit-learn: slow path version=%s", version)
         fallback = None if exact else pipeline
         champion = cls(version, calibration, attribution(forest), tails, fallback)
-        row = np.ones((1, len(NUMERIC_FIELDS)))
-        champion.shortenings(row), champion._judged(row)  # compiled now, not at a request
+        champion.compile()
         return champion
+
+    def compile(self) -> None:
+        """Compile what scores now, rather than at a process's first request."""
+        row = np.ones((1, len(NUMERIC_FIELDS)))
+        self.shortenings(row), self._judged(row)
 
     @property
     def threshold(self) -> float:

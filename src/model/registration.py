@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from core.model_files import TRUSTED_TYPES, write_extras
-from core.registry import MODEL_NAME, ORIGIN_TAG, answering, registered_model
+from core.registry import MODEL_NAME, ORIGIN_TAG, registered_model
 from core.scorer import Calibration
 from core.transaction import NUMERIC_FIELDS
+from model.mlflow_client import answering
 from model.pipeline import with_threshold
 
 PROOF_ROWS = 64

@@ -10,8 +10,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as Recorded
 
 from core.model_files import MODEL_FILE, read_pipeline
-from core.registry import answering, download
+from core.registry import download
 from model.challenger import Challenger, Origin, Recipe, judged, make
+from model.mlflow_client import answering
 from model.pipeline import ForestShape
 from model.run import SAMPLE_FILE, read_sample
 from model.sampling import Sample

@@ -1,13 +1,18 @@
-"""Ordinary traffic, and a champion that was trained on it."""
+"""Ordinary traffic, a champion that was trained on it, and the files of a version."""
+
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import skops.io
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from core.features import features
+from core.model_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 from core.scorer import Champion, calibrate
 from core.tails import tails
 from data_ingestion.simulation.traffic import numbers
@@ -48,3 +53,19 @@ def pipeline(traffic: Integers) -> Pipeline:
 @pytest.fixture(scope="session")
 def champion(pipeline: Pipeline, traffic: Integers) -> Champion:
     return made(pipeline, traffic[30_000:50_000])
+
+
+@pytest.fixture(scope="session")
+def version_files(tmp_path_factory: pytest.TempPathFactory, traffic: Integers) -> Path:
+    folder, rows = tmp_path_factory.mktemp("version"), traffic[:2_000]
+    small = fitted(rows, trees=20)
+    skops.io.dump(small, folder / MODEL_FILE)
+    (folder / EXTRA_FOLDER).mkdir()
+    write_extras(folder / EXTRA_FOLDER, small, made(small, rows).calibration, rows[:20])
+    return folder
+
+
+@pytest.fixture
+def folder(version_files: Path, tmp_path: Path) -> Path:
+    """The files of a whole version, for a test to damage."""
+    return Path(shutil.copytree(version_files, tmp_path / "version"))

@@ -1,132 +1,143 @@
-"""What a model's files must be before anything is scored by them."""
+"""The follower, whatever MLflow answers: a model that loaded once stays until a better one has."""
 
-import pickle
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import skops.io
-from sklearn.ensemble import IsolationForest
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
+from tests.core.fake_mlflow import Registry, serving
 
-from core.model_files import (
-    CALIBRATION_FILE,
-    EXTRA_FOLDER,
-    MODEL_FILE,
-    PROOF_FILE,
-    ModelRefusedError,
-    read_model,
-    write_extras,
+from core.model_files import MODEL_FILE, read_model
+from core.registry import (
+    REFUSED_SECONDS,
+    ChampionFollower,
+    RegistryUnavailableError,
+    champion_version,
+    identity,
+    promote,
 )
-from core.registry import ChampionFollower, RegistryUnavailableError, champion_version
-from core.scorer import calibrate
-from data_ingestion.simulation import traffic
-from model.pipeline import ForestShape, fit
-
-ROWS = traffic.numbers(2_000, seed=1)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A whole version, as MLflow keeps it."""
-    pipeline = fit(ROWS, ForestShape(trees=20))
-    scores = -pipeline.score_samples(ROWS)
-    calibration = calibrate(
-        ROWS, scores, budget=0.001, origin="live", trained_at="2026-11-20", facts={}
-    )
-    skops.io.dump(pipeline, tmp_path / MODEL_FILE)
-    (tmp_path / EXTRA_FOLDER).mkdir()
-    write_extras(tmp_path / EXTRA_FOLDER, pipeline, calibration, ROWS[:20])
-    return tmp_path
+def registry(version_files: Path) -> Registry:
+    return Registry(champion="1", folder=version_files)
 
 
-def test_a_whole_version_loads_and_scores_as_it_did(folder: Path) -> None:
-    pipeline = fit(ROWS, ForestShape(trees=20))
-    champion = read_model(folder, "7")
-    assert champion.version == "7"
-    np.testing.assert_array_equal(champion.scores(ROWS), -pipeline.score_samples(ROWS))
+@pytest.fixture
+def uri(registry: Registry) -> Iterator[str]:
+    with serving(registry) as served:
+        yield served
 
 
-def _truncated(folder: Path) -> None:
-    path = folder / MODEL_FILE
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def follower(uri: str) -> ChampionFollower:
+    return ChampionFollower(uri, "simulated", 60, read_model)
 
 
-def _empty(folder: Path) -> None:
-    (folder / MODEL_FILE).write_bytes(b"")
+def fetched(registry: Registry) -> int:
+    """How many files were asked for since it was asked last."""
+    count = sum("get-artifact" in path for path in registry.asked)
+    registry.asked.clear()
+    return count
 
 
-def _missing(folder: Path) -> None:
+def test_the_champion_is_loaded_once(registry: Registry, uri: str) -> None:
+    following = follower(uri)
+    assert following.refresh()
+    assert following.current is not None and following.current.version == "1"
+    assert fetched(registry) == 3
+    assert not following.refresh()
+    assert fetched(registry) == 0 and following.problem is None
+
+
+def test_another_version_of_the_same_number_is_another_champion(
+    registry: Registry, uri: str
+) -> None:
+    following = follower(uri)
+    following.refresh()
+    first = following.current
+    registry.created += 1  # a registry that was begun anew counts from 1 again
+    assert following.refresh()
+    assert following.current is not first
+    assert following.current is not None and following.current.version == "1"
+
+
+def test_a_refused_version_is_read_again_only_after_a_while(
+    registry: Registry, uri: str, folder: Path
+) -> None:
+    now = 0.0
+    following = ChampionFollower(uri, "simulated", 60, read_model, lambda: now)
+    whole, registry.folder = registry.folder, folder
+    (folder / MODEL_FILE).write_bytes(b"cut")
+    assert not following.refresh()
+    told = following.problem
+    assert told is not None and "model.skops cannot be loaded safely" in told
+    registry.folder, _ = whole, fetched(registry)
+    assert not following.refresh()
+    assert fetched(registry) == 0 and following.problem == told
+    now = REFUSED_SECONDS
+    assert following.refresh()
+    assert following.problem is None
+
+
+def test_a_refused_version_keeps_no_other_from_being_loaded(
+    registry: Registry, uri: str, folder: Path
+) -> None:
+    following = follower(uri)
+    whole, registry.folder = registry.folder, folder
     (folder / MODEL_FILE).unlink()
-
-
-def _pickled(folder: Path) -> None:
-    (folder / MODEL_FILE).write_bytes(pickle.dumps(_Trap()))
-
-
-def _another_model(folder: Path) -> None:
-    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
-    skops.io.dump(model, folder / MODEL_FILE)
-
-
-def _another_function(folder: Path) -> None:
-    steps = [("features", FunctionTransformer(np.log1p)), ("forest", IsolationForest())]
-    skops.io.dump(Pipeline(steps).fit(np.ones((9, 7))), folder / MODEL_FILE)
-
-
-def _unknown_type(folder: Path) -> None:
-    skops.io.dump(_Trap(), folder / MODEL_FILE)
-
-
-def _no_calibration(folder: Path) -> None:
-    (folder / EXTRA_FOLDER / CALIBRATION_FILE).unlink()
-
-
-def _half_a_calibration(folder: Path) -> None:
-    path = folder / EXTRA_FOLDER / CALIBRATION_FILE
-    path.write_text(path.read_text()[:100])
-
-
-def _other_scores(folder: Path) -> None:
-    path = folder / EXTRA_FOLDER / PROOF_FILE
-    path.write_text(path.read_text().replace("0.4", "0.5"))
-
-
-class _Trap:
-    """Says so when it is brought to life."""
-
-    def __setstate__(self, state: object) -> None:
-        pytest.fail("a file of a model was executed")
-
-    def __getstate__(self) -> dict[str, int]:
-        return {"armed": 1}
+    assert not following.refresh()
+    registry.folder = whole
+    promote(uri, "2")
+    assert following.refresh()
+    assert following.current is not None and following.current.version == "2"
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("answer", "said"),
     [
-        _truncated,
-        _empty,
-        _missing,
-        _pickled,
-        _another_model,
-        _another_function,
-        _unknown_type,
-        _no_calibration,
-        _half_a_calibration,
-        _other_scores,
+        ((500, b"out of order"), "fails: 500 out of order"),
+        ((403, b"Invalid Host header"), "fails: 403 Invalid Host header"),
+        ((404, b"<html>nothing here</html>"), "fails: 404 <html>nothing here"),
+        ((200, b"<html>another service</html>"), "fails: "),
+        ((200, b"{}"), "answers otherwise than MLflow does"),
+        ((200, b"[]"), "answers otherwise than MLflow does"),
     ],
 )
-def test_a_version_that_is_not_what_it_should_be_is_refused(
-    damage: Callable[[Path], None], folder: Path
+def test_whatever_else_answers_is_told_and_changes_nothing(
+    registry: Registry, uri: str, answer: tuple[int, bytes], said: str
 ) -> None:
-    damage(folder)
-    with pytest.raises(ModelRefusedError) as refused:
-        read_model(folder, "7")
-    assert len(str(refused.value)) > 20
+    registry.answer = answer
+    following = follower(uri)
+    assert not following.refresh()
+    assert following.problem is not None
+    assert following.problem.startswith(f"MLflow at {uri} ") and said in following.problem
+
+
+def test_a_file_that_breaks_off_on_its_way_is_not_read(registry: Registry, uri: str) -> None:
+    following = follower(uri)
+    registry.cut_short = True
+    assert not following.refresh()
+    assert following.current is None
+    assert following.problem is not None and "MLflow at" in following.problem
+
+
+def test_without_a_champion_or_a_model_there_is_nothing_to_load(
+    registry: Registry, uri: str
+) -> None:
+    registry.champion = None
+    following = follower(uri)
+    assert not following.refresh()
+    assert following.problem == "no model is in service yet: the trainer has promoted none"
+    registry.answer = (404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST"}')
+    assert champion_version(uri) is None
+    with pytest.raises(RegistryUnavailableError, match="has no version 3"):
+        identity(uri, "3")
+
+
+def test_models_of_another_origin_are_refused(registry: Registry, uri: str) -> None:
+    registry.origin = "live"
+    following = follower(uri)
+    assert not following.refresh()
+    assert following.problem is not None and "set DATA_ORIGIN=live" in following.problem
 
 
 def test_a_server_that_is_away_is_said_to_be_away() -> None:
@@ -135,9 +146,9 @@ def test_a_server_that_is_away_is_said_to_be_away() -> None:
 
 
 def test_a_follower_never_raises_and_says_what_is_missing() -> None:
-    follower = ChampionFollower("http://localhost:9", "live", 0.01)
-    follower.start()
-    follower.stop()
-    assert not follower.refresh()
-    assert follower.current is None
-    assert follower.problem == "MLflow at http://localhost:9 does not answer"
+    following = follower("http://localhost:9")
+    following.start()
+    following.stop()
+    assert not following.refresh()
+    assert following.current is None
+    assert following.problem == "MLflow at http://localhost:9 does not answer"

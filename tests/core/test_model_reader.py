@@ -1,0 +1,58 @@
+"""A version is read by another process, to the same end as in this one."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.core.conftest import Integers
+
+from core.model_files import MODEL_FILE, ModelRefusedError, read_model
+from core.model_reader import read_apart
+from core.settings import ROOT
+
+ASK = """
+import sys
+from pathlib import Path
+from core.model_reader import read_apart
+champion = read_apart(Path(sys.argv[1]), "7")
+heavy = {"mlflow", "sklearn", "skops", "pandas"} & set(sys.modules)
+print(champion.version, sorted(heavy))
+"""
+
+
+def test_the_champion_is_the_one_that_this_process_would_read(
+    folder: Path, traffic: Integers
+) -> None:
+    here, there = read_model(folder, "7"), read_apart(folder, "7")
+    assert (there.version, there.calibration) == (here.version, here.calibration)
+    np.testing.assert_array_equal(there.scores(traffic), here.scores(traffic))
+
+
+def test_whoever_asks_keeps_nothing_of_what_reading_takes(folder: Path) -> None:
+    command = [sys.executable, "-c", ASK, str(folder)]
+    told = subprocess.run(command, cwd=ROOT / "src", capture_output=True, text=True, check=True)
+    assert told.stdout == "7 []\n", told.stderr
+
+
+def test_what_is_refused_there_is_refused_here_with_the_same_reason(folder: Path) -> None:
+    path = folder / MODEL_FILE
+    path.write_bytes(path.read_bytes()[:1_000])
+    with pytest.raises(ModelRefusedError) as here:
+        read_model(folder, "7")
+    with pytest.raises(ModelRefusedError) as there:
+        read_apart(folder, "7")
+    assert str(there.value) == str(here.value)
+
+
+def test_a_reader_that_dies_takes_nobody_with_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = tmp_path / "python"
+    dying.write_text("#!/bin/sh\nkill -KILL $$\n")
+    dying.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(dying))
+    with pytest.raises(ModelRefusedError, match=f"exit code {-signal.SIGKILL}"):
+        read_apart(folder, "7")
