@@ -2,8 +2,7 @@
 
 from typing import Protocol
 
-from fastapi import HTTPException
-
+from api.problems import LastingError
 from core.scorer import Champion
 
 
@@ -24,5 +23,5 @@ def champion_of(follower: Follower) -> Champion:
     """The champion; without one an error 503 that says what is missing."""
     champion = follower.current
     if champion is None:
-        raise HTTPException(503, f"There is no model to score with: {follower.problem}.")
+        raise LastingError(503, f"There is no model to score with: {follower.problem}.")
     return champion

@@ -68,8 +68,12 @@ def problem(
     detail: str,
     errors: list[FieldProblem] | None = None,
     headers: dict[str, str] | None = None,
+    level: int | None = None,
 ) -> Response:
-    """Make the answer, and log it under its request id: what the caller sent is not logged."""
+    """Make the answer, and log it under its request id: what the caller sent is not logged.
+
+    `level` is the log's, by default WARNING for a fault of the service and INFO for the caller's.
+    """
     found = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -78,7 +82,7 @@ def problem(
         errors=errors or [],
     )
     log.log(
-        logging.WARNING if status >= 500 else logging.INFO,
+        level or (logging.WARNING if status >= 500 else logging.INFO),
         "request refused method=%s path=%r status=%d request_id=%s detail=%r",
         scope["method"],
         scope["path"][:200],
@@ -107,11 +111,16 @@ class InvalidBodyError(HTTPException):
         self.errors = errors
 
 
+class LastingError(HTTPException):
+    """A state that every request meets while it lasts: its begin and end are logged, not each."""
+
+
 def refusal(scope: Scope, error: HTTPException) -> Response:
     """Answer what routing and routes raise."""
     detail = _SENTENCES.get(error.status_code, error.detail)
     errors = error.errors if isinstance(error, InvalidBodyError) else []
-    return problem(scope, error.status_code, detail, errors, _headers(error))
+    level = logging.DEBUG if isinstance(error, LastingError) else None
+    return problem(scope, error.status_code, detail, errors, _headers(error), level)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

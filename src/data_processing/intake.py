@@ -47,13 +47,15 @@ class ChampionCopies:
     def __init__(self, context: SparkContext, champion: Callable[[], Champion | None]) -> None:
         self._context, self._champion = context, champion
         self._copies = InWorkers()
+        self._sent: Champion | None = None
 
     def current(self) -> InWorkers:
         """The champion as it is now, for the whole of one job."""
         champion = self._champion()
-        if champion is not None and champion.version != self._copies.version:
+        if champion is not None and champion is not self._sent:  # a number may come twice
             if self._copies.broadcast is not None:
                 self._copies.broadcast.unpersist()
+            self._sent = champion
             self._copies = InWorkers(self._context.broadcast(champion), champion.version)
         return self._copies
 
