@@ -1,0 +1,75 @@
+"""Every container restarted, killed and crashed under load, and the stack taken down and up.
+
+pytest -m soak tests/docker --log-cli-level=INFO
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from tests.docker.ledger import Ledger
+
+log = logging.getLogger(__name__)
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
+
+SERVICES = (
+    *("kafka", "simulator", "producer", "spark", "mlflow"),
+    *("trainer", "api", "dashboard", "prometheus", "grafana"),
+)
+STOPPED_BY_JAVA = 143
+"""Java ends with 128 + 15 when SIGTERM asks it to, after Kafka has closed its log in good order."""
+
+
+def restart(ledger: Ledger, service: str) -> None:
+    ledger.stack.compose("restart", service)
+
+
+def kill(ledger: Ledger, service: str) -> None:
+    ledger.stack.compose("kill", "-s", "KILL", service)
+    ledger.stack.compose("up", "-d")
+
+
+def crash(ledger: Ledger, service: str) -> None:
+    """End the process as the kernel would; Docker alone may start it again."""
+    if os.geteuid() != 0:
+        pytest.skip("killing a container's process needs root")
+    before = ledger.stack.inspect()[service][0]
+    os.kill(before["State"]["Pid"], signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while ledger.stack.inspect()[service][0]["RestartCount"] == before["RestartCount"]:
+        assert time.monotonic() < deadline, "Docker has not started it again"
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("deed", [restart, kill, crash])
+@pytest.mark.parametrize("service", SERVICES)
+def test_nothing_is_lost_or_doubled_when_a_service_is_ended(
+    ledger: Ledger, service: str, deed: Callable[[Ledger, str], None]
+) -> None:
+    if service == "simulator":
+        ledger.balance()
+    begun = time.monotonic()
+    deed(ledger, service)
+    ledger.stack.wait_healthy()
+    seconds = time.monotonic() - begun
+    log.info("%s: all healthy after %.0f s, %d rows", service, seconds, ledger.balance())
+
+
+def test_the_stack_stops_within_its_grace_with_clean_exit_codes_and_goes_on(
+    ledger: Ledger,
+) -> None:
+    ledger.balance()  # what the simulator alone knows would end with it
+    begun = time.monotonic()
+    ledger.stack.compose("stop")
+    seconds = time.monotonic() - begun
+    codes = {name: found[0]["State"]["ExitCode"] for name, found in ledger.stack.inspect().items()}
+    assert {name: code for name, code in codes.items() if code} == {"kafka": STOPPED_BY_JAVA}
+    ledger.stack.compose("down")
+    assert ledger.stack.inspect() == {}
+    ledger.stack.compose("up", "-d")
+    again = ledger.stack.wait_healthy()
+    log.info("stopped in %.0f s, all healthy %.0f s after up", seconds, again)
+    ledger.balance()
