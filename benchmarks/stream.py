@@ -81,7 +81,7 @@ def publish(servers: str, count: int) -> None:
 
 def throughput(stream: StreamProcess, hashes: int) -> float:
     """Rows a second from the first commit seen to the last one."""
-    stream.settings = {"TRIGGER_SECONDS": "0"}
+    stream.settings = AS_BY_DEFAULT | {"TRIGGER_SECONDS": "0"}
     stream.start()
     try:
         wait(lambda: rows_in(stream.data, stream.table) > 0, "the first commit", 600)

@@ -45,8 +45,7 @@ class Replacements:
     def run(self) -> None:
         """Write them in one commit."""
         table = pa.Table.from_pylist(self._found, schema=REPLACEMENTS)
-        rows = self._sinks.spark.createDataFrame(table)
-        self._sinks.append("replacements", rows, table.num_rows)
+        self._sinks.add("replacements", table)
         self._metrics.rows.labels("replacements").inc(table.num_rows)
         self._found = []
         self._not_before = self._clock() + self._seconds

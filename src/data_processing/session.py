@@ -25,6 +25,10 @@ _STEADY = {
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # No two hashes are equal: looking each up in a dictionary first is work for nothing.
+    "spark.hadoop.parquet.enable.dictionary#hash": "false",
+    # A micro-batch is kept for a second: packing it takes longer than writing it.
+    "spark.sql.inMemoryColumnarStorage.compressed": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "5000",

@@ -1,6 +1,8 @@
-"""Where frames go: the tables of one lake, written by Spark, asked through delta-rs.
+"""Where rows go: the tables of one lake, asked through delta-rs.
 
-Every write here is one commit of Delta's log: all of its rows are there, or none.
+What the workers made is written by Spark, the small tables that the driver makes by delta-rs: a
+Spark job for one row costs seconds of processor time, this milliseconds. Every write is one commit
+of Delta's log: all of its rows are there, or none.
 """
 
 from datetime import date, datetime
@@ -8,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 from delta.tables import DeltaTable
+from deltalake import write_deltalake
 from pyspark.sql import DataFrame, SparkSession
 
 from core.lake import open_table, query, table_uri
@@ -27,11 +30,16 @@ class Sinks:
         rows = rows.coalesce(1) if count <= _SMALL else rows
         rows.write.format("delta").mode("append").save(table_uri(self.lake, name))
 
-    def replace(self, name: str, rows: DataFrame, dates: list[date]) -> None:
-        """Put `rows` in place of all rows of these dates, in one commit."""
+    def add(self, name: str, rows: pa.Table) -> None:
+        """Append rows of the driver's own, in one commit."""
+        write_deltalake(table_uri(self.lake, name), rows, mode="append")
+
+    def replace(self, name: str, rows: pa.Table, dates: list[date]) -> None:
+        """Put `rows`, the driver's own, in place of all rows of these dates, in one commit."""
         listed = ", ".join(f"'{d.isoformat()}'" for d in dates)
-        writer = rows.coalesce(1).write.format("delta").mode("overwrite")
-        writer.option("replaceWhere", f"date IN ({listed})").save(table_uri(self.lake, name))
+        write_deltalake(
+            table_uri(self.lake, name), rows, mode="overwrite", predicate=f"date IN ({listed})"
+        )
 
     def frame(self, name: str) -> DataFrame:
         """The table's newest version as a frame."""

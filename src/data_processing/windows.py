@@ -107,7 +107,7 @@ def update(sinks: Sinks, windows: set[datetime]) -> int:
     kept = sinks.ask(sql, "transaction_stats").to_pylist()
     rows = {row["window_start"]: row for row in [*kept, *fresh]}
     table = pa.Table.from_pylist(list(rows.values()), schema=TRANSACTION_STATS)
-    sinks.replace("transaction_stats", sinks.spark.createDataFrame(table), dates)
+    sinks.replace("transaction_stats", table, dates)
     return len(fresh)
 
 

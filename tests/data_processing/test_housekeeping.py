@@ -1,12 +1,17 @@
+import os
 import random
+import shutil
 import threading
+import time
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 from tests.data_processing.conftest import Kafka, Stream
-from tests.data_processing.samples import a_transaction
+from tests.data_processing.samples import a_hash, a_transaction
 
 from core.lake import table_uri
 from core.scorer import Champion
@@ -34,7 +39,7 @@ def test_a_day_that_has_ended_is_joined_once_more_and_then_left_alone() -> None:
 
 
 def settings(**changes: int) -> StreamSettings:
-    return StreamSettings.model_validate({"compact_after_files": 10} | changes)
+    return StreamSettings.model_validate(changes)
 
 
 @pytest.fixture
@@ -47,6 +52,12 @@ def at_noon(sinks: Sinks, metrics: StreamMetrics, kafka: Kafka) -> Callable[...,
     return make
 
 
+def of_another_time(row: pa.Table, at: datetime, rng: random.Random) -> pa.Table:
+    """The same row as if Kafka had appended it then, with a hash of its own."""
+    changed = {"hash": a_hash(rng), "append_time": at, "event_time": at, "date": at.date()}
+    return pa.Table.from_pylist([row.to_pylist()[0] | changed], schema=row.schema)
+
+
 @pytest.mark.stack
 def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
     stream: Stream,
@@ -55,25 +66,50 @@ def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
     sinks: Sinks,
     metrics: StreamMetrics,
     at_noon: Callable[..., Housekeeping],
-    hashes_in: Callable[[str], list[str]],
 ) -> None:
-    keeping, hashes = at_noon(compact_after_files=2), []
-    most = 0
+    """By the default settings; a day has a hundred commits, twelve to a look as by default."""
+    stream.take(kafka.records(a_transaction(rng)))
+    row = sinks.ask("SELECT * FROM raw_transactions", "raw_transactions")
+    keeping, most, commits = at_noon(), 0, 1
     for _ in range(7):
-        for _ in range(4):
-            transaction = a_transaction(rng)
-            hashes.append(transaction["hash"])
-            stream.take(kafka.records(transaction))
-            kafka.later(seconds=5)
+        for _ in range(9):
+            for _ in range(12):
+                kafka.later(seconds=5)
+                sinks.add("raw_transactions", of_another_time(row, kafka.now, rng))
+                commits += 1
             keeping.run()
             most = max(most, len(sinks_files(sinks, "raw_transactions")))
         kafka.later(days=1)
     keeping.run()
-    assert most <= 3 + 7
+    assert most <= 60 + 7
     assert len(sinks_files(sinks, "raw_transactions")) == 7
     assert metrics.table_files.labels("raw_transactions")._value.get() == 7
     assert metrics.table_bytes.labels("raw_transactions")._value.get() > 7_000
-    assert hashes_in("raw_transactions") == sorted(hashes)
+    assert len(set(hashes_in(sinks))) == commits
+
+
+@pytest.mark.stack
+def test_a_sweep_removes_what_a_crash_left_behind_once_no_reader_can_need_it(
+    stream: Stream,
+    kafka: Kafka,
+    rng: random.Random,
+    sinks: Sinks,
+    at_noon: Callable[..., Housekeeping],
+) -> None:
+    stream.take(kafka.records(a_transaction(rng)))
+    (whole,) = Path(sinks.lake, "raw_transactions").glob("date=*/*.parquet")
+    old, young = (shutil.copy(whole, whole.with_name(f"{name}.parquet")) for name in ("o", "y"))
+    for file in (old, whole):
+        os.utime(file, (time.time() - 3 * 3_600,) * 2)
+    at_noon().run()
+    assert (old.exists(), young.exists(), whole.exists()) == (False, True, True)
+    assert len(hashes_in(sinks)) == 1
+
+
+def hashes_in(sinks: Sinks) -> list[str]:
+    rows = sinks.ask("SELECT hash FROM raw_transactions", "raw_transactions")
+    found: list[str] = rows["hash"].to_pylist()
+    return found
 
 
 def sinks_files(sinks: Sinks, name: str) -> list[File]:
@@ -126,7 +162,7 @@ def test_readers_never_fail_while_the_tables_are_written_compacted_and_vacuumed(
 
     reader = threading.Thread(target=read)
     reader.start()
-    for _ in range(12):
+    for _ in range(8):
         stream.take(kafka.records(*(a_transaction(rng) for _ in range(5)), b"bad"))
         kafka.later(minutes=5)
         at_noon(compact_after_files=2).run()
