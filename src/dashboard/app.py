@@ -3,6 +3,7 @@
 Run it by `cd src/dashboard && python app.py`, then open http://localhost:8050.
 """
 
+import ctypes
 import logging
 import signal
 import sys
@@ -30,6 +31,8 @@ from monitoring.dashboard_metrics import DashboardMetrics
 log = logging.getLogger(__name__)
 
 THREADS = 8
+MMAP_THRESHOLD = -3
+"""M_MMAP_THRESHOLD of glibc's malloc.h."""
 
 
 def desk() -> Desk:
@@ -64,9 +67,20 @@ def _trainer(settings: DashboardSettings) -> Trainer:
     return Trainer(settings.dashboard_trainer_url or f"http://localhost:{port}")
 
 
+def give_memory_back() -> None:
+    """Have glibc return large arrays to the system as they are dropped; other C libraries do.
+
+    By itself it keeps up to 32 MB of each: 200 MB with ten viewers.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(MMAP_THRESHOLD, 262_144)
+
+
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     configure("dashboard")
+    give_memory_back()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     parts = desk()
     parts.recent.start()
