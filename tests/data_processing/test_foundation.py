@@ -1,8 +1,12 @@
+import random
 import shutil
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
+from tests.data_processing.conftest import Kafka, Stream
+from tests.data_processing.samples import a_transaction
 
 from core.lake import OriginMismatchError, table_uri
 from core.tables import TABLES
@@ -18,6 +22,19 @@ def test_every_table_has_todays_columns_and_the_protocol_of_its_readers(sinks: S
         assert [field.name for field in table.schema().fields] == schema.names
         assert table.metadata().partition_columns == ["date"]
         foundation.assert_protocol(sinks.lake, name, "simulated")
+
+
+def test_a_file_tells_readers_the_times_it_holds_and_no_other_column(
+    stream: Stream, kafka: Kafka, rng: random.Random
+) -> None:
+    stream.take(kafka.records(a_transaction(rng)))
+    table = DeltaTable(table_uri(stream.sinks.lake, "raw_transactions"))
+    told = pa.table(table.get_add_actions(flatten=True))
+    assert {name for name in told.column_names if name.startswith("max.")} == {
+        "max.append_time",
+        "max.event_time",
+    }
+    assert told["num_records"].to_pylist() == [1]
 
 
 def test_laying_it_again_changes_nothing(spark: SparkSession, sinks: Sinks) -> None:

@@ -98,7 +98,9 @@ def test_a_sweep_removes_what_a_crash_left_behind_once_no_reader_can_need_it(
 ) -> None:
     stream.take(kafka.records(a_transaction(rng)))
     (whole,) = Path(sinks.lake, "raw_transactions").glob("date=*/*.parquet")
-    old, young = (shutil.copy(whole, whole.with_name(f"{name}.parquet")) for name in ("o", "y"))
+    old, young = whole.with_name("old.parquet"), whole.with_name("young.parquet")
+    for copy in (old, young):
+        shutil.copy(whole, copy)
     for file in (old, whole):
         os.utime(file, (time.time() - 3 * 3_600,) * 2)
     at_noon().run()
