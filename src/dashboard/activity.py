@@ -5,10 +5,11 @@ from typing import Any
 
 from dash import html
 
+from core.transaction import COIN
 from dashboard import queries
 from dashboard.columns import Rows
 from dashboard.filters import Filters
-from dashboard.formats import duration, share, short_number
+from dashboard.formats import duration, sat, share, short_number
 from dashboard.recent import Snapshot
 from dashboard.state import State
 from dashboard.views import TABLE_ROWS, Activity, current_threshold
@@ -28,13 +29,18 @@ def tiles(shown: Activity, view: Filters, state: State) -> dict[str, tuple[Any, 
         "rate": (_unit(tps, "per second"), f"{numbers.transactions:,} in the {span}"),
         "flagged": (_unit(f"{numbers.flagged:,}", f"in the {span}"), _against_budget(shown)),
         "fee": (_unit(short_number(numbers.median_fee_rate), "sat/vB"), f"in the {span}"),
-        "volume": (_unit(short_number(numbers.volume / 1e8), "BTC"), f"moved in the {span}"),
+        "volume": (_volume(numbers.volume), f"moved in the {span}"),
         "model": model_tile(shown.snapshot),
     }
 
 
 def _unit(number: str, unit: str) -> list[Any]:
     return [number, html.Span(f" {unit}", className="unit")]
+
+
+def _volume(satoshi: int) -> html.Span:
+    """An amount in BTC, with satoshi on hover."""
+    return html.Span(_unit(short_number(satoshi / COIN), "BTC"), title=sat(satoshi))
 
 
 def _against_budget(shown: Activity) -> str:

@@ -13,6 +13,9 @@ from dashboard.palette import PALETTES, Theme
 from dashboard.plotting import Figure, axis, layout, packed
 from dashboard.queries import SCORE_BINS, Index
 
+MANY = 150
+"""More marks than this are drawn smaller: they would hide each other."""
+
 
 def scores(counts: NDArray[np.int64], threshold: float | None, theme: Theme, keep: str) -> Figure:
     """The score distribution, logarithmic so that the tail shows, and the threshold on it."""
@@ -52,8 +55,9 @@ def scatter(rows: Rows, rest: Index, marked: Index, theme: Theme, keep: str) -> 
            "thickness": 6, "len": 0.9, "outlinewidth": 0, "tickformat": ".1f",
            "tickfont": {"size": 10, "color": colours["muted"]}}  # fmt: skip
     common = {**marker, "size": 4, "opacity": 0.75, "colorbar": bar}
-    bold = {**marker, "size": 9, "symbol": "diamond",
-            "line": {"color": colours["text"], "width": 1}}  # fmt: skip
+    many = len(marked) > MANY
+    bold = {**marker, "size": 6 if many else 9, "symbol": "diamond",
+            "line": {"color": colours["text"], "width": 0.5 if many else 1}}  # fmt: skip
     data = [_points(rows, rest, "transactions", common), _points(rows, marked, "anomalies", bold)]
     return {
         "data": data,

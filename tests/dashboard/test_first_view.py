@@ -36,6 +36,7 @@ def test_the_page_arrives_with_the_numbers_of_the_asked_view(world: World) -> No
     assert 0 < numbers.transactions < len(world.rows)
     assert f"{numbers.transactions:,} in the last 24 h" in text(page)
     assert f"of {numbers.transactions:,}" in text(page)
+    assert f'title="{numbers.volume:,} sat"' in page
     assert re.search(r"checked>24h<", page)
     assert 'class="all" d="M' in page
 
