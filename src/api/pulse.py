@@ -8,7 +8,8 @@ from api.limits import UnderWay
 from api.service_routes import trained
 from core.scorer import Champion
 from core.settings import ApiSettings
-from monitoring.api_metrics import ApiMetrics, exposition
+from monitoring.api_metrics import ApiMetrics
+from monitoring.exposition import exposition
 
 SECONDS = 1.0
 _log = logging.getLogger(__name__)

@@ -1,35 +1,14 @@
-"""Metrics of the API, and how they are told when several processes answer one port."""
+"""Metrics of the API; `monitoring/exposition.py` tells those of several processes as one."""
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from monitoring.common import PREFIX
 
 BUCKETS = (
-    *(
-        5e-05,
-        1e-04,
-        2.5e-04,
-        5e-04,
-        0.001,
-        0.0025,
-        0.005,
-        0.01,
-        0.025,
-        0.05,
-        0.1,
-        0.25,
-        0.5,
-        1.0,
-        2.5,
-        5.0,
-        10.0,
-        30.0,
-    ),
+    *(5e-05, 1e-04, 2.5e-04, 5e-04, 0.001, 0.0025, 0.005, 0.01, 0.025),
+    *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 """Upper bounds in seconds: one prediction takes some 100 µs, the largest batch a few seconds."""
 
@@ -118,22 +97,3 @@ class ApiMetrics:
             self._children[key] = self.requests.labels(route, str(status))
         self._children[key].inc()
         self._latencies[route].observe(seconds)
-
-
-def exposition(registry: CollectorRegistry) -> bytes:
-    """All metrics as Prometheus reads them, summed over the processes where there are several."""
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    if not folder or not getattr(values.ValueClass, "_multiprocess", False):
-        return generate_latest(registry)
-    _forget_dead(Path(folder))
-    merged = CollectorRegistry()
-    MultiProcessCollector(merged, path=folder)  # type: ignore[no-untyped-call]
-    return generate_latest(merged)
-
-
-def _forget_dead(folder: Path) -> None:
-    """Drop the gauges of processes that ended without a word."""
-    for file in folder.glob("gauge_live*_*.db"):
-        process = int(file.stem.rsplit("_", 1)[1])
-        if not Path(f"/proc/{process}").exists():
-            mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]

@@ -19,6 +19,7 @@ def new_registry(service: str) -> CollectorRegistry:
         "Version of the service that runs; always 1",
         ["service", "version", "python_version"],
         registry=registry,
+        multiprocess_mode="livemax",
     )
     info.labels(service, version("bitcoin-anomaly-detection"), python_version()).set(1)
     return registry

@@ -71,6 +71,9 @@ def test_several_workers_count_together_and_one_that_dies_is_forgotten(tmp_path:
         counted = 'bitcoin_api_requests_total{route="/predict",status="503"}'
         assert api.metric(counted) == before + 40
         assert api.metric('bitcoin_api_request_seconds_count{route="/predict"}') == before + 40
+        workers = [child.pid for child in psutil.Process(api.process.pid).children()]
+        started = max(psutil.Process(each).create_time() for each in workers)
+        assert api.metric("process_start_time_seconds") == pytest.approx(started, abs=1)
         connection = half_sent(api)
         os.kill(worker_of(connection), signal.SIGKILL)
         connection.close()
