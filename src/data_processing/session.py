@@ -49,21 +49,23 @@ _JAVA_OPTIONS = "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Dlog4j2.level=ERR
 
 
 def start_session(settings: StreamSettings, ui_address: str) -> SparkSession:
-    """Start Spark; its UI listens on `ui_address` alone."""
+    """Start Spark; its UI, and on a cluster its driver, listen on `ui_address` alone."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", ui_address)  # Spark binds its UI by nothing else
     builder = SparkSession.builder.appName("bitcoin-stream").master(settings.spark_master)
-    for key, value in {**_DELTA, **_STEADY, **_of(settings)}.items():
+    for key, value in {**_DELTA, **_STEADY, **_of(settings, ui_address)}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
 
 
-def _of(settings: StreamSettings) -> dict[str, str]:
+def _of(settings: StreamSettings, address: str) -> dict[str, str]:
     options = {"spark.ui.port": str(settings.spark_ui_port)}
     if settings.spark_master.startswith("local"):
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    else:  # of several networks the driver's name may stand for the one without the workers
+        options["spark.driver.bindAddress"] = address
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         return options  # spark-submit has started Java already, with its own options
     options["spark.driver.memory"] = settings.spark_driver_memory
