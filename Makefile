@@ -53,10 +53,10 @@ format: install ## let ruff format the code
 	$(BIN)/ruff format
 
 up: ## the whole stack in Docker
-	$(COMPOSE) up -d --build
+	$(COMPOSE) up -d --build --remove-orphans
 
 down: ## stop Docker's stack; its volumes stay
-	$(COMPOSE) down
+	$(COMPOSE) down --remove-orphans
 
 logs: ## follow the logs of Docker's stack
 	$(COMPOSE) logs -f --tail 50
