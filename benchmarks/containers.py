@@ -141,15 +141,16 @@ class Containers:
 
     def rows(self, table: str, column: str = "hash") -> list[str]:
         """A column of a table."""
-        return self._python("trainer", _LAKE, table, column)
+        return list(self.python("trainer", _LAKE, table, column))
 
     def published(self) -> Counter[str]:
         """The keys on `bitcoin-transactions`, and how often each is there."""
-        return Counter(self._python("producer", _TOPIC))
+        return Counter(self.python("producer", _TOPIC))
 
-    def _python(self, service: str, script: str, *arguments: str) -> list[str]:
-        out = self.compose("exec", "-T", service, "python", "-c", script, *arguments)
-        return list(json.loads(out))
+    def python(self, service: str, script: str, *arguments: str) -> Any:
+        """Run a script in a service's container; the JSON that it prints."""
+        container = self.inspect()[service][0]["Id"]
+        return json.loads(_docker("exec", container, "python", "-c", script, *arguments))
 
 
 def wait(done: Callable[[], bool], seconds: float, why: Callable[[], str]) -> float:

@@ -24,7 +24,7 @@ SAMPLE = {
     **{"hash": "a1b2c3", "size": 250, "weight": 1000, "fee": 5000, "inputs_count": 2},
     **{"outputs_count": 2, "input_value": 1_000_000, "output_value": 995_000},
 }
-WARM_UP_SECONDS = 300
+WARM_UP_SECONDS = 180
 SPAN_SECONDS = 120
 LOADS = {"7": "7 transactions/s", "0.01": "at rest", "50": "50 transactions/s"}
 MIB = 2**20

@@ -1,6 +1,5 @@
 """The stream and its scoring on a Spark master with two workers, each a container."""
 
-import json
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ _GET = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=9)
 
 
 def ask(ledger: Ledger, service: str, url: str) -> Any:
-    return json.loads(ledger.stack.compose("exec", "-T", service, "python", "-c", _GET, url))
+    return ledger.stack.python(service, _GET, url)
 
 
 def executors(ledger: Ledger) -> list[dict[str, Any]]:

@@ -15,10 +15,8 @@ from tests.docker.ledger import Ledger
 log = logging.getLogger(__name__)
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 
-SERVICES = (
-    *("kafka", "simulator", "producer", "spark", "mlflow"),
-    *("trainer", "api", "dashboard", "prometheus", "grafana"),
-)
+CARRIERS = ("kafka", "simulator", "producer", "spark")
+OTHERS = ("mlflow", "trainer", "api", "dashboard", "prometheus", "grafana")
 STOPPED_BY_JAVA = 143
 """Java ends with 128 + 15 when SIGTERM asks it to, after Kafka has closed its log in good order."""
 
@@ -45,7 +43,7 @@ def crash(ledger: Ledger, service: str) -> None:
 
 
 @pytest.mark.parametrize("deed", [restart, kill, crash])
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", CARRIERS + OTHERS)
 def test_nothing_is_lost_or_doubled_when_a_service_is_ended(
     ledger: Ledger, service: str, deed: Callable[[Ledger, str], None]
 ) -> None:
@@ -54,8 +52,9 @@ def test_nothing_is_lost_or_doubled_when_a_service_is_ended(
     begun = time.monotonic()
     deed(ledger, service)
     ledger.stack.wait_healthy()
-    seconds = time.monotonic() - begun
-    log.info("%s: all healthy after %.0f s, %d rows", service, seconds, ledger.balance())
+    log.info("%s: all healthy after %.0f s", service, time.monotonic() - begun)
+    if service in CARRIERS:  # the last test finds what the others may have done
+        log.info("%d rows, each once", ledger.balance())
 
 
 def test_the_stack_stops_within_its_grace_with_clean_exit_codes_and_goes_on(
