@@ -127,7 +127,7 @@ def paints(url: str) -> tuple[float, float]:
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             page.add_init_script(WATCH)
             page.goto(url, wait_until="commit")
-            page.wait_for_function("window.drawn.whole", timeout=60_000)
+            page.wait_for_function("window.drawn.whole", timeout=180_000)
             seen: dict[str, float] = page.evaluate("window.drawn")
             return seen["first"], seen["whole"]
         finally:

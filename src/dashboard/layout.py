@@ -15,6 +15,13 @@ GRAPH: Any = {
     "responsive": True,
     "doubleClick": "reset",
 }
+BLANK: dict[str, Any] = {
+    "layout": {
+        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": {"visible": False}, "yaxis": {"visible": False},
+    },
+}  # fmt: skip
+"""A figure that shows nothing; without one an empty white plot stands in its place."""
 LIVE: dict[str, Any] = {"aria-live": "polite"}
 PAGES = (("/", "Activity"), ("/try", "Try a transaction"), ("/model", "Model"))
 
@@ -117,7 +124,7 @@ def _tile(name: str, title: str) -> html.Div:
 
 
 def _panel(name: str, title: str, note: str, width: str) -> html.Div:
-    graph = dcc.Graph(id=name, config=GRAPH, className="graph", responsive=True)
+    graph = dcc.Graph(id=name, figure=BLANK, config=GRAPH, className="graph", responsive=True)
     head = html.Div([html.H2(title), html.Span(note, className="note")], className="head")
     empty = html.P("", id=f"{name}-empty", className="empty")
     return html.Div([head, html.Div([graph, empty], className="body")], className=f"panel {width}")

@@ -134,8 +134,10 @@
     },
     draw: function (figures) {
       for (const [name, figure] of Object.entries(figures || {})) {
+        const graph = document.getElementById(name);
+        if (!graph) continue;
         waiting.set(name, figure);
-        inSight.observe(document.getElementById(name));
+        inSight.observe(graph);
       }
       drawNext();
       takePlace();
