@@ -4,6 +4,7 @@ Stored with each registered version as JSON; a new calibration of the same trees
 """
 
 import json
+import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -103,10 +104,14 @@ def calibrate(
 
 
 def alert_threshold(scores: NDArray[np.float64], budget: float) -> float:
-    """The least threshold that at most the share `budget` of `scores` reaches.
+    """The threshold that new traffic like these scores reaches with the share `budget`.
 
-    Where many rows share the highest score it lies just above it: nothing is flagged then.
+    Of n + 1 rows that come in any order the newest is among the k highest in k of n + 1 cases: it
+    lies just above the k-th highest (Vovk et al., "Algorithmic Learning in a Random World", 2005:
+    a conformal p-value), k the number, 1 at the least, whose share comes nearest to the budget, by
+    ratio. Where many rows share the highest score none of them is flagged.
     """
     ordered = np.sort(scores)[::-1]
-    allowed = int(budget * len(ordered))
-    return float(np.nextafter(ordered[allowed], np.inf))
+    wanted = budget * (len(ordered) + 1)
+    nearest = round(math.sqrt(wanted**2 + 0.25))  # from k to k + 1 at the root of k * (k + 1)
+    return float(np.nextafter(ordered[max(nearest, 1) - 1], np.inf))

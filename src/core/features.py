@@ -1,8 +1,8 @@
 """The only feature code: what a model sees of a transaction, from its seven numbers alone.
 
 A *measure* is what a person reads, in its own unit (sat/vB, satoshi, ...). Its *rarity* says how
-far out in recent traffic it lies, in decades on a logarithmic scale: 0 at the median, 2 where one
-in a hundred goes further, 4 about one in 10,000; negative on the low side (`core/tails.py`). So no
+far out in recent traffic it lies, in decades of rows: 0 at the median, 2 where one in a hundred
+goes further, 4 where one in 10,000 does; negative on the low side (`core/tails.py`). So no
 unit, currency or fee level matters, and zero is far out without being infinite. The forest sees
 each measure's rarity, and how far out the rarest is, and the two rarest together: without these a
 single wild fee among ordinary counts and amounts would be found by one split in nine only.
@@ -34,9 +34,13 @@ Numbers = NDArray[np.integer[Any]] | NDArray[np.floating[Any]] | NDArray[np.numb
 SUMMARIES = 6
 """How often each summary is repeated: a tree draws its columns evenly, so this is its weight."""
 
+RARITIES = (0.0, 2.0, 2.5, 3.0, 3.5, 4.0)
+"""The rarities whose place each model learns; straight lines between them and beyond."""
+
 _WIDTH = len(FEATURES)
 _FLOORS = tuple(feature.floor for feature in FEATURES)
 _LN10 = math.log(10.0)
+_KNOTS = len(RARITIES)
 
 
 @compiled
@@ -60,11 +64,18 @@ def _measures(numbers: Floats, out: Floats) -> None:
 
 
 @compiled
-def _rarity(level: float, median: float, bound: float, spread: float) -> float:
-    """Rarity, 0 or more, of a level on one side of the median; `bound` is where 1 % lie beyond."""
-    if abs(level - median) <= abs(bound - median):
-        return 2.0 * abs(level - median) / abs(bound - median)
-    return 2.0 + abs(level - bound) / (spread * _LN10)
+def _rarity(level: float, side: Floats) -> float:
+    """Rarity, 0 or more, of a level on one side of the median; `side` as `core.tails` learns it."""
+    far: float = abs(level - side[0])
+    near = 0.0
+    for k in range(1, _KNOTS):
+        bound: float = side[k]
+        if far <= bound:
+            step = RARITIES[k] - RARITIES[k - 1]
+            return RARITIES[k - 1] + step * (far - near) / (bound - near)
+        near = bound
+    spread: float = side[_KNOTS]
+    return RARITIES[-1] + (far - near) / (spread * _LN10)
 
 
 @compiled
@@ -75,12 +86,11 @@ def _features(numbers: Floats, tails: Floats, out: Floats) -> None:
         first, second = 0.0, 0.0
         for j in range(_WIDTH):
             level = math.log10(row[j] + _FLOORS[j])
-            low, median, high, low_spread, high_spread = tails[:, j]
-            if level >= median:
-                rarity = _rarity(level, median, high, high_spread)
+            if level >= tails[1, j, 0]:
+                rarity = _rarity(level, tails[1, j])
                 out[i, j] = rarity
             else:
-                rarity = _rarity(level, median, low, low_spread)
+                rarity = _rarity(level, tails[0, j])
                 out[i, j] = -rarity
             second = max(second, min(first, rarity))
             first = max(first, rarity)
@@ -137,9 +147,11 @@ def features(numbers: Numbers, tails: Floats) -> Floats:
     """What the forest sees: rarities, then the summaries; finite for any transaction.
 
     Shape (n, len(FEATURES) + 2 * SUMMARIES). `tails` is what `core.tails.tails` learned of recent
-    traffic. Raises `ValueError` for another number of columns than seven.
+    traffic. Raises `ValueError` for another number of columns than seven, and for other tails.
     """
     array = _contiguous(numbers)
+    if tails.shape != (2, _WIDTH, _KNOTS + 1):
+        raise ValueError(f"tails of another version: shape {tails.shape}")
     out = np.empty((len(array), _WIDTH + 2 * SUMMARIES))
     _features(array, np.ascontiguousarray(tails), out)
     return out

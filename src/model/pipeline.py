@@ -1,8 +1,8 @@
 """The model: our features, then an Isolation Forest, as one scikit-learn pipeline.
 
 Liu, Ting, Zhou: Isolation Forest, ICDM 2008. Each tree needs only a small sub-sample, so that a
-forest needs few rows, however large the table is: 256 new ones a tree, its sub-samples are drawn
-from them all. The threshold is no part of it (`contamination` would score every row at
+forest needs few rows, however large the table is: a few hundred new ones a tree, whose sub-sample
+is drawn from them all. The threshold is no part of it (`contamination` would score every row at
 fit): `core/calibration.py` sets it.
 """
 
@@ -25,13 +25,13 @@ class ForestShape:
     """What a forest is grown by; the same shape, rows and seed give the same forest to the bit."""
 
     trees: int = 200
-    sub_sample: int = 1_024
+    sub_sample: int = 4_096
     seed: int = 7
 
     @property
     def rows(self) -> int:
         """The rows it is grown from."""
-        return self.trees * max(_ROWS_A_TREE, self.sub_sample // 4)
+        return self.trees * max(_ROWS_A_TREE, self.sub_sample // 8)
 
 
 def fit(rows: NDArray[np.int64], shape: ForestShape) -> Pipeline:

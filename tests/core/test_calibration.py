@@ -31,9 +31,16 @@ def test_the_threshold_never_flags_more_than_the_budget(
     assert (found >= threshold).sum() <= budget * len(found)
 
 
-def test_the_threshold_spends_the_budget_where_scores_differ() -> None:
-    found = np.random.default_rng(0).permutation(np.linspace(0.3, 0.8, 10_000))
-    assert (found >= alert_threshold(found, 0.001)).sum() == 10
+@pytest.mark.parametrize(
+    ("rows", "budget", "wanted"),
+    [(400, 0.01, 4), (999, 0.004, 4), (300, 0.001, 1), (1_400, 0.001, 1), (1_420, 0.001, 2)],
+)
+def test_a_row_not_among_those_that_set_the_threshold_is_flagged_by_the_budget(
+    rows: int, budget: float, wanted: int
+) -> None:
+    found = np.random.default_rng(0).permutation(np.linspace(0.3, 0.8, rows))
+    flagged = [found[i] >= alert_threshold(np.delete(found, i), budget) for i in range(rows)]
+    assert sum(flagged) == wanted
 
 
 def test_traffic_of_one_value_is_not_flagged() -> None:

@@ -28,7 +28,7 @@ class TrainerSettings(Settings):
         0.001, gt=0, lt=0.1, description="Share of ordinary traffic that may be flagged"
     )
     forest_trees: int = Field(200, ge=10, le=2_000, description="Trees of the forest")
-    forest_sub_sample: int = Field(1_024, ge=16, le=65_536, description="Rows that each tree sees")
+    forest_sub_sample: int = Field(4_096, ge=16, le=65_536, description="Rows that each tree sees")
     calibration_rows: int = Field(50_000, ge=500, description="Rows that set the threshold")
     newest_rows: int = Field(
         20_000, ge=250, description="Newest rows held out to judge a challenger by"
