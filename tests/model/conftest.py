@@ -13,8 +13,8 @@ from model.training import Trainer
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of these tests' own: they empty its registry and stop it."""
     running = Server(tmp_path_factory.mktemp("mlflow"))
-    running.start()
     try:
+        running.start()
         yield running
     finally:
         running.stop()
