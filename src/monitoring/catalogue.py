@@ -37,6 +37,9 @@ _HEADER = """\
 Every metric of this project. Process metrics (`process_…`) and `bitcoin_build_info` come from
 each service; Kafka's (`kafka_…`) from its agent, by the rules in `local/kafka-metrics.yml`;
 MLflow's (`mlflow_…`) from MLflow. Made by `python -m monitoring.catalogue > docs/metrics.md`.
+
+With `WORKERS` above 1 the API tells its processes as one: counts, processor time, memory and files
+are sums, a model is ready when every process has it, and the start is the youngest process's.
 """
 
 
