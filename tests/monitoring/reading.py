@@ -62,6 +62,12 @@ def alerts() -> dict[str, dict[str, Any]]:
     return {rule["alert"]: rule for rule in rules() if "alert" in rule}
 
 
+def runbook_expressions() -> list[str]:
+    """What the runbook asks Prometheus."""
+    text = (ROOT / "docs" / "runbook.md").read_text()
+    return re.findall(r"^ask '(.*)'$", text, re.MULTILINE)
+
+
 def filled(expression: str) -> str:
     """An expression with its variables replaced, as Prometheus takes it."""
     for variable, value in VARIABLES.items():

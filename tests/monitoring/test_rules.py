@@ -9,7 +9,13 @@ import pytest
 import yaml
 from local.scraper import local_config
 from tests.conftest import missing
-from tests.monitoring.reading import RULE_FILES, alerts, filled, panel_expressions
+from tests.monitoring.reading import (
+    RULE_FILES,
+    alerts,
+    filled,
+    panel_expressions,
+    runbook_expressions,
+)
 
 from core.settings import ROOT
 
@@ -47,10 +53,11 @@ def test_docker_and_the_local_stack_load_the_same_rules() -> None:
     assert all(path.startswith("prometheus/") for path in config["rule_files"])
 
 
-def test_every_expression_of_a_panel_parses(promtool: str, tmp_path: Path) -> None:
+def test_every_expression_of_a_panel_or_the_runbook_parses(promtool: str, tmp_path: Path) -> None:
+    expressions = [expression for _, expression in panel_expressions()] + runbook_expressions()
     asked = [
-        {"record": f"panel:{number}", "expr": filled(expression)}
-        for number, (_, expression) in enumerate(panel_expressions())
+        {"record": f"asked:{number}", "expr": filled(expression)}
+        for number, expression in enumerate(expressions)
     ]
     file = tmp_path / "panels.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": asked}]}))
@@ -82,6 +89,11 @@ def test_an_alert_tells_what_how_bad_and_what_to_do(name: str) -> None:
     assert said["summary"].endswith(".")
     assert said["action"].endswith((".", "?"))
     assert said["runbook"] == f"docs/runbook.md#{name.lower()}"
+
+
+def test_each_section_of_the_runbook_has_commands() -> None:
+    sections = re.split(r"^### ", RUNBOOK, flags=re.MULTILINE)[1:]
+    assert [text.split()[0] for text in sections if "```sh\n" not in text] == []
 
 
 def test_the_runbook_has_a_section_for_each_alert_and_no_other() -> None:
