@@ -60,7 +60,7 @@ def scored(count: int, end: datetime, seconds: float, seed: int = 7) -> pa.Table
 def _reasons(odd: bool, rate: float, value: float) -> list[dict[str, float | str]]:
     low: dict[str, float | str] = {"feature": "fee_rate", "value": float(rate)}
     low |= {"usual_low": 4.1, "usual_high": 92.0, "contribution": 2.4}
-    high: dict[str, float | str] = {"feature": "mean_output", "value": float(value) / 2}
+    high: dict[str, float | str] = {"feature": "value_per_output", "value": float(value) / 2}
     high |= {"usual_low": 800.0, "usual_high": 3.2e9, "contribution": 1.1}
     return [low, high] if odd else []
 
