@@ -52,11 +52,15 @@ class Processes(Collector):
         """One family for each metric of `ProcessCollector`."""
         found: dict[str, Metric] = {}
         for process in self.processes:
-            for family in ProcessCollector(pid=lambda p=process: p, registry=None).collect():
+            for family in _families(process):
                 known = found.setdefault(family.name, family)
                 if known is not family:
                     _add(known, family)
         return found.values()
+
+
+def _families(process: int) -> Iterable[Metric]:
+    return ProcessCollector(pid=lambda: process, registry=None).collect()
 
 
 def _add(known: Metric, more: Metric) -> None:

@@ -30,9 +30,8 @@ def test_the_time_without_a_model_is_logged_when_it_begins_and_when_it_ends(
     pulse: Pulse, following: Following, champion: Champion, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    pulse.beat(), pulse.beat()
-    following.current = champion
-    pulse.beat(), pulse.beat()
+    for following.current in (None, None, champion, champion):
+        pulse.beat()
     assert caplog.messages == [
         "no model yet, predictions get 503 reason=the trainer has promoted none",
         "predictions are answered model_version=7",
