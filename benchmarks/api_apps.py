@@ -1,11 +1,18 @@
-"""What the API is measured against: the same models and the same framework, scoring nothing.
+"""What the API is measured against, for uvicorn to run.
 
-Run by uvicorn as `benchmarks.api_apps:nothing`.
+`nothing` has the same models and the same framework, and scores nothing; `uncounted` makes the API
+itself without its metrics.
 """
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Counter
 
+from api.anomalies import Scored
+from api.application import create_app
 from api.schemas import Prediction, SubmittedTransaction
+from core.registry import ChampionFollower
+from core.settings import ApiSettings, DataSettings, MlflowSettings
+from monitoring.prometheus_metrics import ApiMetrics, new_registry
 
 nothing = FastAPI()
 
@@ -35,3 +42,28 @@ async def predict(transaction: SubmittedTransaction) -> Prediction:
         "warnings": [],
         "model_version": "1",
     }
+
+
+class _Silent(Counter):
+    def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
+        """Count nothing."""
+
+
+class _Uncounted(ApiMetrics):
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.usual = self.flagged = _Silent("unused", "Nobody reads it", registry=None)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count nothing."""
+
+
+def uncounted() -> FastAPI:
+    """The API, whose requests leave no trace in its metrics."""
+    data = DataSettings()
+    return create_app(
+        ChampionFollower(MlflowSettings().tracking_uri, data.data_origin, 60),
+        Scored(data.lake, data.data_origin),
+        _Uncounted(new_registry("api")),
+        ApiSettings(),
+    )

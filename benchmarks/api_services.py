@@ -35,6 +35,11 @@ class Service:
         family = [self.process, *self.process.children(recursive=True)]
         return sum(each.memory_info().rss for each in family) / 2**20
 
+    def processor_seconds(self) -> float:
+        """Processor time of it and its children so far."""
+        family = [self.process, *self.process.children(recursive=True)]
+        return sum(each.cpu_times().user + each.cpu_times().system for each in family)
+
 
 def free_port() -> int:
     """A port that nobody listens on."""
@@ -91,28 +96,44 @@ def tracking(folder: Path) -> Iterator[str]:
         yield uri
 
 
-@contextmanager
-def ours(uri: str, folder: Path) -> Iterator[Service]:
-    """The API, as its door starts it."""
-    port = free_port()
-    settings = {
+def _settings(uri: str, folder: Path, port: int) -> dict[str, str]:
+    return {
         "API_PORT": str(port),
         "MLFLOW_TRACKING_URI": uri,
         "DATA_DIR": str(folder),
         "DATA_ORIGIN": "simulated",
     }
-    command = [sys.executable, "app.py"]
+
+
+@contextmanager
+def ours(uri: str, folder: Path) -> Iterator[Service]:
+    """The API, as its door starts it."""
+    port = free_port()
+    command, settings = [sys.executable, "app.py"], _settings(uri, folder, port)
     with running(command, port, "/ready", settings, ROOT / "src" / "api") as service:
+        yield service
+
+
+def _uvicorn(app: str, port: int) -> list[str]:
+    """uvicorn at its fastest."""
+    command = [sys.executable, "-m", "uvicorn", f"benchmarks.api_apps:{app}", "--port", str(port)]
+    return [*command, "--no-access-log", "--no-server-header", "--log-level", "warning"]
+
+
+@contextmanager
+def uncounted(uri: str, folder: Path) -> Iterator[Service]:
+    """The API without its metrics."""
+    port = free_port()
+    command, settings = [*_uvicorn("uncounted", port), "--factory"], _settings(uri, folder, port)
+    with running(command, port, "/ready", settings) as service:
         yield service
 
 
 @contextmanager
 def nothing() -> Iterator[Service]:
-    """FastAPI with the same models, as uvicorn runs it at its fastest."""
+    """FastAPI with the same models."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.api_apps:nothing"]
-    command += ["--port", str(port), "--no-access-log", "--log-level", "warning"]
-    with running(command, port, "/docs", {}) as service:
+    with running(_uvicorn("nothing", port), port, "/docs", {}) as service:
         yield service
 
 

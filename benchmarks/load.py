@@ -18,12 +18,16 @@ _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 @dataclass
 class Load:
-    """What a service did under load; times in seconds, `failed` answers are not 2xx."""
+    """What a service did under load; times in seconds, `failed` answers are not 2xx.
+
+    `processor` is the service's processor time for one answer, where it was measured.
+    """
 
     per_second: float
     p99: float
     failed: int
     sender: str
+    processor: float = 0.0
 
 
 def load(url: str, content: bytes, connections: int, seconds: float) -> Load:
