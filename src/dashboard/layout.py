@@ -16,6 +16,7 @@ GRAPH: Any = {
     "doubleClick": "reset",
 }
 BLANK: dict[str, Any] = {
+    "data": [],
     "layout": {
         "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
         "xaxis": {"visible": False}, "yaxis": {"visible": False},

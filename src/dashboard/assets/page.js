@@ -78,7 +78,7 @@
     const first = document.getElementById("first");
     if (!first) return;
     const plot = document.querySelector("#timeline .js-plotly-plot");
-    if ((plot && plot.data.length) || performance.now() > 15_000) first.remove();
+    if ((plot && plot.data && plot.data.length) || performance.now() > 15_000) first.remove();
     else setTimeout(takePlace, 50);
   }
 
