@@ -69,7 +69,7 @@ def door(
         running.wait(10)
 
 
-def until(happened: Callable[[], bool], log: Path, seconds: float = 60) -> None:
+def until(happened: Callable[[], bool], log: Path, seconds: float = 120) -> None:
     """Wait for something, within bounds; fails with the end of the service's log."""
     deadline = time.monotonic() + seconds
     while not happened():

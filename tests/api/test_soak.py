@@ -28,7 +28,7 @@ def test_ten_minutes_of_load_while_the_champion_moves(tmp_path: Path) -> None:
     port = free_port()
     settings = {"MLFLOW_TRACKING_URI": f"http://localhost:{port}", "API_MODEL_POLL_SECONDS": "2"}
     with tracking(tmp_path / "mlflow", port) as uri, door(tmp_path, settings) as api:
-        versions = [publish(uri, fitted(traffic(2_000), seed=seed)) for seed in (0, 1)]
+        versions = [publish(uri, fitted(traffic(2_000), seed=seed), tmp_path) for seed in (0, 1)]
         promote(uri, versions[0])
         until(lambda: posted(api.url, EXAMPLE).ok, api.log)
         sender = Sender(f"{api.url}/predict", json.dumps(EXAMPLE).encode(), PER_SECOND)
