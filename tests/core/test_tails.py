@@ -37,6 +37,17 @@ def test_a_pareto_tail_is_learned_by_its_mean_excess() -> None:
     assert high[-1] == pytest.approx(0.4, abs=0.06)
 
 
+@pytest.mark.parametrize(("rows", "counted"), [(2_000, 1), (4_000, 2), (60_000, 4)])
+def test_a_bound_is_counted_while_ten_rows_lie_beyond(
+    rows: int, counted: int, traffic: Integers
+) -> None:
+    learned = tails(traffic[:rows])
+    steps, excess = np.diff(learned[:, :, 1:-1]), learned[:, :, -1:]
+    extrapolated = np.isclose(steps, 0.5 * np.log(10) * excess)
+    assert extrapolated[:, :, counted - 1 :].all()
+    assert not extrapolated[:, :, : counted - 1].all(axis=(0, 1)).any()
+
+
 @pytest.mark.parametrize("rows", [500, 2_000, 4_000])
 def test_a_few_wild_rows_among_few_are_not_taken_for_rarer_than_they_are(rows: int) -> None:
     fees = np.random.default_rng(1).integers(1_000, 1_100, rows)

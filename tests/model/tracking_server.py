@@ -37,7 +37,7 @@ class Server:
                 env=os.environ | ENVIRONMENT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not self._answers():
             assert self._process.poll() is None and time.monotonic() < deadline
             time.sleep(0.2)
