@@ -1,7 +1,6 @@
 """The services that the API's benchmark compares, as real processes around one real model."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import mlflow
 import psutil
 import requests
 from benchmarks.scoring import trained
+from local.ports import free_port
 from local.tracking import ENVIRONMENT, Tracking
 
 from core.registry import MODEL_NAME, promote
@@ -39,13 +39,6 @@ class Service:
         """Processor time of it and its children so far."""
         family = [self.process, *self.process.children(recursive=True)]
         return sum(each.cpu_times().user + each.cpu_times().system for each in family)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

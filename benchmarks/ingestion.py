@@ -21,6 +21,7 @@ from typing import NamedTuple
 import psutil
 import requests
 from local.broker import Broker
+from local.ports import free_port
 from prometheus_client import CollectorRegistry
 
 from core.settings import ROOT, SimulatorSettings
@@ -46,13 +47,6 @@ class Nowhere:
 
     def deliver(self, records: Sequence[Record]) -> None:
         """Take them."""
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

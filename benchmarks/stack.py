@@ -7,7 +7,6 @@ python -m benchmarks.stack --install   also installs afresh into a temporary fol
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from local.ports import ports
+from local.ports import free_port, ports
 
 from core.settings import ROOT
 
@@ -76,13 +75,6 @@ def running(data: Path) -> Iterator[tuple[psutil.Process, Path]]:
     finally:
         started.send_signal(signal.SIGINT)
         started.wait(90)
-
-
-def free_port() -> int:
-    """A port that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def seconds_to(log: Path, name: str, limit: float = 300) -> float:

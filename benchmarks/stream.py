@@ -19,7 +19,7 @@ from benchmarks.stream_lake import ages_when_seen, fill, percentile, rows_in
 from benchmarks.stream_peer import PeerProcess
 from kafka import KafkaProducer
 from local.broker import Broker
-from tests.conftest import free_port
+from local.ports import free_port
 from tests.data_processing.processes import KafkaProcess, StreamProcess, wait
 from tests.data_processing.samples import a_transaction, as_json
 

@@ -1,5 +1,7 @@
 """Every port of the local stack, from the settings, so that two stacks can run side by side."""
 
+import socket
+
 from core.settings import (
     ApiSettings,
     DashboardSettings,
@@ -51,3 +53,19 @@ def targets() -> dict[str, int]:
     """The port to scrape, by the service's name."""
     known = ports()
     return {service: known[setting] for service, setting in METRICS.items()}
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free together: all are held until each has its own."""
+    holders = [socket.socket() for _ in range(count)]
+    for holder in holders:
+        holder.bind(("127.0.0.1", 0))
+    found = [int(holder.getsockname()[1]) for holder in holders]
+    for holder in holders:
+        holder.close()
+    return found

@@ -14,16 +14,11 @@ from pathlib import Path
 import pytest
 from local import jars
 from local.broker import Broker
+from local.ports import free_port
 from local.tracking import ENVIRONMENT, Tracking
 
 from core.settings import MlflowSettings
 from core.topics import ensure_topics
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def missing(reason: str) -> None:

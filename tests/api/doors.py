@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from local.ports import free_port
 from tests.api.conftest import EXAMPLE
-from tests.conftest import answers, free_port, kill_group
+from tests.conftest import answers, kill_group
 
 from core.settings import ROOT
 

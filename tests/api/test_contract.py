@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from local.ports import free_port
 from starlette.types import ASGIApp
 from tests.api.conftest import Following, application
 from tests.api.doors import until
 from tests.api.test_anomalies import ROWS, write
-from tests.conftest import free_port
 
 from core.scorer import Champion
 

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import requests
 import skops.io
+from local.ports import free_port
 from local.tracking import ENVIRONMENT, Tracking
 from mlflow import MlflowClient
 from sklearn.pipeline import Pipeline
 from tests.api.conftest import EXAMPLE, fitted, made, traffic
 from tests.api.doors import Caller, Door, door, posted, until
-from tests.conftest import answers, free_port, process, wait_until
+from tests.conftest import answers, process, wait_until
 
 from core.model_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 from core.registry import MODEL_NAME, promote

@@ -9,10 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 from benchmarks.load import Load, Sender
+from local.ports import free_port
 from tests.api.conftest import EXAMPLE, fitted, traffic
 from tests.api.doors import door, posted, until
 from tests.api.test_model_life import publish, tracking
-from tests.conftest import free_port
 
 from core.registry import promote
 

@@ -14,7 +14,8 @@ from typing import Any
 import requests
 from kafka import KafkaConsumer, TopicPartition
 from local.broker import Broker
-from tests.conftest import accepts, free_port
+from local.ports import free_port
+from tests.conftest import accepts
 
 from core.settings import ROOT
 from core.topics import BLOCKS, DEAD_LETTERS, TRANSACTIONS

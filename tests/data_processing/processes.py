@@ -14,7 +14,8 @@ from pathlib import Path
 from kafka import KafkaProducer
 from local import jars
 from local.broker import Broker
-from tests.conftest import accepts, free_port, kill_group
+from local.ports import free_port
+from tests.conftest import accepts, kill_group
 from tests.data_processing.samples import a_transaction, as_json
 
 from core.topics import TRANSACTIONS, ensure_topics

@@ -5,14 +5,10 @@ import random
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import IsolationForest
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
 
-from core.features import features
 from core.scorer import Champion, calibrate
-from core.tails import tails
 from core.transaction import NUMERIC_FIELDS
+from model.pipeline import ForestShape, fit
 
 NOON = 1_790_000_000
 
@@ -58,11 +54,8 @@ def as_json(record: dict[str, Any]) -> bytes:
 def a_champion(version: str = "1", budget: float = 0.02, trees: int = 20) -> Champion:
     rng = random.Random(7)
     rows = [a_transaction(rng) for _ in range(2_000)]
-    numbers = np.array([[row[name] for name in NUMERIC_FIELDS] for row in rows], np.float64)
-    forest = IsolationForest(n_estimators=trees, max_samples=256, random_state=7)
-    seen = FunctionTransformer(features, kw_args={"tails": tails(numbers)})
-    pipeline = Pipeline([("features", seen), ("forest", forest)])
-    pipeline.fit(numbers)
+    numbers = np.array([[row[name] for name in NUMERIC_FIELDS] for row in rows], np.int64)
+    pipeline = fit(numbers, ForestShape(trees))
     scores = -pipeline.score_samples(numbers)
     calibration = calibrate(
         numbers, scores, budget=budget, origin="simulated", trained_at="2026-01-02", facts={}

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from local.broker import Broker
-from tests.conftest import free_port, missing
+from local.ports import free_port
+from tests.conftest import missing
 from tests.data_processing.processes import QUICK_JAVA, KafkaProcess, Load, StreamProcess, wait
 
 from core.lake import open_table, query
@@ -109,16 +110,15 @@ def kill_them(rig: Rig, streams: int, brokers: int, both: int) -> None:
             rig.kafka.kill()
             rig.kafka.start()
         rig.wait_for_progress()
-    rig.settle()
 
 
 def test_kill_9_of_stream_and_broker_loses_nothing_and_doubles_nothing(rig: Rig) -> None:
     """Also here, to start the processes once: a lost checkpoint, a second writer, SIGTERM."""
     kill_them(rig, streams=1, brokers=1, both=1)
-    rig.assert_once()
-
     second = StreamProcess(rig.data, rig.kafka.servers, rig.data / "second.log", QUICK_JAVA)
     second.start()
+    rig.settle()
+    rig.assert_once()
     assert second.running is not None
     assert second.running.wait(120) == 1, "a second writer refuses to start"
     assert "another stream writes to this lake: process" in second.last_line()
@@ -138,6 +138,7 @@ def test_kill_9_of_stream_and_broker_loses_nothing_and_doubles_nothing(rig: Rig)
 @pytest.mark.timeout(7_200)
 def test_kill_9_twenty_times_the_broker_five_and_both_three(rig: Rig) -> None:
     kill_them(rig, streams=20, brokers=5, both=3)
+    rig.settle()
     rig.assert_once()
 
 

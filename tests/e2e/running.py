@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import Any, TypeVar
 
 import psutil
 import pytest
-from local.ports import ports
+from local.ports import free_ports, ports
 
 from core.lake import open_table, query
 from core.settings import ROOT
@@ -38,7 +37,7 @@ class Demo:
     """A running `make demo` on ports and a data folder of its own."""
 
     def __init__(self, data: Path) -> None:
-        self.data, self.ports = data, free_ports(list(ports()))
+        self.data, self.ports = data, dict(zip(ports(), free_ports(len(ports())), strict=True))
         self.lake = str(data / "demo" / "lake")
         self.log = data / "terminal.log"
         self._process = self.start()
@@ -83,17 +82,6 @@ class Demo:
         """Ctrl-C; the exit code."""
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(90)
-
-
-def free_ports(names: list[str]) -> dict[str, int]:
-    """Ports that are free together: all are held until each has its own."""
-    holders = [socket.socket() for _ in names]
-    for holder in holders:
-        holder.bind(("127.0.0.1", 0))
-    found = {n: int(h.getsockname()[1]) for n, h in zip(names, holders, strict=True)}
-    for holder in holders:
-        holder.close()
-    return found
 
 
 def ask(url: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:

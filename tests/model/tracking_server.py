@@ -2,21 +2,15 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
 from pathlib import Path
 
+from local.ports import free_port
 from local.tracking import ENVIRONMENT, Tracking
 
 from core.settings import MlflowSettings
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:
@@ -24,7 +18,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._tracking = Tracking(folder, _free_port(), MlflowSettings().mlflow_allowed_hosts)
+        self._tracking = Tracking(folder, free_port(), MlflowSettings().mlflow_allowed_hosts)
         self.uri = f"http://localhost:{self._tracking.port}"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local.ports import free_port, free_ports, targets
 from local.ports import ports as known_ports
-from local.ports import targets
 from local.services import environment, services
-from tests.conftest import free_port, missing
-from tests.e2e.running import free_ports
+from tests.conftest import missing
 from tests.monitoring.drill import Part, Watcher, configuration, drill, until
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory, java: None) -> Iterator[dict
     """Every service of the demo, each of which can be killed alone; the drill restarts it."""
     folder = tmp_path_factory.mktemp("drill")
     with pytest.MonkeyPatch.context() as patch:
-        for name, port in free_ports(list(known_ports())).items():
+        for name, port in zip(known_ports(), free_ports(len(known_ports())), strict=True):
             patch.setenv(name, str(port))
         patch.setenv("SIMULATOR_RATE", "20")
         patch.setenv("SILENT_AFTER_SECONDS", "20")
