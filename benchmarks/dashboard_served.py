@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 import psutil
 import requests
+from local.ports import free_port
 from local.screenshot import QUIET
 from playwright.sync_api import sync_playwright
 
@@ -44,10 +44,7 @@ answers by then: each chart in sight, and the table."""
 @contextmanager
 def served(lake: Path) -> Iterator[tuple[str, psutil.Process]]:
     """The dashboard as its door starts it, in a process of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    own = {"DASHBOARD_PORT": port, "LAKE_URI": str(lake), "DATA_ORIGIN": "simulated",
+    own = {"DASHBOARD_PORT": str(free_port()), "LAKE_URI": str(lake), "DATA_ORIGIN": "simulated",
            "DASHBOARD_REFRESH_SECONDS": str(REFRESH_SECONDS)}  # fmt: skip
     folder = ROOT / "src" / "dashboard"
     with subprocess.Popen(

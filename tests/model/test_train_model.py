@@ -1,6 +1,5 @@
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -8,20 +7,18 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from local.ports import free_port
 
 from core.settings import ROOT
 
 
 @pytest.fixture
 def environment(lake: str) -> dict[str, str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
     return dict(os.environ) | {
         "LAKE_URI": lake,
         "DATA_ORIGIN": "simulated",
         "MLFLOW_TRACKING_URI": "http://localhost:9",
-        "TRAINER_METRICS_PORT": port,
+        "TRAINER_METRICS_PORT": str(free_port()),
     }
 
 
