@@ -44,7 +44,8 @@ answers by then: each chart in sight, and the table."""
 @contextmanager
 def served(lake: Path) -> Iterator[tuple[str, psutil.Process]]:
     """The dashboard as its door starts it, in a process of its own."""
-    own = {"DASHBOARD_PORT": str(free_port()), "LAKE_URI": str(lake), "DATA_ORIGIN": "simulated",
+    port = str(free_port())
+    own = {"DASHBOARD_PORT": port, "LAKE_URI": str(lake), "DATA_ORIGIN": "simulated",
            "DASHBOARD_REFRESH_SECONDS": str(REFRESH_SECONDS)}  # fmt: skip
     folder = ROOT / "src" / "dashboard"
     with subprocess.Popen(
