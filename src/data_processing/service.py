@@ -4,7 +4,9 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from py4j.protocol import Py4JError
 
 from core.registry import ChampionFollower
 from data_processing.assembly import Place, assemble, start, wait_for_topics
@@ -34,6 +36,8 @@ def run(place: Place, address: str, follower: ChampionFollower) -> int:
             stream.run(start(stream, spark, place))
     except Exception as error:  # whatever it is, the last line says it
         if not stop.is_set():
+            with suppress(Py4JError):  # Java may have ended; its traces would come after that line
+                spark.sparkContext.setLogLevel("OFF")
             log.critical("stream failed: %s", last_line(error))
             return 1
         log.warning("cut off while stopping, the next start mends it: %s", last_line(error))

@@ -136,6 +136,7 @@ class Witness:
         self._servers = servers
         with self._consumer() as (consumer, partitions):
             self._next: dict[TopicPartition, int] = consumer.end_offsets(partitions)
+        self.keys: set[str] = set()
         self.hashes: Counter[str] = Counter()
         self.blocks: list[bytes] = []
         self.dead_letters: list[bytes] = []
@@ -165,6 +166,7 @@ class Witness:
         return self
 
     def _note(self, topic: str, records: list[Any]) -> None:
+        self.keys |= {record.key.decode() for record in records}
         if topic == TRANSACTIONS:
             self.hashes.update(record.key.decode() for record in records)
         else:

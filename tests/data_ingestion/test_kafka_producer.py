@@ -273,7 +273,7 @@ def test_sigterm_with_a_dead_broker_exits_0_and_loses_nothing(
     assert left
     kafka.start()
     producer.start()
-    wait_for(lambda: left <= witness.look().hashes.keys())
+    wait_for(lambda: left <= witness.look().keys)
 
 
 def test_it_waits_for_a_broker_that_is_not_there_yet(
