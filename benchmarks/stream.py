@@ -84,12 +84,19 @@ def throughput(stream: StreamProcess, hashes: int) -> float:
     stream.settings = AS_BY_DEFAULT | {"TRIGGER_SECONDS": "0"}
     stream.start()
     try:
-        wait(lambda: rows_in(stream.data, stream.table) > 0, "the first commit", 600)
-        first, begun = rows_in(stream.data, stream.table), time.monotonic()
-        wait(lambda: rows_in(stream.data, stream.table) >= hashes, "the last commit", 3_600)
+        wait(lambda: rows_of(stream) > 0, "the first commit", 600)
+        first, begun = rows_of(stream), time.monotonic()
+        wait(lambda: rows_of(stream) >= hashes, "the last commit", 3_600)
         return (hashes - first) / (time.monotonic() - begun)
     finally:
         stream.kill()
+
+
+def rows_of(stream: StreamProcess) -> int:
+    """Rows in its table; it must be running."""
+    assert stream.running is not None
+    assert stream.running.poll() is None, stream.last_line()
+    return rows_in(stream.data, stream.table)
 
 
 def at_rate(folder: Path, kafka: KafkaProcess, a_second: int) -> tuple[float, float]:
@@ -99,7 +106,7 @@ def at_rate(folder: Path, kafka: KafkaProcess, a_second: int) -> tuple[float, fl
     producer, rng = KafkaProducer(bootstrap_servers=kafka.servers), random.Random(2)
     try:
         feed(producer, rng, a_second, WARM_UP_SECONDS)
-        wait(lambda: rows_in(stream.data, stream.table) > 0, "the first commit", 600)
+        wait(lambda: rows_of(stream) > 0, "the first commit", 600)
         feed(producer, rng, a_second, WARM_UP_SECONDS)
         before, begun = processor_seconds(stream), time.monotonic()
         with ages_when_seen(stream.data) as ages:

@@ -17,8 +17,8 @@ from tests.data_processing.processes import ROOT, StreamProcess
 from core.settings import DataSettings, KafkaSettings, StreamSettings
 from core.tables import OBSERVED
 from core.topics import TRANSACTIONS
+from data_processing import session
 from data_processing.foundation import spark_schema
-from data_processing.session import start_session
 
 
 @dataclass
@@ -48,7 +48,9 @@ class PeerProcess(StreamProcess):
 
 def run(data: Path, servers: str, settings: StreamSettings) -> None:
     """Copy the topic to a table until killed."""
-    spark = start_session(settings.model_copy(update={"spark_ui_port": 0}), "127.0.0.1")
+    for name in ("fs.file.impl", "fs.AbstractFileSystem.file.impl"):
+        del session._STEADY[f"spark.hadoop.{name}"]  # RocksDB's store takes Hadoop's own alone
+    spark = session.start_session(settings.model_copy(update={"spark_ui_port": 0}), "127.0.0.1")
     provider = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
     spark.conf.set("spark.sql.streaming.stateStore.providerClass", provider)
     reader = spark.readStream.format("kafka").option("kafka.bootstrap.servers", servers)
