@@ -96,14 +96,19 @@ class Intake:
         self._sinks, self._memory, self._champion = sinks, memory, champion
         self._confirmations = Confirmations(sinks)
 
-    def take(self, batch: DataFrame) -> Taken:
-        """Write a micro-batch of Kafka's records to raw, scored and quarantine."""
+    def take(self, batch: DataFrame) -> Taken | None:
+        """Write a micro-batch of Kafka's records to raw, scored and quarantine.
+
+        Returns None for one without records, as Spark makes of topics that are still empty.
+        """
         judge = self._champion.current()
         records = batch.select("topic", "partition", "offset", "timestamp", "value")
         arrived = records.mapInArrow(arrivals(judge), spark_schema(ARRIVALS)).persist()
         try:
             begun = time.monotonic()
             receipts = transforms.receipts(arrived).toArrow()
+            if not receipts.num_rows:
+                return None
             taken, news = self._decide(receipts, arrived, judge.version)
             taken.seconds["read"] = time.monotonic() - begun
             self._write(news, taken)

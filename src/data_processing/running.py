@@ -78,7 +78,8 @@ class Stream:
         with self._turn:
             if self._stop.is_set():
                 raise StopRequestedError
-            taken = self._intake.take(frame)
+            if (taken := self._intake.take(frame)) is None:
+                return
             for chore in self._chores:
                 chore.notice(taken)
             self._tell(taken)

@@ -116,7 +116,9 @@ class Stream:
         self.intake = Intake(self.sinks, resume.Memory(self.sinks, 24), self.copies)
 
     def take(self, frame: DataFrame) -> Taken:
-        return self.intake.take(frame)
+        taken = self.intake.take(frame)
+        assert taken is not None
+        return taken
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Nothing is lost and nothing doubled, whatever is killed: the stream as a process of its own."""
 
 import gc
+import logging
 import os
 import random
 import shutil
@@ -23,6 +24,12 @@ pytestmark = [
     pytest.mark.timeout(1_200),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def let_go(caplog: pytest.LogCaptureFixture) -> None:
+    """A captured record of kafka-python's would hold the connection it tells of, and its socket."""
+    caplog.set_level(logging.CRITICAL, logger="kafka")
 
 
 def values(data: Path, table: str, column: str) -> Counter[object]:

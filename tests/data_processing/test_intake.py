@@ -135,6 +135,11 @@ def test_a_message_of_two_megabytes_is_taken_whether_good_or_bad(
     assert sinks.ask("SELECT value FROM quarantine", "quarantine")["value"].to_pylist() == [bad]
 
 
+def test_a_batch_of_topics_that_are_still_empty_is_nothing(stream: Stream, kafka: Kafka) -> None:
+    assert stream.intake.take(kafka.records()) is None
+    assert stream.sinks.rows_by_date("raw_transactions") == {}
+
+
 def test_a_batch_cut_off_before_scoring_is_neither_doubled_nor_left_unscored(
     stream: Stream,
     kafka: Kafka,
