@@ -64,6 +64,6 @@ def test_an_injected_anomaly_is_among_the_recent_ones_of_the_api(ledger: Ledger)
 
     def listed() -> bool:
         answer = requests.get(ledger.stack.url("API", "anomalies/recent"), timeout=10)
-        return injected in {found["hash"] for found in answer.json()["anomalies"]}
+        return injected in {found["transaction_hash"] for found in answer.json()["anomalies"]}
 
     wait(listed, 300, lambda: f"{injected} is not listed")
