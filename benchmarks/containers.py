@@ -8,7 +8,6 @@ ports, and inside only for what no port shows: the rows of the lake and the keys
 import json
 import os
 import shlex
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from local.ports import free_ports
 
 from core.settings import ROOT
 
@@ -69,7 +69,7 @@ class Containers:
         self, folder: Path, files: tuple[str, ...] = FILES, settings: dict[str, str] | None = None
     ) -> None:
         self.project = f"bitcoin-check-{os.getpid()}"
-        self.ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         named = {name: {"name": f"{self.project}-{name}"} for name in VOLUMES}
         self._volumes = folder / "volumes.json"
         self._volumes.write_text(json.dumps({"volumes": named}))
@@ -172,14 +172,3 @@ def _well(service: str, state: dict[str, Any]) -> bool:
 
 def _docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free together: all are held until each has its own."""
-    holders = [socket.socket() for _ in range(count)]
-    for holder in holders:
-        holder.bind(("127.0.0.1", 0))
-    found = [int(holder.getsockname()[1]) for holder in holders]
-    for holder in holders:
-        holder.close()
-    return found

@@ -66,6 +66,7 @@ def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
     sinks: Sinks,
     metrics: StreamMetrics,
     at_noon: Callable[..., Housekeeping],
+    hashes_in: Callable[[str], list[str]],
 ) -> None:
     """By the default settings; a day has a hundred commits, twelve to a look as by default."""
     stream.take(kafka.records(a_transaction(rng)))
@@ -85,7 +86,7 @@ def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
     assert len(sinks_files(sinks, "raw_transactions")) == 7
     assert metrics.table_files.labels("raw_transactions")._value.get() == 7
     assert metrics.table_bytes.labels("raw_transactions")._value.get() > 7_000
-    assert len(set(hashes_in(sinks))) == commits
+    assert len(set(hashes_in("raw_transactions"))) == commits
 
 
 @pytest.mark.stack
@@ -95,6 +96,7 @@ def test_a_sweep_removes_what_a_crash_left_behind_once_no_reader_can_need_it(
     rng: random.Random,
     sinks: Sinks,
     at_noon: Callable[..., Housekeeping],
+    hashes_in: Callable[[str], list[str]],
 ) -> None:
     stream.take(kafka.records(a_transaction(rng)))
     (whole,) = Path(sinks.lake, "raw_transactions").glob("date=*/*.parquet")
@@ -105,13 +107,7 @@ def test_a_sweep_removes_what_a_crash_left_behind_once_no_reader_can_need_it(
         os.utime(file, (time.time() - 3 * 3_600,) * 2)
     at_noon().run()
     assert (old.exists(), young.exists(), whole.exists()) == (False, True, True)
-    assert len(hashes_in(sinks)) == 1
-
-
-def hashes_in(sinks: Sinks) -> list[str]:
-    rows = sinks.ask("SELECT hash FROM raw_transactions", "raw_transactions")
-    found: list[str] = rows["hash"].to_pylist()
-    return found
+    assert len(hashes_in("raw_transactions")) == 1
 
 
 def sinks_files(sinks: Sinks, name: str) -> list[File]:
