@@ -1,23 +1,21 @@
 """The transactions that were flagged lately, read from the lake without a JVM."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
 from deltalake import DeltaTable
 
 from api.schemas import Anomaly
-from core.lake import open_table, query
+from core.lake import open_table, query, sql_time
+from core.tables import EVENT_AFTER
 from core.verdict import Verdict
 from core.wording import explanation
 
 TABLE = "scored_transactions"
 _FIRST, _LAST = datetime(2009, 1, 3, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-"""Bitcoin's first day, and a time whose nanoseconds the engine can still count."""
-
-_EARLIEST_APPEND = timedelta(hours=2)
-"""An event time is no more than this after Kafka's append time, by which the table is divided."""
+"""Bitcoin's first day, and a time from which every zone's clock is still in the calendar."""
 
 
 class Scored:
@@ -55,8 +53,8 @@ def sql(since: datetime, minimum_score: float | None, limit: int) -> str:
     moment = min(max(since, _FIRST), _LAST).astimezone(UTC)
     return (
         f"SELECT * FROM scored WHERE {chosen}"
-        f" AND date >= DATE '{moment - _EARLIEST_APPEND:%Y-%m-%d}'"
-        f" AND event_time >= TIMESTAMP '{moment:%Y-%m-%dT%H:%M:%S.%fZ}'"
+        f" AND date >= DATE '{moment - EVENT_AFTER:%Y-%m-%d}'"
+        f" AND event_time >= {sql_time(moment)}"
         f" ORDER BY event_time DESC, hash LIMIT {limit}"
     )
 

@@ -4,6 +4,7 @@ Tables are created by the stream alone; to a reader a table that is not there ye
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
@@ -78,3 +79,13 @@ def _engine(tables: Mapping[str, DeltaTable]) -> QueryBuilder:
     for name, table in tables.items():
         builder = builder.register(name, table)
     return builder
+
+
+def sql_time(at: datetime) -> str:
+    """An instant as a literal of `query`'s SQL, of the type of the tables' times; any year.
+
+    >>> from datetime import UTC
+    >>> print(sql_time(datetime(2026, 1, 2, tzinfo=UTC)))
+    arrow_cast('2026-01-02T00:00:00+00:00', 'Timestamp(Microsecond, Some("UTC"))')
+    """
+    return f"""arrow_cast('{at.isoformat()}', 'Timestamp(Microsecond, Some("UTC"))')"""

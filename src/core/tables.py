@@ -4,6 +4,7 @@ Times are UTC microseconds. `append_time` is when Kafka appended the record; eve
 partitioned by its `date`. `event_time` is the transaction's own time where that is plausible.
 """
 
+from datetime import timedelta
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -12,6 +13,9 @@ import pyarrow as pa
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction, ObservedTransaction
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
+EVENT_BEFORE, EVENT_AFTER = timedelta(days=7), timedelta(hours=2)
+"""An event time is at most so long before, and at most so long after, its append time."""
+
 PARTITION = pa.field("date", pa.date32(), nullable=False)
 _ARROW = {int: pa.int64(), str: pa.string(), bool: pa.bool_()}
 

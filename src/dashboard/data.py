@@ -15,9 +15,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.lake import OriginMismatchError, batches, open_table, query
+from core.lake import OriginMismatchError, batches, open_table, query, sql_time
 from dashboard.columns import SELECTED, Rows, empty, from_table, joined
-from dashboard.moments import around, since, sql_time, until
+from dashboard.moments import around, since, until
 
 LAKE_ERRORS = (DeltaError, OSError, ValueError, pa.ArrowException, OriginMismatchError)
 """What reading a table raises while it is moved, vacuumed under the reader, or not ours."""

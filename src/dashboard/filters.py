@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from core.tables import EVENT_AFTER
 from core.transaction import COIN, MAX_MONEY
 
 PRESETS = {
@@ -99,7 +100,7 @@ class Filters:
         if self.range == CUSTOM:
             end = min(self.end or now, now)
             return min(self.start or end - timedelta(days=1), end), end
-        return now - PRESETS[self.range], now + timedelta(hours=2)
+        return now - PRESETS[self.range], now + EVENT_AFTER
 
     def span(self, now: datetime) -> timedelta:
         """Length of the time that the view covers; never 0."""

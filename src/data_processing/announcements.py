@@ -15,12 +15,13 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
 from core import wording
+from core.lake import sql_time
 from core.topics import ANOMALIES
 from core.transaction import NUMERIC_FIELDS
 from core.verdict import Reason, Verdict
 from data_processing.intake import Taken
 from data_processing.resume import described, partitions_of
-from data_processing.sinks import Sinks, sql_time
+from data_processing.sinks import Sinks
 from monitoring.stream_metrics import StreamMetrics
 
 log = logging.getLogger(__name__)

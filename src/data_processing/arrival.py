@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
 from core.scorer import Champion
-from core.tables import QUARANTINE, RAW_TRANSACTIONS, TIMESTAMP, VERDICT
+from core.tables import EVENT_AFTER, EVENT_BEFORE, QUARANTINE, RAW_TRANSACTIONS, TIMESTAMP, VERDICT
 from core.topics import BLOCKS
 from core.transaction import Block, ObservedTransaction
 
@@ -24,7 +24,7 @@ REJECT_KINDS = ("empty", "not_json", "missing_field", "wrong_type", "out_of_rang
 KEY_BYTES = 16
 """Half a transaction's hash: enough that nobody can make two that share it."""
 
-_EARLIEST_SECONDS, _LATEST_SECONDS = 7 * 86_400, 2 * 3_600
+_BEFORE, _AFTER = EVENT_BEFORE.total_seconds(), EVENT_AFTER.total_seconds()
 _MAX_REASON = 500
 _TRANSACTION = TypeAdapter(ObservedTransaction)
 _BLOCK = TypeAdapter(Block)
@@ -116,7 +116,7 @@ def event_seconds(claimed: int | None, appended: float) -> float:
     """
     if claimed is None:
         return appended
-    plausible = appended - _EARLIEST_SECONDS <= claimed <= appended + _LATEST_SECONDS
+    plausible = appended - _BEFORE <= claimed <= appended + _AFTER
     return float(claimed) if plausible else appended
 
 

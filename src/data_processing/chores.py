@@ -7,9 +7,10 @@ from typing import Protocol
 
 import pyarrow.compute as pc
 
+from core.lake import sql_time
 from data_processing import backlog, windows
 from data_processing.intake import ChampionCopies, Taken
-from data_processing.sinks import Sinks, sql_time
+from data_processing.sinks import Sinks
 from monitoring.stream_metrics import StreamMetrics
 
 

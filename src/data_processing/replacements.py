@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 import pyarrow as pa
 
+from core.lake import sql_time
 from core.tables import REPLACEMENTS
 from data_processing.intake import Taken
-from data_processing.sinks import Sinks, sql_time
+from data_processing.sinks import Sinks
 from data_processing.spenders import KnownSpenders, pair_of
 from monitoring.stream_metrics import StreamMetrics
 

@@ -19,9 +19,10 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaTimeoutError
 from numpy.typing import NDArray
 
+from core.lake import sql_time
 from core.topics import BLOCKS, TRANSACTIONS
 from data_processing.known import Keys, KnownKeys, hours, keys_of_hashes, receipt_keys
-from data_processing.sinks import Sinks, sql_time
+from data_processing.sinks import Sinks
 
 log = logging.getLogger(__name__)
 

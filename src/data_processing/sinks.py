@@ -5,7 +5,7 @@ Spark job for one row costs seconds of processor time, this milliseconds. Every 
 of Delta's log: all of its rows are there, or none.
 """
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -64,13 +64,3 @@ class Sinks:
         for day, rows in zip(*columns, strict=True):
             counts[day] = counts.get(day, 0) + rows
         return counts
-
-
-def sql_time(at: datetime) -> str:
-    """An instant as a literal of delta-rs' SQL.
-
-    >>> from datetime import UTC
-    >>> sql_time(datetime(2026, 1, 2, tzinfo=UTC))
-    "CAST('2026-01-02T00:00:00+00:00' AS TIMESTAMP)"
-    """
-    return f"CAST('{at.isoformat()}' AS TIMESTAMP)"

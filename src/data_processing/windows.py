@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.tables import TIMESTAMP, TRANSACTION_STATS
-from data_processing.sinks import Sinks, sql_time
+from core.lake import sql_time
+from core.tables import EVENT_AFTER, EVENT_BEFORE, TIMESTAMP, TRANSACTION_STATS
+from data_processing.sinks import Sinks
 
 WINDOW = timedelta(minutes=10)
 PERCENTILES = (10, 25, 50, 75, 90, 99)
 _GAP = timedelta(hours=1)
 _RECENT_DATES = 15
-_EARLY, _LATE = timedelta(hours=2), timedelta(days=7)
 
 
 def window_of(at: datetime) -> datetime:
@@ -86,7 +86,7 @@ def _rows(sinks: Sinks, table: str, columns: str, start: datetime, end: datetime
     return sinks.ask(
         f"SELECT event_time, {columns} FROM {table} WHERE "
         f"event_time >= {sql_time(start)} AND event_time < {sql_time(end)} "
-        f"AND date >= '{(start - _EARLY).date()}' AND date <= '{(end + _LATE).date()}'",
+        f"AND date >= '{(start - EVENT_AFTER).date()}' AND date <= '{(end + EVENT_BEFORE).date()}'",
         table,
     )
 
