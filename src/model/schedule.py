@@ -13,8 +13,8 @@ Action = Literal["train", "recalibrate", "wait"]
 GROWTH = 2
 """A champion made from few rows is followed by another when the table has grown by this factor."""
 
-RETRY_SECONDS = 60.0
-"""While there is no champion, time from one attempt to the next."""
+RETRY_SECONDS, MORE = 60.0, 1.25
+"""While there is no champion, from one attempt to the next: so much time, or so many more rows."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def decide(look: Look, settings: TrainerSettings) -> tuple[Action, str]:
 def _first(look: Look, age: float, settings: TrainerSettings) -> tuple[Action, str]:
     if look.rows < settings.min_training_rows:
         return "wait", f"{look.rows} of {settings.min_training_rows} rows are there"
-    if age < RETRY_SECONDS:
+    if age < RETRY_SECONDS and look.rows < MORE * look.rows_then:
         return "wait", "the last attempt gave no champion"
     return "train", "there is no champion yet"
 
