@@ -149,7 +149,7 @@ def memory_with_many_hashes(folder: Path, kafka: KafkaProcess) -> int:
     wait(lambda: "query started" in stream.log.read_text(errors="replace"), "the tables", 300)
     stream.stop()
     fill(stream.data, KNOWN_HASHES)
-    stream.log.unlink()
+    stream.log.rename(stream.log.with_suffix(".first"))
     stream.start()
     producer = KafkaProducer(bootstrap_servers=kafka.servers)
     try:
@@ -158,7 +158,10 @@ def memory_with_many_hashes(folder: Path, kafka: KafkaProcess) -> int:
         wait(lambda: known in stream.log.read_text(errors="replace"), "the hashes", 600)
         feed(producer, random.Random(3), 50, WARM_UP_SECONDS)
         driver = [
-            process for process in family(stream) if "pyspark.daemon" not in process.cmdline()
+            process
+            for process in family(stream)
+            if process.status() != psutil.STATUS_ZOMBIE
+            and "pyspark.daemon" not in process.cmdline()
         ]
         return int(sum(process.memory_full_info().pss for process in driver))
     finally:

@@ -12,9 +12,12 @@ import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
+from numpy.typing import NDArray
 
 from core.lake import query, table_uri
 from core.tables import RAW_TRANSACTIONS
+from core.transaction import NUMERIC_FIELDS
+from data_ingestion.simulation.traffic import numbers
 
 _AT_ONCE = 100_000
 
@@ -59,29 +62,31 @@ def percentile(ages: list[float], percent: float) -> float:
 
 
 def fill(data: Path, count: int) -> None:
-    """Append rows of random hashes, spread over the last 20 hours, to `raw_transactions`."""
+    """Append generated traffic, spread over the last 20 hours, to `raw_transactions`."""
     for start in range(0, count, _AT_ONCE):
         at = datetime.now(UTC) - timedelta(hours=20 * (1 - start / count))
-        write_deltalake(table_uri(str(data / "lake"), "raw_transactions"), _rows(at), mode="append")
+        rows = _rows(at, numbers(_AT_ONCE, seed=start))
+        write_deltalake(table_uri(str(data / "lake"), "raw_transactions"), rows, mode="append")
 
 
-def _rows(at: datetime) -> pa.Table:
-    text = secrets.token_hex(32 * _AT_ONCE)
-    values = {
-        "hash": [text[64 * i : 64 * (i + 1)] for i in range(_AT_ONCE)],
-        "source": ["mempool"] * _AT_ONCE,
-        "partition": pa.array([0] * _AT_ONCE, pa.int32()),
-        "spent_outpoints": [[f"{i}:{at.timestamp()}"] for i in range(_AT_ONCE)],
-        "event_time": pa.array([at] * _AT_ONCE, RAW_TRANSACTIONS.field("event_time").type),
-        "append_time": pa.array([at] * _AT_ONCE, RAW_TRANSACTIONS.field("append_time").type),
-        "date": pa.array([at.date()] * _AT_ONCE, pa.date32()),
+def _rows(at: datetime, traffic: NDArray[np.int64]) -> pa.Table:
+    """Rows of random hashes that were appended at one time."""
+    text = secrets.token_hex(32 * len(traffic))
+    values = dict(zip(NUMERIC_FIELDS, traffic.T, strict=True)) | {
+        "hash": [text[64 * i : 64 * (i + 1)] for i in range(len(traffic))],
+        "source": ["mempool"] * len(traffic),
+        "partition": [0] * len(traffic),
+        "offset": [0] * len(traffic),
+        "first_seen": [int(at.timestamp())] * len(traffic),
+        "spent_outpoints": [[f"{i}:{at.timestamp()}"] for i in range(len(traffic))],
+        "event_time": [at] * len(traffic),
+        "append_time": [at] * len(traffic),
+        "date": [at.date()] * len(traffic),
     }
-    numbers = pa.array([1_000] * _AT_ONCE, pa.int64())
-    columns = {
-        field.name: values.get(field.name, numbers if not field.nullable else None)
+    columns = [
+        pa.array(values[field.name], field.type)
+        if field.name in values
+        else pa.nulls(len(traffic), field.type)
         for field in RAW_TRANSACTIONS
-    }
-    empty = {name for name, column in columns.items() if column is None}
-    for name in empty:
-        columns[name] = pa.nulls(_AT_ONCE, RAW_TRANSACTIONS.field(name).type)
+    ]
     return pa.table(columns, schema=RAW_TRANSACTIONS)

@@ -12,6 +12,7 @@ from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 HOUR = 3_600
@@ -62,9 +63,10 @@ def as_keys(values: Iterable[bytes] | pa.ChunkedArray) -> Keys:
     return np.array(list(values), dtype="S16")
 
 
-def keys_of_hashes(hashes: pa.ChunkedArray) -> Keys:
+def keys_of_hashes(hashes: pa.ChunkedArray | pa.Array) -> Keys:
     """The keys of transactions by their hashes of 64 hex digits."""
-    return as_keys([bytes.fromhex(text[:32]) for text in hashes.to_pylist()])
+    halves = pc.utf8_slice_codeunits(hashes.cast(pa.string()), 0, 32)
+    return np.frombuffer(bytes.fromhex("".join(halves.to_pylist())), "S16")
 
 
 def receipt_keys(receipts: pa.Table) -> Keys:
@@ -79,7 +81,7 @@ def receipt_keys(receipts: pa.Table) -> Keys:
     )
 
 
-def hours(times: pa.ChunkedArray) -> Hours:
+def hours(times: pa.ChunkedArray | pa.Array) -> Hours:
     """The hour of each instant, Unix time / 3,600; shape (n,)."""
     micros = np.asarray(times.cast(pa.int64()).to_numpy(), np.int64)
     return micros // (HOUR * 1_000_000)

@@ -14,6 +14,7 @@ from data_processing.spenders import KnownSpenders, pair_of
 from monitoring.stream_metrics import StreamMetrics
 
 _ROWS_AT_ONCE = 50_000
+_HOUR = timedelta(hours=1)
 
 
 class Replacements:
@@ -58,20 +59,27 @@ class Replacements:
         )["at"][0].as_py()
         if newest is None:
             return []
-        found = self._replay(newest - horizon)
+        found = self._replay(newest - horizon, newest)
         sql = f"""SELECT "hash", replaced_hash FROM replacements
             WHERE append_time >= {sql_time(newest - horizon)}"""
         written = {pair_of(row) for row in self._sinks.ask(sql, "replacements").to_pylist()}
         return [row for row in found if pair_of(row) not in written]
 
-    def _replay(self, since: datetime) -> list[dict[str, object]]:
-        rows = self._sinks.ask(
-            "SELECT hash, fee, spent_outpoints, append_time FROM raw_transactions WHERE "
-            f"date >= '{since.date()}' AND append_time >= {sql_time(since)} "
+    def _replay(self, since: datetime, until: datetime) -> list[dict[str, object]]:
+        """See all rows between two instants again, hour by hour: a day at once takes a gigabyte."""
+        found: list[dict[str, object]] = []
+        while since <= until:
+            for start in range(0, (rows := self._hour(since)).num_rows, _ROWS_AT_ONCE):
+                found += self._spenders.replacements(rows.slice(start, _ROWS_AT_ONCE))
+            since += _HOUR
+        return found
+
+    def _hour(self, since: datetime) -> pa.Table:
+        """The rows of one hour that spend known outpoints, in the order they count in."""
+        return self._sinks.ask(
+            "SELECT hash, fee, spent_outpoints, append_time FROM raw_transactions "
+            f"WHERE date BETWEEN '{since.date()}' AND '{(since + _HOUR).date()}' "
+            f"AND append_time >= {sql_time(since)} AND append_time < {sql_time(since + _HOUR)} "
             'AND spent_outpoints IS NOT NULL ORDER BY append_time, "partition", "offset"',
             "raw_transactions",
         )
-        found: list[dict[str, object]] = []
-        for start in range(0, rows.num_rows, _ROWS_AT_ONCE):
-            found += self._spenders.replacements(rows.slice(start, _ROWS_AT_ONCE))
-        return found

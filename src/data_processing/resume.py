@@ -59,12 +59,15 @@ class Memory:
         return np.isin(receipt_keys(rejects), self._rejects)
 
     def _remember(self, since: datetime) -> None:
-        rows = self._sinks.ask(
+        rows = self._sinks.each(
             f"SELECT hash, append_time FROM raw_transactions WHERE date >= '{since.date()}' "
             f"AND append_time >= {sql_time(since)}",
             "raw_transactions",
         )
-        self.known.add(keys_of_hashes(rows["hash"]), hours(rows["append_time"]))
+        found = [(keys_of_hashes(some["hash"]), hours(some["append_time"])) for some in rows]
+        if found:
+            keys, at = zip(*found, strict=True)
+            self.known.add(np.concatenate(keys), np.concatenate(at))
 
     def _rejects_since(self, since: datetime) -> Keys:
         rows = self._sinks.ask(

@@ -93,9 +93,10 @@ class Stream:
     def _end(self, query: StreamingQuery) -> None:
         """Let the running micro-batch end before stopping; the next one refuses to begin.
 
-        A micro-batch that is cut off, and one that refuses, both fill the log with Java's traces.
+        A micro-batch that is cut off, and one that refuses, both fill the log with traces.
         """
         self._spark.sparkContext.setLogLevel("OFF")
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)
         while query.isActive and query.status["isTriggerActive"]:
             time.sleep(_IDLE_SECONDS / 4)
         query.stop()

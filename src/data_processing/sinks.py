@@ -5,6 +5,7 @@ Spark job for one row costs seconds of processor time, this milliseconds. Every 
 of Delta's log: all of its rows are there, or none.
 """
 
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -13,7 +14,7 @@ from delta.tables import DeltaTable
 from deltalake import write_deltalake
 from pyspark.sql import DataFrame, SparkSession
 
-from core.lake import open_table, query, table_uri
+from core.lake import batches, open_table, query, table_uri
 
 _SMALL = 20_000
 """Rows that one file takes: more are written by every core."""
@@ -51,8 +52,14 @@ class Sinks:
 
     def ask(self, sql: str, *names: str) -> pa.Table:
         """Answer SQL over the newest versions of the named tables, without a Spark job."""
-        tables: dict[str, Any] = {name: open_table(self.lake, name, self.origin) for name in names}
-        return query(sql, **tables)
+        return query(sql, **self._tables(names))
+
+    def each(self, sql: str, *names: str) -> Iterator[pa.RecordBatch]:
+        """Answer as `ask`, some thousand rows at a time."""
+        return batches(sql, **self._tables(names))
+
+    def _tables(self, names: Sequence[str]) -> dict[str, Any]:
+        return {name: open_table(self.lake, name, self.origin) for name in names}
 
     def rows_by_date(self, name: str) -> dict[date, int]:
         """How many rows each partition has, as the log tells it: no data is read."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data_processing.known import hours
@@ -62,21 +63,19 @@ class KnownSpenders:
         `rows` has `hash`, `fee`, `spent_outpoints` and `append_time`, in the order they count in; a
         transaction that shares several outpoints with another is one replacement.
         """
-        outpoints = list(_outpoints(rows))
-        keys = np.array([hash(outpoint) for outpoint, _ in outpoints], np.int64)
-        found = self._find(keys)
-        texts, fees, times = (rows[n].to_pylist() for n in ("hash", "fee", "append_time"))
-        inside: dict[str, int] = {}
+        of_row, outpoints = _outpoints(rows)
+        keys = np.fromiter(map(hash, outpoints), np.int64, len(outpoints))
+        texts, fees, times = (rows[name].to_pylist() for name in ("hash", "fee", "append_time"))
+        before = self._find(keys)
+        before |= {at: (texts[of_row[i]], fees[of_row[i]]) for at, i in _earlier(keys)}
         pairs: dict[Pair, dict[str, object]] = {}
-        for at, (outpoint, row) in enumerate(outpoints):
-            before = inside.get(outpoint)
-            spender = found.get(at) if before is None else (texts[before], fees[before])
-            inside[outpoint] = row
-            if spender is not None and spender[0] != texts[row]:
-                made = _replacement(outpoint, texts[row], fees[row], *spender)
+        for at, spender in sorted(before.items()):
+            row = of_row[at]
+            if spender[0] != texts[row]:
+                made = _replacement(outpoints[at], texts[row], fees[row], *spender)
                 made |= {"append_time": times[row], "date": times[row].date()}
                 pairs.setdefault(pair_of(made), made)
-        self._add(rows, keys, [row for _, row in outpoints])
+        self._add(rows, keys, of_row)
         return list(pairs.values())
 
     def _find(self, keys: NDArray[np.int64]) -> dict[int, tuple[str, int]]:
@@ -90,8 +89,8 @@ class KnownSpenders:
                 found[place] = (bytes(spends.hashes[known]).hex(), int(spends.fees[known]))
         return found
 
-    def _add(self, rows: pa.Table, keys: NDArray[np.int64], of_row: list[int]) -> None:
-        if not of_row:
+    def _add(self, rows: pa.Table, keys: NDArray[np.int64], of_row: NDArray[np.int64]) -> None:
+        if not len(of_row):
             return
         texts = "".join(rows["hash"].to_pylist())
         hashes = np.frombuffer(bytes.fromhex(texts), "V32")[of_row]
@@ -111,10 +110,18 @@ def pair_of(replacement: dict[str, object]) -> Pair:
     return first, second
 
 
-def _outpoints(rows: pa.Table) -> Iterator[tuple[str, int]]:
-    for row, outpoints in enumerate(rows["spent_outpoints"].to_pylist()):
-        for outpoint in outpoints or ():
-            yield outpoint, row
+def _outpoints(rows: pa.Table) -> tuple[NDArray[np.int64], list[str]]:
+    """Every outpoint that is spent, and its row."""
+    spent = rows["spent_outpoints"].combine_chunks()
+    of_row = np.asarray(pc.list_parent_indices(spent), np.int64)
+    return of_row, pc.list_flatten(spent).to_pylist()
+
+
+def _earlier(keys: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """The places of keys that came before, each with the last place before it."""
+    order = np.argsort(keys, kind="stable")
+    again = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
+    return zip(order[again + 1].tolist(), order[again].tolist(), strict=True)
 
 
 def _replacement(

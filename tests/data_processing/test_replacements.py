@@ -58,3 +58,16 @@ def test_they_are_written_together_and_not_more_often_than_set(
     assert not chore.due()
     clock += timedelta(seconds=1)
     assert chore.due()
+
+
+def test_at_the_start_a_whole_day_is_looked_through(
+    stream: Stream, kafka: Kafka, rng: random.Random, sinks: Sinks, metrics: StreamMetrics
+) -> None:
+    first = a_transaction(rng, spent_outpoints=["7:0"], fee=100)
+    stream.take(kafka.records(first))
+    kafka.later(seconds=23 * 3_600 + 1_800)
+    second = a_transaction(rng, spent_outpoints=["7:0"], fee=350)
+    stream.take(kafka.records(second))
+    restarted = Replacements(sinks, 24, 0, metrics)
+    restarted.run()
+    assert rows(sinks) == [(second["hash"], first["hash"], 250)]

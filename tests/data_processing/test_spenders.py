@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.data_processing.samples import NOON, a_hash
 
 from core.tables import TIMESTAMP
@@ -106,3 +108,22 @@ def test_of_equal_outpoints_the_last_is_kept() -> None:
     hashes = np.frombuffer(bytes(range(96)), "V32")
     spends = Spends(np.array([5, 3, 5]), hashes, np.array([1, 2, 3])).last_of_each()
     assert (spends.keys.tolist(), spends.fees.tolist()) == ([3, 5], [2, 3])
+
+
+@given(st.lists(st.lists(st.lists(st.integers(0, 6), max_size=3), max_size=5), max_size=6))
+def test_in_any_batches_each_outpoint_is_replaced_from_its_last_spender(
+    batches: list[list[list[int]]],
+) -> None:
+    pool, known, last = Mempool(), KnownSpenders(24), dict[int, str]()
+    expected, found = [], []
+    for batch in batches:
+        rows = [pool.spends(*(f"{n}:0" for n in spent)) for spent in batch]
+        pairs = set()
+        for row, spent in zip(rows, batch, strict=True):
+            pairs |= {
+                (row["hash"], last[n]) for n in spent if last.get(n, row["hash"]) != row["hash"]
+            }
+            last |= dict.fromkeys(spent, row["hash"])
+        expected.append(pairs)
+        found.append({(r["hash"], r["replaced_hash"]) for r in known.replacements(table(*rows))})
+    assert found == expected
