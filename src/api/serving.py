@@ -13,21 +13,21 @@ from fastapi import FastAPI
 
 from core.settings import ApiSettings, BindSettings
 
-APP = "api.app:app"
-"""How each of several workers finds the application."""
-
 _WORKER_SILENT_SECONDS = 120
 """A worker silent for longer is replaced; on a busy machine its imports alone take many seconds."""
 
 
-def run(app: FastAPI, settings: ApiSettings) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests under way are finished first, the exit code is 0."""
+def run(app: FastAPI | str, settings: ApiSettings) -> None:
+    """Serve an application, or what several workers import as one, until SIGTERM or Ctrl-C.
+
+    Requests under way are finished first; the exit code is 0.
+    """
     signal.signal(signal.SIGTERM, _leave)
     with tempfile.TemporaryDirectory(prefix="api-metrics-") as folder:
         if settings.workers > 1:  # read by prometheus_client in the processes that are started
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         uvicorn.run(
-            app if settings.workers == 1 else APP,
+            app,
             host=BindSettings().bind_address,
             port=settings.api_port,
             workers=settings.workers,

@@ -6,6 +6,7 @@ every loading repeats to the bit.
 """
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,13 +52,19 @@ def read_model(folder: Path, version: str) -> Champion:
     return champion
 
 
+def ready_to_read() -> None:
+    """Import what reading takes, two seconds of it, before there is anything to read."""
+    for heavy in ("sklearn.ensemble", "skops.io"):
+        import_module(heavy)
+
+
 def read_pipeline(path: Path) -> "Pipeline":
     """Read a pipeline without executing anything that its file brings.
 
     Raises `ModelRefusedError` for a file that is missing, truncated, holds a type that is not
     named in `TRUSTED_TYPES`, or holds something else than our features and a forest.
     """
-    # With scikit-learn these take a second and a half, which only loading needs.
+    # See `ready_to_read`: only loading needs them.
     from sklearn.ensemble import IsolationForest
     from sklearn.pipeline import Pipeline
     from skops.io import load

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from tests.core.conftest import Integers
 
 from core.model_files import MODEL_FILE, ModelRefusedError, read_model
-from core.model_reader import read_apart
+from core.model_reader import EarlyReader, read_apart
 from core.settings import ROOT
 
 ASK = """
@@ -56,3 +57,23 @@ def test_a_reader_that_dies_takes_nobody_with_it(
     monkeypatch.setattr(sys, "executable", str(dying))
     with pytest.raises(ModelRefusedError, match=f"exit code {-signal.SIGKILL}"):
         read_apart(folder, "7")
+
+
+def test_the_first_reader_begins_early_and_the_next_ones_when_asked(
+    folder: Path, traffic: Integers
+) -> None:
+    this = psutil.Process()
+    before = set(this.children())
+    read = EarlyReader()
+    (early,) = set(this.children()) - before
+    first, second = read(folder, "7"), read(folder, "8")
+    assert not early.is_running()
+    assert (first.version, second.version) == ("7", "8")
+    np.testing.assert_array_equal(first.scores(traffic), second.scores(traffic))
+
+
+def test_an_early_reader_that_is_never_asked_ends_with_its_owner() -> None:
+    make = "from core.model_reader import EarlyReader; reader = EarlyReader()"
+    command = [sys.executable, "-c", make]
+    told = subprocess.run(command, cwd=ROOT / "src", capture_output=True, text=True, timeout=60)
+    assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
