@@ -66,6 +66,7 @@ async def _life(follower: Follower, pulse: Pulse) -> AsyncIterator[None]:
     beating = asyncio.create_task(pulse.beat_on())
     yield
     beating.cancel()
+    pulse.beat()
     stopping = Thread(target=follower.stop, daemon=True)  # it may be waiting for MLflow
     stopping.start()
     await asyncio.to_thread(stopping.join, _STOP_SECONDS)

@@ -11,9 +11,9 @@ def warnings(transaction: Transaction) -> list[str]:
         found.append(
             f"weight is {weight:,} but must lie between size ({size:,}) and 4 x size ({4 * size:,})"
         )
-    balance = transaction.input_value - transaction.output_value
-    if transaction.fee != balance and not _mints(transaction):
-        found.append(f"fee is {transaction.fee:,} but input_value - output_value is {balance:,}")
+    fee, balance = transaction.fee, transaction.input_value - transaction.output_value
+    if fee != balance and not _mints(transaction):
+        found.append(f"fee is {fee:,} but input_value - output_value is {balance:,}")
     if transaction.inputs_count == 0:
         found.append("inputs_count is 0 but every transaction has an input")
     if transaction.outputs_count == 0:

@@ -1,6 +1,7 @@
 """From submitted transactions to predictions: pure functions over the champion's verdicts."""
 
 from collections.abc import Iterator
+from itertools import chain
 from operator import attrgetter
 from typing import Literal
 
@@ -36,35 +37,35 @@ def predict_batch(
 
 def _verdicts(table: pa.Table) -> Iterator[Verdict]:
     """As `Verdict.from_row` makes them, but from whole columns."""
-    columns = {name: table.column(name).to_pylist() for name in Verdict.__slots__}
+    columns = {name: table.column(name).to_pylist() for name in Verdict._fields}
     columns["reasons"] = [tuple(Reason(**each) for each in told) for told in columns["reasons"]]
-    return map(Verdict, *columns.values())
+    return map(Verdict._make, zip(*columns.values(), strict=True))
 
 
 def _table(transactions: list[SubmittedTransaction]) -> pa.Table:
     """The columns that the champion looks at."""
-    numbers = np.array([_numbers(each) for each in transactions], np.int64)
-    numbers = numbers.reshape(-1, len(NUMERIC_FIELDS))
-    facts = zip(*map(_facts, transactions), strict=True)
+    numbers = np.fromiter(chain.from_iterable(map(_numbers, transactions)), np.float64)
+    facts = zip(FACTS, zip(*map(_facts, transactions), strict=True), strict=False)
     return pa.table(
-        dict(zip(NUMERIC_FIELDS, numbers.T, strict=True))
-        | {name: pa.array(column) for name, column in zip(FACTS, facts, strict=False)}
+        dict(zip(NUMERIC_FIELDS, numbers.reshape(-1, len(NUMERIC_FIELDS)).T, strict=True))
+        | {name: pa.array(column) for name, column in facts}
     )
 
 
 def prediction(transaction: Transaction, verdict: Verdict) -> Prediction:
     """What a caller gets of a verdict."""
+    score, percentile, threshold, is_anomaly, pattern, reasons, version = verdict
     return {
         "transaction_hash": transaction.hash,
-        "anomaly_score": verdict.anomaly_score,
-        "is_anomaly": verdict.is_anomaly,
+        "anomaly_score": score,
+        "is_anomaly": is_anomaly,
         "explanation": explanation(verdict),
-        "percentile": verdict.percentile,
-        "threshold": verdict.threshold,
-        "pattern": verdict.pattern,
-        "reasons": [_given(reason) for reason in verdict.reasons],
+        "percentile": percentile,
+        "threshold": threshold,
+        "pattern": pattern,
+        "reasons": [_given(reason) for reason in reasons],
         "warnings": warnings(transaction),
-        "model_version": verdict.model_version,
+        "model_version": version,
     }
 
 

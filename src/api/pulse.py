@@ -35,6 +35,7 @@ class Pulse:
     def beat(self) -> None:
         """Sweep and sample once."""
         self.under_way.end_overdue(self.limit)
+        self.metrics.settle()
         self.metrics.in_flight.set(len(self.under_way.arrivals))
         champion = self.follower.current
         if champion is None:

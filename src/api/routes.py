@@ -23,17 +23,11 @@ def prediction_routes(
     return [make(follower, metrics, settings) for make in makers]
 
 
-def _count(metrics: ApiMetrics, made: list[Prediction]) -> None:
-    flagged = sum(each["is_anomaly"] for each in made)
-    metrics.flagged.inc(flagged)
-    metrics.usual.inc(len(made) - flagged)
-
-
 def _single(follower: Follower, metrics: ApiMetrics, settings: ApiSettings) -> DirectRoute:
     async def predict_one(transaction: SubmittedTransaction) -> Prediction:
         """Score one transaction and say why: amounts in satoshi, size in bytes."""
         made = predict(champion_of(follower), transaction)
-        (metrics.flagged if made["is_anomaly"] else metrics.usual).inc()
+        metrics.scored(1, made["is_anomaly"])
         return made
 
     return DirectRoute(
@@ -60,7 +54,7 @@ def _batch(follower: Follower, metrics: ApiMetrics, settings: ApiSettings) -> Di
             limiter=limiter,
             abandon_on_cancel=True,
         )
-        _count(metrics, made)
+        metrics.scored(len(made), sum(each["is_anomaly"] for each in made))
         return {"predictions": made, "model_version": champion.version}
 
     predict_many.__annotations__["batch"] = batch_of(settings.api_max_batch)
@@ -78,7 +72,7 @@ def _raw(follower: Follower, metrics: ApiMetrics, settings: ApiSettings) -> Dire
     async def predict_raw(transaction: RawTransactionBody) -> Prediction:
         """Score one transaction as Blockchain.com returns it, with all that its JSON tells."""
         made = predict(champion_of(follower), transaction)
-        _count(metrics, [made])
+        metrics.scored(1, made["is_anomaly"])
         return made
 
     return DirectRoute(

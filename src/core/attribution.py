@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.compiled import compiled
-from core.forest import Forest, Nodes
+from core.forest import COLUMN, PLACE_BITS, Forest, Indices, Nodes, following
 
 _BLOCK = 64
 """Rows that go down a tree one after another, while it is in the processor's cache."""
+
+_TREES = 16
+"""Trees that a single row goes down by turns."""
 
 
 @dataclass(frozen=True)
@@ -37,52 +40,14 @@ class Attribution:
         """
         rows = np.ascontiguousarray(features, dtype=np.float32)
         out = np.zeros(rows.shape)
-        forest = self.forest
-        _descend(forest.roots, forest.feature, forest.threshold, forest.left, self.step, rows, out)
-        return out / -len(forest.roots)
-
-    def once(self, features: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """Path length, as `Forest.path_lengths`, and shortenings of one row, in a single walk.
-
-        `features` has shape (1, k); the results equal those of many rows to the bit.
-        """
-        row = features.astype(np.float32)
-        out = np.zeros(row.shape)
-        f = self.forest
-        depth = _descend_once(
-            f.roots, f.feature, f.threshold, f.left, f.path, self.step, row[0], out[0]
-        )
-        return depth, out / -len(f.roots)
-
-
-@compiled
-def _descend_once(
-    roots: Nodes,
-    feature: Nodes,
-    threshold: NDArray[np.float32],
-    left: Nodes,
-    path: NDArray[np.float64],
-    step: NDArray[np.float64],
-    row: NDArray[np.float32],
-    out: NDArray[np.float64],
-) -> float:
-    depth = 0.0
-    for root in roots:
-        node = root
-        while left[node] != node:
-            split = feature[node]
-            node = left[node] + np.uint32(row[split] > threshold[node])
-            out[split] += step[node]
-        depth += path[node]
-    return depth
+        _descend(self.forest.roots, self.forest.nodes, self.step, rows, out)
+        return out / -len(self.forest.roots)
 
 
 @compiled
 def _descend(
-    roots: Nodes,
-    feature: Nodes,
-    threshold: NDArray[np.float32],
-    left: Nodes,
+    roots: Indices,
+    nodes: Nodes,
     step: NDArray[np.float64],
     rows: NDArray[np.float32],
     out: NDArray[np.float64],
@@ -91,22 +56,58 @@ def _descend(
         for root in roots:
             for row in range(start, min(start + _BLOCK, len(rows))):
                 node = root
-                while left[node] != node:
-                    split = feature[node]
-                    node = left[node] + np.uint32(rows[row, split] > threshold[node])
-                    out[row, split] += step[node]
+                child = following(nodes[node], rows, row)
+                while child != node:
+                    out[row, nodes[node].place & COLUMN] += step[child]
+                    node, child = child, following(nodes[child], rows, row)
+
+
+@compiled
+def descend_once(
+    roots: Indices,
+    depths: NDArray[np.int32],
+    nodes: Nodes,
+    step: NDArray[np.float64],
+    path: NDArray[np.float64],
+    row: NDArray[np.float32],
+    out: NDArray[np.float64],
+) -> float:
+    """The path length of `row`, shape (1, k), summed over the trees; `out` is added to as rows are.
+
+    It goes down several trees by turns, so that one node's way from memory hides behind another's;
+    what it saw is then added in the order of `_descend`, to the same bits.
+    """
+    seen = np.empty((_TREES, depths.max() + 1), np.uint32)
+    total = 0.0
+    for start in range(0, len(roots), _TREES):
+        some = min(_TREES, len(roots) - start)
+        deepest = depths[start : start + some].max()
+        seen[:some, 0] = roots[start : start + some]
+        for depth in range(deepest):
+            for tree in range(some):
+                seen[tree, depth + 1] = following(nodes[seen[tree, depth]], row, 0)
+        for tree in range(some):
+            node = seen[tree, 0]
+            for child in seen[tree, 1 : deepest + 1]:
+                if child == node:
+                    break
+                out[0, nodes[node].place & COLUMN] += step[child]
+                node = child
+            total += path[node]
+    return total
 
 
 def attribution(forest: Forest) -> Attribution:
     """Prepare a forest's attribution: the expected path length below each node, and its steps."""
-    expected, parent = _expected(forest.left, forest.rows, forest.path)
+    left = forest.nodes["place"] >> PLACE_BITS
+    expected, parent = _expected(left, forest.rows, forest.path)
     step = expected - expected[parent]
     return Attribution(forest, step, float(expected[forest.roots].mean()))
 
 
 @compiled
 def _expected(
-    left: Nodes, rows: NDArray[np.int64], path: NDArray[np.float64]
+    left: Indices, rows: NDArray[np.int64], path: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     expected = path.copy()
     parent = np.arange(len(left))

@@ -38,6 +38,9 @@ RARITIES = (0.0, 2.0, 2.5, 3.0, 3.5, 4.0)
 """The rarities whose place each model learns; straight lines between them and beyond."""
 
 _WIDTH = len(FEATURES)
+COLUMNS = _WIDTH + 2 * SUMMARIES
+"""What the forest sees of a row."""
+
 _FLOORS = tuple(feature.floor for feature in FEATURES)
 _LN10 = math.log(10.0)
 _KNOTS = len(RARITIES)
@@ -58,7 +61,8 @@ def _measure(row: Floats, out: Floats) -> None:
 
 
 @compiled
-def _measures(numbers: Floats, out: Floats) -> None:
+def measures_into(numbers: Floats, out: Floats) -> None:
+    """Compiled `measures`."""
     for i in range(len(numbers)):
         _measure(numbers[i], out[i])
 
@@ -79,7 +83,8 @@ def _rarity(level: float, side: Floats) -> float:
 
 
 @compiled
-def _features(numbers: Floats, tails: Floats, out: Floats) -> None:
+def features_into(numbers: Floats, tails: Floats, out: Floats) -> None:
+    """Compiled `features`."""
     row = np.empty(_WIDTH)
     for i in range(len(numbers)):
         _measure(numbers[i], row)
@@ -94,13 +99,14 @@ def _features(numbers: Floats, tails: Floats, out: Floats) -> None:
                 out[i, j] = -rarity
             second = max(second, min(first, rarity))
             first = max(first, rarity)
-        for j in range(_WIDTH, _WIDTH + 2 * SUMMARIES, 2):
+        for j in range(_WIDTH, COLUMNS, 2):
             out[i, j] = first
             out[i, j + 1] = first + second
 
 
 @compiled
-def _credit(parts: Floats, features: Floats, out: Floats) -> None:
+def credit_into(parts: Floats, features: Floats, out: Floats) -> None:
+    """Compiled `credited`."""
     for i in range(len(parts)):
         first, second = 0, 1
         if abs(features[i, 1]) > abs(features[i, 0]):
@@ -113,7 +119,7 @@ def _credit(parts: Floats, features: Floats, out: Floats) -> None:
         out[i] = parts[i, :_WIDTH]
         both = abs(features[i, first]) + abs(features[i, second])
         share = abs(features[i, first]) / both if both > 0.0 else 1.0
-        for j in range(_WIDTH, _WIDTH + 2 * SUMMARIES, 2):
+        for j in range(_WIDTH, COLUMNS, 2):
             out[i, first] += parts[i, j] + share * parts[i, j + 1]
             out[i, second] += (1.0 - share) * parts[i, j + 1]
 
@@ -133,7 +139,7 @@ def measures(numbers: Numbers) -> Floats:
     """
     array = _contiguous(numbers)
     out = np.empty((len(array), _WIDTH))
-    _measures(array, out)
+    measures_into(array, out)
     return out
 
 
@@ -146,14 +152,14 @@ def levels(measured: Floats) -> Floats:
 def features(numbers: Numbers, tails: Floats) -> Floats:
     """What the forest sees: rarities, then the summaries; finite for any transaction.
 
-    Shape (n, len(FEATURES) + 2 * SUMMARIES). `tails` is what `core.tails.tails` learned of recent
+    Shape (n, COLUMNS). `tails` is what `core.tails.tails` learned of recent
     traffic. Raises `ValueError` for another number of columns than seven, and for other tails.
     """
     array = _contiguous(numbers)
     if tails.shape != (2, _WIDTH, _KNOTS + 1):
         raise ValueError(f"tails of another version: shape {tails.shape}")
-    out = np.empty((len(array), _WIDTH + 2 * SUMMARIES))
-    _features(array, np.ascontiguousarray(tails), out)
+    out = np.empty((len(array), COLUMNS))
+    features_into(array, np.ascontiguousarray(tails), out)
     return out
 
 
@@ -163,7 +169,7 @@ def credited(parts: Floats, features: Floats) -> Floats:
     Both of the shape of `features`; the result (n, len(FEATURES)) has the same sum in each row.
     """
     out = np.empty((len(parts), _WIDTH))
-    _credit(parts, features, out)
+    credit_into(parts, features, out)
     return out
 
 

@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 
 from core.compiled import compiled
 
-Nodes = NDArray[np.uint32]
+Indices = NDArray[np.uint32]
+Nodes = NDArray[np.void]
+
+NODE = np.dtype([("threshold", np.float32), ("place", np.uint32)])
+"""What a walk reads of a node, side by side: the threshold, and both places in one number."""
+
+PLACE_BITS = np.uint32(5)
+"""Of `place`, the column that is compared; the bits above are the index of the left child."""
+
+COLUMN = np.uint32(2**PLACE_BITS - 1)
+"""The mask of the column."""
 
 _BLOCK = 256
 """Rows that go down a tree together, while it is in the processor's cache."""
@@ -30,14 +40,12 @@ class Forest:
 
     `path` is a leaf's path length in splits: its depth and, for the rows that fell together
     there, the average path length of a tree of them. `normaliser` is trees x c(sub-sample).
-    Nodes are unsigned: no index can be negative, so the compiled loop need not ask.
+    Indices are unsigned: none can be negative, so the compiled loop need not ask.
     """
 
-    roots: Nodes
+    roots: Indices
     depths: NDArray[np.int32]
-    feature: Nodes
-    threshold: NDArray[np.float32]
-    left: Nodes
+    nodes: Nodes
     path: NDArray[np.float64]
     rows: NDArray[np.int64]
     normaliser: float
@@ -46,30 +54,38 @@ class Forest:
         """Path lengths summed over the trees, in splits; shape (n,)."""
         out = np.zeros(len(features))
         rows = np.ascontiguousarray(features, dtype=np.float32)
-        _walk(
-            self.roots, self.depths, self.feature, self.threshold, self.left, self.path, rows, out
-        )
+        _walk(self.roots, self.depths, self.nodes, self.path, rows, out)
         return out
 
     def scores(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """The anomaly score in 0..1, higher is more unusual; shape (n,)."""
-        return self.scores_of(self.path_lengths(features))
-
-    def scores_of(self, depths: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The anomaly scores of path lengths summed over the trees; shape as given."""
+        depths = self.path_lengths(features)
         if self.normaliser == 0:
             return np.full(len(depths), 0.5)
         scores: NDArray[np.float64] = np.power(2.0, -np.divide(depths, self.normaliser))
         return scores
 
+    def score_of(self, depth: float) -> float:
+        """The anomaly score of one path length summed over the trees, to the same bits.
+
+        By NumPy's function, since Python's own power may differ in the last bit.
+        """
+        return float(np.power(2.0, -depth / self.normaliser)) if self.normaliser else 0.5
+
+
+@compiled
+def following(node: Any, rows: NDArray[np.float32], i: int) -> np.uint32:
+    """The index of the child that row i goes to from one of the `nodes`; a leaf's is its own."""
+    right = np.uint32(rows[i, node.place & COLUMN] > node.threshold)
+    child: np.uint32 = (node.place >> PLACE_BITS) + right
+    return child
+
 
 @compiled
 def _walk(
-    roots: Nodes,
+    roots: Indices,
     depths: NDArray[np.int32],
-    feature: Nodes,
-    threshold: NDArray[np.float32],
-    left: Nodes,
+    nodes: Nodes,
     path: NDArray[np.float64],
     rows: NDArray[np.float32],
     out: NDArray[np.float64],
@@ -82,9 +98,7 @@ def _walk(
             at[:n] = roots[tree]
             for _ in range(depths[tree]):
                 for i in range(n):
-                    node = at[i]
-                    right = block[i, feature[node]] > threshold[node]
-                    at[i] = left[node] + np.uint32(right)
+                    at[i] = following(nodes[at[i]], block, i)
             for i in range(n):
                 out[start + i] += path[at[i]]
 
@@ -92,7 +106,8 @@ def _walk(
 def flatten(isolation_forest: Any) -> Forest:
     """Flatten a fitted `sklearn.ensemble.IsolationForest` that uses all its features in each tree.
 
-    Raises `ValueError` for one that draws features (`max_features` below 1).
+    Raises `ValueError` for one that draws features (`max_features` below 1), and for one too wide
+    or too large for `NODE`: more than 32 columns, or 134 million nodes.
     """
     fitted = isolation_forest
     if fitted._max_features != fitted.n_features_in_:
@@ -103,9 +118,7 @@ def flatten(isolation_forest: Any) -> Forest:
     return Forest(
         roots=roots.astype(np.uint32),
         depths=np.array([tree.max_depth for tree in trees], np.int32),
-        feature=_feature(trees, order),
-        threshold=_threshold(trees, order),
-        left=_left(trees, order, roots),
+        nodes=_nodes(trees, order, roots),
         path=_path(fitted, order),
         rows=_joined([tree.n_node_samples for tree in trees], order).astype(np.int64),
         normaliser=float(len(trees) * _average_path_length(fitted._max_samples)),
@@ -125,9 +138,17 @@ def _joined(parts: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> NDArray
     return np.concatenate([np.asarray(p)[o] for p, o in zip(parts, order, strict=True)])
 
 
-def _feature(trees: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> Nodes:
-    feature: NDArray[np.int64] = _joined([tree.feature for tree in trees], order)
-    return np.maximum(feature, 0).astype(np.uint32)
+def _nodes(
+    trees: Sequence[Any], order: Sequence[NDArray[np.int64]], roots: NDArray[np.int64]
+) -> Nodes:
+    column = np.maximum(_joined([tree.feature for tree in trees], order), 0)
+    left = _left(trees, order, roots)
+    if column.max() > COLUMN or left.max() >= 2 ** (32 - int(PLACE_BITS)):
+        raise ValueError(f"a forest of {len(left)} nodes and {column.max() + 1} columns is too big")
+    nodes = np.empty(len(left), NODE)
+    nodes["threshold"] = _threshold(trees, order)
+    nodes["place"] = left << int(PLACE_BITS) | column
+    return nodes
 
 
 def _threshold(trees: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
@@ -140,14 +161,14 @@ def _threshold(trees: Sequence[Any], order: Sequence[NDArray[np.int64]]) -> NDAr
 
 def _left(
     trees: Sequence[Any], order: Sequence[NDArray[np.int64]], roots: NDArray[np.int64]
-) -> Nodes:
+) -> NDArray[np.int64]:
     lefts = []
     for tree, nodes, root in zip(trees, order, roots, strict=True):
         place = np.empty(len(nodes), np.int64)
         place[nodes] = np.arange(len(nodes))
         child = tree.children_left[nodes]
         lefts.append(root + np.where(child == -1, np.arange(len(nodes)), place[child]))
-    return np.concatenate(lefts).astype(np.uint32)
+    return np.concatenate(lefts)
 
 
 def _path(fitted: Any, order: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:

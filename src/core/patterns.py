@@ -7,7 +7,7 @@ privacy. Facts that only the raw JSON tells are NaN where they are unknown, and 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,7 @@ COINBASE = "coinbase"
 """The pattern that is never flagged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """What a pattern looks at: floats for one transaction, arrays of one length for many.
 
     The seven numbers, in their fields' units, then `FACTS`, NaN where unknown.

@@ -6,6 +6,7 @@ for. A champion never changes; a newer version is another one.
 
 import logging
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from core.attribution import Attribution, attribution
 from core.calibration import Calibration, calibrate
 from core.exactness import is_exact
-from core.features import NAMES, Numbers, credited, features, is_coinbase, measures
+from core.features import NAMES, Numbers, credited, features, is_coinbase
 from core.forest import flatten
 from core.patterns import COINBASE, FACTS, Shape, pattern_of
+from core.single import judged
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction
 from core.verdict import LEAST_PART, MOST_REASONS, Reason, Verdict
 
@@ -28,6 +30,7 @@ __all__ = ["Calibration", "Champion", "Reason", "Verdict", "calibrate"]
 Explain = Literal["all", "flagged", "none"]
 
 _log = logging.getLogger(__name__)
+_numbers, _facts = attrgetter(*NUMERIC_FIELDS), attrgetter(*FACTS)
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,8 @@ class Champion:
 
     def compile(self) -> None:
         """Compile what scores now, rather than at a process's first request."""
-        row = np.ones((1, len(NUMERIC_FIELDS)))
-        self.shortenings(row), self._judged(row)
+        row = [1.0] * len(NUMERIC_FIELDS)
+        self.shortenings(np.array([row])), self._judged(row)
 
     @property
     def threshold(self) -> float:
@@ -91,9 +94,9 @@ class Champion:
 
     def verdict(self, transaction: DescribedTransaction) -> Verdict:
         """The verdict on one transaction, with its reasons whether or not it is flagged."""
-        values = [float(getattr(transaction, name)) for name in NUMERIC_FIELDS]
-        score, reasons = self._judged(np.array([values]))
-        pattern = pattern_of(Shape(*values, *(_known(getattr(transaction, f)) for f in FACTS)))
+        values = list(map(float, _numbers(transaction)))
+        score, reasons = self._judged(values)
+        pattern = pattern_of(Shape(*values, *map(_known, _facts(transaction))))
         return Verdict(
             anomaly_score=score,
             percentile=self.calibration.percentile(score),
@@ -104,15 +107,12 @@ class Champion:
             model_version=self.version,
         )
 
-    def _judged(self, numbers: NDArray[np.float64]) -> tuple[float, tuple[Reason, ...]]:
+    def _judged(self, values: list[float]) -> tuple[float, tuple[Reason, ...]]:
         """The score of one row, and its reasons, the most important first."""
         if self.fallback is not None:
-            return float(self.scores(numbers)[0]), ()
-        seen = features(numbers, self.tails)
-        depth, shortenings = self.attribution.once(seen)
-        parts: list[float] = credited(shortenings, seen)[0].tolist()
-        score = float(self.attribution.forest.scores_of(np.array([depth]))[0])
-        return score, self._reasons(parts, measures(numbers)[0].tolist())
+            return float(self.scores(np.array([values]))[0]), ()
+        depth, measured, parts = judged(self.attribution, self.tails, values)
+        return self.attribution.forest.score_of(depth), self._reasons(parts, measured)
 
     def _reasons(self, parts: list[float], measured: list[float]) -> tuple[Reason, ...]:
         """The measures that shorten one row's path most, the most first."""

@@ -1,8 +1,7 @@
 """What the champion says of one transaction, and why."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MOST_REASONS = 3
 """Reasons told of one transaction, at the most."""
@@ -11,8 +10,7 @@ LEAST_PART = 0.1
 """Of the first reason's contribution: what contributes less is not worth a person's time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """One feature that makes a transaction unusual; the value and its usual range in its unit.
 
     `contribution` is by how many splits the feature shortens the mean path, above 0.
@@ -25,8 +23,7 @@ class Reason:
     contribution: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A score and what follows from it.
 
     `anomaly_score` is in 0..1, higher is more unusual; `percentile` is the share of recent traffic,
@@ -45,5 +42,5 @@ class Verdict:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Verdict":
         """Read one row of the columns `core.tables.VERDICT`; others are ignored."""
-        facts = {name: row[name] for name in cls.__slots__ if name != "reasons"}
+        facts = {name: row[name] for name in cls._fields if name != "reasons"}
         return cls(**facts, reasons=tuple(Reason(**reason) for reason in row["reasons"]))

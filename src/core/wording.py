@@ -76,7 +76,7 @@ def pattern(name: str) -> str:
 
 def explanation(verdict: Verdict) -> str:
     """A verdict in sentences: how unusual, what shape, which features and their usual ranges."""
-    rank = f"{verdict.percentile:.2%}".replace("%", " %")
+    rank = f"{100 * verdict.percentile:.2f} %"
     opening = "Unusual" if verdict.is_anomaly else "Not unusual enough for an alert"
     parts = [f"{opening}: it scores at least as high as {rank} of recent traffic."]
     if verdict.pattern is not None:

@@ -3,7 +3,9 @@
 from importlib.metadata import version
 from platform import python_version
 
-from prometheus_client import CollectorRegistry, Gauge, start_http_server
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
 from prometheus_client.process_collector import ProcessCollector
 
 PREFIX = "bitcoin_"
@@ -28,3 +30,12 @@ def new_registry(service: str) -> CollectorRegistry:
 def serve(registry: CollectorRegistry, address: str, port: int) -> None:
     """Answer `/metrics` on a thread of its own; raises `OSError` when the port is taken."""
     start_http_server(port, address, registry=registry)
+
+
+def observe_all(histogram: Histogram, values: NDArray[np.float64]) -> None:
+    """Observe many values at once: one at a time they take longer than scoring them did."""
+    bounds = np.asarray(histogram._upper_bounds)
+    places = np.bincount(np.searchsorted(bounds, values), minlength=len(bounds))
+    for bucket, count in zip(histogram._buckets, places.tolist(), strict=True):
+        bucket.inc(count)
+    histogram._sum.inc(float(values.sum()))

@@ -1,7 +1,5 @@
 """Metrics of the stream."""
 
-import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _REJECT_KINDS = ("empty", "not_json", "missing_field", "wrong_type", "out_of_range")
@@ -160,12 +158,3 @@ class StreamMetrics:
         """Show how many records wait, and how old at Unix time `now` the newest one taken is."""
         self.lag_records.set(records)
         self.lag_seconds.set(now - self._newest if records and self._newest else 0)
-
-
-def observe_all(histogram: Histogram, values: NDArray[np.float64]) -> None:
-    """Observe many values at once: one at a time they take longer than scoring them did."""
-    bounds = np.asarray(histogram._upper_bounds)
-    places = np.bincount(np.searchsorted(bounds, values), minlength=len(bounds))
-    for bucket, count in zip(histogram._buckets, places.tolist(), strict=True):
-        bucket.inc(count)
-    histogram._sum.inc(float(values.sum()))

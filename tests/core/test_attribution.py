@@ -7,9 +7,10 @@ from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
 
 from core.attribution import attribution
-from core.features import NAMES, features
+from core.features import NAMES, features, measures
 from core.forest import flatten
 from core.scorer import Champion
+from core.single import judged
 from core.transaction import NUMERIC_FIELDS
 
 Integers = NDArray[np.int64]
@@ -23,14 +24,13 @@ def test_the_parts_add_up_to_the_path_length(pipeline: Pipeline, traffic: Intege
     assert np.allclose(made.expected - made.shortenings(seen).sum(axis=1), mean_path, atol=1e-12)
 
 
-def test_one_row_at_once_equals_many_rows_to_the_bit(pipeline: Pipeline, traffic: Integers) -> None:
-    made = attribution(flatten(pipeline[-1]))
-    seen = features(traffic[:1_000], pipeline[0].kw_args["tails"])
-    depths, parts = made.forest.path_lengths(seen), made.shortenings(seen)
-    for i in range(len(seen)):
-        depth, shortenings = made.once(seen[i : i + 1])
-        assert depth == depths[i]
-        assert np.array_equal(shortenings[0], parts[i])
+def test_one_row_at_once_equals_many_rows_to_the_bit(champion: Champion, traffic: Integers) -> None:
+    rows = traffic[:1_000]
+    depths = champion.attribution.forest.path_lengths(features(rows, champion.tails))
+    measured, parts = measures(rows).tolist(), champion.shortenings(rows).tolist()
+    for i, row in enumerate(rows.tolist()):
+        found = judged(champion.attribution, champion.tails, [float(value) for value in row])
+        assert found == (depths[i], measured[i], parts[i])
 
 
 def test_the_expectation_is_the_mean_path_of_the_training_rows() -> None:

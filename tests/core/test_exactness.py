@@ -21,8 +21,9 @@ def test_a_flattened_forest_is_exact(forest: Forest, pipeline: Pipeline) -> None
 
 
 def test_thresholds_rounded_up_are_noticed(forest: Forest, pipeline: Pipeline) -> None:
-    up = np.nextafter(forest.threshold, np.float32(np.inf))
-    assert not is_exact(replace(forest, threshold=up), pipeline)
+    up = forest.nodes.copy()
+    up["threshold"] = np.nextafter(up["threshold"], np.float32(np.inf))
+    assert not is_exact(replace(forest, nodes=up), pipeline)
 
 
 def test_one_path_length_off_by_one_bit_is_noticed(forest: Forest, pipeline: Pipeline) -> None:

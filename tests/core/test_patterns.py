@@ -1,6 +1,5 @@
 """Patterns: each known shape is named, the first that fits, for one and for many."""
 
-from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -87,5 +86,5 @@ def test_many_are_named_as_each_alone(found: list[tuple[float, ...]]) -> None:
 
 
 def test_examples_together_are_named_as_alone() -> None:
-    columns = np.array([astuple(example) for _, example in EXAMPLES]).T
+    columns = np.array([tuple(example) for _, example in EXAMPLES]).T
     assert patterns_of(Shape(*columns)).tolist() == [name for name, _ in EXAMPLES]
