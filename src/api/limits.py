@@ -15,8 +15,6 @@ from core.settings import ApiSettings
 ALWAYS_ANSWERED = frozenset({"/health", "/ready", "/metrics"})
 """Paths that answer however busy the service is: whoever watches it must not be turned away."""
 
-SWEEP_SECONDS = 1.0
-
 
 class OverdueError(Exception):
     """A request that took longer than it may."""

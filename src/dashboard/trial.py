@@ -26,7 +26,6 @@ UNITS = {
     "input_value": "sat",
     "output_value": "sat",
 }
-NUMBERS = tuple(name for name in EXAMPLE if name != "hash")
 
 
 def trial_page() -> html.Div:
