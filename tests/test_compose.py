@@ -16,6 +16,12 @@ OURS = "bitcoin-anomaly-detection/"
 ONE_SHOT = {"kafka-agent"}
 PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
 
+# Docker's own: folders, addresses and ports inside its network, a file of the host's
+INSIDE = {"DATA_DIR", "DATA_ORIGIN", "SPARK_JARS_DIR", "SIMULATOR_REPLAY"}
+INSIDE |= {"API_URL", "DASHBOARD_TRAINER_URL", "KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"}
+INSIDE |= {f"{name}_METRICS_PORT" for name in ("KAFKA", "PRODUCER", "STREAM", "TRAINER")}
+INSIDE |= {"KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SPARK_UI_PORT"}
+
 # docker-compose 1.29.2 refuses these, wherever they stand
 NOT_IN_1_29 = {"develop", "start_interval", "include", "additional_contexts"}
 # Compose v2 warns of these or refuses them
@@ -134,6 +140,13 @@ def test_every_variable_is_a_setting_of_the_example_with_its_default(name: str) 
         if variable not in demo | {"DASHBOARD_MLFLOW_URL"} and not same(default, example[variable])
     }
     assert not different
+
+
+def test_every_setting_can_be_given_to_the_services_that_have_it() -> None:
+    text = "".join((ROOT / name).read_text() for name in FILES)
+    given = set(re.findall(r"^      ([A-Z_]+):$|\$\{([A-Z_]+):-", text, re.MULTILINE))
+    named = set(re.findall(r"^#([A-Z0-9_]+)=", render(), re.MULTILINE))
+    assert named - {name for pair in given for name in pair} == INSIDE
 
 
 def same(one: str, other: str) -> bool:
