@@ -30,7 +30,8 @@ def tracking_uri(server: Server) -> Iterator[str]:
 
 @pytest.fixture
 def settings() -> TrainerSettings:
-    return TrainerSettings(_env_file=None)
+    """Few trees: what is tested here is what is done with them."""
+    return TrainerSettings(_env_file=None, forest_trees=50)
 
 
 @pytest.fixture
