@@ -8,20 +8,20 @@ import json
 import statistics
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import requests
-from benchmarks.api_services import Service, mlflow_serving, nothing, ours, tracking, uncounted
+from benchmarks.api_counting import added_seconds
+from benchmarks.api_services import Service, mlflow_serving, nothing, ours, tracking
 from benchmarks.load import Load, load
 
+from core.registry import load_champion
 from core.transaction import NUMERIC_FIELDS
 from data_ingestion.simulation.traffic import numbers
-from monitoring.prometheus_metrics import ApiMetrics, new_registry
 
 ROUNDS = 3
-SCRAPE_SECONDS, PAIRS = 15, 40
+SCRAPE_SECONDS = 15
 Row = tuple[str, str, str, str, str]
 
 
@@ -122,35 +122,14 @@ def batches(api: Service, seconds: float) -> list[Row]:
     return rows
 
 
-def watching(api: Service, other: Service) -> list[Row]:
-    """What counting requests takes of the processor: in short turns with the API that does not.
-
-    The difference is far below the noise of one turn: the median of many pairs is told, whose order
-    alternates, and counting is also timed by itself.
-    """
-    target = Target(api, "/predict", json.dumps(transactions(1)[0]).encode())
-    turns = [target, replace(target, service=other)]
-    pairs = []
-    for i in range(PAIRS):
-        (found,), (base,) = (in_turns([each], 16, 1, 1) for each in turns[:: 1 if i % 2 else -1])
-        pairs.append((found, base) if i % 2 else (base, found))
-    ratio = statistics.median(found.processor / base.processor for found, base in pairs)
-    share = _counting_seconds() / statistics.median(found.processor for found, _ in pairs)
-    alone = f"{share:.1%}, and {_scrape_seconds(api) / SCRAPE_SECONDS:.2%} for scrapes"
-    what = f"metrics, of the processor's time at full load, {PAIRS} pairs"
-    return [(what, "", "", f"{ratio - 1:.1%} more; timed alone {alone}", "below 2 %")]
-
-
-def _counting_seconds() -> float:
-    metrics = ApiMetrics(new_registry("api"))
-    metrics.know([("/predict", [200])])
-    began = time.process_time()
-    for i in range(100_000):
-        metrics.answered("/predict", 200, 2e-4)
-        metrics.scored(1, flagged=0)
-        if i % 5_000 == 0:  # about a second's
-            metrics.settle()
-    return (time.process_time() - began) / 100_000
+def watching(api: Service, uri: str, seconds: float) -> list[Row]:
+    """What counting requests takes of the processor at full load."""
+    bodies = [json.dumps(each).encode() for each in transactions(1_000)]
+    (found,) = in_turns([Target(api, "/predict", bodies[0])], 16, seconds)
+    added = added_seconds(load_champion(uri, "1"), bodies)
+    scrapes = _scrape_seconds(api) / SCRAPE_SECONDS
+    ratio = f"{added / found.processor:.1%} ({added * 1e6:.1f} µs); {scrapes:.2%} for scrapes"
+    return [("metrics, of the processor's time at full load", _figures(found), "", ratio, "2 %")]
 
 
 def _scrape_seconds(api: Service) -> float:
@@ -172,8 +151,7 @@ def main() -> None:
         with nothing() as other:
             rows = against_nothing(api, other, seconds)
         rows += batches(api, seconds)
-        with uncounted(uri, Path(folder)) as other:
-            rows += watching(api, other)
+        rows += watching(api, uri, seconds)
         rows += against_mlflow(api, uri, seconds)
         rows.append(("ready to score, memory at the start", start, "", "", "4 s, 350 MiB"))
         rows.append(("memory after all this", f"{api.mebibytes():.0f} MiB", "", "", "350 MiB"))

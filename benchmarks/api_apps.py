@@ -1,17 +1,8 @@
-"""What the API is measured against, for uvicorn to run.
-
-`nothing` has the same models and the same framework, and scores nothing; `uncounted` makes the API
-itself without its metrics.
-"""
+"""What the API is measured against, for uvicorn to run: the same models and the same framework."""
 
 from fastapi import FastAPI
 
-from api.anomalies import Scored
-from api.application import create_app
 from api.schemas import Prediction, SubmittedTransaction
-from core.registry import ChampionFollower
-from core.settings import ApiSettings, DataSettings, MlflowSettings
-from monitoring.prometheus_metrics import ApiMetrics, new_registry
 
 nothing = FastAPI()
 
@@ -41,22 +32,3 @@ async def predict(transaction: SubmittedTransaction) -> Prediction:
         "warnings": [],
         "model_version": "1",
     }
-
-
-class _Uncounted(ApiMetrics):
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        """Count nothing."""
-
-    def scored(self, transactions: int, flagged: int) -> None:
-        """Count nothing."""
-
-
-def uncounted() -> FastAPI:
-    """The API, whose requests leave no trace in its metrics."""
-    data = DataSettings()
-    return create_app(
-        ChampionFollower(MlflowSettings().tracking_uri, data.data_origin, 60),
-        Scored(data.lake, data.data_origin),
-        _Uncounted(new_registry("api")),
-        ApiSettings(),
-    )

@@ -107,26 +107,13 @@ def ours(uri: str, folder: Path) -> Iterator[Service]:
         yield service
 
 
-def _uvicorn(app: str, port: int) -> list[str]:
-    """uvicorn at its fastest."""
-    command = [sys.executable, "-m", "uvicorn", f"benchmarks.api_apps:{app}", "--port", str(port)]
-    return [*command, "--no-access-log", "--no-server-header", "--log-level", "warning"]
-
-
-@contextmanager
-def uncounted(uri: str, folder: Path) -> Iterator[Service]:
-    """The API without its metrics."""
-    port = free_port()
-    command, settings = [*_uvicorn("uncounted", port), "--factory"], _settings(uri, folder, port)
-    with running(command, port, "/ready", settings) as service:
-        yield service
-
-
 @contextmanager
 def nothing() -> Iterator[Service]:
-    """FastAPI with the same models."""
+    """FastAPI with the same models, uvicorn at its fastest."""
     port = free_port()
-    with running(_uvicorn("nothing", port), port, "/docs", {}) as service:
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.api_apps:nothing", "--port", str(port)]
+    command += ["--no-access-log", "--no-server-header", "--log-level", "warning"]
+    with running(command, port, "/docs", {}) as service:
         yield service
 
 

@@ -1,6 +1,6 @@
 """Metrics of the API; `monitoring/exposition.py` tells those of several processes as one."""
 
-from collections import Counter as Tally
+from collections import defaultdict
 from collections.abc import Iterable
 
 import numpy as np
@@ -56,7 +56,7 @@ class ApiMetrics:
             self.predictions.labels(flagged)
         self._model(registry)
         self._routes: set[str] = set()
-        self._answered: list[tuple[str, int, float]] = []
+        self._answered: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
         self._scored = self._flagged = 0
 
     def _model(self, registry: CollectorRegistry) -> None:
@@ -98,7 +98,7 @@ class ApiMetrics:
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Note one request; a route that was not made known counts as unmatched."""
-        self._answered.append((route, status, seconds))
+        self._answered[route, status].append(seconds)
 
     def scored(self, transactions: int, flagged: int) -> None:
         """Note how many transactions were scored for a caller."""
@@ -107,17 +107,11 @@ class ApiMetrics:
 
     def settle(self) -> None:
         """Count what was noted: together it costs a fifth of what each by itself would."""
-        answered, self._answered = self._answered, []
-        by_status = Tally[tuple[str, int]]()
-        by_route: dict[str, list[float]] = {}
-        for route, status, seconds in answered:
+        answered, self._answered = self._answered, defaultdict(list)
+        for (route, status), taken in answered.items():
             known = route if route in self._routes else UNMATCHED
-            by_route.setdefault(known, []).append(seconds)
-            by_status[known, status] += 1
-        for (route, status), count in by_status.items():
-            self.requests.labels(route, str(status)).inc(count)
-        for route, taken in by_route.items():
-            observe_all(self.latency.labels(route), np.array(taken))
+            self.requests.labels(known, str(status)).inc(len(taken))
+            observe_all(self.latency.labels(known), np.array(taken))
         self.predictions.labels("true").inc(self._flagged)
         self.predictions.labels("false").inc(self._scored - self._flagged)
         self._scored = self._flagged = 0
