@@ -13,7 +13,7 @@ Action = Literal["train", "recalibrate", "wait"]
 GROWTH = 2
 """A champion made from few rows is followed by another when the table has grown by this factor."""
 
-RETRY_SECONDS, MORE = 60.0, 1.25
+RETRY_SECONDS, MORE = 60.0, 1.05
 """While there is no champion, from one attempt to the next: so much time, or so many more rows."""
 
 

@@ -24,8 +24,8 @@ HOUR = 3_600
     [
         (Look(100, 1_999, 0, 0), "wait", "1999 of 2000"),
         (Look(100, 2_000, 0, 0), "train", "no champion"),
-        (Look(100, 2_499, 90, 2_000), "wait", "last attempt"),
-        (Look(100, 2_500, 90, 2_000), "train", "no champion"),
+        (Look(100, 2_099, 90, 2_000), "wait", "last attempt"),
+        (Look(100, 2_100, 90, 2_000), "train", "no champion"),
         (Look(151, 2_000, 90, 2_000), "train", "no champion"),
         (SETTLED, "wait", "nothing"),
         (replace(SETTLED, now=8_000 + 6 * HOUR), "train", "interval"),
