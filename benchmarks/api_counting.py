@@ -7,12 +7,12 @@ load over one: the median of many pairs of turns is told, whose order alternates
 import asyncio
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import cycle
 from time import process_time
 from typing import Any
 
 from fastapi import FastAPI
+from tests.api.conftest import Following
 
 from api.anomalies import Scored
 from api.application import create_app
@@ -21,20 +21,6 @@ from core.settings import ApiSettings
 from monitoring.prometheus_metrics import ApiMetrics, new_registry
 
 PAIRS, REQUESTS = 100, 1_000
-
-
-@dataclass
-class Fixed:
-    """Follows nothing: one champion from the start."""
-
-    current: Champion | None
-    problem: str | None = None
-
-    def start(self) -> None:
-        """Nothing to follow."""
-
-    def stop(self) -> None:
-        """Nothing to end."""
 
 
 class Switched(ApiMetrics):
@@ -56,7 +42,7 @@ class Switched(ApiMetrics):
 def added_seconds(champion: Champion, bodies: Sequence[bytes]) -> float:
     """By how much the metrics lengthen one `/predict`, in seconds of the processor."""
     metrics = Switched(new_registry("api"))
-    app = create_app(Fixed(champion), Scored("nowhere", "simulated"), metrics, ApiSettings())
+    app = create_app(Following(champion), Scored("nowhere", "simulated"), metrics, ApiSettings())
     return asyncio.run(_added(app, metrics, bodies))
 
 

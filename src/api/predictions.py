@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import chain
-from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -10,14 +9,11 @@ import pyarrow as pa
 
 from api.consistency import warnings
 from api.schemas import Prediction, ReasonGiven, SubmittedTransaction
-from core.patterns import FACTS
+from core.patterns import FACTS, facts_of
 from core.scorer import Champion
-from core.transaction import NUMERIC_FIELDS, DescribedTransaction, Transaction
+from core.transaction import NUMERIC_FIELDS, DescribedTransaction, Transaction, numbers_of
 from core.verdict import Reason, Verdict
 from core.wording import explanation
-
-_numbers = attrgetter(*NUMERIC_FIELDS)
-_facts = attrgetter(*FACTS)
 
 
 def predict(champion: Champion, transaction: DescribedTransaction) -> Prediction:
@@ -44,8 +40,8 @@ def _verdicts(table: pa.Table) -> Iterator[Verdict]:
 
 def _table(transactions: list[SubmittedTransaction]) -> pa.Table:
     """The columns that the champion looks at."""
-    numbers = np.fromiter(chain.from_iterable(map(_numbers, transactions)), np.float64)
-    facts = zip(FACTS, zip(*map(_facts, transactions), strict=True), strict=False)
+    numbers = np.fromiter(chain.from_iterable(map(numbers_of, transactions)), np.float64)
+    facts = zip(FACTS, zip(*map(facts_of, transactions), strict=True), strict=False)
     return pa.table(
         dict(zip(NUMERIC_FIELDS, numbers.reshape(-1, len(NUMERIC_FIELDS)).T, strict=True))
         | {name: pa.array(column) for name, column in facts}

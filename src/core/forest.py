@@ -59,18 +59,17 @@ class Forest:
 
     def scores(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """The anomaly score in 0..1, higher is more unusual; shape (n,)."""
-        depths = self.path_lengths(features)
-        if self.normaliser == 0:
-            return np.full(len(depths), 0.5)
-        scores: NDArray[np.float64] = np.power(2.0, -np.divide(depths, self.normaliser))
-        return scores
+        return self.scores_of(self.path_lengths(features))
 
-    def score_of(self, depth: float) -> float:
-        """The anomaly score of one path length summed over the trees, to the same bits.
+    def scores_of(self, depths: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """The anomaly scores of path lengths summed over the trees, of many or of one.
 
-        By NumPy's function, since Python's own power may differ in the last bit.
+        By NumPy's function for one too: Python's own power may differ in the last bit.
         """
-        return float(np.power(2.0, -depth / self.normaliser)) if self.normaliser else 0.5
+        if self.normaliser == 0:
+            return np.full(np.shape(depths), 0.5)
+        scores: NDArray[np.float64] = np.power(2.0, -depths / self.normaliser)
+        return scores
 
 
 @compiled

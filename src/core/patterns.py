@@ -7,6 +7,7 @@ privacy. Facts that only the raw JSON tells are NaN where they are unknown, and 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ from core.transaction import COIN
 
 FACTS = ("equal_outputs", "dust_outputs", "op_return")
 """The facts beyond the seven numbers that patterns use."""
+
+facts_of = attrgetter(*FACTS)
+"""These facts of a described transaction, as a tuple."""
 
 
 COINBASE = "coinbase"

@@ -6,7 +6,6 @@ for. A champion never changes; a newer version is another one.
 
 import logging
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,9 +16,9 @@ from core.calibration import Calibration, calibrate
 from core.exactness import is_exact
 from core.features import NAMES, Numbers, credited, features, is_coinbase
 from core.forest import flatten
-from core.patterns import COINBASE, FACTS, Shape, pattern_of
+from core.patterns import COINBASE, Shape, facts_of, pattern_of
 from core.single import judged
-from core.transaction import NUMERIC_FIELDS, DescribedTransaction
+from core.transaction import NUMERIC_FIELDS, DescribedTransaction, numbers_of
 from core.verdict import LEAST_PART, MOST_REASONS, Reason, Verdict
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ __all__ = ["Calibration", "Champion", "Reason", "Verdict", "calibrate"]
 Explain = Literal["all", "flagged", "none"]
 
 _log = logging.getLogger(__name__)
-_numbers, _facts = attrgetter(*NUMERIC_FIELDS), attrgetter(*FACTS)
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,9 @@ class Champion:
 
     def verdict(self, transaction: DescribedTransaction) -> Verdict:
         """The verdict on one transaction, with its reasons whether or not it is flagged."""
-        values = list(map(float, _numbers(transaction)))
+        values = list(map(float, numbers_of(transaction)))
         score, reasons = self._judged(values)
-        pattern = pattern_of(Shape(*values, *map(_known, _facts(transaction))))
+        pattern = pattern_of(Shape(*values, *map(_known, facts_of(transaction))))
         return Verdict(
             anomaly_score=score,
             percentile=self.calibration.percentile(score),
@@ -112,7 +110,8 @@ class Champion:
         if self.fallback is not None:
             return float(self.scores(np.array([values]))[0]), ()
         depth, measured, parts = judged(self.attribution, self.tails, values)
-        return self.attribution.forest.score_of(depth), self._reasons(parts, measured)
+        score = float(self.attribution.forest.scores_of(depth))
+        return score, self._reasons(parts, measured)
 
     def _reasons(self, parts: list[float], measured: list[float]) -> tuple[Reason, ...]:
         """The measures that shorten one row's path most, the most first."""

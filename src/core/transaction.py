@@ -9,6 +9,7 @@ weight units (four per virtual byte, BIP 141).
 20.0
 """
 
+from operator import attrgetter
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -61,6 +62,9 @@ class Transaction(BaseModel):
 
 NUMERIC_FIELDS = tuple(name for name in Transaction.model_fields if name != "hash")
 """The seven numbers of a transaction, in the order of every (n, 7) array in this project."""
+
+numbers_of = attrgetter(*NUMERIC_FIELDS)
+"""The seven numbers of one transaction, as a tuple in that order."""
 
 
 class DescribedTransaction(Transaction):

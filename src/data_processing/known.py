@@ -66,7 +66,12 @@ def as_keys(values: Iterable[bytes] | pa.ChunkedArray) -> Keys:
 def keys_of_hashes(hashes: pa.ChunkedArray | pa.Array) -> Keys:
     """The keys of transactions by their hashes of 64 hex digits."""
     halves = pc.utf8_slice_codeunits(hashes.cast(pa.string()), 0, 32)
-    return np.frombuffer(bytes.fromhex("".join(halves.to_pylist())), "S16")
+    return bytes_of(halves).view("S16")
+
+
+def bytes_of(texts: pa.ChunkedArray | pa.Array) -> NDArray[np.uint8]:
+    """The bytes that texts of hex digits stand for, one after another."""
+    return np.frombuffer(bytes.fromhex("".join(texts.to_pylist())), np.uint8)
 
 
 def receipt_keys(receipts: pa.Table) -> Keys:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data_processing.known import hours
+from data_processing.known import bytes_of, hours
 
 Pair = tuple[str, str]
 """Two hashes that spend one outpoint, in alphabetic order."""
@@ -92,8 +92,7 @@ class KnownSpenders:
     def _add(self, rows: pa.Table, keys: NDArray[np.int64], of_row: NDArray[np.int64]) -> None:
         if not len(of_row):
             return
-        texts = "".join(rows["hash"].to_pylist())
-        hashes = np.frombuffer(bytes.fromhex(texts), "V32")[of_row]
+        hashes = bytes_of(rows["hash"]).view("V32")[of_row]
         fees = np.asarray(rows["fee"].to_numpy(), np.int64)[of_row]
         spends, at = Spends(keys, hashes, fees), hours(rows["append_time"])[of_row]
         for hour in np.unique(at).tolist():
