@@ -16,7 +16,7 @@ from benchmarks.api_counting import added_seconds
 from benchmarks.api_services import Service, mlflow_serving, nothing, ours, tracking
 from benchmarks.load import Load, load
 
-from core.registry import load_champion
+from core.registry.follower import load_champion
 from core.transaction import NUMERIC_FIELDS
 from data_ingestion.simulation.traffic import numbers
 

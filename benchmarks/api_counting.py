@@ -16,7 +16,7 @@ from tests.api.conftest import Following
 
 from api.anomalies import Scored
 from api.application import create_app
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.settings import ApiSettings
 from monitoring.prometheus_metrics import ApiMetrics, new_registry
 

@@ -16,7 +16,7 @@ from benchmarks.scoring import trained
 from local.ports import free_port
 from local.tracking import ENVIRONMENT, Tracking
 
-from core.registry import MODEL_NAME, promote
+from core.registry.follower import MODEL_NAME, promote
 from core.settings import ROOT, MlflowSettings
 from data_ingestion.simulation.traffic import numbers
 from model.registration import ensure_registered_model, register

@@ -14,8 +14,8 @@ from statistics import mean
 import numpy as np
 from benchmarks.samples import BLOCKS, Integers, given, numbers, transactions
 
-from core.calibration import alert_threshold
-from core.injection import KINDS
+from core.detector.calibration import alert_threshold
+from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation import traffic
 from model.baselines import BASELINES
 from model.challenger import LEAST_FLAGGED

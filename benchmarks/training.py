@@ -22,9 +22,9 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from sklearn.ensemble import IsolationForest
 
+from core.detector.rarity_scale import tails
 from core.features import features
 from core.settings import TrainerSettings
-from core.tails import tails
 from core.transaction import NUMERIC_FIELDS
 from data_ingestion.simulation import traffic
 from model.challenger import make

@@ -18,8 +18,7 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
-from core.settings import ROOT, DataSettings
-from core.settings.example import classes
+from core.settings import ROOT, DataSettings, classes
 from local import jars, preflight
 from local.ports import ports
 from local.services import environment, first_score, services, urls

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from core.settings import ROOT
-from core.settings.example import render
+from core.settings import ROOT, render
 
 FILES = ["docker-compose.yml", "docker-compose.demo.yml", "docker-compose.cluster.yml"]
 DOCKERFILES = sorted(ROOT.glob("Dockerfile.*"))

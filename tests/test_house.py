@@ -1,7 +1,9 @@
-"""The three laws of the house, and its measures, read from the source with `ast`."""
+"""The laws of the house, read from the source with `ast`: floors, doors, names, circles, sizes."""
 
 import ast
+import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
@@ -14,16 +16,32 @@ SERVICES = {"data_ingestion", "data_processing", "model", "api", "dashboard"}
 PACKAGES = FLOOR_0 | SERVICES
 DOORS = {
     "data_ingestion.kafka_producer",
+    "data_ingestion.simulator",
     "data_processing.spark_streaming",
     "model.train_model",
     "api.app",
     "dashboard.app",
 }
+WIRING = {"service"}
+"""The one file name that several rooms share, for one job: it connects the room's parts."""
+
+LONGEST_FILE, LONGEST_FUNCTION, SHORTEST_FILE = 350, 50, 40
 MODULES = sorted(SRC.rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    """The dotted name of a module; a package's is its folder's."""
+    parts = path.relative_to(SRC).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def package(path: Path) -> str:
     return path.relative_to(SRC).parts[0]
+
+
+NAMES = {name(path) for path in MODULES}
+every_module = pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SRC)))
+every_door = pytest.mark.parametrize("door", sorted(DOORS))
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -37,7 +55,7 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SRC)))
+@every_module
 def test_a_service_imports_only_the_floor_and_itself(path: Path) -> None:
     allowed = FLOOR_0 | ({package(path)} if package(path) in SERVICES else set())
     if package(path) in FLOOR_0:
@@ -46,9 +64,49 @@ def test_a_service_imports_only_the_floor_and_itself(path: Path) -> None:
     assert reached <= allowed
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SRC)))
+def test_no_module_reaches_itself_by_its_imports() -> None:
+    reaches = {
+        name(path): {i for i in imports(path) if i in NAMES and i != name(path)} for path in MODULES
+    }
+    while leaves := {module for module, others in reaches.items() if not others & reaches.keys()}:
+        for module in leaves:
+            del reaches[module]
+    assert not reaches
+
+
+@every_module
 def test_nothing_imports_a_door(path: Path) -> None:
     assert not DOORS & set(imports(path))
+
+
+@every_door
+def test_a_door_defines_nothing_that_could_be_pickled(door: str) -> None:
+    tree = ast.parse((SRC / f"{door.replace('.', '/')}.py").read_text())
+    assert not [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+
+
+SIDE_EFFECTS = """
+import gc, sys, threading
+
+PROCESSES = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}
+REFUSED = PROCESSES | {"socket.connect", "socket.bind"}
+
+def watch(event, arguments):
+    if event in REFUSED:
+        raise AssertionError(f"{event} at import: {arguments}")
+
+sys.addaudithook(watch)
+import DOOR
+assert gc.get_freeze_count() == 0, "it freezes the collector"
+assert threading.active_count() == 1, threading.enumerate()
+"""
+
+
+@every_door
+def test_importing_a_door_starts_and_freezes_nothing(door: str) -> None:
+    script = SIDE_EFFECTS.replace("DOOR", door)
+    done = subprocess.run([sys.executable, "-c", script], cwd=SRC, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2_000:]
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
@@ -61,12 +119,34 @@ def test_no_file_of_a_service_shadows_another_module(service: str) -> None:
     assert not names & taken
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SRC)))
-def test_rooms_stay_small(path: Path) -> None:
+def test_no_two_files_with_different_jobs_bear_one_name() -> None:
+    bearers = defaultdict(list)
+    for path in MODULES:
+        if path.stem not in {"__init__", *WIRING} and name(path) not in DOORS:
+            bearers[path.stem].append(name(path))
+    assert not {stem: names for stem, names in bearers.items() if len(names) > 1}
+
+
+@every_module
+def test_files_and_functions_have_one_subject(path: Path) -> None:
     text = path.read_text()
-    assert len(text.splitlines()) <= 200
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    assert len(text.splitlines()) <= LONGEST_FILE
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
             length = node.end_lineno - node.lineno + 1
-            assert length <= 40, f"{node.name} has {length} lines"
+            assert length <= LONGEST_FUNCTION, f"{node.name} has {length} lines"
+
+
+def _is_protocol(tree: ast.Module) -> bool:
+    bases = [base for node in tree.body if isinstance(node, ast.ClassDef) for base in node.bases]
+    return any(isinstance(base, ast.Name) and base.id == "Protocol" for base in bases)
+
+
+@every_module
+def test_a_file_is_more_than_a_slice_of_its_neighbour(path: Path) -> None:
+    text = path.read_text()
+    if path.stem == "__init__" or name(path) in DOORS or _is_protocol(ast.parse(text)):
+        return
+    assert len(text.splitlines()) >= SHORTEST_FILE

@@ -8,10 +8,10 @@ from typing import Any
 from deltalake import DeltaTable
 
 from api.schemas import Anomaly
+from core.detector.explanation import explanation
+from core.detector.verdict import Verdict
 from core.lake import open_table, query, sql_time
 from core.tables import EVENT_AFTER
-from core.verdict import Verdict
-from core.wording import explanation
 
 TABLE = "scored_transactions"
 _FIRST, _LAST = datetime(2009, 1, 3, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)

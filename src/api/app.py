@@ -7,7 +7,7 @@ import gc
 from typing import TYPE_CHECKING
 
 from core.logs import configure
-from core.model_reader import EarlyReader
+from core.registry.reader_process import EarlyReader
 from core.settings import ApiSettings, DataSettings, MlflowSettings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def application() -> "FastAPI":
     from api.anomalies import Scored
     from api.application import create_app
     from api.serving import quiet
-    from core.registry import ChampionFollower
+    from core.registry.follower import ChampionFollower
     from monitoring.prometheus_metrics import ApiMetrics, new_registry
 
     settings, data, uri = ApiSettings(), DataSettings(), MlflowSettings().tracking_uri

@@ -3,11 +3,11 @@
 from typing import Protocol
 
 from api.problems import LastingError
-from core.scorer import Champion
+from core.detector.champion import Champion
 
 
 class Follower(Protocol):
-    """Keeps the champion at hand and follows its alias, as `core.registry.ChampionFollower`."""
+    """Keeps the champion at hand and follows its alias, as `ChampionFollower` does."""
 
     current: Champion | None
     problem: str | None

@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from api.consistency import warnings
 from api.schemas import Prediction, ReasonGiven, SubmittedTransaction
-from core.patterns import FACTS, facts_of
-from core.scorer import Champion
+from core.detector.champion import Champion
+from core.detector.explanation import explanation
+from core.detector.patterns import FACTS, facts_of
+from core.detector.verdict import Reason, Verdict
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction, Transaction, numbers_of
-from core.verdict import Reason, Verdict
-from core.wording import explanation
 
 
 def predict(champion: Champion, transaction: DescribedTransaction) -> Prediction:

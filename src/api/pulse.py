@@ -6,7 +6,7 @@ import logging
 from api.in_service import Follower
 from api.limits import UnderWay
 from api.service_routes import trained
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
 from monitoring.exposition import exposition

@@ -6,7 +6,7 @@ import msgspec
 from fastapi import HTTPException
 from pydantic import WithJsonSchema
 
-from core.description import UnusableItemError, describe
+from core.blockchain_json.describe import UnusableItemError, describe
 from core.transaction import DescribedTransaction
 
 EXAMPLE: dict[str, Any] = {

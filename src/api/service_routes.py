@@ -10,9 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from api.in_service import Follower, champion_of
 from api.problems import responses
 from api.schemas import FeatureUsed, Health, ModelDescription, Readiness
+from core.detector.champion import Champion
 from core.feature_table import FEATURES
-from core.registry import ALIAS, MODEL_NAME
-from core.scorer import Champion
+from core.registry.follower import ALIAS, MODEL_NAME
 
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "As text", "content": {"text/plain": {"schema": {"type": "string"}}}}

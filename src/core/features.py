@@ -2,10 +2,11 @@
 
 A *measure* is what a person reads, in its own unit (sat/vB, satoshi, ...). Its *rarity* says how
 far out in recent traffic it lies, in decades of rows: 0 at the median, 2 where one in a hundred
-goes further, 4 where one in 10,000 does; negative on the low side (`core/tails.py`). So no
-unit, currency or fee level matters, and zero is far out without being infinite. The forest sees
-each measure's rarity, and how far out the rarest is, and the two rarest together: without these a
-single wild fee among ordinary counts and amounts would be found by one split in nine only.
+goes further, 4 where one in 10,000 does; negative on the low side
+(`core/detector/rarity_scale.py`). So no unit, currency or fee level matters, and zero is far out
+without being infinite. The forest sees each measure's rarity, and how far out the rarest is, and
+the two rarest together: without these a single wild fee among ordinary counts and amounts would be
+found by one split in nine only.
 
 One compiled loop serves one row and a million, training and the stream: equal to the bit.
 
@@ -69,7 +70,7 @@ def measures_into(numbers: Floats, out: Floats) -> None:
 
 @compiled
 def _rarity(level: float, side: Floats) -> float:
-    """Rarity, 0 or more, of a level on one side of the median; `side` as `core.tails` learns it."""
+    """Rarity, 0 or more, of a level on one side of the median; `side` is one of `rarity_scale`."""
     far: float = abs(level - side[0])
     near = 0.0
     for k in range(1, _KNOTS):
@@ -152,7 +153,7 @@ def levels(measured: Floats) -> Floats:
 def features(numbers: Numbers, tails: Floats) -> Floats:
     """What the forest sees: rarities, then the summaries; finite for any transaction.
 
-    Shape (n, COLUMNS). `tails` is what `core.tails.tails` learned of recent
+    Shape (n, COLUMNS). `tails` is what `core.detector.rarity_scale.tails` learned of recent
     traffic. Raises `ValueError` for another number of columns than seven, and for other tails.
     """
     array = _contiguous(numbers)

@@ -4,7 +4,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from core.patterns import PATTERNS
+from core.detector.patterns import PATTERNS
 from dashboard.filters import CUSTOM, DEFAULT_RANGE, NO_PATTERN, ORDERS, PRESETS
 from dashboard.formats import aria, words
 

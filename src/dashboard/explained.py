@@ -6,9 +6,9 @@ from typing import Any
 
 from dash import html
 
+from core.detector.explanation import NOT_ILLICIT, number, value
+from core.detector.patterns import PATTERNS
 from core.feature_table import FEATURES
-from core.patterns import PATTERNS
-from core.wording import NOT_ILLICIT, number, value
 from dashboard.formats import aria, btc, sat, words
 
 _FEATURES = {feature.name: feature for feature in FEATURES}

@@ -4,8 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from core.description import built, described, read
-from core.raw_transaction import RawTransaction
+from core.blockchain_json.describe import built, described, read
+from core.blockchain_json.schema import RawTransaction
 from core.transaction import ObservedTransaction
 
 Source = Literal["mempool", "block"]
@@ -18,7 +18,7 @@ def observe(
 ) -> ObservedTransaction:
     """Read one item; `first_seen` in Unix seconds.
 
-    Raises `core.description.UnusableItemError`.
+    Raises `core.blockchain_json.describe.UnusableItemError`.
     """
     raw = read(item)
     seen = {

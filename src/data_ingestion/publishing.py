@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from core.description import UnusableItemError
+from core.blockchain_json.describe import UnusableItemError
 from core.transaction import Block
 from data_ingestion.clock import Clock
 from data_ingestion.journal import Journal

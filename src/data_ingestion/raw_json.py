@@ -1,6 +1,6 @@
 """Pages and blocks in the JSON of Blockchain.com, decoded in two steps, so that one malformed item
 costs only itself: first the page, with each item left as the bytes it is (`msgspec.Raw`), then each
-item alone (`core/raw_transaction.py`).
+item alone (`core/blockchain_json/schema.py`).
 """
 
 import msgspec

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from core import wording
+from core.detector import explanation as wording
+from core.detector.verdict import Reason, Verdict
 from core.lake import sql_time
 from core.topics import ANOMALIES
 from core.transaction import NUMERIC_FIELDS
-from core.verdict import Reason, Verdict
 from data_processing.intake import Taken
 from data_processing.resume import described, partitions_of
 from data_processing.sinks import Sinks

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.tables import EVENT_AFTER, EVENT_BEFORE, QUARANTINE, RAW_TRANSACTIONS, TIMESTAMP, VERDICT
 from core.topics import BLOCKS
 from core.transaction import Block, ObservedTransaction

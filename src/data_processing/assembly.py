@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from core.lake import open_table
-from core.registry import ChampionFollower
+from core.registry.follower import ChampionFollower
 from core.settings import DataSettings, KafkaSettings, StreamSettings
 from core.topics import ensure_topics
 from data_processing import foundation, resume, vital_signs, writer_lock

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pyspark import Broadcast, SparkContext
 from pyspark.sql import DataFrame
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from data_processing import transforms
 from data_processing.arrival import ARRIVALS, arrivals
 from data_processing.confirmations import Confirmations

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from py4j.protocol import Py4JError
 
-from core.registry import ChampionFollower
+from core.registry.follower import ChampionFollower
 from data_processing.assembly import Place, assemble, start, wait_for_topics
 from data_processing.failure import last_line
 from data_processing.session import start_session

@@ -17,7 +17,7 @@ import logging
 import sys
 
 from core import logs
-from core.registry import ChampionFollower
+from core.registry.follower import ChampionFollower
 from core.settings import BindSettings, DataSettings, KafkaSettings, MlflowSettings, StreamSettings
 from data_processing.assembly import Place
 from data_processing.service import run

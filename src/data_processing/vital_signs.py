@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Sized
 from pathlib import Path
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from monitoring.stream_metrics import StreamMetrics
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.transaction import COIN, NUMERIC_FIELDS, Transaction
 
 _PAYMENT = {"size": 222, "weight": 561, "inputs_count": 1, "outputs_count": 2}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import LocalOutlierFactor
 
-from core.calibration import alert_threshold
+from core.detector.calibration import alert_threshold
 from core.features import NAMES, levels, measures
 from model.evaluation import Evaluation, Scorer, evaluate
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.detector.champion import Champion
 from core.features import NAMES, measures
-from core.scorer import Champion
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]

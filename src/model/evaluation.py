@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from core.injection import KINDS
+from core.detector.injected_anomalies import KINDS
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]

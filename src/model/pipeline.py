@@ -3,7 +3,7 @@
 Liu, Ting, Zhou: Isolation Forest, ICDM 2008. Each tree needs only a small sub-sample, so that a
 forest needs few rows, however large the table is: a few hundred new ones a tree, whose sub-sample
 is drawn from them all. The threshold is no part of it (`contamination` would score every row at
-fit): `core/calibration.py` sets it.
+fit): `core/detector/calibration.py` sets it.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from core.detector.rarity_scale import tails
 from core.features import features
-from core.tails import tails
 
 _ROWS_A_TREE = 256
 

@@ -17,9 +17,9 @@ from numpy import int64
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from core.model_files import TRUSTED_TYPES, write_extras
-from core.registry import MODEL_NAME, ORIGIN_TAG, registered_model
-from core.scorer import Calibration
+from core.detector.champion import Calibration
+from core.registry.follower import MODEL_NAME, ORIGIN_TAG, registered_model
+from core.registry.version_files import TRUSTED_TYPES, write_extras
 from core.transaction import NUMERIC_FIELDS
 from model.mlflow_client import answering
 from model.pipeline import with_threshold

@@ -9,8 +9,8 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Run as Recorded
 
-from core.model_files import MODEL_FILE, read_pipeline
-from core.registry import download
+from core.registry.follower import download
+from core.registry.version_files import MODEL_FILE, read_pipeline
 from model.challenger import Challenger, Origin, Recipe, judged, make
 from model.mlflow_client import answering
 from model.pipeline import ForestShape

@@ -11,8 +11,8 @@ from types import FrameType
 
 from core.lake import OriginMismatchError
 from core.logs import configure
-from core.model_files import ModelRefusedError
-from core.registry import RegistryUnavailableError
+from core.registry.follower import RegistryUnavailableError
+from core.registry.version_files import ModelRefusedError
 from core.settings import BindSettings, DataSettings, MlflowSettings, TrainerSettings
 from model.commands import COMMANDS
 from model.service import Service, Source

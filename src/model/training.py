@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from deltalake import DeltaTable
 
-from core.model_files import MODEL_FILE, ModelRefusedError, read_pipeline
-from core.registry import champion_version, download, load_champion, promote
-from core.scorer import Champion
+from core.detector.champion import Champion
+from core.registry.follower import champion_version, download, load_champion, promote
+from core.registry.version_files import MODEL_FILE, ModelRefusedError, read_pipeline
 from core.settings import TrainerSettings
 from model.challenger import Challenger, Origin, Recipe, champion_on, judged, make, split
 from model.gate import Rules, degenerate, refusals

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from deltalake import DeltaTable
 
-from core.model_files import ModelRefusedError
-from core.registry import champion_version, load_champion
-from core.scorer import Champion
+from core.detector.champion import Champion
+from core.registry.follower import champion_version, load_champion
+from core.registry.version_files import ModelRefusedError
 from model.challenger import Origin
 from model.drift import LEAST_ROWS, drift
 from model.run import run_of

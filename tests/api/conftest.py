@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from api.anomalies import Scored
 from api.application import create_app
-from core.scorer import Champion, calibrate
+from core.detector.champion import Champion, calibrate
 from core.settings import ApiSettings
 from model.pipeline import ForestShape, fit
 from monitoring.prometheus_metrics import ApiMetrics, new_registry

@@ -16,7 +16,7 @@ from typing import Any
 import requests
 from local.ports import free_port
 from tests.api.conftest import EXAMPLE
-from tests.conftest import answers, kill_group
+from tests.support.processes import answers, kill_group
 
 from core.settings import ROOT
 

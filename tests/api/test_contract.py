@@ -16,7 +16,7 @@ from tests.api.conftest import Following, application
 from tests.api.doors import until
 from tests.api.test_anomalies import ROWS, write
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 
 
 @contextmanager

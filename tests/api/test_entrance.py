@@ -5,8 +5,8 @@ from starlette.testclient import TestClient
 from tests.api.calling import Call, ask_all
 from tests.api.conftest import EXAMPLE, Following, application
 
-from core.scorer import Champion
-from core.verdict import Verdict
+from core.detector.champion import Champion
+from core.detector.verdict import Verdict
 
 
 class BrokenChampion(Champion):

@@ -5,7 +5,7 @@ from pydantic import SecretStr, ValidationError
 from starlette.testclient import TestClient
 from tests.api.conftest import EXAMPLE, Following, application
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.settings import ApiSettings
 
 KEY = "0123456789abcdef-key"

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message
 from tests.api.calling import Answer, Call, ask
 from tests.api.conftest import EXAMPLE, Following, application
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.settings import ApiSettings
 
 GOOD = Call(body=[json.dumps(EXAMPLE).encode()])

@@ -14,10 +14,10 @@ from mlflow import MlflowClient
 from sklearn.pipeline import Pipeline
 from tests.api.conftest import EXAMPLE, fitted, made, traffic
 from tests.api.doors import Caller, Door, door, posted, until
-from tests.conftest import answers, process, wait_until
+from tests.support.processes import answers, process, wait_until
 
-from core.model_files import EXTRA_FOLDER, MODEL_FILE, write_extras
-from core.registry import MODEL_NAME, promote
+from core.registry.follower import MODEL_NAME, promote
+from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 from core.settings import MlflowSettings
 from model.registration import ensure_registered_model
 

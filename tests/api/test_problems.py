@@ -10,7 +10,7 @@ from tests.api.calling import JSON, Call, ask_all
 from tests.api.conftest import EXAMPLE, Following, application
 
 from api.problems import Problem
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.settings import ApiSettings
 
 

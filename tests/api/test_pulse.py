@@ -10,7 +10,7 @@ from tests.api.conftest import EXAMPLE, Following, application
 
 from api.limits import UnderWay
 from api.pulse import Pulse
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.settings import ApiSettings
 from monitoring.prometheus_metrics import ApiMetrics, new_registry
 

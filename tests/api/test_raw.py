@@ -12,7 +12,7 @@ from tests.data_ingestion.samples import item, paid, payment, spent
 
 from api.problems import Problem
 from api.raw import EXAMPLE
-from core.scorer import Champion
+from core.detector.champion import Champion
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "blockchain_info"
 CAPTURED = SAMPLES / "rawtx_captures_2025_2026.json"

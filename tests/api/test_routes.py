@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 from tests.api.calling import Call, ask_all
 from tests.api.conftest import EXAMPLE, OVERPAID, Following, application, traffic
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.settings import ApiSettings
 from core.transaction import NUMERIC_FIELDS
 

@@ -4,8 +4,8 @@ import pytest
 from starlette.testclient import TestClient
 from tests.api.conftest import EXAMPLE, OVERPAID, Following, application
 
+from core.detector.champion import Champion
 from core.features import NAMES
-from core.scorer import Champion
 
 
 def test_the_process_answers_without_a_model() -> None:

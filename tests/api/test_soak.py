@@ -14,7 +14,7 @@ from tests.api.conftest import EXAMPLE, fitted, traffic
 from tests.api.doors import door, posted, until
 from tests.api.test_model_life import publish, tracking
 
-from core.registry import promote
+from core.registry.follower import promote
 
 MINUTES = 10
 PER_SECOND = 1_000

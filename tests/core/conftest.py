@@ -11,10 +11,10 @@ from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from core.detector.champion import Champion, calibrate
+from core.detector.rarity_scale import tails
 from core.features import features
-from core.model_files import EXTRA_FOLDER, MODEL_FILE, write_extras
-from core.scorer import Champion, calibrate
-from core.tails import tails
+from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 from data_ingestion.simulation.traffic import numbers
 
 Integers = NDArray[np.int64]

@@ -2,8 +2,7 @@
 
 import re
 
-from core.settings import ROOT
-from core.settings.example import classes, render
+from core.settings import ROOT, classes, render
 
 
 def test_the_file_is_what_the_classes_say() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from core.detector.rarity_scale import tails
 from core.features import (
     FEATURES,
     NAMES,
@@ -18,7 +19,6 @@ from core.features import (
     is_coinbase,
     measures,
 )
-from core.tails import tails
 from core.transaction import MAX_COUNT, MAX_MONEY, MAX_WEIGHT, NUMERIC_FIELDS
 
 Integers = NDArray[np.int64]

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from api.predictions import predict, predict_batch
 from api.schemas import SubmittedTransaction
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.transaction import NUMERIC_FIELDS
 from data_processing.arrival import scoring
 

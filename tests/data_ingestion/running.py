@@ -15,7 +15,7 @@ import requests
 from kafka import KafkaConsumer, TopicPartition
 from local.broker import Broker
 from local.ports import free_port
-from tests.conftest import accepts
+from tests.support.processes import accepts
 
 from core.settings import ROOT
 from core.topics import BLOCKS, DEAD_LETTERS, TRANSACTIONS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.data_ingestion.samples import NOW, item, name, paid, payment, spent
 
-from core.description import REFUSALS, UnusableItemError
+from core.blockchain_json.describe import REFUSALS, UnusableItemError
 from data_ingestion.observation import observe
 from monitoring import producer_metrics
 

@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 from tests.data_processing.processes import QUICK_JAVA
 from tests.data_processing.samples import NOON, a_champion, as_json
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.settings import StreamSettings
 from core.topics import TRANSACTIONS
 from data_processing import foundation, resume

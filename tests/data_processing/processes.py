@@ -15,8 +15,8 @@ from kafka import KafkaProducer
 from local import jars
 from local.broker import Broker
 from local.ports import free_port
-from tests.conftest import accepts, kill_group
 from tests.data_processing.samples import a_transaction, as_json
+from tests.support.processes import accepts, kill_group
 
 from core.topics import TRANSACTIONS, ensure_topics
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from core.scorer import Champion, calibrate
+from core.detector.champion import Champion, calibrate
 from core.transaction import NUMERIC_FIELDS
 from model.pipeline import ForestShape, fit
 

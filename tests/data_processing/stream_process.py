@@ -6,7 +6,7 @@ import sys
 from tests.data_processing.samples import a_champion
 
 from core import logs
-from core.registry import ChampionFollower
+from core.registry.follower import ChampionFollower
 from core.settings import DataSettings, KafkaSettings, StreamSettings
 from data_processing.assembly import Place
 from data_processing.service import run

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.data_processing.samples import NOON, a_block, a_hash, a_transaction, as_json
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.topics import BLOCKS, TRANSACTIONS
 from core.transaction import MAX_MONEY, MAX_WEIGHT, ObservedTransaction
 from data_processing.arrival import (

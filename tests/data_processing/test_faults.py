@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from local.broker import Broker
 from local.ports import free_port
-from tests.conftest import missing
 from tests.data_processing.processes import QUICK_JAVA, KafkaProcess, Load, StreamProcess, wait
+from tests.support.processes import missing
 
 from core.lake import open_table, query
 

@@ -13,8 +13,8 @@ from deltalake import DeltaTable
 from tests.data_processing.conftest import Kafka, Stream
 from tests.data_processing.samples import a_hash, a_transaction
 
+from core.detector.champion import Champion
 from core.lake import table_uri
-from core.scorer import Champion
 from core.settings import StreamSettings
 from core.tables import TABLES
 from data_processing.foundation import PROTOCOL

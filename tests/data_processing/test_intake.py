@@ -10,7 +10,7 @@ import pytest
 from tests.data_processing.conftest import Kafka, Stream
 from tests.data_processing.samples import NOON, a_transaction
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.tables import RAW_TRANSACTIONS, SCORED_TRANSACTIONS
 from data_processing import backlog
 from data_processing.sinks import Sinks

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from prometheus_client import CollectorRegistry
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from data_processing.vital_signs import show
 from monitoring.stream_metrics import StreamMetrics
 

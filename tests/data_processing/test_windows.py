@@ -7,7 +7,7 @@ import pytest
 from tests.data_processing.conftest import Kafka, Stream
 from tests.data_processing.samples import a_transaction
 
-from core.scorer import Champion
+from core.detector.champion import Champion
 from core.tables import TIMESTAMP
 from data_processing import windows
 from data_processing.sinks import Sinks

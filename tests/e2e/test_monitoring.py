@@ -10,13 +10,13 @@ from math import isnan
 from typing import Any
 
 import pytest
-from tests.conftest import missing
 from tests.e2e.running import READY_SECONDS, SCORED_SECONDS, TRANSACTION, Demo, ask
 from tests.monitoring.reading import alerts, filled, panel_expressions, rules
-from tests.monitoring.test_catalogue import FOREIGN
+from tests.monitoring.test_metrics_document import FOREIGN
+from tests.support.processes import missing
 
 from core.settings import ROOT
-from monitoring.catalogue import catalogue
+from monitoring.metrics_document import catalogue
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 

@@ -10,7 +10,7 @@ import pytest
 from tests.dashboard.browsing import Watched, chromium
 from tests.e2e.running import READY_SECONDS, SCORED_SECONDS, TRANSACTION, Demo, ask
 
-from core.injection import KINDS
+from core.detector.injected_anomalies import KINDS
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(480)]
 

@@ -4,7 +4,7 @@ import pytest
 from mlflow import MlflowClient
 from tests.model.tracking_server import Server
 
-from core.registry import MODEL_NAME, registered_model
+from core.registry.follower import MODEL_NAME, registered_model
 from core.settings import TrainerSettings
 from model.training import Trainer
 

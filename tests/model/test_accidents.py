@@ -1,6 +1,6 @@
 import numpy as np
 
-from core.scorer import Champion, calibrate
+from core.detector.champion import Champion, calibrate
 from data_ingestion.simulation import traffic
 from model.accidents import ACCIDENTS, judged
 from model.pipeline import ForestShape, fit

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from core.detector.champion import Champion, calibrate
 from core.features import NAMES
-from core.scorer import Champion, calibrate
 from data_ingestion.simulation import traffic
 from model.drift import SCORE, drift, reference, stability_index
 from model.pipeline import ForestShape, fit

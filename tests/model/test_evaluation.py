@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.injection import KINDS
+from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation import traffic
 from model.baselines import BASELINES, compared
 from model.challenger import Recipe, split

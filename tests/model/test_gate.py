@@ -1,6 +1,6 @@
 import pytest
 
-from core.injection import KINDS
+from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation import traffic
 from model.evaluation import Detection, Evaluation
 from model.gate import Rules, degenerate, interval, keeps_budget, refusals

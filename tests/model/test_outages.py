@@ -7,9 +7,13 @@ import pytest
 from tests.model.lake_rows import write
 from tests.model.tracking_server import Server
 
-import core.registry
 import model.training
-from core.registry import ChampionFollower, RegistryUnavailableError, champion_version
+from core.registry.follower import (
+    ChampionFollower,
+    RegistryUnavailableError,
+    champion_version,
+    download,
+)
 from data_ingestion.simulation import traffic
 from model.training import Trainer
 
@@ -58,7 +62,7 @@ def test_a_champion_that_cannot_be_fetched_leaves_the_old_one_in_service(
     follower.refresh()
     second = trainer.train(table).version
     with monkeypatch.context() as patched:
-        patched.setattr(core.registry, "download", _stopping(server, core.registry.download))
+        patched.setattr("core.registry.follower.download", _stopping(server, download))
         assert not follower.refresh()
     assert follower.current is not None and follower.current.version == first
     server.start()

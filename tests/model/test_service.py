@@ -8,7 +8,7 @@ from tests.model.tracking_server import Server
 
 import model.training
 from core.lake import OriginMismatchError
-from core.registry import MODEL_NAME, champion_version, promote
+from core.registry.follower import MODEL_NAME, champion_version, promote
 from core.settings import TrainerSettings
 from data_ingestion.simulation import traffic
 from model.service import Service, Source

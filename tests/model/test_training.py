@@ -3,9 +3,16 @@ import pytest
 from mlflow import MlflowClient
 from tests.model.lake_rows import START, Integers, write
 
-from core.injection import KINDS
-from core.model_files import ModelRefusedError
-from core.registry import ALIAS, MODEL_NAME, ORIGIN_TAG, champion_version, load_champion, promote
+from core.detector.injected_anomalies import KINDS
+from core.registry.follower import (
+    ALIAS,
+    MODEL_NAME,
+    ORIGIN_TAG,
+    champion_version,
+    load_champion,
+    promote,
+)
+from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
 from data_ingestion.simulation import traffic
 from model.repetition import repeat

@@ -14,8 +14,8 @@ import pytest
 from local.ports import free_port, free_ports, targets
 from local.ports import ports as known_ports
 from local.services import environment, services
-from tests.conftest import missing
 from tests.monitoring.drill import Part, Watcher, configuration, drill, until
+from tests.support.processes import missing
 
 log = logging.getLogger(__name__)
 

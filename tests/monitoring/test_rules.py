@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 from local.scraper import local_config
-from tests.conftest import missing
 from tests.monitoring.reading import (
     RULE_FILES,
     alerts,
@@ -16,6 +15,7 @@ from tests.monitoring.reading import (
     panel_expressions,
     runbook_expressions,
 )
+from tests.support.processes import missing
 
 from core.settings import ROOT
 

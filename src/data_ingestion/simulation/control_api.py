@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from core.injection import KINDS
+from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation.answers import Answer, json_answer, words
 from data_ingestion.simulation.faults import FAULTS, Fault, Faults
 from data_ingestion.simulation.network import Network

@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 
-from core.injection import KINDS
+from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation.behaviours import BEHAVIOURS
 from data_ingestion.simulation.rendering import Draft
 from data_ingestion.simulation.script_types import SCRIPT_TYPES

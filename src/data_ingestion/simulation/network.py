@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 
-from core.injection import KINDS
+from core.detector.injected_anomalies import KINDS
 from core.settings import SimulatorSettings
 from data_ingestion.simulation.chain import Block, Chain
 from data_ingestion.simulation.emitted import Emitted

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.injection import KINDS
+from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation.control_api import ControlApi
 from data_ingestion.simulation.faults import Faults
 from data_ingestion.simulation.network import Network

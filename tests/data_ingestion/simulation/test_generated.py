@@ -1,4 +1,4 @@
-from core.injection import KINDS
+from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation.generated import Generated
 
 NOW = 1_800_000_000.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.injection import KINDS
+from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation.network import Network
 
 NOW = 1_800_000_000.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.injection import KINDS
+from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation.emitted import Emitted, tx_index
 from data_ingestion.simulation.generated import Generated
 from data_ingestion.simulation.rendering import Draft, noise, render, split

@@ -1,0 +1,1 @@
+"""The JSON of Blockchain.com: its schema, its scripts, and the transaction that it describes."""

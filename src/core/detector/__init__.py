@@ -1,0 +1,1 @@
+"""The detector: a flattened Isolation Forest, its calibration, and the verdicts with reasons."""

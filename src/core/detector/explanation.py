@@ -1,0 +1,89 @@
+"""What a person reads: amounts, rates and reasons as sentences.
+
+>>> value("fee_rate", 58_400.0)
+'58,400 sat/vB'
+>>> value("fee", 123_000_000)
+'1.23 BTC'
+"""
+
+from functools import lru_cache
+
+from core.detector.patterns import PATTERNS
+from core.detector.verdict import Reason, Verdict
+from core.feature_table import FEATURES
+from core.transaction import COIN
+
+NOT_ILLICIT = "Unusual is not illicit: it is rare among recent transactions, no more."
+"""Said wherever a person could mistake one for the other."""
+
+_FEATURES = {feature.name: feature for feature in FEATURES}
+_PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands parted: 58,400, 12.3, 0.00042."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    if abs(value) < 1e-4:
+        return f"{value:.1e}"
+    return f"{value:.3g}"
+
+
+def amount(satoshi: float) -> str:
+    """An amount in the unit that reads best: satoshi below 0.01 BTC, else BTC."""
+    return " ".join(_parts("sat", satoshi))
+
+
+def value(feature: str, measure: float) -> str:
+    """A feature's measure with its unit; raises `KeyError` for a feature that does not exist."""
+    return " ".join(_parts(_FEATURES[feature].unit, measure)).strip()
+
+
+def _parts(unit: str, measure: float) -> tuple[str, str]:
+    """A measure's number and the unit to read it in."""
+    if unit == "sat" and abs(measure) >= COIN // 100:
+        return number(measure / COIN), "BTC"
+    if unit == "share":
+        return number(measure * 100), "%"
+    return number(measure) if unit else f"{measure:,.0f}", unit
+
+
+@lru_cache(maxsize=1_024)
+def _bounds(unit: str, low: float, high: float) -> tuple[tuple[str, str], tuple[str, str]]:
+    """A usual range in parts; a model has one for each feature, told again and again."""
+    return _parts(unit, low), _parts(unit, high)
+
+
+def reason(found: Reason) -> str:
+    """One reason: "fee rate 58,400 sat/vB; usual 12 to 140"."""
+    feature = _FEATURES[found.feature]
+    told, unit = _parts(feature.unit, found.value)
+    (low, low_unit), (high, high_unit) = _bounds(feature.unit, found.usual_low, found.usual_high)
+    if low_unit == high_unit:
+        low_unit = ""
+    if unit == high_unit and not low_unit:
+        high_unit = ""
+    usual = f"{low} {low_unit}".strip() + " to " + f"{high} {high_unit}".strip()
+    return f"{feature.words} {f'{told} {unit}'.strip()}; usual {usual}"
+
+
+def pattern(name: str) -> str:
+    """A pattern in words; raises `KeyError` for one that does not exist."""
+    return _PATTERNS[name].words
+
+
+def explanation(verdict: Verdict) -> str:
+    """A verdict in sentences: how unusual, what shape, which features and their usual ranges."""
+    rank = f"{100 * verdict.percentile:.2f} %"
+    opening = "Unusual" if verdict.is_anomaly else "Not unusual enough for an alert"
+    parts = [f"{opening}: it scores at least as high as {rank} of recent traffic."]
+    if verdict.pattern is not None:
+        parts.append(f"In shape, {pattern(verdict.pattern)}.")
+    if verdict.reasons:
+        told = " · ".join(reason(found) for found in verdict.reasons)
+        parts.append(f"{told[0].upper()}{told[1:]}.")
+    if verdict.is_anomaly:
+        parts.append(NOT_ILLICIT)
+    return " ".join(parts)

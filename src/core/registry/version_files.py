@@ -1,0 +1,95 @@
+"""The files of one model version, and how they are read without trusting them.
+
+The pipeline is a skops file (never a pickle: only named types are loaded). Beside it lie
+`calibration.json` and `proof.json`: a few rows and the scores they had when they were saved, which
+every loading repeats to the bit.
+"""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.detector.champion import Calibration, Champion
+from core.features import features
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+MODEL_FILE, CALIBRATION_FILE, PROOF_FILE = "model.skops", "calibration.json", "proof.json"
+EXTRA_FOLDER = "extra_files"
+"""Where MLflow keeps the files that it does not know, inside a model's folder."""
+
+FILES = (MODEL_FILE, *(f"{EXTRA_FOLDER}/{name}" for name in (CALIBRATION_FILE, PROOF_FILE)))
+"""Where a version has them; it may have others, which only MLflow reads."""
+
+TRUSTED_TYPES = [f"{features.__module__}.{features.__qualname__}", "sklearn.tree._tree.Tree"]
+"""What a model file may hold besides scikit-learn's estimators and NumPy's arrays."""
+
+
+class ModelRefusedError(RuntimeError):
+    """A model, or a whole registry, must not be used; the message says why."""
+
+
+def read_model(folder: Path, version: str) -> Champion:
+    """Make a champion of a version's files; raises `ModelRefusedError` for any that is unfit."""
+    pipeline = read_pipeline(folder / MODEL_FILE)
+    try:
+        calibration = Calibration.from_json((folder / EXTRA_FOLDER / CALIBRATION_FILE).read_text())
+        proof = json.loads((folder / EXTRA_FOLDER / PROOF_FILE).read_text())
+        rows, scores = np.array(proof["rows"], np.int64), np.array(proof["scores"], np.float64)
+        champion = Champion.from_pipeline(pipeline, calibration, version)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelRefusedError(f"version {version} cannot be read: {error!r}") from error
+    if not np.array_equal(champion.scores(rows), scores):
+        raise ModelRefusedError(
+            f"version {version} no longer gives the scores it gave when it was saved: it was made "
+            "by other feature code or another scikit-learn; train a new one"
+        )
+    return champion
+
+
+def ready_to_read() -> None:
+    """Import what reading takes, two seconds of it, before there is anything to read."""
+    for heavy in ("sklearn.ensemble", "skops.io"):
+        import_module(heavy)
+
+
+def read_pipeline(path: Path) -> "Pipeline":
+    """Read a pipeline without executing anything that its file brings.
+
+    Raises `ModelRefusedError` for a file that is missing, truncated, holds a type that is not
+    named in `TRUSTED_TYPES`, or holds something else than our features and a forest.
+    """
+    # See `ready_to_read`: only loading needs them.
+    from sklearn.ensemble import IsolationForest
+    from sklearn.pipeline import Pipeline
+    from skops.io import load
+
+    try:
+        pipeline = load(path, trusted=TRUSTED_TYPES)
+    except Exception as error:  # a damaged file can fail in any way there is
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise ModelRefusedError(f"{path.name} cannot be loaded safely: {reason}") from error
+    if not isinstance(pipeline, Pipeline) or not isinstance(pipeline[-1], IsolationForest):
+        raise ModelRefusedError(f"{path.name} holds no pipeline that ends in an isolation forest")
+    if getattr(pipeline[0], "func", None) is not features:
+        raise ModelRefusedError(f"{path.name} does not begin with this project's features")
+    return pipeline
+
+
+def write_extras(
+    folder: Path, pipeline: "Pipeline", calibration: Calibration, rows: NDArray[np.int64]
+) -> list[str]:
+    """Write the files that stand beside the pipeline's; returns their paths."""
+    scores = -pipeline.score_samples(rows)
+    contents = {
+        CALIBRATION_FILE: calibration.to_json(),
+        PROOF_FILE: json.dumps({"rows": rows.tolist(), "scores": scores.tolist()}),
+    }
+    for name, text in contents.items():
+        (folder / name).write_text(text)
+    return [str(folder / name) for name in contents]

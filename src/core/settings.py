@@ -1,0 +1,347 @@
+"""Every setting of every service, one small class per concern, with the defaults of one machine.
+
+This module is the only reader of the environment. It prints `.env.example`:
+`python -m core.settings > .env.example`.
+"""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout: defaults that are paths do not depend on the folder a service starts from."""
+
+
+class Settings(BaseSettings):
+    """Read from the environment, then from `.env`, then the default; an empty variable is unset.
+
+    A field `api_port` is the variable `API_PORT`. Raises `pydantic.ValidationError`, which names
+    the variable, for a value out of its bounds.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class DataSettings(Settings):
+    """The one folder of all data, and the lake in it."""
+
+    data_dir: Path = ROOT / "data"
+    """Folder of all data that is kept; a relative path starts at the checkout"""
+    lake_uri: str | None = None
+    """Delta Lake: a path or a URI (default: lake in DATA_DIR)"""
+    data_origin: Literal["live", "simulated"] = "live"
+    """What the data is; a lake or model registry of the other kind is refused"""
+
+    @field_validator("data_dir")
+    @classmethod
+    def _from_the_checkout(cls, folder: Path) -> Path:
+        return ROOT / folder
+
+    @property
+    def lake(self) -> str:
+        """The lake's path or URI."""
+        return self.lake_uri or str(self.data_dir.resolve() / "lake")
+
+
+class LogSettings(Settings):
+    """The log of every service."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severity that is logged"""
+
+
+Port = int
+
+
+class BindSettings(Settings):
+    """The address that every service listens on."""
+
+    bind_address: str = "127.0.0.1"
+    """Address that every service listens on"""
+
+
+class KafkaSettings(Settings):
+    """The broker and its topics."""
+
+    kafka_port: Port = 9092
+    """Port of the local broker"""
+    kafka_controller_port: Port = 9093
+    """Port of the local broker's controller"""
+    kafka_metrics_port: Port = 9404
+    """Port of the broker's own metrics"""
+    kafka_bootstrap_servers: str | None = None
+    """Brokers as host:port,… (default: localhost on KAFKA_PORT)"""
+    kafka_partitions: int = Field(2, ge=1)
+    """Partitions of bitcoin-transactions when it is created"""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The brokers to ask first."""
+        return self.kafka_bootstrap_servers or f"localhost:{self.kafka_port}"
+
+
+class MlflowSettings(Settings):
+    """The MLflow server."""
+
+    mlflow_port: Port = 5000
+    """Port of the local MLflow server"""
+    mlflow_tracking_uri: str | None = None
+    """MLflow server (default: localhost on MLFLOW_PORT)"""
+
+    mlflow_allowed_hosts: str = "localhost:*,127.0.0.1:*"
+    """Host names by which browsers may call MLflow, parted by commas"""
+
+    @property
+    def tracking_uri(self) -> str:
+        """The server's URL."""
+        return self.mlflow_tracking_uri or f"http://localhost:{self.mlflow_port}"
+
+
+class SourceSettings(Settings):
+    """How the Blockchain.com API is asked."""
+
+    blockchain_api_url: str = "https://blockchain.info"
+    """Base URL of the Blockchain.com API or simulator"""
+    request_interval_seconds: float = Field(10, gt=0)
+    """Least time between any two requests to the source"""
+    request_timeout_seconds: float = Field(10, gt=0)
+    """Longest wait for one answer"""
+    block_timeout_seconds: float = Field(60, gt=0)
+    """Longest time for a whole block to arrive, once it is answered"""
+    backoff_max_seconds: float = Field(300, gt=0)
+    """Longest pause after failures, unless the source asks for a longer"""
+    silent_after_seconds: float = Field(120, gt=0)
+    """Without an answer for so long, the source counts as silent"""
+
+
+class ProducerSettings(Settings):
+    """The producer."""
+
+    producer_metrics_port: int = 8001
+    """Port of the producer's metrics and of its /ready"""
+    memory_days: float = Field(14, gt=0)
+    """Days for which a published transaction is never published again"""
+    tip_check_requests: int = Field(6, ge=2)
+    """One request in so many asks whether there is a new block"""
+    max_blocks_behind: int = Field(144, ge=1)
+    """Blocks made up after a stop; older ones are skipped and counted"""
+    grace_seconds: float = Field(8, gt=0)
+    """Time for the broker's acknowledgements when told to stop"""
+
+
+class SimulatorSettings(Settings):
+    """The simulator: how much traffic it makes, how often a block, and how much it remembers."""
+
+    simulator_port: int = 8070
+    """Port of the simulator"""
+    simulator_rate: float = Field(7, gt=0, le=5_000)
+    """Transactions a second, generated or replayed"""
+    simulator_seed: int | None = None
+    """Seed of the traffic; unset, every start makes new transactions. A fixed one repeats the same
+    hashes, which a producer with a memory takes for old"""
+    simulator_replay: Path | None = None
+    """File to replay, one transaction a line, .gz too (default: generate)"""
+    simulator_block_seconds: float = Field(150, gt=0)
+    """Mean time between two blocks in seconds"""
+    simulator_block_transactions: int = Field(3_000, ge=1, le=10_000)
+    """So many waiting transactions make a block at once"""
+    simulator_first_block: int = Field(3_000, ge=0, le=10_000)
+    """Transactions in the block that it starts with"""
+    simulator_anomaly_every: int = Field(2_000, ge=0)
+    """One injected anomaly in so many generated transactions; 0: none"""
+    simulator_history: int = Field(30_000, ge=1_000)
+    """Mined transactions that it can still answer for"""
+
+
+_LOCAL_JARS = ROOT / ".jars" / "spark"
+
+
+class StreamSettings(Settings):
+    """The Spark job."""
+
+    spark_master: str = "local[*]"
+    """Spark master that the stream runs on"""
+    spark_ui_port: int = 4040
+    """Port of the Spark UI"""
+    spark_jars_dir: Path | None = _LOCAL_JARS if _LOCAL_JARS.is_dir() else None
+    """Folder of the Delta and Kafka jars (default: .jars/spark where it exists); spark-submit
+    brings its own with --packages"""
+    spark_driver_memory: str = "1g"
+    """Java heap of the stream's driver"""
+    stream_metrics_port: int = 8002
+    """Port of the stream's metrics"""
+    trigger_seconds: float = Field(5, ge=0)
+    """Time from one micro-batch to the next"""
+    max_batch_records: int = Field(50_000, ge=1)
+    """Most records of one micro-batch"""
+    dedup_horizon_hours: int = Field(24, ge=1, le=168)
+    """How long the stream recognises a repeated hash or outpoint"""
+    champion_poll_seconds: float = Field(10, gt=0, le=30)
+    """How often a service asks for a new champion"""
+    statistics_seconds: float = Field(15, ge=0)
+    """Least time between two updates of transaction_stats, and of replacements"""
+    retention_days: int = Field(30, ge=9)
+    """Days of append time that the tables keep (late data takes 8)"""
+    compact_after_files: int = Field(60, ge=2)
+    """Small files in a table before they are compacted"""
+    vacuum_after_hours: int = Field(2, ge=1)
+    """Hours that files outlive the version that needed them, for readers"""
+    webhook_url: str | None = None
+    """Where flagged transactions are posted to"""
+    webhook_per_minute: int = Field(10, ge=1)
+    """Most posts a minute; what is held back is summed up in one"""
+
+
+class TrainerSettings(Settings):
+    """When and how a challenger is trained."""
+
+    trainer_metrics_port: int = 8003
+    """Port of the trainer's metrics"""
+    min_training_rows: int = Field(2_000, ge=256)
+    """Rows of raw_transactions before the first training"""
+    training_interval_seconds: float = Field(6 * 3600, gt=0)
+    """Time from one training to the next"""
+    drift_check_seconds: float = Field(300, gt=0)
+    """Time between two looks at drift and at the flag rate"""
+    drift_limit: float = Field(0.25, gt=0)
+    """Population stability index from which on training comes early"""
+    early_training_seconds: float = Field(1800, ge=0)
+    """Least time from a training to an early one"""
+    alert_budget: float = Field(0.001, gt=0, lt=0.1)
+    """Share of ordinary traffic that may be flagged"""
+    forest_trees: int = Field(200, ge=10, le=2_000)
+    """Trees of the forest"""
+    forest_sub_sample: int = Field(4_096, ge=16, le=65_536)
+    """Rows that each tree sees"""
+    calibration_rows: int = Field(50_000, ge=500)
+    """Rows that set the threshold"""
+    newest_rows: int = Field(20_000, ge=250)
+    """Newest rows held out to judge a challenger by"""
+    training_days: int = Field(14, ge=1)
+    """Days of traffic that training looks back"""
+    training_half_life_days: float = Field(3, gt=0)
+    """Age in days at which a row weighs half in training"""
+    training_seed: int = Field(7, ge=0, lt=2**32)
+    """Seed of sampling and training"""
+    recall_margin: float = Field(0.05, ge=0, le=1)
+    """How far a challenger's recall may fall below the champion's"""
+    least_recall: float = Field(0.2, ge=0, le=1)
+    """Mean recall of injected anomalies that any champion needs"""
+
+
+class ApiSettings(Settings):
+    """The prediction service."""
+
+    api_port: int = 5001
+    """Port of the API on the host"""
+    api_url: str | None = None
+    """The API as the dashboard reaches it (default: localhost on API_PORT)"""
+    workers: int = Field(1, ge=1, le=64)
+    """Processes that answer the API's port"""
+    api_key: SecretStr | None = Field(None, min_length=16)
+    """Key that callers send as X-API-Key (default: none needed)"""
+    api_cors_origins: str = ""
+    """Web origins whose pages may call the API, parted by commas"""
+    api_max_batch: int = Field(10_000, ge=1, le=100_000)
+    """Most transactions in one call of /predict/batch"""
+    api_max_body_bytes: int = Field(16 * 1024 * 1024, ge=1024)
+    """Largest request body in bytes"""
+    api_max_requests: int = Field(1_000, ge=1)
+    """Most requests under way in one process; more get 503"""
+    api_request_seconds: float = Field(30, gt=0, le=3600)
+    """Longest time for one request; then it gets 503"""
+    api_model_poll_seconds: float = Field(5, gt=0, le=3600)
+    """How often the API asks MLflow for a new champion"""
+    api_access_log: bool = False
+    """Log every request; costs about a quarter of the throughput"""
+
+    @property
+    def url(self) -> str:
+        """The API's base URL."""
+        return self.api_url or f"http://localhost:{self.api_port}"
+
+    @property
+    def cors_origins(self) -> list[str]:
+        """The origins as a list, empty by default."""
+        return [origin.strip() for origin in self.api_cors_origins.split(",") if origin.strip()]
+
+
+class DashboardSettings(Settings):
+    """The dashboard."""
+
+    dashboard_port: int = 8050
+    """Port of the dashboard"""
+    dashboard_refresh_seconds: float = Field(5, ge=1, le=600)
+    """How often the dashboard reads the lake and updates the page"""
+    dashboard_cache_hours: float = Field(25, ge=1, le=24 * 31)
+    """Hours of scored transactions the dashboard keeps at hand"""
+    dashboard_cache_rows: int = Field(1_500_000, ge=10_000)
+    """Most scored transactions kept at hand, the newest ones"""
+    dashboard_max_rows: int = Field(5_000_000, ge=10_000)
+    """Most rows one view beyond those at hand reads, the newest ones"""
+    dashboard_explorer_url: str = "https://mempool.space/tx/"
+    """Public block explorer; a hash is appended to it"""
+    dashboard_trainer_url: str | None = None
+    """The trainer's metrics, for drift (default: localhost on TRAINER_METRICS_PORT)"""
+    dashboard_mlflow_url: str | None = None
+    """MLflow as the viewer's browser reaches it (default: MLFLOW_TRACKING_URI)"""
+
+
+class PrometheusSettings(Settings):
+    """Prometheus and Grafana, as they are published on the host."""
+
+    prometheus_port: int = 9090
+    """Port of Prometheus"""
+    grafana_port: int = 3000
+    """Port of Grafana (Docker only)"""
+    grafana_admin_password: str = "admin"
+    """Password of Grafana's user admin (Docker only)"""
+    alert_webhook_url: str = "http://127.0.0.1:9/"
+    """Where Grafana posts alerts (Docker only; by default nobody listens there)"""
+
+
+HEADER = """\
+# Every setting, its meaning and its default. Copy this file to .env and change what you need.
+# Made from src/core/settings.py by: python -m core.settings > .env.example
+"""
+
+
+def classes() -> list[type[Settings]]:
+    """Every settings class, in the order of their names."""
+    return sorted(Settings.__subclasses__(), key=lambda settings: settings.__name__)
+
+
+def render() -> str:
+    """The whole text; a variable stands once, in the first class that has it."""
+    seen: set[str] = set()
+    parts = [HEADER]
+    for settings in classes():
+        fields = {n: f for n, f in settings.model_fields.items() if n not in seen}
+        seen.update(fields)
+        if fields:
+            title = (settings.__doc__ or "").splitlines()[0]
+            parts.append("\n".join([f"# --- {title}", *map(_line, fields, fields.values())]) + "\n")
+    return "\n".join(parts)
+
+
+def _line(name: str, field: FieldInfo) -> str:
+    default = field.default
+    if isinstance(default, Path) and default.is_relative_to(ROOT):
+        default = f"./{default.relative_to(ROOT)}"
+    shown = "" if default is None else default
+    meaning = " ".join((field.description or "").split())
+    return f"# {meaning}\n#{name.upper()}={shown}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

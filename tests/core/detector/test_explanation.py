@@ -1,0 +1,96 @@
+"""Wording: what a person reads is right, short and not an accusation."""
+
+import re
+
+import pytest
+
+from core.detector.explanation import (
+    NOT_ILLICIT,
+    amount,
+    explanation,
+    number,
+    pattern,
+    reason,
+    value,
+)
+from core.detector.patterns import PATTERNS
+from core.detector.verdict import Reason, Verdict
+from core.features import NAMES
+
+FEE_RATE = Reason("fee_rate", 58_400.0, 12.0, 140.0, 4.2)
+
+
+def verdict(is_anomaly: bool, name: str | None = None, *reasons: Reason) -> Verdict:
+    return Verdict(0.81, 0.9998, 0.72, is_anomaly, name, reasons, "3")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (0, "0"),
+        (58_400.4, "58,400"),
+        (1_234_567, "1,234,567"),
+        (12.345, "12.3"),
+        (99.96, "100"),
+        (0.00042, "0.00042"),
+        (0.0000123, "1.2e-05"),
+    ],
+)
+def test_numbers_have_three_digits_that_matter(given: float, told: str) -> None:
+    assert number(given) == told
+
+
+@pytest.mark.parametrize(
+    ("satoshi", "told"),
+    [(0, "0 sat"), (999_999, "999,999 sat"), (1_000_000, "0.01 BTC"), (2e14, "2,000,000 BTC")],
+)
+def test_amounts_are_in_the_unit_that_reads_best(satoshi: float, told: str) -> None:
+    assert amount(satoshi) == told
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (FEE_RATE, "fee rate 58,400 sat/vB; usual 12 to 140"),
+        (Reason("fee", 1e8, 1_220, 117_698, 1), "fee 1 BTC; usual 1,220 to 117,698 sat"),
+        (Reason("fee", 5.0, 1_220, 1e6, 1), "fee 5 sat; usual 1,220 sat to 0.01 BTC"),
+        (Reason("inputs_count", 1_600, 1, 97.6, 1), "inputs 1,600; usual 1 to 98"),
+        (Reason("fee_share", 0.5, 0.001, 0.8, 1), "fee of the amount 50 %; usual 0.1 to 80"),
+    ],
+)
+def test_a_reason_tells_the_value_and_the_usual_range(found: Reason, told: str) -> None:
+    assert reason(found) == told
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_feature_can_be_told(name: str) -> None:
+    assert re.match(r"\S", value(name, 1234.5))
+    assert re.fullmatch(
+        r"[a-z ]+ \S+( \S+)?; usual \S+( \S+)? to \S+( \S+)?",
+        reason(Reason(name, 5e7, 0.5, 9e8, 1.0)),
+    )
+
+
+@pytest.mark.parametrize("name", [pattern.name for pattern in PATTERNS])
+def test_every_pattern_can_be_told(name: str) -> None:
+    assert pattern(name) in explanation(verdict(True, name))
+
+
+def test_an_alert_is_explained_in_sentences() -> None:
+    told = explanation(verdict(True, "fee_overpaid", FEE_RATE))
+    assert told == (
+        "Unusual: it scores at least as high as 99.98 % of recent traffic. "
+        "In shape, its fee is above the limits that Bitcoin Core's wallet warns at. "
+        "Fee rate 58,400 sat/vB; usual 12 to 140. " + NOT_ILLICIT
+    )
+
+
+def test_what_is_not_flagged_is_not_called_unusual() -> None:
+    told = explanation(verdict(False, None, FEE_RATE))
+    assert told.startswith("Not unusual enough for an alert:")
+    assert NOT_ILLICIT not in told
+
+
+def test_no_words_accuse() -> None:
+    words = " ".join(pattern.words for pattern in PATTERNS) + NOT_ILLICIT
+    assert not re.search(r"suspicious|criminal|fraud|launder|attack", words)

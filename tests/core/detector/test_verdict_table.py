@@ -1,0 +1,96 @@
+"""Verdicts on many rows: the same as one by one, in order, whatever form the table has."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+
+import core.detector.champion
+from core.detector.champion import Champion, Verdict
+from core.tables import VERDICT
+from core.transaction import NUMERIC_FIELDS, DescribedTransaction
+
+Integers = NDArray[np.int64]
+
+
+def table_of(rows: Integers, **facts: Any) -> pa.Table:
+    numbers = {name: rows[:, i] for i, name in enumerate(NUMERIC_FIELDS)}
+    return pa.table({"hash": [f"{i:x}" for i in range(len(rows))], **numbers, **facts})
+
+
+@pytest.fixture(scope="module")
+def mixed(traffic: Integers) -> pa.Table:
+    """Ordinary and wild rows and a coinbase, with facts that are sometimes unknown."""
+    rows = traffic[50_000:50_600].copy()
+    rows[::50, 2] *= 10_000
+    rows[7] = [200, 700, 0, 1, 2, 0, 312_500_000]
+    n = len(rows)
+    return table_of(
+        rows,
+        op_return=pa.array([True, None, False] * (n // 3)),
+        equal_outputs=pa.array([None, 5] * (n // 2), pa.int64()),
+        dust_outputs=pa.nulls(n, pa.int64()),
+    )
+
+
+def one_by_one(champion: Champion, table: pa.Table) -> list[Verdict]:
+    return [champion.verdict(DescribedTransaction(**row)) for row in table.to_pylist()]
+
+
+def test_many_rows_get_the_verdicts_that_each_gets_alone(
+    champion: Champion, mixed: pa.Table
+) -> None:
+    found = champion.verdicts(mixed)
+    assert found.schema == VERDICT
+    found.validate(full=True)
+    assert [Verdict.from_row(row) for row in found.to_pylist()] == one_by_one(champion, mixed)
+
+
+def test_chunks_slices_and_batches_make_no_difference(champion: Champion, mixed: pa.Table) -> None:
+    whole = champion.verdicts(mixed)
+    pieces = pa.concat_tables([mixed[:101], mixed[101:]])
+    assert champion.verdicts(pieces) == whole
+    assert champion.verdicts(mixed[13:77]) == whole[13:77]
+    batch = mixed.combine_chunks().to_batches()[0]
+    assert champion.verdicts(batch) == whole
+
+
+def test_facts_are_optional(champion: Champion, mixed: pa.Table) -> None:
+    bare = mixed.select(list(NUMERIC_FIELDS))
+    found, full = champion.verdicts(bare), champion.verdicts(mixed)
+    assert found["anomaly_score"] == full["anomaly_score"]
+    assert found["pattern"] != full["pattern"]
+
+
+def test_a_missing_number_is_refused(champion: Champion, mixed: pa.Table) -> None:
+    with pytest.raises(KeyError, match="fee"):
+        champion.verdicts(mixed.drop_columns("fee"))
+
+
+def test_reasons_are_told_of_whom_it_is_asked(champion: Champion, mixed: pa.Table) -> None:
+    every, flagged, none = (champion.verdicts(mixed, e) for e in ("all", "flagged", "none"))
+    alarms = every["is_anomaly"].to_pylist()
+    assert 5 <= sum(alarms) <= 20
+    expected = [r if a else [] for r, a in zip(every["reasons"].to_pylist(), alarms, strict=True)]
+    assert flagged["reasons"].to_pylist() == expected
+    assert none["reasons"].to_pylist() == [[]] * len(mixed)
+    assert flagged.drop_columns("reasons") == every.drop_columns("reasons")
+
+
+def test_no_rows_give_no_verdicts(champion: Champion, mixed: pa.Table) -> None:
+    found = champion.verdicts(mixed[:0])
+    assert found.schema == VERDICT
+    assert found.num_rows == 0
+
+
+def test_the_slow_path_gives_the_same_but_no_reasons(
+    champion: Champion, pipeline: Pipeline, mixed: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.detector.champion, "is_exact", lambda *_: False)
+    slow = Champion.from_pipeline(pipeline, champion.calibration, champion.version)
+    found = slow.verdicts(mixed)
+    assert found["reasons"].to_pylist() == [[]] * len(mixed)
+    assert found.drop_columns("reasons") == champion.verdicts(mixed).drop_columns("reasons")

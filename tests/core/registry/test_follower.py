@@ -1,0 +1,154 @@
+"""The follower, whatever MLflow answers: a model that loaded once stays until a better one has."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.core.fake_mlflow import Registry, serving
+
+from core.registry.follower import (
+    REFUSED_SECONDS,
+    ChampionFollower,
+    RegistryUnavailableError,
+    champion_version,
+    identity,
+    promote,
+)
+from core.registry.version_files import MODEL_FILE, read_model
+
+
+@pytest.fixture
+def registry(version_files: Path) -> Registry:
+    return Registry(champion="1", folder=version_files)
+
+
+@pytest.fixture
+def uri(registry: Registry) -> Iterator[str]:
+    with serving(registry) as served:
+        yield served
+
+
+def follower(uri: str) -> ChampionFollower:
+    return ChampionFollower(uri, "simulated", 60, read_model)
+
+
+def fetched(registry: Registry) -> int:
+    """How many files were asked for since it was asked last."""
+    count = sum("get-artifact" in path for path in registry.asked)
+    registry.asked.clear()
+    return count
+
+
+def test_the_champion_is_loaded_once(registry: Registry, uri: str) -> None:
+    following = follower(uri)
+    assert following.refresh()
+    assert following.current is not None and following.current.version == "1"
+    assert fetched(registry) == 3
+    assert not following.refresh()
+    assert fetched(registry) == 0 and following.problem is None
+
+
+def test_another_version_of_the_same_number_is_another_champion(
+    registry: Registry, uri: str
+) -> None:
+    following = follower(uri)
+    following.refresh()
+    first = following.current
+    registry.created += 1  # a registry that was begun anew counts from 1 again
+    assert following.refresh()
+    assert following.current is not first
+    assert following.current is not None and following.current.version == "1"
+
+
+def test_a_refused_version_is_read_again_only_after_a_while(
+    registry: Registry, uri: str, folder: Path
+) -> None:
+    now = 0.0
+    following = ChampionFollower(uri, "simulated", 60, read_model, lambda: now)
+    whole, registry.folder = registry.folder, folder
+    (folder / MODEL_FILE).write_bytes(b"cut")
+    assert not following.refresh()
+    told = following.problem
+    assert told is not None and "model.skops cannot be loaded safely" in told
+    registry.folder, _ = whole, fetched(registry)
+    assert not following.refresh()
+    assert fetched(registry) == 0 and following.problem == told
+    now = REFUSED_SECONDS
+    assert following.refresh()
+    assert following.problem is None
+
+
+def test_a_refused_version_keeps_no_other_from_being_loaded(
+    registry: Registry, uri: str, folder: Path
+) -> None:
+    following = follower(uri)
+    whole, registry.folder = registry.folder, folder
+    (folder / MODEL_FILE).unlink()
+    assert not following.refresh()
+    registry.folder = whole
+    promote(uri, "2")
+    assert following.refresh()
+    assert following.current is not None and following.current.version == "2"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((500, b"out of order"), "fails: 500 out of order"),
+        ((403, b"Invalid Host header"), "fails: 403 Invalid Host header"),
+        ((404, b"<html>nothing here</html>"), "fails: 404 <html>nothing here"),
+        ((200, b"<html>another service</html>"), "fails: "),
+        ((200, b"{}"), "answers otherwise than MLflow does"),
+        ((200, b"[]"), "answers otherwise than MLflow does"),
+    ],
+)
+def test_whatever_else_answers_is_told_and_changes_nothing(
+    registry: Registry, uri: str, answer: tuple[int, bytes], said: str
+) -> None:
+    registry.answer = answer
+    following = follower(uri)
+    assert not following.refresh()
+    assert following.problem is not None
+    assert following.problem.startswith(f"MLflow at {uri} ") and said in following.problem
+
+
+def test_a_file_that_breaks_off_on_its_way_is_not_read(registry: Registry, uri: str) -> None:
+    following = follower(uri)
+    registry.cut_short = True
+    assert not following.refresh()
+    assert following.current is None
+    assert following.problem is not None and "MLflow at" in following.problem
+
+
+def test_without_a_champion_or_a_model_there_is_nothing_to_load(
+    registry: Registry, uri: str
+) -> None:
+    registry.champion = None
+    following = follower(uri)
+    assert not following.refresh()
+    assert following.problem == "no model is in service yet: the trainer has promoted none"
+    registry.answer = (404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST"}')
+    assert champion_version(uri) is None
+    with pytest.raises(RegistryUnavailableError, match="has no version 3"):
+        identity(uri, "3")
+
+
+def test_models_of_another_origin_are_refused(registry: Registry, uri: str) -> None:
+    registry.origin = "live"
+    following = follower(uri)
+    assert not following.refresh()
+    assert following.problem is not None and "set DATA_ORIGIN=live" in following.problem
+
+
+def test_a_server_that_is_away_is_said_to_be_away() -> None:
+    with pytest.raises(RegistryUnavailableError, match="http://localhost:9 does not answer"):
+        champion_version("http://localhost:9")
+
+
+def test_a_follower_never_raises_and_says_what_is_missing() -> None:
+    following = follower("http://localhost:9")
+    following.start()
+    following.stop()
+    assert not following.refresh()
+    assert following.current is None
+    assert following.problem == "MLflow at http://localhost:9 does not answer"

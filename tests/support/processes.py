@@ -1,0 +1,72 @@
+"""Processes that a test starts: run in a group, waited for, ended with all their children."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+def missing(reason: str) -> None:
+    """Skip on a machine that lacks a part; on CI nothing may be skipped."""
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
+@contextmanager
+def process(
+    command: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in a process group of its own; none of the group outlives the block."""
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | (environment or {}),
+            start_new_session=True,
+        )
+    try:
+        yield running
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        try:
+            running.wait(20)
+        finally:
+            kill_group(running.pid)
+
+
+def kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def wait_until(
+    ready: Callable[[], bool], running: subprocess.Popen[bytes], log: Path, seconds: float = 120
+) -> None:
+    """Wait for a process to be ready; fail with the end of its log when it dies or is too slow."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if running.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"not ready:\n{log.read_text(errors='replace')[-4000:]}")
+        time.sleep(0.2)
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
