@@ -1,12 +1,11 @@
-"""Metrics of the API; `monitoring/exposition.py` tells those of several processes as one."""
+"""Metrics of the API; `monitoring/exposition.py` adds up those of several processes."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 
-import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from monitoring.common import PREFIX, observe_all
+from monitoring.common import PREFIX
 
 BUCKETS = (
     *(5e-05, 1e-04, 2.5e-04, 5e-04, 0.001, 0.0025, 0.005, 0.01, 0.025),
@@ -19,10 +18,9 @@ UNMATCHED = "unmatched"
 
 
 class ApiMetrics:
-    """Every metric of the API; all exist from the start, for the routes that are made known.
+    """Every metric of the API.
 
-    What requests bring is noted at first, which costs them next to nothing, and counted when it is
-    settled: once a second, and by the process that answers a scrape.
+    All of them exist from the start, for the routes that `declare_routes` names.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -52,66 +50,61 @@ class ApiMetrics:
             ["flagged"],
             registry=registry,
         )
-        for flagged in ("false", "true"):
-            self.predictions.labels(flagged)
-        self._model(registry)
-        self._routes: set[str] = set()
-        self._answered: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
-        self._scored = self._flagged = 0
+        self.flagged, self.not_flagged = map(self.predictions.labels, ("true", "false"))
+        # To find a child by its labels takes longer than to count: they are kept.
+        self._request_counters: dict[tuple[str, int], Counter] = {}
+        self._latencies: dict[str, Histogram] = {}
+        self.declare_routes({UNMATCHED: [404]})
+        self._add_model_metrics(registry)
 
-    def _model(self, registry: CollectorRegistry) -> None:
-        self.model_ready = Gauge(
+    def _add_model_metrics(self, registry: CollectorRegistry) -> None:
+        gauge = partial(Gauge, registry=registry, multiprocess_mode="livemin")
+        self.model_ready = gauge(
             f"{PREFIX}api_model_ready",
             "Whether every process has a champion to score with: 1 or 0",
-            multiprocess_mode="livemin",
-            registry=registry,
         )
-        self.model_version = Gauge(
+        self.model_version = gauge(
             f"{PREFIX}api_model_version",
             "Version of the registered model that scores; 0 before there is one",
-            multiprocess_mode="livemin",
-            registry=registry,
         )
-        self.model_trained = Gauge(
+        self.model_trained = gauge(
             f"{PREFIX}api_model_trained_timestamp_seconds",
             "When the model that scores was trained, in Unix seconds; 0 before there is one",
-            multiprocess_mode="livemin",
-            registry=registry,
         )
-        self.model_threshold = Gauge(
+        self.model_threshold = gauge(
             f"{PREFIX}api_model_threshold_ratio",
             "Score from 0 to 1 at which the model in service flags; 0 before there is one",
-            multiprocess_mode="livemin",
-            registry=registry,
         )
         self.model_loads = Counter(
             f"{PREFIX}api_model_loads", "Champions loaded into service", registry=registry
         )
 
-    def know(self, routes: Iterable[tuple[str, Iterable[int]]]) -> None:
-        """Begin every counter at zero, for each route and the statuses it can answer."""
-        for route, statuses in routes:
-            self._routes.add(route)
-            self.latency.labels(route)
-            for status in statuses:
-                self.requests.labels(route, str(status))
+    def declare_routes(self, statuses: Mapping[str, Iterable[int]]) -> None:
+        """Start every counter at zero, for each route and the statuses that it can answer."""
+        for route, route_statuses in statuses.items():
+            self._latencies[route] = self.latency.labels(route)
+            for status in route_statuses:
+                self._request_counter(route, status)
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        """Note one request; a route that was not made known counts as unmatched."""
-        self._answered[route, status].append(seconds)
+    def record_request(self, route: str, status: int, seconds: float) -> None:
+        """Count one request; a route that was not declared counts as unmatched."""
+        label = route if route in self._latencies else UNMATCHED
+        self._request_counter(label, status).inc()
+        self._latencies[label].observe(seconds)
 
-    def scored(self, transactions: int, flagged: int) -> None:
-        """Note how many transactions were scored for a caller."""
-        self._scored += transactions
-        self._flagged += flagged
+    def _request_counter(self, route: str, status: int) -> Counter:
+        counter = self._request_counters.get((route, status))
+        if counter is None:
+            counter = self._request_counters[route, status] = self.requests.labels(
+                route, str(status)
+            )
+        return counter
 
-    def settle(self) -> None:
-        """Count what was noted: together it costs a fifth of what each by itself would."""
-        answered, self._answered = self._answered, defaultdict(list)
-        for (route, status), taken in answered.items():
-            known = route if route in self._routes else UNMATCHED
-            self.requests.labels(known, str(status)).inc(len(taken))
-            observe_all(self.latency.labels(known), np.array(taken))
-        self.predictions.labels("true").inc(self._flagged)
-        self.predictions.labels("false").inc(self._scored - self._flagged)
-        self._scored = self._flagged = 0
+    def record_prediction(self, is_anomaly: bool) -> None:
+        """Count one transaction that was scored for a caller."""
+        (self.flagged if is_anomaly else self.not_flagged).inc()
+
+    def record_predictions(self, count: int, flagged: int) -> None:
+        """Count a batch of scored transactions, of which so many are flagged."""
+        self.flagged.inc(flagged)
+        self.not_flagged.inc(count - flagged)

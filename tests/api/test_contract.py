@@ -12,9 +12,9 @@ import pytest
 import uvicorn
 from local.ports import free_port
 from starlette.types import ASGIApp
-from tests.api.conftest import Following, application
-from tests.api.doors import until
-from tests.api.test_anomalies import ROWS, write
+from tests.support.api_application import FixedFollower, application
+from tests.support.api_process import wait_for
+from tests.support.scored_lake import ROWS, append_scored
 
 from core.detector.champion import Champion
 
@@ -28,7 +28,7 @@ def served(app: ASGIApp, log: Path) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until(lambda: server.started, log)
+        wait_for(lambda: server.started, log)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
@@ -52,8 +52,8 @@ def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
 
 @pytest.fixture
 def app(champion: Champion, lake: str) -> ASGIApp:
-    write(lake, ROWS)
-    return application(Following(champion), lake=lake)
+    append_scored(lake, ROWS)
+    return application(FixedFollower(champion), lake=lake)
 
 
 def test_every_answer_to_generated_requests_conforms(app: ASGIApp, tmp_path: Path) -> None:

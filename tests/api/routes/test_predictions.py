@@ -3,9 +3,10 @@ import json
 import pytest
 from sklearn.pipeline import Pipeline
 from starlette.testclient import TestClient
-from tests.api.calling import Call, ask_all
-from tests.api.conftest import EXAMPLE, OVERPAID, Following, application, traffic
+from tests.support.api_application import OVERPAID, FixedFollower, application, traffic
+from tests.support.asgi_calls import Call, send_calls
 
+from api.schemas import EXAMPLE
 from core.detector.champion import Champion
 from core.settings import ApiSettings
 from core.transaction import NUMERIC_FIELDS
@@ -76,7 +77,7 @@ def test_an_empty_batch_has_no_predictions(client: TestClient) -> None:
 
 def test_a_batch_over_the_limit_is_refused_with_the_limit(champion: Champion) -> None:
     settings = ApiSettings(_env_file=None, api_max_batch=2)
-    client = TestClient(application(Following(champion), settings))
+    client = TestClient(application(FixedFollower(champion), settings))
     answer = client.post("/predict/batch", json={"transactions": [EXAMPLE] * 3})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "transactions"
@@ -95,6 +96,6 @@ def test_scores_equal_those_of_scikit_learn_to_the_last_bit(
         Call("/predict/batch", [batch]),
         *(Call(body=[json.dumps(b).encode()]) for b in bodies),
     ]
-    many, *single = ask_all(application(Following(champion)), calls)
+    many, *single = send_calls(application(FixedFollower(champion)), calls)
     assert [each["anomaly_score"] for each in many.json()["predictions"]] == expected.tolist()
     assert [each.json()["anomaly_score"] for each in single] == expected.tolist()

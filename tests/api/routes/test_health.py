@@ -2,25 +2,26 @@ from datetime import datetime
 
 import pytest
 from starlette.testclient import TestClient
-from tests.api.conftest import EXAMPLE, OVERPAID, Following, application
+from tests.support.api_application import OVERPAID, FixedFollower, application
 
+from api.schemas import EXAMPLE
 from core.detector.champion import Champion
 from core.features import NAMES
 
 
 def test_the_process_answers_without_a_model() -> None:
-    assert TestClient(application(Following())).get("/health").json() == {"status": "ok"}
+    assert TestClient(application(FixedFollower())).get("/health").json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize("path", ["/ready", "/model"])
 def test_without_a_model_a_sentence_says_what_is_missing(path: str) -> None:
-    answer = TestClient(application(Following(problem="MLflow does not answer"))).get(path)
+    answer = TestClient(application(FixedFollower(problem="MLflow does not answer"))).get(path)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json()["detail"] == "There is no model to score with: MLflow does not answer."
 
 
 def test_ready_tells_version_age_and_why_no_newer_model_is_in_service(champion: Champion) -> None:
-    client = TestClient(application(Following(champion, problem="version 8 cannot be read")))
+    client = TestClient(application(FixedFollower(champion, problem="version 8 cannot be read")))
     found = client.get("/ready").json()
     assert (found["status"], found["model_version"]) == ("ready", "7")
     trained = datetime.fromisoformat(champion.calibration.trained_at)
@@ -41,7 +42,7 @@ def test_the_model_describes_itself(client: TestClient, champion: Champion) -> N
 
 
 def test_a_new_champion_serves_the_next_request(client: TestClient, champion: Champion) -> None:
-    following = Following(champion)
+    following = FixedFollower(champion)
     client = TestClient(application(following))
     assert client.post("/predict", json=EXAMPLE).json()["model_version"] == "7"
     following.current = Champion(**(vars(champion) | {"version": "8"}))
@@ -81,7 +82,7 @@ def test_predictions_are_counted_by_their_verdict(client: TestClient) -> None:
 
 
 def test_the_model_in_service_is_told(champion: Champion) -> None:
-    following = Following()
+    following = FixedFollower()
     client = TestClient(application(following))
     assert value(client, "model_ready") == value(client, "model_version") == 0
     following.current = champion
@@ -95,7 +96,7 @@ def test_the_model_in_service_is_told(champion: Champion) -> None:
 
 
 def test_the_follower_lives_as_long_as_the_service(champion: Champion) -> None:
-    following = Following(champion)
+    following = FixedFollower(champion)
     with TestClient(application(following)):
         assert following.started and not following.stopped
     assert following.stopped

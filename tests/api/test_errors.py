@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.api.calling import JSON, Call, ask_all
-from tests.api.conftest import EXAMPLE, Following, application
+from tests.support.api_application import FixedFollower, application
+from tests.support.asgi_calls import JSON, Call, mutated, send_calls
 
-from api.problems import Problem
+from api.errors import Problem
+from api.schemas import EXAMPLE
 from core.detector.champion import Champion
 from core.settings import ApiSettings
 
@@ -151,14 +152,16 @@ def test_json_by_any_of_its_names_is_read(client: TestClient, content_type: str)
 
 
 def test_an_oversized_body_is_refused_announced_or_not(champion: Champion) -> None:
-    app = application(Following(champion), ApiSettings(_env_file=None, api_max_body_bytes=2_000))
+    app = application(
+        FixedFollower(champion), ApiSettings(_env_file=None, api_max_body_bytes=2_000)
+    )
     small = json.dumps(EXAMPLE).encode()
     calls = [
         Call(body=[small], headers=JSON | {"content-length": "2001"}),
         Call(body=[small, b" " * 2_000]),
         Call(body=[small, b" " * 1_000]),
     ]
-    announced, arrived, within = ask_all(app, calls)
+    announced, arrived, within = send_calls(app, calls)
     assert (announced.status, arrived.status, within.status) == (413, 413, 200)
     assert announced.json()["detail"] == "The body is larger than the limit of 2,000 bytes."
 
@@ -184,24 +187,6 @@ def test_markup_that_was_sent_never_comes_back_as_markup(client: TestClient) -> 
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def mutated(rng: random.Random, content: bytes) -> bytes:
-    """The body with some bytes changed, dropped, doubled or replaced by something nasty."""
-    nasty = [b"NaN", b"-0", b"1e999", b"\xff", b"\x00", b'"', b"{", b"]", b"null", b"\\u0000"]
-    body = bytearray(content)
-    for _ in range(rng.randint(1, 6)):
-        at = rng.randrange(len(body) + 1)
-        choice = rng.randrange(4)
-        if choice == 0:
-            body[at : at + rng.randint(1, 9)] = b""
-        elif choice == 1:
-            body[at:at] = rng.choice(nasty)
-        elif choice == 2:
-            body[at : at + 1] = bytes([rng.randrange(256)])
-        else:
-            body[at:at] = body[at : at + rng.randint(1, 40)]
-    return bytes(body)
-
-
 def test_ten_thousand_mutated_bodies_are_answered_or_refused(champion: Champion) -> None:
     rng = random.Random(7)
     single = json.dumps(EXAMPLE | {"rbf": True, "lock_time": 5, "output_types": ["p2tr"]}).encode()
@@ -211,7 +196,7 @@ def test_ten_thousand_mutated_bodies_are_answered_or_refused(champion: Champion)
         for path, content in [("/predict", single), ("/predict/batch", batch)]
         for _ in range(5_000)
     ]
-    answers = ask_all(application(Following(champion)), calls)
+    answers = send_calls(application(FixedFollower(champion)), calls)
     assert {answer.status for answer in answers} == {200, 400, 422}
     for answer in answers:
         if answer.status != 200:

@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.api.calling import JSON, Call, ask_all
-from tests.api.conftest import Following, application
-from tests.api.test_problems import mutated
 from tests.data_ingestion.samples import item, paid, payment, spent
+from tests.support.api_application import FixedFollower, application
+from tests.support.asgi_calls import JSON, Call, mutated, send_calls
 
-from api.problems import Problem
-from api.raw import EXAMPLE
+from api.blockchain_body import EXAMPLE
+from api.errors import Problem
 from core.detector.champion import Champion
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "blockchain_info"
@@ -86,5 +85,5 @@ def test_what_cannot_be_used_is_refused_with_the_reason(
 def test_mutated_raw_bodies_are_answered_or_refused(champion: Champion) -> None:
     rng = random.Random(11)
     calls = [Call("/predict/raw", [mutated(rng, item())]) for _ in range(3_000)]
-    answers = ask_all(application(Following(champion)), calls)
+    answers = send_calls(application(FixedFollower(champion)), calls)
     assert {answer.status for answer in answers} == {200, 400, 422}
