@@ -8,23 +8,28 @@ import os
 import signal
 import sys
 import tempfile
+from typing import TYPE_CHECKING
 
 import uvicorn
-from fastapi import FastAPI
 
-from api.application import create_app
-from api.routes.anomalies import ScoredTable
 from core.logs import configure
-from core.registry.follower import ChampionFollower
 from core.settings import ApiSettings, BindSettings, DataSettings, MlflowSettings
-from monitoring.prometheus_metrics import ApiMetrics, new_registry
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 _WORKER_SILENT_SECONDS = 120
 """A worker that is silent for longer is replaced; on a busy machine its imports take long."""
 
 
-def application() -> FastAPI:
+def application() -> "FastAPI":
     """Make the application from the settings in the environment."""
+    # These imports take 100 MiB, which a process that only starts WORKERS does not need.
+    from api.application import create_app
+    from api.routes.anomalies import ScoredTable
+    from core.registry.follower import ChampionFollower
+    from monitoring.prometheus_metrics import ApiMetrics, new_registry
+
     settings, data = ApiSettings(), DataSettings()
     if not settings.api_access_log:
         logger = logging.getLogger("uvicorn.access")
