@@ -1,4 +1,4 @@
-"""The client of the Blockchain.com HTTP API, called the source.
+"""The client of the Blockchain.com HTTP API, which the rest of ingestion calls the source.
 
 Every request goes through the request budget, is never retried or redirected by itself, and is
 limited in time and in bytes. Status and content type are checked before the body is read as JSON,
@@ -89,7 +89,7 @@ class UnreadableResponseError(SourceError):
 
 
 class BlockchainClient:
-    """Sends requests to the source, one at a time.
+    """Makes requests to the source, one at a time.
 
     Every method raises `SourceError` when there is no usable answer, and `StoppedError` when the
     process has to stop while it waits for the budget or for a body.

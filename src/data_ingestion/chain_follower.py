@@ -33,8 +33,8 @@ class ChainFollower:
         """Height and hash of the blocks to request by hash; the last one comes next."""
         self._first_kept = 0
         """Blocks below this height are skipped."""
-        self._root: str | None = None
-        """Hash of a block to publish although its parent is missing."""
+        self._branch_root: str | None = None
+        """Hash of the block to publish although its parent is missing."""
 
     @property
     def behind(self) -> int:
@@ -75,7 +75,7 @@ class ChainFollower:
         try:
             block = self._client.block(self._next_reference())
         except BlockNotFoundError:
-            self._go_on_without()
+            self._handle_missing_block()
             raise
         if self._branch and self._branch[-1][1] == block.hash:
             self._branch.pop()
@@ -99,7 +99,7 @@ class ChainFollower:
         """Whether the block below is its parent, or is not to be published."""
         below = self._journal.block_hash_at(block.height - 1)
         nothing_published = self._journal.last_block() is None
-        if nothing_published or below == block.prev_block or block.hash == self._root:
+        if nothing_published or below == block.prev_block or block.hash == self._branch_root:
             return True
         if below is None and block.height <= self._next_height():
             return True
@@ -108,7 +108,7 @@ class ChainFollower:
             log.warning("event=reorganisation height=%d hash=%s", block.height, block.hash)
         return len(self._branch) >= self._max_behind
 
-    def _go_on_without(self) -> None:
+    def _handle_missing_block(self) -> None:
         """Decide what to request instead of a block that the source does not have.
 
         A missing parent is skipped and its child published without it. For a missing height, the
@@ -116,7 +116,7 @@ class ChainFollower:
         """
         if len(self._branch) > 1:
             height, missing = self._branch.pop()
-            self._root = self._branch[-1][1]
+            self._branch_root = self._branch[-1][1]
             log.warning("event=parent_block_missing height=%d hash=%s", height, missing)
             self._metrics.blocks_skipped.inc(max(height - self._next_height() + 1, 1))
         elif not self._branch and self._tip is not None:

@@ -33,7 +33,7 @@ _SAMPLE_ITEMS = 100
 
 
 class Poller:
-    """Requests, publishes, and starts again.
+    """Makes one request after another and publishes the answers.
 
     One request in `tip_every` is for the newest block. Responses that cannot be read are kept in
     `unreadable_folder`.

@@ -149,10 +149,10 @@ class Publisher:
         makes dead letters of them, and `pydantic.ValidationError` for a block out of bounds.
         """
         records = self._records(raw.tx, "block", raw.height)
-        unusable = sum(one.refusal is not None for one in records)
+        unusable = sum(refusal is not None for _, refusal in records)
         if 2 * unusable > len(records) and not accept_unusable:
             raise UnusableBlockError(f"{unusable} of its {len(records)} items cannot be used")
-        keys = [one.record.key for one in records]
+        keys = [record.key for record, _ in records]
         block = Block(
             hash=raw.hash,
             height=raw.height,
@@ -172,14 +172,14 @@ class Publisher:
 
     def _unpublished(self, records: Sequence[ItemRecord]) -> list[Record]:
         """The records that were not published before, each once."""
-        by_mark = {one.record.mark: one for one in records}
+        by_mark = {item.record.mark: item for item in records}
         marks = self._journal.unpublished([mark for mark in by_mark if mark])
-        unpublished = [one for mark, one in by_mark.items() if mark in marks]
+        unpublished = [item for mark, item in by_mark.items() if mark in marks]
         self._metrics.repeats.inc(len(records) - len(unpublished))
-        for one in unpublished:
-            if one.refusal is not None:
-                self._metrics.dead_letters.labels(one.refusal).inc()
-        return [one.record for one in unpublished]
+        for _, refusal in unpublished:
+            if refusal is not None:
+                self._metrics.dead_letters.labels(refusal).inc()
+        return [record for record, _ in unpublished]
 
     def _publish(self, records: Sequence[Record]) -> None:
         self._journal.hold(records)

@@ -109,9 +109,7 @@ def strikes(source: SimulatorControl) -> Counter[str]:
 
 def strike_with_every_fault(source: SimulatorControl, rng: random.Random) -> None:
     """Every fault strikes once, in random order, amid bursts and blocks."""
-    faults = list(FAULTS)
-    rng.shuffle(faults)
-    for fault in faults:
+    for fault in rng.sample(list(FAULTS), len(FAULTS)):
         before = strikes(source)[fault]
         source.post(f"faults?name={fault}&count=1&seconds=3")
         if rng.random() < 0.4:
@@ -121,10 +119,11 @@ def strike_with_every_fault(source: SimulatorControl, rng: random.Random) -> Non
         wait_for(lambda: strikes(source)[fault] > before)  # noqa: B023  # called at once
 
 
-def hold_through_faults(
+@pytest.mark.parametrize("rate", [7.0])
+@pytest.mark.parametrize("minutes", [10, pytest.param(60, marks=pytest.mark.soak)])
+def test_simulated_minutes_of_bursts_and_faults_lose_and_repeat_nothing(
     producer: ProducerProcess, source: SimulatorControl, topics: TopicReader, minutes: float
 ) -> None:
-    """Faults for so many simulated minutes, each at least once."""
     wait_for_mined(topics, source)
     end = time.monotonic() + minutes * 60 / SPEED
     rng = random.Random(minutes)
@@ -138,22 +137,8 @@ def hold_through_faults(
     assert producer.end() == 0
 
 
-@pytest.mark.parametrize("rate", [7.0])
-def test_ten_minutes_of_bursts_and_faults_lose_and_repeat_nothing(
-    producer: ProducerProcess, source: SimulatorControl, topics: TopicReader
-) -> None:
-    hold_through_faults(producer, source, topics, minutes=10)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("rate", [7.0])
-def test_an_hour_of_bursts_and_faults_loses_and_repeats_nothing(
-    producer: ProducerProcess, source: SimulatorControl, topics: TopicReader
-) -> None:
-    hold_through_faults(producer, source, topics, minutes=60)
-
-
-def hold_through_kills(
+@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.soak)])
+def test_kill_9_of_the_producer_loses_nothing(
     producer: ProducerProcess, source: SimulatorControl, topics: TopicReader, kills: int
 ) -> None:
     rng = random.Random(kills)
@@ -172,20 +157,8 @@ def hold_through_kills(
     assert producer.end() == 0
 
 
-def test_kill_9_of_the_producer_loses_nothing(
-    producer: ProducerProcess, source: SimulatorControl, topics: TopicReader
-) -> None:
-    hold_through_kills(producer, source, topics, kills=1)
-
-
-@pytest.mark.soak
-def test_kill_9_at_ten_moments_loses_nothing(
-    producer: ProducerProcess, source: SimulatorControl, topics: TopicReader
-) -> None:
-    hold_through_kills(producer, source, topics, kills=10)
-
-
-def hold_through_broker_kills(
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.soak)])
+def test_kill_9_of_the_broker_stops_the_polling_and_loses_nothing(
     kafka: KillableBroker,
     producer: ProducerProcess,
     source: SimulatorControl,
@@ -210,19 +183,6 @@ def hold_through_broker_kills(
     wait_for_mined(topics, source)
     assert topics.repeats() <= in_flight
     assert producer.end() == 0
-
-
-def test_kill_9_of_the_broker_stops_the_polling_and_loses_nothing(
-    kafka: KillableBroker, producer: ProducerProcess, source: SimulatorControl, topics: TopicReader
-) -> None:
-    hold_through_broker_kills(kafka, producer, source, topics, kills=1)
-
-
-@pytest.mark.soak
-def test_kill_9_of_the_broker_three_times_loses_nothing(
-    kafka: KillableBroker, producer: ProducerProcess, source: SimulatorControl, topics: TopicReader
-) -> None:
-    hold_through_broker_kills(kafka, producer, source, topics, kills=3)
 
 
 def test_an_hour_of_downtime_is_made_up_from_blocks(
