@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class ChainFollower:
     """Requests the blocks between the last one published and the newest one of the source.
 
-    At most `max_behind` blocks are made up after a stop; older ones are skipped and counted.
+    At most `max_behind` blocks are fetched after a stop; older ones are skipped and counted.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The way of an item: read, turned into a record, held, delivered, remembered.
+"""The path of an item: it is read, turned into a record, held, delivered and remembered.
 
 An item is the JSON of one transaction. It becomes the record of a transaction, or of a dead letter
 if it cannot be used. The order makes a crash harmless at any point: the journal holds the records
