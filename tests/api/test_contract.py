@@ -36,17 +36,20 @@ def served(app: ASGIApp, log: Path) -> Iterator[str]:
 
 
 def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
-    """Run schemathesis; how many cases it sent, and what it says when one is answered wrongly."""
+    """Run schemathesis; returns the number of cases, and its output when an answer was wrong."""
     with served(app, folder / "log") as url:
         command = [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"),
             *("--checks", "all", "--max-examples", str(examples), "--seed", "1", "--no-color"),
-            *("--exclude-checks", "positive_data_acceptance"),  # a schema cannot say what balances
+            *(
+                "--exclude-checks",
+                "positive_data_acceptance",
+            ),  # a schema cannot express what balances
             *("--suppress-health-check", "all", "--generation-database", ":memory:"),
         ]
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3_000)
-    found = re.search(r"([\d,]+) generated", run.stdout)
-    cases = int(found[1].replace(",", "")) if found else 0
+    summary = re.search(r"([\d,]+) generated", run.stdout)
+    cases = int(summary[1].replace(",", "")) if summary else 0
     return cases, run.stdout[-6_000:] if run.returncode else ""
 
 

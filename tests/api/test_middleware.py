@@ -18,7 +18,7 @@ from core.settings import ApiSettings
 
 
 class BrokenChampion(Champion):
-    """Fails as no champion should."""
+    """Fails with an unexpected error."""
 
     def verdict(self, transaction: object) -> Verdict:
         raise ZeroDivisionError(f"secret internals {type(transaction)}")
@@ -138,7 +138,7 @@ def test_the_key_is_neither_logged_nor_shown(
     assert KEY not in repr(ApiSettings(_env_file=None, api_key=SecretStr(KEY)))
 
 
-def test_a_key_that_is_easily_guessed_is_no_setting() -> None:
+def test_a_key_that_is_too_short_is_no_setting() -> None:
     with pytest.raises(ValidationError, match="api_key"):
         ApiSettings(_env_file=None, api_key=SecretStr("short"))
 
@@ -148,23 +148,23 @@ def test_other_origins_may_not_call_unless_set(client: TestClient, champion: Cha
     assert "access-control-allow-origin" not in client.get("/health", headers=page).headers
     settings = ApiSettings(_env_file=None, api_cors_origins="https://example.org, https://b.org")
     allowing = TestClient(application(FixedFollower(champion), settings))
-    found = allowing.get("/health", headers=page).headers["access-control-allow-origin"]
-    assert found == "https://example.org"
+    allowed = allowing.get("/health", headers=page).headers["access-control-allow-origin"]
+    assert allowed == "https://example.org"
     other = allowing.get("/health", headers={"origin": "https://evil.org"})
     assert "access-control-allow-origin" not in other.headers
 
 
-def test_a_page_may_ask_first_whether_it_may_send_the_key(champion: Champion) -> None:
+def test_a_preflight_request_allows_the_key(champion: Champion) -> None:
     settings = ApiSettings(
         _env_file=None, api_key=SecretStr(KEY), api_cors_origins="https://example.org"
     )
-    asked = {
+    preflight = {
         "origin": "https://example.org",
         "access-control-request-method": "POST",
         "access-control-request-headers": "content-type, x-api-key",
     }
     answer = TestClient(application(FixedFollower(champion), settings)).options(
-        "/predict", headers=asked
+        "/predict", headers=preflight
     )
     assert answer.status_code == 200
     assert "X-API-Key" in answer.headers["access-control-allow-headers"]
@@ -177,30 +177,30 @@ def limited(champion: Champion, **limits: Any) -> FastAPI:
     return application(FixedFollower(champion), ApiSettings(_env_file=None, **limits))
 
 
-class Slow:
-    """A caller that announces a body and never sends it."""
+class SlowCaller:
+    """A caller whose body never arrives."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.under_way = asyncio.Event()
+        self.in_flight = asyncio.Event()
         self.answer = asyncio.create_task(send_call(self._stall(app), Call()))
 
     def _stall(self, app: ASGIApp) -> ASGIApp:
         async def receive() -> Message:
-            self.under_way.set()
+            self.in_flight.set()
             await asyncio.Event().wait()
             raise AssertionError("never comes")
 
         return lambda scope, _, send: app(scope, receive, send)
 
 
-def test_one_request_too_many_is_told_to_come_back_and_probes_are_answered(
+def test_one_request_too_many_is_refused_for_now_and_probes_are_answered(
     champion: Champion,
 ) -> None:
     async def run() -> tuple[Answer, Answer]:
         app = limited(champion, api_max_requests=2)
-        slow = [Slow(app), Slow(app)]
+        slow = [SlowCaller(app), SlowCaller(app)]
         for each in slow:
-            await each.under_way.wait()
+            await each.in_flight.wait()
         refused = await send_call(app, GOOD)
         probe = await send_call(app, Call("/health", method="GET"))
         for each in slow:
@@ -219,7 +219,7 @@ def test_a_request_that_takes_too_long_is_ended_with_503(champion: Champion) -> 
     async def run() -> Answer:
         app = limited(champion, api_request_seconds=0.2)
         async with app.router.lifespan_context(app):
-            slow = Slow(app)
+            slow = SlowCaller(app)
             return await asyncio.wait_for(slow.answer, 20)
 
     answer = asyncio.run(run())
@@ -229,8 +229,8 @@ def test_a_request_that_takes_too_long_is_ended_with_503(champion: Champion) -> 
 
 def test_a_server_that_stops_may_cancel_without_an_answer(champion: Champion) -> None:
     async def run() -> bool:
-        slow = Slow(limited(champion))
-        await slow.under_way.wait()
+        slow = SlowCaller(limited(champion))
+        await slow.in_flight.wait()
         slow.answer.cancel()
         await asyncio.gather(slow.answer, return_exceptions=True)
         return slow.answer.cancelled()
@@ -238,11 +238,11 @@ def test_a_server_that_stops_may_cancel_without_an_answer(champion: Champion) ->
     assert asyncio.run(run())
 
 
-def test_what_is_within_the_time_is_left_alone(champion: Champion) -> None:
+def test_a_request_within_the_limit_goes_on(champion: Champion) -> None:
     async def run() -> int:
         app = limited(champion, api_request_seconds=60)
         async with app.router.lifespan_context(app):
-            slow = Slow(app)
+            slow = SlowCaller(app)
             await asyncio.sleep(1.3)  # a sweep has passed
             ended = slow.answer.done()
             slow.answer.cancel()

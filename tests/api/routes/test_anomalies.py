@@ -39,11 +39,11 @@ def test_the_limit_keeps_the_newest(client: TestClient) -> None:
 
 
 def test_each_is_explained_with_its_numbers(client: TestClient) -> None:
-    found = client.get("/anomalies/recent").json()["anomalies"][0]
-    assert found["explanation"].startswith("Unusual")
-    assert found["reasons"] == [REASON]
-    assert found["fee"] == 100 and found["fee_rate"] == 4.0
-    assert datetime.fromisoformat(found["event_time"]) == NOW - timedelta(minutes=1)
+    anomaly = client.get("/anomalies/recent").json()["anomalies"][0]
+    assert anomaly["explanation"].startswith("Unusual")
+    assert anomaly["reasons"] == [REASON]
+    assert anomaly["fee"] == 100 and anomaly["fee_rate"] == 4.0
+    assert datetime.fromisoformat(anomaly["event_time"]) == NOW - timedelta(minutes=1)
 
 
 def test_what_the_stream_adds_is_seen_at_once(client: TestClient, lake: str) -> None:
@@ -63,7 +63,7 @@ def test_a_lake_of_the_other_origin_is_refused(lake: str) -> None:
     assert "holds live data" in answer.json()["detail"]
 
 
-def test_a_damaged_lake_is_said_to_be_unreadable(client: TestClient, lake: str) -> None:
+def test_a_damaged_lake_is_answered_with_503(client: TestClient, lake: str) -> None:
     for file in Path(lake).rglob("*.parquet"):
         file.write_bytes(b"")
     answer = client.get("/anomalies/recent")
