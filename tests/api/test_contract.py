@@ -44,7 +44,7 @@ def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
             *(
                 "--exclude-checks",
                 "positive_data_acceptance",
-            ),  # a schema cannot express what balances
+            ),  # no schema says what balances
             *("--suppress-health-check", "all", "--generation-database", ":memory:"),
         ]
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3_000)

@@ -32,17 +32,13 @@ def test_ready_has_version_age_and_why_no_newer_model_is_in_service(champion: Ch
 
 
 def test_the_model_describes_itself(client: TestClient, champion: Champion) -> None:
-    description = client.get("/model").json()
-    assert (description["version"], description["alias"], description["origin"]) == (
-        "7",
-        "champion",
-        "simulated",
-    )
-    assert description["threshold"] == champion.threshold
-    assert (description["budget"], description["rows"]) == (0.005, 2_000)
-    assert [feature["name"] for feature in description["features"]] == list(NAMES)
-    assert all(feature["usual_low"] <= feature["usual_high"] for feature in description["features"])
-    assert description["facts"] == {"evaluation": {"recall": 0.9}}
+    model = client.get("/model").json()
+    assert (model["version"], model["alias"], model["origin"]) == ("7", "champion", "simulated")
+    assert model["threshold"] == champion.threshold
+    assert (model["budget"], model["rows"]) == (0.005, 2_000)
+    assert [feature["name"] for feature in model["features"]] == list(NAMES)
+    assert all(feature["usual_low"] <= feature["usual_high"] for feature in model["features"])
+    assert model["facts"] == {"evaluation": {"recall": 0.9}}
 
 
 def test_a_new_champion_serves_the_next_request(client: TestClient, champion: Champion) -> None:
