@@ -33,7 +33,7 @@ from data_ingestion.publishing import Delivery, Publisher
 from data_ingestion.raw_json import decode_block
 from data_ingestion.records import Record
 from data_ingestion.simulation.network import Network
-from data_ingestion.simulator import Simulator
+from data_ingestion.simulation.simulator_service import Simulator
 from monitoring.prometheus_metrics import ProducerMetrics, SimulatorMetrics
 
 BLOCK = 5_000
