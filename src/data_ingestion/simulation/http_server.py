@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 JSON_TYPE = "application/json; charset=utf-8"
 
 _SLOW_PIECES = 20
-"""A slow answer is written in so many pieces."""
+"""Pieces in which a slow answer is written."""
 
 
 class Delivery(Enum):

@@ -26,7 +26,7 @@ _REPLACEMENT_SHARE = 0.004
 
 _KEPT_REPLACED = 1_000
 _MAX_CATCH_UP = 60.0
-"""Seconds of traffic that are made up for after a pause, as when the machine slept."""
+"""Seconds of traffic that still arrive after a longer pause, as when the machine slept."""
 
 _LAST_BLOCK_DELAY = 2.0
 """Seconds from the end of a replayed file until its waiting transactions are mined."""

@@ -1,7 +1,9 @@
 """A transaction as the simulator keeps it, a replacement of one, and recorded ones from a file.
 
-What confirming changes (time, height, `double_spend`) lies between two constant pieces of the JSON.
-The larger piece, inputs and outputs, is kept compressed, so that hours of history fit in memory.
+Confirming or replacing changes only the middle of its JSON (time, height, `double_spend`), so the
+JSON is kept as two constant pieces around it.
+The larger piece, inputs and outputs, is compressed, so
+that hours of history fit in memory.
 """
 
 import gzip

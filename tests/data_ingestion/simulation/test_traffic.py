@@ -28,7 +28,7 @@ MIDNIGHT = 20_000 * 86_400
 COLUMNS = ("size", "weight", "fee", "n_inputs", "n_outputs", "input_value", "output_value")
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 FACTOR = 1.75
-"""No quantile of the generated traffic lies further off than this."""
+"""Largest factor between a quantile of the generated and of the recorded traffic."""
 
 
 @pytest.fixture(scope="module")
