@@ -4,10 +4,9 @@ Reference: https://www.blockchain.com/explorer/api/blockchain_api; shapes and ke
 responses captured from the real API. Left out: `limit` and `offset`; a page is 100 transactions.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from data_ingestion.simulation.faults import CANNED, PAGE, Fault
+from data_ingestion.simulation.faults import CANNED, Fault
 from data_ingestion.simulation.http_server import Answer, Delivery, json_answer
 from data_ingestion.simulation.network import Network
 from data_ingestion.simulation.transactions import tx_index
@@ -38,27 +37,28 @@ class BlockchainApi:
             return self._right_answer(path)
         if fault.name in CANNED:
             return replace(CANNED[fault.name], retry_after=fault.retry_after)
-        if fault.name == "burst":
-            self._network.burst(fault.size or 400, now)
-        elif fault.name == "reorganisation":
-            self._network.reorganise(fault.size or 2, now)
-        elif fault.name == "empty-page":
-            return _EMPTY_PAGE
-        elif fault.name == "repeated-page":
-            return self._last_page
+        match fault.name:
+            case "empty-page":
+                return _EMPTY_PAGE
+            case "repeated-page":
+                return self._last_page
+            case "burst":
+                self._network.burst(fault.size or 400, now)
+            case "reorganisation":
+                self._network.reorganise(fault.size or 2, now)
         return _distort(self._right_answer(path), fault)
 
     def _right_answer(self, path: str) -> Answer:
-        routes: dict[str, Callable[[str], Answer]] = {
-            "rawblock": self._block,
-            "rawtx": self._transaction,
-        }
-        if path == PAGE:
-            return self._page()
-        if path == "/latestblock":
-            return self._latest()
-        name, _, argument = path.lstrip("/").partition("/")
-        return routes[name](argument) if name in routes else NOT_FOUND
+        match path.removeprefix("/").split("/", 1):
+            case ["unconfirmed-transactions"]:
+                return self._page()
+            case ["latestblock"]:
+                return self._latest()
+            case ["rawblock", hash_or_height]:
+                return self._block(hash_or_height)
+            case ["rawtx", name]:
+                return self._transaction(name)
+        return NOT_FOUND
 
     def _page(self) -> Answer:
         newest = self._network.newest(PAGE_LENGTH)

@@ -47,8 +47,8 @@ class ControlApi:
                 return json_answer(self._actions[name](query, now))
         except ValueError as error:
             return json_answer({"error": "bad-request", "message": error_message(error)}, 400)
-        endpoints = f"GET {', '.join(self._reads)}; POST {', '.join(self._actions)}"
-        message = f"the endpoints are: {endpoints}"
+        gets, posts = ", ".join(self._reads), ", ".join(self._actions)
+        message = f"the endpoints are: GET {gets}; POST {posts}"
         return json_answer({"error": "not-found", "message": message}, 404)
 
     def _health(self) -> dict[str, object]:
@@ -103,5 +103,5 @@ def _number(query: Query, name: str, default: int) -> int:
     if not text.isdecimal():
         raise ValueError(f"{name} must be a whole number")
     if not 1 <= int(text) <= MAX_COUNT:
-        raise ValueError(f"{name} must lie between 1 and {MAX_COUNT}")
+        raise ValueError(f"{name} must be between 1 and {MAX_COUNT}")
     return int(text)

@@ -1,9 +1,8 @@
 """A transaction as the simulator keeps it, a replacement of one, and recorded ones from a file.
 
 Confirming or replacing changes only the middle of its JSON (time, height, `double_spend`), so the
-JSON is kept as two constant pieces around it.
-The larger piece, inputs and outputs, is compressed, so
-that hours of history fit in memory.
+JSON is kept as the two constant pieces around it. The larger one, inputs and outputs, is
+compressed, so that hours of history fit in memory.
 """
 
 import gzip

@@ -104,7 +104,7 @@ def test_the_requests_and_health_are_readable(control: ControlApi, network: Netw
         ("inject", {"kind": "none"}, "kind must be one of"),
         ("faults", {"name": "none"}, "bad-gateway"),
         ("faults", {"name": "slow", "probability": "2"}, "probability"),
-        ("reorganise", {"depth": "0"}, "depth must lie between"),
+        ("reorganise", {"depth": "0"}, "depth must be between"),
         ("burst", {"count": "x"}, "count must be"),
     ],
 )
