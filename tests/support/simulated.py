@@ -10,7 +10,7 @@ from data_ingestion.simulation.network import Network
 from data_ingestion.simulation.rendering import render
 from data_ingestion.simulation.traffic import TransactionGenerator
 from data_ingestion.simulation.transactions import SimulatedTransaction
-from monitoring.prometheus_metrics import SimulatorMetrics
+from monitoring.simulator_metrics import SimulatorMetrics
 
 NOW = 1_800_000_000
 """A moment in January 2027: tests choose their own time."""

@@ -17,7 +17,7 @@ from data_ingestion.simulation.rendering import render
 from data_ingestion.simulation.traffic import TransactionGenerator, day_cycle
 from data_ingestion.simulation.transactions import Replay, SimulatedTransaction, replacement
 from data_ingestion.simulation.truth import Truth
-from monitoring.prometheus_metrics import SimulatorMetrics
+from monitoring.simulator_metrics import SimulatorMetrics
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from data_ingestion.simulation.control_api import ControlApi
 from data_ingestion.simulation.faults import Fault, Faults
 from data_ingestion.simulation.http_server import Answer, SimulatorServer, listen
 from data_ingestion.simulation.network import Network
-from monitoring.prometheus_metrics import SimulatorMetrics, new_registry
+from monitoring.prometheus_metrics import new_registry
+from monitoring.simulator_metrics import SimulatorMetrics
 
 _ADVANCE_SECONDS = 0.2
 """How often the network advances while no request arrives."""
