@@ -1,6 +1,6 @@
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from local import jars
@@ -69,12 +69,3 @@ def kafka(spark: SparkSession) -> FakeKafka:
 @pytest.fixture
 def writer(tables: LakeTables) -> Writer:
     return Writer(tables)
-
-
-@pytest.fixture
-def hashes_in(tables: LakeTables) -> Callable[[str], list[str]]:
-    def hashes(table: str) -> list[str]:
-        column: list[str] = tables.query(f'SELECT "hash" FROM {table}', table)["hash"].to_pylist()
-        return sorted(column)
-
-    return hashes

@@ -11,15 +11,11 @@ from data_processing.lake_tables import LakeTables
 pytestmark = pytest.mark.stack
 
 
-class Chain:
-    """Makes blocks that follow each other and hold given hashes."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-
-    def block(self, height: int, below: dict[str, Any] | None, *hashes: str) -> dict[str, Any]:
-        previous = below["hash"] if below else "0" * 64
-        return a_block(self.rng, height, list(hashes), previous_hash=previous)
+def block_on(
+    below: dict[str, Any] | None, rng: random.Random, height: int, *hashes: str
+) -> dict[str, Any]:
+    previous = below["hash"] if below else "0" * 64
+    return a_block(rng, height, list(hashes), previous_hash=previous)
 
 
 def confirmed(tables: LakeTables) -> dict[str, tuple[int, str]]:
@@ -31,16 +27,15 @@ def confirmed(tables: LakeTables) -> dict[str, tuple[int, str]]:
 def test_a_reorganisation_moves_and_takes_back_confirmations(
     writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
 ) -> None:
-    chain = Chain(rng)
     a, b, c, d = (a_hash(rng) for _ in range(4))
-    one = chain.block(100, None, a)
-    two = chain.block(101, one, b, c)
+    one = block_on(None, rng, 100, a)
+    two = block_on(one, rng, 101, b, c)
     writer.write(kafka.records(one, two, topic=BLOCKS))
     assert confirmed(tables) == {a: (100, one["hash"]), **dict.fromkeys((b, c), (101, two["hash"]))}
 
     kafka.later(minutes=10)
-    other = chain.block(101, one, c, d)
-    three = chain.block(102, other, b)
+    other = block_on(one, rng, 101, c, d)
+    three = block_on(other, rng, 102, b)
     writer.write(kafka.records(other, three, topic=BLOCKS))
     assert confirmed(tables) == {
         a: (100, one["hash"]),
@@ -53,12 +48,11 @@ def test_a_reorganisation_moves_and_takes_back_confirmations(
 def test_blocks_that_are_read_again_change_nothing_even_after_a_reorganisation(
     writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
 ) -> None:
-    chain = Chain(rng)
     a, b = a_hash(rng), a_hash(rng)
-    old = kafka.records(chain.block(100, None, a), topic=BLOCKS)
+    old = kafka.records(block_on(None, rng, 100, a), topic=BLOCKS)
     writer.write(old)
     kafka.later(minutes=1)
-    new = kafka.records(chain.block(100, None, b), topic=BLOCKS)
+    new = kafka.records(block_on(None, rng, 100, b), topic=BLOCKS)
     writer.write(new)
     before = confirmed(tables)
     assert set(before) == {b}
@@ -71,17 +65,16 @@ def test_blocks_that_are_read_again_change_nothing_even_after_a_reorganisation(
 def test_a_block_below_those_known_joins_them(
     writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
 ) -> None:
-    chain = Chain(rng)
     a, b = a_hash(rng), a_hash(rng)
-    writer.write(kafka.records(chain.block(100, None, a), topic=BLOCKS))
-    writer.write(kafka.records(chain.block(90, None, b), topic=BLOCKS))
+    writer.write(kafka.records(block_on(None, rng, 100, a), topic=BLOCKS))
+    writer.write(kafka.records(block_on(None, rng, 90, b), topic=BLOCKS))
     assert {height for height, _ in confirmed(tables).values()} == {100, 90}
 
 
 def test_blocks_and_transactions_in_one_batch_do_not_mix(
     writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
 ) -> None:
-    block = Chain(rng).block(100, None, a_hash(rng), a_hash(rng))
+    block = block_on(None, rng, 100, a_hash(rng), a_hash(rng))
     batch = writer.write(kafka.records(block, b"bad", topic=BLOCKS))
     assert (batch.new.num_rows, batch.rejects.num_rows, batch.confirmed) == (0, 1, 2)
     quarantined = tables.query("SELECT topic FROM quarantine", "quarantine")

@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,8 +16,6 @@ from data_processing.chores import backlog
 from data_processing.lake_tables import LakeTables
 
 pytestmark = pytest.mark.stack
-
-Hashes = Callable[[str], list[str]]
 
 
 def some(rng: random.Random, count: int) -> list[dict[str, Any]]:
@@ -63,7 +60,7 @@ def test_stream_and_champion_give_the_same_bits(
 
 
 def test_a_topic_that_holds_everything_three_times_gives_one_row_a_hash(
-    writer: Writer, kafka: FakeKafka, rng: random.Random, champion: Champion, hashes_in: Hashes
+    writer: Writer, kafka: FakeKafka, rng: random.Random, champion: Champion
 ) -> None:
     writer.champion = champion
     transactions = some(rng, 30)
@@ -71,12 +68,12 @@ def test_a_topic_that_holds_everything_three_times_gives_one_row_a_hash(
     kafka.later(hours=1)
     again = writer.write(kafka.records(*transactions[10:], *transactions))
     assert (first.repeats, again.repeats) == (10, 50)
-    assert hashes_in("raw_transactions") == hashes_of(transactions)
-    assert hashes_in("scored_transactions") == hashes_of(transactions)
+    assert writer.hashes_in("raw_transactions") == hashes_of(transactions)
+    assert writer.hashes_in("scored_transactions") == hashes_of(transactions)
 
 
 def test_a_repeat_is_recognised_through_the_whole_horizon_after_a_restart(
-    writer: Writer, kafka: FakeKafka, rng: random.Random, hashes_in: Hashes
+    writer: Writer, kafka: FakeKafka, rng: random.Random
 ) -> None:
     old, new = some(rng, 1), some(rng, 1)
     writer.write(kafka.records(*old))
@@ -84,11 +81,11 @@ def test_a_repeat_is_recognised_through_the_whole_horizon_after_a_restart(
     writer.write(kafka.records(*new))
     writer.restart()
     assert writer.write(kafka.records(*old)).repeats == 1
-    assert hashes_in("raw_transactions") == hashes_of(old + new)
+    assert writer.hashes_in("raw_transactions") == hashes_of(old + new)
 
 
 def test_a_clock_in_1970_and_one_in_2100_change_neither_windows_nor_memory(
-    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables, hashes_in: Hashes
+    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
 ) -> None:
     wrong = [a_transaction(rng, time=at, first_seen=at) for at in (0, 4_102_444_800)]
     writer.write(kafka.records(*wrong))
@@ -96,11 +93,11 @@ def test_a_clock_in_1970_and_one_in_2100_change_neither_windows_nor_memory(
     assert writer.write(kafka.records(*wrong)).repeats == 2
     rows = tables.query("SELECT event_time, append_time FROM raw_transactions", "raw_transactions")
     assert rows["event_time"] == rows["append_time"]
-    assert len(hashes_in("raw_transactions")) == 2
+    assert len(writer.hashes_in("raw_transactions")) == 2
 
 
 def test_bad_records_go_to_quarantine_with_their_bytes_and_the_rest_goes_on(
-    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables, hashes_in: Hashes
+    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
 ) -> None:
     good = a_transaction(rng, unknown_field={"nested": [1, 2]})
     text = json.dumps(a_transaction(rng))
@@ -123,16 +120,16 @@ def test_bad_records_go_to_quarantine_with_their_bytes_and_the_rest_goes_on(
     assert kinds[:2] + kinds[3:] == [
         *("empty", "empty", "out_of_range", "wrong_type", "wrong_type", "not_json", "not_json")
     ]
-    assert hashes_in("raw_transactions") == [good["hash"]]
+    assert writer.hashes_in("raw_transactions") == [good["hash"]]
 
 
 def test_a_message_of_two_megabytes_is_written_whether_good_or_bad(
-    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables, hashes_in: Hashes
+    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
 ) -> None:
     good = a_transaction(rng, memo="x" * 2**21)
     bad = b"y" * 2**21
     writer.write(kafka.records(good, bad))
-    assert hashes_in("raw_transactions") == [good["hash"]]
+    assert writer.hashes_in("raw_transactions") == [good["hash"]]
     assert tables.query("SELECT value FROM quarantine", "quarantine")["value"].to_pylist() == [bad]
 
 
@@ -146,7 +143,6 @@ def test_a_batch_cut_off_before_scoring_is_neither_doubled_nor_left_unscored(
     kafka: FakeKafka,
     rng: random.Random,
     champion: Champion,
-    hashes_in: Hashes,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     writer.champion = champion
@@ -171,14 +167,14 @@ def test_a_batch_cut_off_before_scoring_is_neither_doubled_nor_left_unscored(
     assert sum(missing.values()) == 20
     for day, count in missing.items():
         backlog.score_date(writer.tables, day, count, writer.broadcast)
-    assert hashes_in("raw_transactions") == hashes_of(transactions)
-    assert hashes_in("scored_transactions") == hashes_of(transactions)
+    assert writer.hashes_in("raw_transactions") == hashes_of(transactions)
+    assert writer.hashes_in("scored_transactions") == hashes_of(transactions)
     quarantined = writer.tables.query("SELECT value FROM quarantine", "quarantine")
     assert quarantined["value"].to_pylist() == [b"bad"]
 
 
 def test_what_came_before_the_first_champion_is_scored_once_it_is_there(
-    writer: Writer, kafka: FakeKafka, rng: random.Random, champion: Champion, hashes_in: Hashes
+    writer: Writer, kafka: FakeKafka, rng: random.Random, champion: Champion
 ) -> None:
     before, after = some(rng, 15), some(rng, 5)
     assert not writer.write(kafka.records(*before)).scored
@@ -189,7 +185,7 @@ def test_what_came_before_the_first_champion_is_scored_once_it_is_there(
     for day, count in backlog.unscored_dates(writer.tables).items():
         backlog.score_date(writer.tables, day, count, writer.broadcast)
     assert backlog.unscored_dates(writer.tables) == {}
-    assert hashes_in("scored_transactions") == hashes_of(before + after)
+    assert writer.hashes_in("scored_transactions") == hashes_of(before + after)
 
 
 def test_a_moved_champion_scores_the_next_batch_and_no_batch_has_two_versions(
@@ -218,7 +214,7 @@ def test_times_far_from_the_append_time_fall_in_its_partition_alone(
 
 
 def test_a_batch_that_reaches_over_days_is_recognised_whole_when_it_is_read_again(
-    writer: Writer, kafka: FakeKafka, rng: random.Random, hashes_in: Hashes, tables: LakeTables
+    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
 ) -> None:
     old, new = some(rng, 5), some(rng, 5)
     frame = kafka.records(*old, b"bad")
@@ -228,5 +224,5 @@ def test_a_batch_that_reaches_over_days_is_recognised_whole_when_it_is_read_agai
     writer.restart()
     again = writer.write(records)
     assert (again.new.num_rows, again.repeats, again.rejects.num_rows) == (0, 10, 0)
-    assert hashes_in("raw_transactions") == hashes_of(old + new)
+    assert writer.hashes_in("raw_transactions") == hashes_of(old + new)
     assert tables.frame("quarantine").count() == 2

@@ -78,3 +78,7 @@ class Writer:
         batch = self.writer.write(records)
         assert batch is not None
         return batch
+
+    def hashes_in(self, table: str) -> list[str]:
+        rows = self.tables.query(f'SELECT "hash" FROM {table}', table)
+        return sorted(rows["hash"].to_pylist())

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 from tests.support.micro_batches import FakeKafka, Writer
 from tests.support.stream_samples import a_champion, a_transaction
 
@@ -75,12 +76,7 @@ def test_what_is_flagged_and_committed_is_published_once_though_the_process_dies
 
 
 def test_an_announcement_is_the_transaction_and_why(
-    flagging: Writer,
-    kafka: FakeKafka,
-    rng: random.Random,
-    tables: LakeTables,
-    broker: str,
-    metrics: StreamMetrics,
+    flagging: Writer, kafka: FakeKafka, tables: LakeTables, broker: str, metrics: StreamMetrics
 ) -> None:
     rng = random.Random()
     odd = a_transaction(rng, fee=10**9, input_value=3 * 10**9, output_value=2 * 10**9)
@@ -106,8 +102,6 @@ def test_anomalies_wait_for_a_broker_that_is_away(
     metrics: StreamMetrics,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from kafka.errors import KafkaTimeoutError
-
     clock = timedelta()
     announcements = Announcements(tables, broker, [], metrics, lambda: clock.total_seconds())
     announcements.on_batch(flagging.write(kafka.records(*(a_transaction(rng) for _ in range(40)))))

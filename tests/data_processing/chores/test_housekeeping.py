@@ -39,10 +39,6 @@ def test_a_day_that_has_ended_is_joined_once_more_and_then_left_alone() -> None:
     )
 
 
-def settings(**changes: int) -> StreamSettings:
-    return StreamSettings.model_validate(changes)
-
-
 @pytest.fixture
 def housekeeping(
     tables: LakeTables, metrics: StreamMetrics, kafka: FakeKafka
@@ -50,7 +46,9 @@ def housekeeping(
     """Makes the chore, with the clock of the records."""
 
     def make(**changes: int) -> Housekeeping:
-        return Housekeeping(tables, settings(**changes), metrics, now=lambda: kafka.now)
+        return Housekeeping(
+            tables, StreamSettings.model_validate(changes), metrics, now=lambda: kafka.now
+        )
 
     return make
 
@@ -69,7 +67,6 @@ def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
     tables: LakeTables,
     metrics: StreamMetrics,
     housekeeping: Callable[..., Housekeeping],
-    hashes_in: Callable[[str], list[str]],
 ) -> None:
     """By the default settings; a day has a hundred commits, twelve between two runs."""
     writer.write(kafka.records(a_transaction(rng)))
@@ -89,7 +86,7 @@ def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
     assert len(files_of(tables.open("raw_transactions"))) == 7
     assert metrics.table_files.labels("raw_transactions")._value.get() == 7
     assert metrics.table_bytes.labels("raw_transactions")._value.get() > 7_000
-    assert len(set(hashes_in("raw_transactions"))) == commits
+    assert len(set(writer.hashes_in("raw_transactions"))) == commits
 
 
 @pytest.mark.stack
@@ -99,7 +96,6 @@ def test_a_vacuum_removes_what_a_crash_left_behind_once_no_reader_can_need_it(
     rng: random.Random,
     tables: LakeTables,
     housekeeping: Callable[..., Housekeeping],
-    hashes_in: Callable[[str], list[str]],
 ) -> None:
     writer.write(kafka.records(a_transaction(rng)))
     (whole,) = Path(tables.lake, "raw_transactions").glob("date=*/*.parquet")
@@ -110,7 +106,7 @@ def test_a_vacuum_removes_what_a_crash_left_behind_once_no_reader_can_need_it(
         os.utime(file, (time.time() - 3 * 3_600,) * 2)
     housekeeping().run()
     assert (old.exists(), young.exists(), whole.exists()) == (False, True, True)
-    assert len(hashes_in("raw_transactions")) == 1
+    assert len(writer.hashes_in("raw_transactions")) == 1
 
 
 @pytest.mark.stack
@@ -120,7 +116,6 @@ def test_rows_past_their_retention_are_deleted_with_their_whole_date(
     rng: random.Random,
     champion: Champion,
     housekeeping: Callable[..., Housekeeping],
-    hashes_in: Callable[[str], list[str]],
 ) -> None:
     writer.champion = champion
     old, new = a_transaction(rng), a_transaction(rng)
@@ -129,7 +124,7 @@ def test_rows_past_their_retention_are_deleted_with_their_whole_date(
     writer.write(kafka.records(new))
     housekeeping(retention_days=9).run()
     for table in ("raw_transactions", "scored_transactions"):
-        assert hashes_in(table) == [new["hash"]]
+        assert writer.hashes_in(table) == [new["hash"]]
     assert writer.tables.rows_by_date("quarantine") == {}
 
 
