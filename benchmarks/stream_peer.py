@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import functions as F  # noqa: N812
-from tests.support.stream_processes import ROOT, StreamProcess
+from tests.support.stream_processes import StreamProcess
 
-from core.settings import DataSettings, KafkaSettings, StreamSettings
+from core.settings import ROOT, DataSettings, KafkaSettings, StreamSettings
 from core.tables import OBSERVED
 from core.topics import TRANSACTIONS
 from data_processing.lake_tables import spark_schema

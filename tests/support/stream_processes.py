@@ -19,18 +19,18 @@ from local.ports import free_port
 from tests.support.processes import accepts, kill_group
 from tests.support.stream_samples import a_champion, a_transaction, as_json
 
+from core.settings import ROOT
 from core.topics import TRANSACTIONS, ensure_topics
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 480.0
+TIMEOUT_SECONDS = 480.0
 QUICK_JAVA = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
 """A test ends before the second compiler's work pays off."""
 
 
-def wait_for(ready: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+def wait_for(ready: Callable[[], bool], what: str, seconds: float = TIMEOUT_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"timed out waiting for {what}"
         time.sleep(0.2)
 
 
@@ -119,7 +119,7 @@ class StreamProcess:
         """Ask it to end, as a whole group; its exit code."""
         assert self.running is not None
         os.killpg(self.running.pid, signal.SIGTERM)
-        return self.running.wait(PATIENCE)
+        return self.running.wait(TIMEOUT_SECONDS)
 
     def last_line(self) -> str:
         return self.log.read_text(errors="replace").strip().splitlines()[-1]
@@ -163,4 +163,4 @@ class Load(threading.Thread):
 
     def stop(self) -> None:
         self._done.set()
-        self.join(PATIENCE)
+        self.join(TIMEOUT_SECONDS)
