@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.features import is_coinbase
 from core.settings import ROOT
 from core.transaction import NUMERIC_FIELDS, ObservedTransaction
-from data_ingestion.observation import observe
+from data_ingestion.publishing import observe
 
 Integers = NDArray[np.int64]
 

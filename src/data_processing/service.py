@@ -33,7 +33,8 @@ from data_processing.session import start_session
 from data_processing.start_offsets import source_settings
 from data_processing.telemetry import QueryListener, bind_gauges
 from data_processing.worker_scoring import ChampionBroadcast
-from monitoring.prometheus_metrics import StreamMetrics, new_registry, serve
+from monitoring.prometheus_metrics import new_registry, serve
+from monitoring.stream_metrics import StreamMetrics
 
 log = logging.getLogger(__name__)
 

@@ -126,13 +126,15 @@ def test_the_running_stack_exports_the_whole_catalogue_and_what_others_bring(
 
 MOVED_ELSEWHERE = {
     "bitcoin_producer_source_backoff_seconds": "monitoring/test_producer_metrics.py",
-    "bitcoin_producer_source_silent_since_timestamp_seconds": "data_ingestion/test_source_state.py",
-    "bitcoin_producer_dead_letters_total": "data_ingestion/test_ingestion.py",
+    "bitcoin_producer_source_silent_since_timestamp_seconds": (
+        "data_ingestion/test_source_health.py"
+    ),
+    "bitcoin_producer_dead_letters_total": "data_ingestion/test_polling.py",
     "bitcoin_producer_delivery_failures_total": "monitoring/test_causes.py",
-    "bitcoin_producer_unreadable_pages_total": "data_ingestion/test_ingestion.py",
-    "bitcoin_producer_blocks_behind": "data_ingestion/test_ingestion.py",
-    "bitcoin_producer_blocks_skipped_total": "data_ingestion/test_following.py",
-    "bitcoin_producer_reorganisations_total": "data_ingestion/test_following.py",
+    "bitcoin_producer_unreadable_pages_total": "data_ingestion/test_polling.py",
+    "bitcoin_producer_blocks_behind": "data_ingestion/test_polling.py",
+    "bitcoin_producer_blocks_skipped_total": "data_ingestion/test_chain_follower.py",
+    "bitcoin_producer_reorganisations_total": "data_ingestion/test_chain_follower.py",
     "bitcoin_producer_unacknowledged": "data_ingestion/test_kafka_producer.py",
     "bitcoin_stream_repeats_total": "monitoring/test_causes.py",
     "bitcoin_stream_quarantined_total": "monitoring/test_causes.py",

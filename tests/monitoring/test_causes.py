@@ -8,8 +8,8 @@ from typing import Any, cast
 import pyarrow as pa
 from prometheus_client import CollectorRegistry
 
-from data_ingestion.delivery import KafkaDelivery
-from data_ingestion.records import Record
+from data_ingestion.journal import Record
+from data_ingestion.kafka_delivery import KafkaDelivery
 from data_processing.telemetry import QueryListener, record_micro_batch
 from monitoring.producer_metrics import ProducerMetrics
 from monitoring.stream_metrics import StreamMetrics

@@ -1,19 +1,20 @@
 """The pauses between requests."""
 
 import pytest
-from tests.data_ingestion.samples import NOW, FakeClock
+from tests.support.blockchain_samples import NOW
+from tests.support.ingestion_fakes import FakeClock
 
-from data_ingestion.budget import RequestBudget
 from data_ingestion.clock import StoppedError
+from data_ingestion.request_budget import RequestBudget
 
 
-class Ledger:
+class Store:
     def __init__(self, next_request: float = 0) -> None:
         self.next_request = next_request
 
 
-def budget(clock: FakeClock, ledger: Ledger | None = None, jitter: float = 1) -> RequestBudget:
-    return RequestBudget(10, 300, clock, ledger or Ledger(), lambda: jitter)
+def budget(clock: FakeClock, store: Store | None = None, jitter: float = 1) -> RequestBudget:
+    return RequestBudget(10, 300, clock, store or Store(), lambda: jitter)
 
 
 def test_the_first_request_needs_no_wait() -> None:
@@ -24,29 +25,29 @@ def test_the_first_request_needs_no_wait() -> None:
 
 def test_the_interval_counts_from_the_answer() -> None:
     clock = FakeClock()
-    asking = budget(clock)
-    asking.wait()
+    requests = budget(clock)
+    requests.wait()
     clock.now += 3
-    asking.answered()
-    asking.wait()
+    requests.answered()
+    requests.wait()
     assert clock.now == NOW + 13
 
 
 def test_pauses_double_up_to_their_limit() -> None:
-    asking = budget(FakeClock())
-    assert [asking.failed(None) for _ in range(7)] == [20, 40, 80, 160, 300, 300, 300]
+    requests = budget(FakeClock())
+    assert [requests.failed(None) for _ in range(7)] == [20, 40, 80, 160, 300, 300, 300]
 
 
 def test_jitter_halves_a_pause_at_most_and_never_breaks_the_interval() -> None:
-    asking = budget(FakeClock(), jitter=0)
-    assert [asking.failed(None) for _ in range(3)] == [10, 20, 40]
+    requests = budget(FakeClock(), jitter=0)
+    assert [requests.failed(None) for _ in range(3)] == [10, 20, 40]
 
 
 def test_an_answer_ends_the_doubling() -> None:
-    asking = budget(FakeClock())
-    asking.failed(None)
-    asking.answered()
-    assert asking.failed(None) == 20
+    requests = budget(FakeClock())
+    requests.failed(None)
+    requests.answered()
+    assert requests.failed(None) == 20
 
 
 @pytest.mark.parametrize(("asked", "pause"), [(3_600, 3_600), (1, 20), (10**9, 86_400)])
@@ -55,26 +56,26 @@ def test_what_the_source_asks_for_is_honoured_up_to_a_day(asked: float, pause: f
 
 
 def test_a_restart_waits_for_the_rest_of_the_pause() -> None:
-    clock, ledger = FakeClock(), Ledger()
-    budget(clock, ledger).failed(50)
+    clock, store = FakeClock(), Store()
+    budget(clock, store).failed(50)
     clock.now += 20
-    budget(clock, ledger).wait()
+    budget(clock, store).wait()
     assert clock.now == NOW + 50
 
 
 def test_killed_before_the_answer_the_next_process_waits_longer() -> None:
-    clock, ledger = FakeClock(), Ledger()
-    budget(clock, ledger).wait()
-    budget(clock, ledger).wait()
+    clock, store = FakeClock(), Store()
+    budget(clock, store).wait()
+    budget(clock, store).wait()
     assert clock.now == NOW + 20
 
 
 def test_a_clock_that_was_wrong_costs_a_day_at_most() -> None:
     clock = FakeClock()
-    budget(clock, Ledger(NOW + 10**8)).wait()
+    budget(clock, Store(NOW + 10**8)).wait()
     assert clock.now == NOW + 86_400
 
 
-def test_told_to_stop_it_does_not_ask() -> None:
+def test_a_stop_ends_the_wait_without_a_request() -> None:
     with pytest.raises(StoppedError):
         budget(FakeClock(stop_after=0)).wait()

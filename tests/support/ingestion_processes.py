@@ -1,4 +1,4 @@
-"""The real parts that the tests of ingestion start, kill and look into."""
+"""The producer, a broker that can die, and what tests read from Kafka and from the simulator."""
 
 import os
 import signal
@@ -25,35 +25,35 @@ DOOR = ROOT / "src" / "data_ingestion"
 
 
 def wait_for(ready: Callable[[], object], seconds: float = 120) -> None:
-    """Wait until it is so; fails after so many seconds."""
+    """Wait until `ready` returns true; fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while not ready():
-        assert time.monotonic() < deadline, f"not so within {seconds} s"
+        assert time.monotonic() < deadline, f"not ready within {seconds} s"
         time.sleep(0.2)
 
 
 class KillableBroker:
-    """A real broker in a folder of its own, which can die and come back on the same port."""
+    """A real broker in its own folder, which can die and come back on the same port."""
 
     def __init__(self, folder: Path) -> None:
         self.kafka = Broker(folder, free_port(), free_port())
         self.servers = f"localhost:{self.kafka.port}"
         self.kafka.prepare()
-        self._running: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it where it is not running; returns when it listens."""
-        if self._running is not None:
+        """Start it unless it runs; returns when it listens."""
+        if self._process is not None:
             return
         with (self.kafka.folder / "broker.log").open("ab") as log:
-            self._running = subprocess.Popen(self.kafka.command(), stdout=log, stderr=log)
+            self._process = subprocess.Popen(self.kafka.command(), stdout=log, stderr=log)
         wait_for(lambda: accepts(self.kafka.port))
 
     def kill(self) -> None:
-        if self._running is not None:
-            self._running.kill()
-            self._running.wait()
-            self._running = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
 
 
 class ProducerProcess:
@@ -69,11 +69,11 @@ class ProducerProcess:
             "DATA_DIR": str(folder),
             "PRODUCER_METRICS_PORT": str(self.port),
         } | {name.upper(): str(value) for name, value in settings.items()}
-        self.running: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.running = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [sys.executable, "kafka_producer.py"],
                 cwd=DOOR,
                 env=os.environ | self._environment,
@@ -82,20 +82,20 @@ class ProducerProcess:
             )
 
     def kill(self) -> list[str]:
-        """End it by `kill -9`; returns the keys of what was in flight."""
-        assert self.running is not None
-        self.running.kill()
-        self.running.wait()
+        """End it by `kill -9`; returns the keys of the held records."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
         return self.held()
 
     def end(self) -> int:
         """End it by SIGTERM; returns its exit status."""
-        assert self.running is not None
-        self.running.send_signal(signal.SIGTERM)
-        return self.running.wait(30)
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
 
     def held(self) -> list[str]:
-        """The keys of what is in its journal, on its way to the broker."""
+        """The keys of the records that its journal holds for the broker."""
         if not (self.folder / "producer" / "journal.sqlite").exists():
             return []
         journal = Journal(self.folder / "producer" / "journal.sqlite", days=14)
@@ -109,27 +109,27 @@ class ProducerProcess:
     def metric(self, name: str) -> float:
         """Sum of a metric over its labels."""
         lines = self.get("/metrics").text.splitlines()
-        found = [line for line in lines if line.startswith(f"bitcoin_producer_{name}")]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in found)
+        samples = [line for line in lines if line.startswith(f"bitcoin_producer_{name}")]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in samples)
 
 
 @contextmanager
-def running(producer: ProducerProcess) -> Iterator[ProducerProcess]:
-    """Start it, and let none be left behind."""
+def started(producer: ProducerProcess) -> Iterator[ProducerProcess]:
+    """Start it, and kill it at the end of the block."""
     producer.start()
     try:
         yield producer
     finally:
         sys.stdout.write(producer.log.read_text()[-4000:])  # shown when the test fails
-        if producer.running is not None:
-            producer.running.kill()
-            producer.running.wait()
+        if producer.process is not None:
+            producer.process.kill()
+            producer.process.wait()
 
 
-class Witness:
-    """Reads what reaches the topics from now on.
+class TopicReader:
+    """Reads what is published to the topics after it was created.
 
-    Each look has a consumer of its own: one that lives through a broker's death leaks its sockets.
+    Each read has its own consumer: one that lives through a broker's death leaks its sockets.
     """
 
     def __init__(self, servers: str) -> None:
@@ -153,32 +153,32 @@ class Witness:
         finally:
             consumer.close()
 
-    def look(self) -> "Witness":
-        """Read everything that has arrived by now."""
+    def read(self) -> "TopicReader":
+        """Read everything that has been published by now."""
         with self._consumer() as (consumer, partitions):
             ends = consumer.end_offsets(partitions)
             for partition in partitions:
                 consumer.seek(partition, self._next[partition])
             while any(self._next[p] < ends[p] for p in partitions):
                 for partition, records in consumer.poll(500).items():
-                    self._note(partition.topic, records)
+                    self._add(partition.topic, records)
                     self._next[partition] = records[-1].offset + 1
         return self
 
-    def _note(self, topic: str, records: list[Any]) -> None:
+    def _add(self, topic: str, records: list[Any]) -> None:
         self.keys |= {record.key.decode() for record in records}
         if topic == TRANSACTIONS:
             self.hashes.update(record.key.decode() for record in records)
         else:
-            kept = self.blocks if topic == BLOCKS else self.dead_letters
-            kept += [record.value for record in records]
+            values = self.blocks if topic == BLOCKS else self.dead_letters
+            values += [record.value for record in records]
 
     def repeats(self) -> set[str]:
-        return {name for name, times in self.hashes.items() if times > 1}
+        return {key for key, times in self.hashes.items() if times > 1}
 
 
-class Source:
-    """The simulator's own endpoints, as a test uses them."""
+class SimulatorControl:
+    """The simulator's own endpoints."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -196,6 +196,6 @@ class Source:
         return set(self.get("truth")["mined"])
 
     def shortest_pause(self) -> float:
-        """The least time between two requests, in seconds."""
-        moments: list[float] = sorted(one["monotonic"] for one in self.get("requests"))
-        return min(after - before for before, after in zip(moments, moments[1:], strict=False))
+        """The shortest time between two requests, in seconds."""
+        times: list[float] = sorted(one["monotonic"] for one in self.get("requests"))
+        return min(after - before for before, after in zip(times, times[1:], strict=False))

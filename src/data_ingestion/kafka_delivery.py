@@ -1,10 +1,10 @@
-"""Delivery to Kafka: records are acknowledged by every replica, or they are still ours.
+"""The delivery to Kafka: a record is acknowledged by every replica, or it is sent again.
 
-One batch is on its way at a time, and its end is waited for: a slow or dead broker so stops the
-polling and bounds the memory. kafka-python sends again what fails in passing, without repeats
-(idempotence); what it gives up after its own limit is sent once more by a new producer. Its
-`close` would lose pending records silently, so every record's future is looked at. The package
-crc32c, which it uses where it is installed, doubles what one core can send.
+Records are sent one batch at a time, and the acknowledgements are awaited. A slow or dead broker
+therefore stops the polling and bounds the memory. kafka-python retries passing errors without
+repeating a record (idempotence). What it gives up after its own time limit is sent once more by a
+new producer. Its `close` would lose pending records silently, so the future of every record is
+checked. Where the package crc32c is installed, kafka-python uses it and sends twice as much.
 """
 
 import logging
@@ -17,7 +17,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from core.topics import MAX_MESSAGE_BYTES, ensure_topics
 from data_ingestion.clock import Clock, StoppedError
-from data_ingestion.records import Record
+from data_ingestion.journal import Record
 from monitoring.producer_metrics import ProducerMetrics
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,10 @@ _LOG_SECONDS = 60.0
 
 
 class KafkaDelivery:
-    """Sends records to the broker; `grace` is how long it still waits when told to stop."""
+    """Sends records to the broker.
+
+    `grace` is how long, in seconds, it still waits for the broker when the process has to stop.
+    """
 
     def __init__(
         self,
@@ -52,13 +55,14 @@ class KafkaDelivery:
         self._last_log = float("-inf")
 
     def connect(self) -> None:
-        """Wait for a broker and make the topics; raises `StoppedError` when told to stop."""
+        """Wait for a broker and create the topics that are missing; raises `StoppedError`."""
         while self._producer is None:
             try:
                 ensure_topics(self._servers, self._partitions)
                 self._producer = self._new_producer()
             except (KafkaError, OSError) as error:
-                self._say("waiting for the broker at %s: %s", self._servers, type(error).__name__)
+                reason = type(error).__name__
+                self._warn("event=waiting_for_broker servers=%s reason=%s", self._servers, reason)
                 self._clock.wait(_RETRY_SECONDS)
 
     def _new_producer(self) -> KafkaProducer:
@@ -79,7 +83,8 @@ class KafkaDelivery:
     def deliver(self, records: Sequence[Record]) -> None:
         """Return when the broker has acknowledged every record.
 
-        Raises `StoppedError` when told to stop and the broker takes longer than the grace.
+        Raises `StoppedError` when the process has to stop and the broker takes longer than the
+        grace.
         """
         pending = list(records)
         while pending:
@@ -88,14 +93,11 @@ class KafkaDelivery:
             failed = self._attempt(pending)
             if failed:
                 self._metrics.delivery_failures.inc(len(failed))
-                self._say("the broker did not take %d records: sending again", len(failed))
+                self._warn("event=delivery_failed records=%d reason=sending again", len(failed))
                 self.close()
                 self._clock.wait(_RETRY_SECONDS)
             pending = failed
         self._metrics.unacknowledged.set(0)
-        self._count(records)
-
-    def _count(self, records: Sequence[Record]) -> None:
         for topic, count in Counter(record.topic for record in records).items():
             self._metrics.published.labels(topic).inc(count)
         if records:
@@ -109,38 +111,37 @@ class KafkaDelivery:
             try:
                 futures.append(self._producer.send(record.topic, record.value, record.key.encode()))
             except KafkaError as error:
-                self._say("cannot send: %s", type(error).__name__)
+                self._warn("event=send_failed reason=%s", type(error).__name__)
                 break
         self._wait()
         sent = [future.is_done and not future.failed() for future in futures]
-        return [r for r, done in zip(records, sent, strict=False) if not done] + records[
-            len(sent) :
-        ]
+        failed = [record for record, done in zip(records, sent, strict=False) if not done]
+        return failed + records[len(sent) :]
 
     def _wait(self) -> None:
         """Wait until the broker has answered for every record, or kafka-python has given up."""
         assert self._producer is not None
-        stopped_at: float | None = None
+        stopping_since: float | None = None
         while True:
             try:
                 self._producer.flush(timeout=_FLUSH_SECONDS)
             except KafkaError:
-                self._say("waiting for the broker's acknowledgements")
+                self._warn("event=waiting_for_acknowledgements servers=%s", self._servers)
             else:
                 return
             if self._clock.stopping:
-                stopped_at = stopped_at or self._clock.monotonic()
-                if self._clock.monotonic() - stopped_at > self._grace:
+                stopping_since = stopping_since or self._clock.monotonic()
+                if self._clock.monotonic() - stopping_since > self._grace:
                     raise StoppedError
 
-    def _say(self, message: str, *facts: object) -> None:
-        """Log, at most once a minute."""
+    def _warn(self, message: str, *values: object) -> None:
+        """Log at most one warning a minute: a missing broker causes several a second."""
         if self._clock.monotonic() - self._last_log >= _LOG_SECONDS:
             self._last_log = self._clock.monotonic()
-            log.warning(message, *facts)
+            log.warning(message, *values)
 
     def close(self) -> None:
-        """Let go of the broker; what is not acknowledged is still in the journal."""
+        """Close the connection; the journal still holds what is not acknowledged."""
         if self._producer is None:
             return
         try:

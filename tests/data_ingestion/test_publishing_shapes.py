@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data_ingestion.samples import NOW, item, name, paid, payment, spent
+from tests.support.blockchain_samples import NOW, item, paid, payment, spent, tx_hash
 
 from core.blockchain_json.describe import REFUSALS, UnusableItemError
-from data_ingestion.observation import observe
+from data_ingestion.publishing import observe
 from monitoring import producer_metrics
 
 CAPTURED = Path(__file__).parents[3] / "shared" / "data" / "blockchain_info"
@@ -25,21 +25,26 @@ def refusal(body: bytes) -> UnusableItemError:
 
 
 def test_a_payment_keeps_its_eight_fields() -> None:
-    found = observe(item(), NOW, "mempool")
-    assert (found.hash, found.size, found.weight, found.fee) == (name(1), 225, 573, 1000)
-    assert (found.inputs_count, found.outputs_count) == (1, 2)
-    assert (found.input_value, found.output_value) == (10_000, 9_000)
-    assert (found.time, found.first_seen, found.source) == (NOW - 5, NOW, "mempool")
-    assert found.block_height is None
+    observed = observe(item(), NOW, "mempool")
+    assert (observed.hash, observed.size, observed.weight, observed.fee) == (
+        tx_hash(1),
+        225,
+        573,
+        1000,
+    )
+    assert (observed.inputs_count, observed.outputs_count) == (1, 2)
+    assert (observed.input_value, observed.output_value) == (10_000, 9_000)
+    assert (observed.time, observed.first_seen, observed.source) == (NOW - 5, NOW, "mempool")
+    assert observed.block_height is None
 
 
 def test_a_block_gives_its_height() -> None:
     assert observe(item(), NOW, "block", 850_000).block_height == 850_000
 
 
-@pytest.mark.parametrize(("said", "kept"), [(0, None), (None, None), (5, 5)])
-def test_an_unconfirmed_item_has_no_height(said: int | None, kept: int | None) -> None:
-    assert observe(item(block_height=said), NOW, "mempool").block_height == kept
+@pytest.mark.parametrize(("given", "kept"), [(0, None), (None, None), (5, 5)])
+def test_an_unconfirmed_item_has_no_height(given: int | None, kept: int | None) -> None:
+    assert observe(item(block_height=given), NOW, "mempool").block_height == kept
 
 
 def test_the_fee_is_derived_where_the_schema_of_2018_has_none() -> None:
@@ -53,15 +58,15 @@ def test_the_fee_is_derived_where_the_schema_of_2018_has_none() -> None:
 @pytest.mark.parametrize("fee", [0, ...])
 def test_every_form_of_a_coinbase_transaction_is_read(spending: Any, fee: Any) -> None:
     coinbase = item(inputs=[spending], fee=fee, out=[paid(5), paid(0)], lock_time=2**32 - 1)
-    found = observe(coinbase, NOW, "block", 1)
-    assert (found.input_value, found.fee, found.output_value) == (0, 0, 5)
-    assert found.spent_outpoints == []
+    observed = observe(coinbase, NOW, "block", 1)
+    assert (observed.input_value, observed.fee, observed.output_value) == (0, 0, 5)
+    assert observed.spent_outpoints == []
 
 
 def test_pruned_outputs_are_derived_from_the_fee() -> None:
-    found = observe(item(out=[paid(3_000)]), NOW, "mempool")
-    assert (found.outputs_count, found.output_value) == (2, 9_000)
-    assert found.largest_output is None
+    observed = observe(item(out=[paid(3_000)]), NOW, "mempool")
+    assert (observed.outputs_count, observed.output_value) == (2, 9_000)
+    assert observed.largest_output is None
 
 
 def test_pruned_outputs_without_a_fee_are_refused() -> None:
@@ -69,9 +74,9 @@ def test_pruned_outputs_without_a_fee_are_refused() -> None:
 
 
 def test_an_input_without_value_is_derived_from_the_fee() -> None:
-    silent = {"sequence": 0, "prev_out": None}
-    found = observe(item(inputs=[spent(1), silent], vin_sz=2), NOW, "mempool")
-    assert found.input_value == 10_000
+    no_value = {"sequence": 0, "prev_out": None}
+    observed = observe(item(inputs=[spent(1), no_value], vin_sz=2), NOW, "mempool")
+    assert observed.input_value == 10_000
 
 
 def test_a_missing_weight_is_refused() -> None:
@@ -131,7 +136,7 @@ def captured() -> Iterator[tuple[str, dict[str, Any]]]:
         text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
         parts = [text] if path.suffix == ".json" else text.splitlines()
         for part in parts:
-            yield from ((path.name, found) for found in transactions(json.loads(part)))
+            yield from ((path.name, observed) for observed in transactions(json.loads(part)))
 
 
 def transactions(value: Any) -> Iterator[dict[str, Any]]:
@@ -168,13 +173,13 @@ def test_every_captured_response_is_read_or_refused_for_the_right_reason(
     assert len(responses) > 500
     for file, raw in responses:
         try:
-            found = observe(json.dumps(raw).encode(), NOW, "mempool")
+            observed = observe(json.dumps(raw).encode(), NOW, "mempool")
         except UnusableItemError as error:
             assert error.refusal == right_refusal(raw), f"{file}: {error}"
         else:
             assert right_refusal(raw) is None, file
-            assert found.hash == raw["hash"]
-            assert found.fee == raw.get("fee", found.fee)
+            assert observed.hash == raw["hash"]
+            assert observed.fee == raw.get("fee", observed.fee)
 
 
 def test_captured_websocket_messages_have_no_weight(

@@ -2,23 +2,22 @@
 
 import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from tests.data_ingestion.running import Witness
-from tests.data_ingestion.samples import FakeClock, FakeDelivery, payment, spent
+from tests.support.blockchain_samples import payment, spent
+from tests.support.ingestion_fakes import FakeClock, FakeDelivery
+from tests.support.ingestion_processes import TopicReader
 
 from core.topics import DEAD_LETTERS, TRANSACTIONS, ensure_topics
 from core.transaction import DeadLetter, ObservedTransaction
-from data_ingestion.delivery import KafkaDelivery
+from data_ingestion.blockchain_client import decode_page
 from data_ingestion.journal import Journal
-from data_ingestion.publishing import Publisher
-from data_ingestion.raw_json import decode_page, hash_of
-from data_ingestion.records import dead_letter_mark, transaction_mark
+from data_ingestion.kafka_delivery import KafkaDelivery
+from data_ingestion.publishing import Publisher, dead_letter_record, hash_of
 from monitoring.producer_metrics import ProducerMetrics
 
 SHAPES = [
@@ -44,32 +43,32 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     inner: list[tuple[Any, Any]] = list(value.items()) if isinstance(value, dict) else []
     if isinstance(value, list):
         inner = list(enumerate(value))
-    return [path] + [found for key, one in inner for found in places(one, (*path, key))]
+    return [path] + [place for key, one in inner for place in places(one, (*path, key))]
 
 
 @st.composite
 def malformed(draw: st.DrawFn) -> bytes:
-    """A real shape with some places replaced or removed, or cut somewhere as bytes."""
+    """A real shape with some places replaced or removed."""
     value = copy.deepcopy(draw(st.sampled_from(SHAPES)))
     for _ in range(draw(st.integers(1, 4))):
-        *way, last = draw(st.sampled_from(places(value)[1:]))
-        inside = value
-        for key in way:
-            inside = inside[key]
+        *path, last = draw(st.sampled_from(places(value)[1:]))
+        parent = value
+        for key in path:
+            parent = parent[key]
         if draw(st.booleans()):
-            inside[last] = draw(ODD)
+            parent[last] = draw(ODD)
         else:
-            del inside[last]
+            del parent[last]
         if not value:
             break
     return json.dumps(value).encode()
 
 
-def known(item: bytes, delivery: FakeDelivery) -> bool:
+def repeated(item: bytes, delivery: FakeDelivery) -> bool:
     """Whether it was published, or became a dead letter, in an earlier example."""
-    marks = {record.mark for record in delivery.taken}
-    name = hash_of(item)
-    return dead_letter_mark(item) in marks or (name is not None and transaction_mark(name) in marks)
+    marks = {record.mark for record in delivery.records}
+    letter = dead_letter_record(item, "", "", 0)
+    return letter.mark in marks or hash_of(item) in delivery.keys(TRANSACTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +96,10 @@ PATIENT = settings(
 def test_each_of_2000_malformed_items_is_published_or_explained(
     publisher: Publisher, delivery: FakeDelivery, item: bytes
 ) -> None:
-    before = len(delivery.taken)
-    publisher.page(decode_page(b'{"txs":[' + item + b"]}"))
-    assert len(delivery.taken) > before or known(item, delivery)
-    for record in delivery.taken[before:]:
+    before = len(delivery.records)
+    publisher.publish_page(decode_page(b'{"txs":[' + item + b"]}"))
+    assert len(delivery.records) > before or repeated(item, delivery)
+    for record in delivery.records[before:]:
         if record.topic == TRANSACTIONS:
             ObservedTransaction.model_validate_json(record.value)
         else:
@@ -112,24 +111,21 @@ def test_each_of_2000_malformed_items_is_published_or_explained(
 
 @pytest.mark.stack
 def test_2000_malformed_items_are_with_a_real_broker_or_explained_there(
-    broker: str, tmp_path: Path
+    broker: str, journal: Journal, metrics: ProducerMetrics, clock: FakeClock
 ) -> None:
     items: list[bytes] = []
     PATIENT(given(item=malformed())(lambda item: items.append(item)))()
     ensure_topics(broker, partitions=2)
-    witness = Witness(broker)
-    journal, metrics = (
-        Journal(tmp_path / "journal.sqlite", days=14),
-        ProducerMetrics(CollectorRegistry()),
-    )
-    delivery = KafkaDelivery(broker, 2, 10, FakeClock(), metrics)
-    publisher = Publisher(journal, delivery, FakeClock(), metrics)
+    topics = TopicReader(broker)
+    delivery = KafkaDelivery(broker, 2, 10, clock, metrics)
+    publisher = Publisher(journal, delivery, clock, metrics)
     for start in range(0, len(items), 100):
-        publisher.page(decode_page(b'{"txs":[' + b",".join(items[start : start + 100]) + b"]}"))
+        publisher.publish_page(
+            decode_page(b'{"txs":[' + b",".join(items[start : start + 100]) + b"]}")
+        )
     delivery.close()
-    journal.close()
-    witness.look()
-    explained = {DeadLetter.model_validate_json(one).original for one in witness.dead_letters}
-    lost = [i for i in items if i.decode() not in explained and hash_of(i) not in witness.hashes]
+    topics.read()
+    explained = {DeadLetter.model_validate_json(one).original for one in topics.dead_letters}
+    lost = [i for i in items if i.decode() not in explained and hash_of(i) not in topics.hashes]
     assert len(items) >= 2_000
     assert lost == []
