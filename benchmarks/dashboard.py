@@ -22,10 +22,10 @@ from benchmarks.scored_lake import DAY_ROWS, NAME, day, fill
 from deltalake import write_deltalake
 
 from core.settings import DashboardSettings
-from dashboard.data import Api, Lake
-from dashboard.filters import Filters
-from dashboard.recent import Recent
-from dashboard.views import Views
+from dashboard.activity.filters import Filters
+from dashboard.activity.view import Views
+from dashboard.lake.recent import Recent
+from dashboard.lake.sources import Api, Lake
 from monitoring.common import new_registry
 from monitoring.dashboard_metrics import DashboardMetrics
 

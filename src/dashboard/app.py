@@ -20,11 +20,11 @@ from core.settings import (
     MlflowSettings,
     TrainerSettings,
 )
-from dashboard.data import Api, Lake, Trainer
-from dashboard.desk import Desk
-from dashboard.recent import Recent
+from dashboard.activity.view import Views
+from dashboard.lake.recent import Recent
+from dashboard.lake.sources import Api, Lake, Trainer
 from dashboard.server import build
-from dashboard.views import Views
+from dashboard.services import Desk
 from monitoring.common import new_registry
 from monitoring.dashboard_metrics import DashboardMetrics
 

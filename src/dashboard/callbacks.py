@@ -1,21 +1,24 @@
-"""The thin layer between the browser and the pure functions, bound to one app by `register`."""
+"""The thin layer between the browser and the pure functions, bound to one app by `register`.
+
+What the browser answers by itself, bound to the functions of `assets/page.js`.
+"""
 
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import requests
-from dash import Dash, Input, Output, State, ctx, no_update, set_props
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update, set_props
 from dash.exceptions import PreventUpdate
 
-from dashboard import activity, queries, sync, trial
-from dashboard.browser import register_browser
-from dashboard.desk import Desk, Viewer
-from dashboard.drawer import drawer
-from dashboard.filters import Filters
-from dashboard.layout import FIGURE_NAMES, TILES
-from dashboard.model_page import model_view
-from dashboard.state import pipeline_state
-from dashboard.views import current_threshold
+from dashboard.activity import filter_inputs, queries, tiles
+from dashboard.activity.filters import Filters
+from dashboard.activity.tiles import pipeline_state
+from dashboard.activity.view import current_threshold
+from dashboard.pages import trial
+from dashboard.pages.layout import FIGURE_NAMES, PAGES, TILES
+from dashboard.pages.model_page import model_view
+from dashboard.pages.transaction_panel import drawer
+from dashboard.services import Desk, Viewer
 
 Answer = dict[str, Any]
 
@@ -66,23 +69,23 @@ def _register_activity(app: Dash, desk: Desk) -> None:
         rows, _problem = desk.views.rows(view, snapshot)
         passing = queries.narrowed(rows, view)
         moved = dragged if ctx.triggered_id == "threshold" else None
-        return activity.readout(*activity.flags(snapshot, passing, view, moved))
+        return tiles.readout(*tiles.flags(snapshot, passing, view, moved))
 
 
 def shown(desk: Desk, view: Filters, viewer: Viewer) -> Answer:
     """Every output of the activity page for one view."""
     found = desk.views.activity(view, viewer.theme, viewer.zone)
     state = pipeline_state(found.snapshot, desk.origin)
-    empty = activity.nothing(found, state)
+    empty = tiles.nothing(found, state)
     waits = "Waiting for the stream's first ten minutes." if found.windows is None else ""
     return {
         "pill": (state.word, f"pill {state.kind}", state.sentence),
-        "notices": activity.notices(found),
-        "tiles": activity.tiles(found, view, state),
+        "notices": tiles.notices(found),
+        "tiles": tiles.tiles(found, view, state),
         "figures": {n: getattr(found, n) or {} for n in FIGURE_NAMES},
         "empty": {n: waits if n == "windows" else empty for n in FIGURE_NAMES},
         "rows": found.table,
-        "note": activity.table_note(found, view),
+        "note": tiles.table_note(found, view),
         "serial": found.snapshot.serial,
     }
 
@@ -90,13 +93,13 @@ def shown(desk: Desk, view: Filters, viewer: Viewer) -> Answer:
 def _register_filters(app: Dash, desk: Desk) -> None:
     @app.callback(
         output={
-            "inputs": {n: Output(n, "value") for n in sync.INPUTS},
+            "inputs": {n: Output(n, "value") for n in filter_inputs.INPUTS},
             "custom": Output("custom-range", "hidden"),
             "narrowing": Output("narrowing", "children"),
         },
         inputs={
             "search": Input("url", "search"),
-            "values": {n: Input(n, "value") for n in sync.INPUTS},
+            "values": {n: Input(n, "value") for n in filter_inputs.INPUTS},
             "_reset": Input("reset", "n_clicks"),
             "brushed": Input("scatter", "selectedData"),
             "pattern": Input("patterns", "clickData"),
@@ -111,12 +114,14 @@ def _register_filters(app: Dash, desk: Desk) -> None:
         model = current_threshold(snapshot)
         old, cause = Filters.from_query(search), ctx.triggered_id
         with desk.timed("filters"):
-            new = sync.changed(old, cause, values, brushed, pattern, model, snapshot.taken, zone)
+            new = filter_inputs.changed(
+                old, cause, values, brushed, pattern, model, snapshot.taken, zone
+            )
         if new != old:
             # not an Output: at the start the figures would wait for this callback's answer
             set_props("url", {"search": new.query})
         return {
-            "inputs": sync.values(new, model, zone),
+            "inputs": filter_inputs.values(new, model, zone),
             "custom": new.range != "custom",
             "narrowing": f" {new.narrowing}" if new.narrowing else "",
         }
@@ -180,3 +185,39 @@ def _drift(desk: Desk) -> dict[str, float] | None:
         return desk.trainer.drift()
     except requests.RequestException:
         return None
+
+
+def register_browser(app: Dash) -> None:
+    """What the browser answers by itself: theme, pages, pause, links."""
+    own = "page"
+    bind: Any = app.clientside_callback
+    bind(
+        ClientsideFunction(own, "client"),
+        Output("client", "data"),
+        Input("theme", "n_clicks"),
+    )
+    bind(
+        ClientsideFunction(own, "show"),
+        [Output(f"page-{path[1:] or 'activity'}", "hidden") for path, _ in PAGES],
+        [Output(f"nav-{path[1:] or 'activity'}", "className") for path, _ in PAGES],
+        Input("url", "pathname"),
+    )
+    bind(
+        ClientsideFunction(own, "pause"),
+        Output("tick", "disabled"),
+        Output("pause", "children"),
+        Input("pause", "n_clicks"),
+        prevent_initial_call=True,
+    )
+    bind(ClientsideFunction(own, "exported"), Output("export", "href"), Input("url", "search"))
+    bind(
+        ClientsideFunction(own, "draw"),
+        Input("figures", "data"),
+        prevent_initial_call=True,
+    )
+    bind(
+        ClientsideFunction(own, "pointed"),
+        Output("url", "hash"),
+        Input("scatter", "clickData"),
+        prevent_initial_call=True,
+    )

@@ -5,12 +5,12 @@ A browser shows it before any script has run; the page takes its place when it h
 
 from typing import Any
 
-from dashboard import activity, queries
+from dashboard.activity import queries, tiles
+from dashboard.activity.filters import Filters
 from dashboard.callbacks import shown
-from dashboard.desk import Desk, Viewer
-from dashboard.filters import Filters
-from dashboard.layout import page
 from dashboard.markup import Raw, markup
+from dashboard.pages.layout import page
+from dashboard.services import Desk, Viewer
 from dashboard.sketch import sketch
 
 NOBODY = Viewer("dark", "UTC")
@@ -41,4 +41,4 @@ def _words(answer: dict[str, Any]) -> dict[str, Any]:
 def _readout(desk: Desk, view: Filters) -> list[Any]:
     snapshot = desk.recent.snapshot
     rows, _ = desk.views.rows(view, snapshot)
-    return activity.readout(*activity.flags(snapshot, queries.narrowed(rows, view), view, None))
+    return tiles.readout(*tiles.flags(snapshot, queries.narrowed(rows, view), view, None))

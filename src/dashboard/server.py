@@ -11,13 +11,13 @@ from dash.fingerprint import build_fingerprint
 from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from dashboard import export
+from dashboard.activity import export
+from dashboard.activity.filters import Filters
 from dashboard.callbacks import register
-from dashboard.desk import Desk
-from dashboard.filters import Filters
 from dashboard.first_view import first_view
-from dashboard.layout import page
-from dashboard.palette import style_sheet
+from dashboard.look.theme import style_sheet
+from dashboard.pages.layout import page
+from dashboard.services import Desk
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.columns import moment
-from dashboard.formats import short_number
-from dashboard.queries import BIN_SECONDS, Bins
+from dashboard.activity.queries import BIN_SECONDS, Bins
+from dashboard.lake.rows import moment
+from dashboard.look.formats import short_number
 
 UPPER, LOWER = (0.0, 28.0), (38.0, 100.0)
 """From where to where, in per cent of the height, the anomalies and all transactions are drawn."""

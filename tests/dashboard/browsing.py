@@ -12,8 +12,8 @@ from local.screenshot import QUIET
 from playwright.sync_api import Browser, Page, sync_playwright
 from waitress.server import create_server
 
-from dashboard.desk import Desk
 from dashboard.server import build
+from dashboard.services import Desk
 
 PATIENCE_MS = 60_000
 

@@ -12,10 +12,10 @@ import pytest
 from tests.dashboard.fake_api import FakeApi
 from tests.dashboard.lake_maker import confirmation, replacement, scored, stats, write
 
-from dashboard.data import Api, Lake, Trainer
-from dashboard.desk import Desk
-from dashboard.recent import Recent
-from dashboard.views import Views
+from dashboard.activity.view import Views
+from dashboard.lake.recent import Recent
+from dashboard.lake.sources import Api, Lake, Trainer
+from dashboard.services import Desk
 from monitoring.common import new_registry
 from monitoring.dashboard_metrics import DashboardMetrics
 

@@ -10,10 +10,10 @@ from tests.dashboard.fake_api import FakeApi
 from tests.dashboard.test_server import client
 
 from dashboard import first_view
-from dashboard.columns import micros
-from dashboard.filters import Filters
+from dashboard.activity.filters import Filters
+from dashboard.activity.queries import Bins
+from dashboard.lake.rows import micros
 from dashboard.markup import markup
-from dashboard.queries import Bins
 from dashboard.sketch import sketch
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -5,11 +5,11 @@ from zoneinfo import ZoneInfo
 from flask.testing import FlaskClient
 from tests.dashboard.conftest import World
 from tests.dashboard.fake_api import MODEL
-from tests.dashboard.test_drawer import words
+from tests.dashboard.pages.test_transaction_panel import words
 
-from dashboard.desk import Desk
-from dashboard.model_page import model_view
+from dashboard.pages.model_page import model_view
 from dashboard.server import build
+from dashboard.services import Desk
 
 
 def client(parts: Desk) -> FlaskClient:
