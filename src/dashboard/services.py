@@ -1,18 +1,26 @@
-"""What the callbacks share: the rows at hand, the lake, the API, and how a viewer is told apart."""
+"""What the callbacks share: the recent rows, the lake, the API, and who is looking at the page."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dashboard.activity.view import Views
-from dashboard.lake.recent import Recent
+from core.settings import (
+    ApiSettings,
+    DashboardSettings,
+    DataSettings,
+    MlflowSettings,
+    TrainerSettings,
+)
+from dashboard.activity.view import ViewCache
+from dashboard.lake.recent import RecentRows
 from dashboard.lake.sources import Api, Lake, Trainer
 from dashboard.look.theme import Theme
+from monitoring.common import new_registry
 from monitoring.dashboard_metrics import DashboardMetrics
 
 VIEWER_SECONDS = 60
+"""A browser counts as a viewer for this long after its last request; none says when it leaves."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +31,8 @@ class Viewer:
     zone: str
 
     @classmethod
-    def of(cls, client: dict[str, Any]) -> "Viewer":
-        """Read what the page says of itself; nonsense becomes dark and UTC."""
+    def from_client(cls, client: dict[str, Any]) -> "Viewer":
+        """Read the page's `client` store; an unknown theme becomes dark, an unknown zone UTC."""
         zone = str(client.get("zone") or "UTC")
         try:
             ZoneInfo(zone)
@@ -34,38 +42,61 @@ class Viewer:
 
 
 @dataclass
-class Desk:
-    """One dashboard's parts; `seen` remembers when each browser asked last."""
+class Services:
+    """The parts of one dashboard; `last_seen` is the time of each browser's last request."""
 
     origin: str
-    recent: Recent
-    views: Views
+    recent: RecentRows
+    views: ViewCache
     lake: Lake
     api: Api
     trainer: Trainer
     metrics: DashboardMetrics
-    explorer: str
-    mlflow: str
+    explorer_url: str
+    mlflow_url: str
     refresh_seconds: float
-    seen: dict[str, float] = field(default_factory=dict)
+    last_seen: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.metrics.viewers.set_function(self._viewers)
+        self.metrics.viewers.set_function(self._count_viewers)
 
-    def saw(self, client: dict[str, Any]) -> None:
+    def record_viewer(self, client: dict[str, Any]) -> None:
         """Count a browser as a viewer for the next minute."""
         now = self.recent.clock().timestamp()
-        self.seen[str(client.get("id"))[:40]] = now
-        for old in [k for k, t in self.seen.copy().items() if now - t > VIEWER_SECONDS]:
-            self.seen.pop(old, None)
+        self.last_seen[str(client.get("id"))[:40]] = now
+        for id in [id for id, at in self.last_seen.copy().items() if now - at > VIEWER_SECONDS]:
+            self.last_seen.pop(id, None)
 
-    def _viewers(self) -> float:
-        """Browsers seen within the last minute: they leave without a word."""
+    def _count_viewers(self) -> float:
         now = self.recent.clock().timestamp()
-        return float(sum(now - at <= VIEWER_SECONDS for at in self.seen.copy().values()))
+        return float(sum(now - at <= VIEWER_SECONDS for at in self.last_seen.copy().values()))
 
-    @contextmanager
-    def timed(self, callback: str) -> Iterator[None]:
-        """Measure a callback."""
-        with self.metrics.callback_seconds.labels(callback).time():
-            yield
+
+def connect() -> Services:
+    """Wire the parts by the settings; nothing is read yet."""
+    settings, data, api_settings = DashboardSettings(), DataSettings(), ApiSettings()
+    metrics = DashboardMetrics(new_registry("dashboard"))
+    key = api_settings.api_key
+    api = Api(api_settings.url, key.get_secret_value() if key else None)
+    recent = RecentRows(
+        Lake(data.lake, data.data_origin),
+        api,
+        lambda: datetime.now(UTC),
+        metrics,
+        timedelta(hours=settings.dashboard_cache_hours),
+        settings.dashboard_refresh_seconds,
+        settings.dashboard_cache_rows,
+    )
+    trainer_port = TrainerSettings().trainer_metrics_port
+    return Services(
+        origin=data.data_origin,
+        recent=recent,
+        views=ViewCache(recent, Lake(data.lake, data.data_origin), settings.dashboard_max_rows),
+        lake=Lake(data.lake, data.data_origin),
+        api=api,
+        trainer=Trainer(settings.dashboard_trainer_url or f"http://localhost:{trainer_port}"),
+        metrics=metrics,
+        explorer_url=settings.dashboard_explorer_url,
+        mlflow_url=settings.dashboard_mlflow_url or MlflowSettings().tracking_uri,
+        refresh_seconds=settings.dashboard_refresh_seconds,
+    )

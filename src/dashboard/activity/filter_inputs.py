@@ -1,6 +1,6 @@
-"""The filters as inputs: one input a field of `Filters`, named alike.
+"""The filters as inputs: their components, and how the inputs and the URL follow each other.
 
-How the inputs and the URL follow each other: pure functions of what the viewer just did.
+Each input has the name of the field of `Filters` that it holds.
 """
 
 from collections.abc import Mapping
@@ -13,52 +13,72 @@ from dash import dcc, html
 
 from core.detector.patterns import PATTERNS
 from core.transaction import COIN
-from dashboard.activity.filters import CUSTOM, DEFAULT_RANGE, NO_PATTERN, ORDERS, PRESETS, Filters
-from dashboard.look.formats import aria, words
+from dashboard.activity.filters import (
+    CUSTOM,
+    DEFAULT_RANGE,
+    NO_PATTERN,
+    ORDERS,
+    PRESETS,
+    Filters,
+)
+from dashboard.activity.queries import SCORE_AXIS
+from dashboard.look.formats import attribute, spaced
 
-WAIT_SECONDS = 0.6
-"""A typed filter applies when the typist pauses for this long."""
-
-RANGES = (
+BOUNDS = (
     ("output value", "value", "BTC", "Sum of the outputs, in BTC"),
     ("fee rate", "fee_rate", "sat/vB", "Fee per virtual byte, in sat/vB"),
     ("inputs", "inputs", "", "Number of inputs"),
     ("outputs", "outputs", "", "Number of outputs"),
 )
+"""Label, field, unit and hover text of each filter with a least and a most."""
+
+INPUTS = (
+    *("range", "start", "end", "threshold"),
+    *(f"{name}_{side}" for _, name, *_ in BOUNDS for side in ("min", "max")),
+    *("pattern", "flagged", "hash", "order"),
+)
+"""The ids of all inputs."""
+
+TYPING_PAUSE_SECONDS = 0.6
+"""A typed filter applies after a pause of this length."""
+
+SLIDER_STEP = 0.001
+SAME_THRESHOLD = 0.6 * SLIDER_STEP
+"""Two thresholds closer than this are one position of the slider."""
+
+Inputs = Mapping[str, Any]
+"""Values of the inputs, or what a Plotly event carries."""
 
 
 def filter_bar() -> html.Section:
-    """Time range, threshold and what is always at hand; the rest opens below."""
+    """Time range and threshold; the other filters open below."""
+    reset = html.Button(
+        "Reset all", id="reset", className="quiet reset", title="Back to the default"
+    )
+    more = [*(_bound(*bound) for bound in BOUNDS), _pattern(), _hash(), _flagged()]
     return html.Section(
         [
-            html.Div([_time_range(), _threshold(), _reset()], className="bar-row"),
+            html.Div([_time_range(), _threshold(), reset], className="bar-row"),
             html.Details(
                 [
-                    html.Summary(["More filters", html.Span(id="narrowing", className="count")]),
-                    html.Div([*_bounds(), _pattern(), _hash(), _flagged()], className="more"),
+                    html.Summary(["More filters", html.Span(id="filter-count", className="count")]),
+                    html.Div(more, className="more"),
                 ],
                 id="more-filters",
                 className="more-filters",
             ),
         ],
         className="filters panel",
-        **aria("Filters"),
-    )
-
-
-def _reset() -> html.Button:
-    return html.Button(
-        "Reset all", id="reset", className="quiet reset", title="Back to the default"
+        **attribute("aria-label", "Filters"),
     )
 
 
 def _time_range() -> html.Div:
-    options = [{"label": name, "value": name} for name in PRESETS]
-    options.append({"label": "custom", "value": CUSTOM})
-    moment: dict[str, Any] = {
+    options = [{"label": name, "value": name} for name in (*PRESETS, CUSTOM)]
+    time: dict[str, Any] = {
         "type": "datetime-local",
-        "debounce": WAIT_SECONDS,
-        "className": "moment",
+        "debounce": TYPING_PAUSE_SECONDS,
+        "className": "time-input",
     }
     return html.Div(
         [
@@ -66,9 +86,9 @@ def _time_range() -> html.Div:
             dcc.RadioItems(options, DEFAULT_RANGE, id="range", inline=True, className="segments"),
             html.Div(
                 [
-                    dcc.Input(id="start", name="from", **moment),
+                    dcc.Input(id="start", name="from", **time),
                     html.Span("to"),
-                    dcc.Input(id="end", name="to", **moment),
+                    dcc.Input(id="end", name="to", **time),
                 ],
                 id="custom-range",
                 hidden=True,
@@ -81,9 +101,14 @@ def _time_range() -> html.Div:
 
 def _threshold() -> html.Div:
     slider = dcc.Slider(
-        0.3, 0.9, 0.001, id="threshold", value=0.6, marks=None, updatemode="mouseup",
+        *SCORE_AXIS,
+        SLIDER_STEP,
+        id="threshold",
+        value=0.6,
+        marks=None,
+        updatemode="mouseup",
         allow_direct_input=False,
-    )  # fmt: skip
+    )
     return html.Div(
         [
             html.Label("Anomaly threshold", className="caption", htmlFor="threshold"),
@@ -94,16 +119,18 @@ def _threshold() -> html.Div:
     )
 
 
-def _bounds() -> list[html.Div]:
-    return [_bound(*each) for each in RANGES]
-
-
 def _bound(label: str, name: str, unit: str, title: str) -> html.Div:
     def side(end: str, placeholder: str) -> dcc.Input:
         return dcc.Input(
-            id=f"{name}_{end}", type="number", min=0, step="any", debounce=WAIT_SECONDS,
-            placeholder=placeholder, className="bound", name=f"{label} {placeholder}",
-        )  # fmt: skip
+            id=f"{name}_{end}",
+            type="number",
+            min=0,
+            step="any",
+            debounce=TYPING_PAUSE_SECONDS,
+            placeholder=placeholder,
+            className="bound",
+            name=f"{label} {placeholder}",
+        )
 
     caption = f"{label} ({unit})" if unit else label
     return html.Div(
@@ -117,7 +144,7 @@ def _bound(label: str, name: str, unit: str, title: str) -> html.Div:
 
 
 def _pattern() -> html.Div:
-    options: list[Any] = [{"label": words(p.name), "value": p.name} for p in PATTERNS]
+    options: list[Any] = [{"label": spaced(p.name), "value": p.name} for p in PATTERNS]
     options.append({"label": "no known pattern", "value": NO_PATTERN})
     choose = dcc.Dropdown(options, id="pattern", multi=True, placeholder="any", searchable=False)
     return html.Div(
@@ -128,9 +155,14 @@ def _pattern() -> html.Div:
 
 def _hash() -> html.Div:
     search = dcc.Input(
-        id="hash", type="search", debounce=WAIT_SECONDS, placeholder="first digits of a hash",
-        spellCheck="false", autoComplete="off", maxLength=64,
-    )  # fmt: skip
+        id="hash",
+        type="search",
+        debounce=TYPING_PAUSE_SECONDS,
+        placeholder="first digits of a hash",
+        spellCheck="false",
+        autoComplete="off",
+        maxLength=64,
+    )
     return html.Div(
         [html.Label("hash", className="caption", htmlFor="hash"), search],
         className="control wide",
@@ -143,63 +175,56 @@ def _flagged() -> html.Div:
 
 
 def order_choice() -> dcc.RadioItems:
-    """Which transactions the table keeps."""
+    """The order of the table's transactions."""
     options = [{"label": label, "value": value} for value, label in ORDERS.items()]
     return dcc.RadioItems(options, "score", id="order", inline=True, className="segments small")
 
 
-INPUTS = (
-    "range", "start", "end", "threshold", "value_min", "value_max", "fee_rate_min",
-    "fee_rate_max", "inputs_min", "inputs_max", "outputs_min", "outputs_max", "pattern", "flagged",
-    "hash", "order",
-)  # fmt: skip
-"""The inputs, each named as the field of `Filters` it holds."""
-
-Words = Mapping[str, Any]
-
-
-def changed(
+def after_event(
     old: Filters,
-    cause: str | None,
-    inputs: Words,
-    brushed: Words | None,
-    clicked: Words | None,
-    model: float | None,
+    trigger: str | None,
+    inputs: Inputs,
+    selection: Inputs | None,
+    click: Inputs | None,
+    model_threshold: float | None,
     now: datetime,
     zone: ZoneInfo,
 ) -> Filters:
-    """The view after what the viewer did: an input, a brush, a click on a pattern, a reset."""
-    if cause == "reset":
+    """The filters after an event; `trigger` is the id of the component that caused it.
+
+    `selection` is a box drawn on the scatter, `click` a click on a pattern's bar.
+    """
+    if trigger == "reset":
         return Filters()
-    if cause == "scatter":
-        return _brushed(old, brushed)
-    if cause == "patterns":
-        return _clicked(old, clicked)
-    if cause in INPUTS:
-        return _typed(cause, inputs, model, now, zone)
+    if trigger == "scatter":
+        return _after_selection(old, selection)
+    if trigger == "patterns":
+        return _after_click(old, click)
+    if trigger in INPUTS:
+        return _after_input(trigger, inputs, model_threshold, now, zone)
     return old
 
 
-def _typed(
-    cause: str, inputs: Words, model: float | None, now: datetime, zone: ZoneInfo
+def _after_input(
+    trigger: str, inputs: Inputs, model_threshold: float | None, now: datetime, zone: ZoneInfo
 ) -> Filters:
-    words = {name: value for name, value in inputs.items() if value not in (None, "", [])}
-    words["pattern"] = ",".join(words.get("pattern", ()))
-    words["flagged"] = "1" if words.get("flagged") else ""
+    parameters = {name: value for name, value in inputs.items() if value not in (None, "", [])}
+    parameters["pattern"] = ",".join(parameters.get("pattern", ()))
+    parameters["flagged"] = "1" if parameters.get("flagged") else ""
     for side in ("start", "end"):
-        words[side] = _utc(words.get(side), zone)
-    if words.get("range") == CUSTOM and cause == "range" and not words["start"]:
-        moments = {"start": now - timedelta(days=1), "end": now}
-        words |= {name: each.strftime("%Y-%m-%dT%H:%MZ") for name, each in moments.items()}
-    view = Filters.from_words(words)
-    at_model = (
-        model is not None and view.threshold is not None and abs(view.threshold - model) < 0.0006
-    )
-    return replace(view, threshold=None) if at_model else view
+        parameters[side] = _to_utc(parameters.get(side), zone)
+    if parameters.get("range") == CUSTOM and trigger == "range" and not parameters["start"]:
+        parameters["start"] = f"{now - timedelta(days=1):%Y-%m-%dT%H:%MZ}"
+        parameters["end"] = f"{now:%Y-%m-%dT%H:%MZ}"
+    filters = Filters.from_parameters(parameters)
+    if model_threshold is None or filters.threshold is None:
+        return filters
+    own = abs(filters.threshold - model_threshold) >= SAME_THRESHOLD
+    return filters if own else replace(filters, threshold=None)
 
 
-def _utc(text: str | None, zone: ZoneInfo) -> str:
-    """A moment of the viewer's clock, as the browser's input holds it, in UTC."""
+def _to_utc(text: str | None, zone: ZoneInfo) -> str:
+    """A time in the viewer's zone, as the browser's input holds it, in UTC."""
     try:
         local = datetime.fromisoformat(text or "").replace(tzinfo=zone)
     except ValueError:
@@ -207,9 +232,9 @@ def _utc(text: str | None, zone: ZoneInfo) -> str:
     return local.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _brushed(old: Filters, brushed: Words | None) -> Filters:
-    """A box drawn on the scatter filters by its sides: value across, fee rate upwards."""
-    box = (brushed or {}).get("range") or {}
+def _after_selection(old: Filters, selection: Inputs | None) -> Filters:
+    """Filter by the sides of a box on the scatter: value across, fee rate upwards."""
+    box = (selection or {}).get("range") or {}
     if not {"x", "y"} <= box.keys():
         return old
     (left, right), (low, high) = sorted(box["x"]), sorted(box["y"])
@@ -222,30 +247,29 @@ def _brushed(old: Filters, brushed: Words | None) -> Filters:
     )
 
 
-def _clicked(old: Filters, clicked: Words | None) -> Filters:
-    """A click on a pattern's bar filters by it; another click takes the filter away."""
-    points = (clicked or {}).get("points") or [{}]
+def _after_click(old: Filters, click: Inputs | None) -> Filters:
+    """A click on a pattern's bar filters by it; a second click removes the filter."""
+    points = (click or {}).get("points") or [{}]
     name = points[0].get("customdata")
     if not isinstance(name, str):
         return old
     return replace(old, pattern=() if old.pattern == (name,) else (name,))
 
 
-def values(view: Filters, model: float | None, zone: ZoneInfo) -> dict[str, Any]:
-    """What each input shows of a view."""
-    words: dict[str, Any] = view.words
-    shown: dict[str, Any] = {name: words.get(name) for name in INPUTS}
+def input_values(filters: Filters, model_threshold: float | None, zone: ZoneInfo) -> dict[str, Any]:
+    """The value of each input for these filters; times in the viewer's zone."""
+    values: dict[str, Any] = {name: filters.parameters.get(name) for name in INPUTS}
     for name in INPUTS:
-        if name.endswith(("_min", "_max")) and shown[name] is not None:
-            shown[name] = float(shown[name])
+        if name.endswith(("_min", "_max")) and values[name] is not None:
+            values[name] = float(values[name])
     for name in ("start", "end"):
-        at: datetime | None = getattr(view, name)
-        shown[name] = at.astimezone(zone).strftime("%Y-%m-%dT%H:%M") if at else None
-    return shown | {
-        "range": view.range,
-        "threshold": round(view.threshold or model or 0.6, 4),
-        "pattern": list(view.pattern),
-        "flagged": ["1"] if view.flagged else [],
-        "hash": view.hash,
-        "order": view.order,
+        time: datetime | None = getattr(filters, name)
+        values[name] = time.astimezone(zone).strftime("%Y-%m-%dT%H:%M") if time else None
+    return values | {
+        "range": filters.range,
+        "threshold": round(filters.threshold or model_threshold or 0.6, 4),
+        "pattern": list(filters.pattern),
+        "flagged": ["1"] if filters.flagged else [],
+        "hash": filters.hash,
+        "order": filters.order,
     }

@@ -1,6 +1,6 @@
-"""What a viewer asks to see: parsed from the page's URL, written back to it, applied to rows.
+"""The filters of the activity page: parsed from the page's URL and written back to it.
 
-The URL is the only home of a view, so that it can be shared and survives a reload.
+The URL is the only place where they are stored, so a page can be shared and survives a reload.
 
 >>> Filters.from_query("?range=6h&value_min=0.5&flagged=1").query
 '?range=6h&value_min=0.5&flagged=1'
@@ -23,7 +23,7 @@ PRESETS = {
     "24h": timedelta(hours=24),
     "7d": timedelta(days=7),
 }
-"""The ranges that end now, by the name they have in the URL."""
+"""The ranges that end now, by their name in the URL."""
 
 DEFAULT_RANGE = "1h"
 CUSTOM = "custom"
@@ -33,15 +33,15 @@ ORDERS = {
     "value": "largest value",
     "fee_rate": "highest fee rate",
 }
-"""Which transactions the table keeps when there are too many, in words."""
+"""The orders of the table, in words; of too many transactions it shows the first."""
 
 NO_PATTERN = "none"
-"""The filter's name for a transaction that follows no known pattern."""
+"""The filter's name for a transaction without a known pattern."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """One view. Amounts are satoshi, fee rates sat/vB, times UTC; None leaves a side open."""
+    """What a viewer asks for: satoshi, sat/vB and UTC times; None is no bound."""
 
     range: str = DEFAULT_RANGE
     start: datetime | None = None
@@ -62,66 +62,63 @@ class Filters:
 
     @classmethod
     def from_query(cls, query: str | None) -> "Filters":
-        """Read a URL's query; what is not understood is left out, never an error."""
-        return cls.from_words(dict(parse_qsl((query or "").lstrip("?"))))
+        """Parse a URL's query; what cannot be parsed is left out, never an error."""
+        return cls.from_parameters(dict(parse_qsl((query or "").lstrip("?"))))
 
     @classmethod
-    def from_words(cls, words: Mapping[str, object]) -> "Filters":
-        """Read each field from its words, as the URL and the inputs hold them (value in BTC)."""
-        found: dict[str, Any] = {
-            f.name: _read(f.name, str(words[f.name]).strip())
+    def from_parameters(cls, parameters: Mapping[str, object]) -> "Filters":
+        """Parse each field from its text in the URL or in an input (values in BTC)."""
+        parsed: dict[str, Any] = {
+            f.name: _parse(f.name, str(parameters[f.name]).strip())
             for f in fields(cls)
-            if words.get(f.name) not in (None, "")
+            if parameters.get(f.name) not in (None, "")
         }
-        view = cls(**{name: value for name, value in found.items() if value is not None})
-        if view.range == CUSTOM and view.start is None and view.end is None:
-            return replace(view, range=DEFAULT_RANGE)
-        return view if view.range == CUSTOM else replace(view, start=None, end=None)
+        filters = cls(**{name: value for name, value in parsed.items() if value is not None})
+        if filters.range != CUSTOM:
+            return replace(filters, start=None, end=None)
+        if filters.start is None and filters.end is None:
+            return replace(filters, range=DEFAULT_RANGE)
+        return filters
 
     @property
-    def words(self) -> dict[str, str]:
-        """Each field that differs from its default, as the URL writes it."""
+    def parameters(self) -> dict[str, str]:
+        """Each field that differs from its default, as text for the URL."""
         default = Filters()
-        changed = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {n: _write(n, v) for n, v in changed.items() if v != getattr(default, n)}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {n: _format(n, v) for n, v in values.items() if v != getattr(default, n)}
 
     @property
     def query(self) -> str:
-        """The URL's query, with its question mark; empty for the default view."""
-        return "?" + urlencode(self.words, safe=":,") if self.words else ""
+        """The URL's query, with its question mark; empty for the defaults."""
+        return "?" + urlencode(self.parameters, safe=":,") if self.parameters else ""
 
     @property
-    def narrowing(self) -> int:
-        """How many filters beside the time range and the threshold are set."""
-        return len(self.words.keys() - {"range", "start", "end", "threshold", "order"})
+    def row_filters(self) -> int:
+        """How many filters are set that leave out rows, the time range not counted."""
+        return len(self.parameters.keys() - {"range", "start", "end", "threshold", "order"})
 
     def interval(self, now: datetime) -> tuple[datetime, datetime]:
-        """First and last moment of the view, both included."""
+        """First and last event time, both included."""
         if self.range == CUSTOM:
             end = min(self.end or now, now)
             return min(self.start or end - timedelta(days=1), end), end
         return now - PRESETS[self.range], now + EVENT_AFTER
 
-    def span(self, now: datetime) -> timedelta:
-        """Length of the time that the view covers; never 0."""
-        start, end = self.interval(now)
-        return max(min(end, now) - start, timedelta(seconds=1))
 
-
-def satoshi(btc: str) -> int | None:
+def parse_btc(text: str) -> int | None:
     """Satoshi of an amount written in BTC, exactly; None for what is not an amount.
 
-    >>> satoshi("0.29")
+    >>> parse_btc("0.29")
     29000000
     """
     try:
-        amount = Decimal(btc) * COIN
+        amount = Decimal(text) * COIN
         return int(amount) if 0 <= amount <= MAX_MONEY else None
     except InvalidOperation:
         return None
 
 
-def _number(text: str) -> float | None:
+def _parse_number(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:
@@ -129,25 +126,25 @@ def _number(text: str) -> float | None:
     return number if 0 <= number < 1e15 else None
 
 
-def _moment(text: str) -> datetime | None:
+def _parse_time(text: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC) if 1970 < moment.year < 2200 else None
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.astimezone(UTC) if 1970 < time.year < 2200 else None
 
 
-def _read(name: str, text: str) -> object:
-    """One field's value, None where the text is not one."""
+def _parse(name: str, text: str) -> object:
+    """The value of one field, None where the text has none."""
     if name == "range":
         return text if text in PRESETS or text == CUSTOM else None
     if name in ("start", "end"):
-        return _moment(text.replace(" ", "+"))
+        return _parse_time(text.replace(" ", "+"))
     if name.startswith("value_"):
-        return satoshi(text)
+        return parse_btc(text)
     if name.startswith(("inputs_", "outputs_")):
-        number = _number(text)
+        number = _parse_number(text)
         return None if number is None else int(number)
     if name == "pattern":
         return tuple(sorted({name.strip() for name in text.split(",")} - {""})) or None
@@ -157,10 +154,10 @@ def _read(name: str, text: str) -> object:
         return text.lower()[:64]
     if name == "order":
         return text if text in ORDERS else None
-    return _number(text)
+    return _parse_number(text)
 
 
-def _write(name: str, value: object) -> str:
+def _format(name: str, value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if name.startswith("value_") and isinstance(value, int):

@@ -1,6 +1,6 @@
-"""Scored transactions as NumPy columns: what every view is computed from, immutable and compact.
+"""Scored transactions as immutable NumPy columns, from which everything on the page is computed.
 
-About 110 bytes a row against 500 as Arrow strings, so that a day of Bitcoin fits in 70 MB.
+A row takes about 110 bytes; as Arrow strings it takes 500. A day of Bitcoin fits in 70 MB.
 """
 
 from binascii import unhexlify
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
-KEPT: Mapping[str, str] = {
+NUMERIC_COLUMNS: Mapping[str, str] = {
     "time": "int64",
     "scored": "int64",
     "size": "int32",
@@ -32,24 +32,27 @@ KEPT: Mapping[str, str] = {
     "threshold": "float64",
     "is_anomaly": "bool",
 }
-"""The numeric columns and how they are kept; times are microseconds since 1970."""
+"""NumPy type of each numeric column; `time` and `scored` are microseconds since 1970."""
 
-SELECTED = (
+SELECTED_COLUMNS = (
     "hash, size, weight, fee, inputs_count, outputs_count, input_value, output_value, fee_rate,"
     " event_time, anomaly_score, percentile, threshold, is_anomaly, pattern, model_version,"
     " scored_at"
 )
-"""What is read of `scored_transactions`, as SQL."""
+"""The columns of `scored_transactions` that are read, as SQL."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Scored transactions in order of their event time."""
+    """Scored transactions in order of their event time.
+
+    `pattern` and `version` are indexes into `labels`, -1 for none.
+    """
 
     hash: NDArray[np.void]
     pattern: NDArray[np.int16]
     version: NDArray[np.int16]
-    names: tuple[str, ...]
+    labels: tuple[str, ...]
     numbers: Mapping[str, NDArray[Any]]
 
     def __len__(self) -> int:
@@ -59,16 +62,17 @@ class Rows:
         return self.numbers[column]
 
     def take(self, index: "NDArray[np.intp] | NDArray[np.bool_] | slice") -> "Rows":
-        """The rows at an index, or where a mask holds; a slice copies nothing."""
+        """The rows of an index, a mask or a slice; a slice copies nothing."""
         numbers = {name: column[index] for name, column in self.numbers.items()}
-        return Rows(self.hash[index], self.pattern[index], self.version[index], self.names, numbers)
+        pattern, version = self.pattern[index], self.version[index]
+        return Rows(self.hash[index], pattern, version, self.labels, numbers)
 
     def between(self, start: datetime, end: datetime) -> "Rows":
         """The rows from `start` to `end`, both included."""
-        first = int(np.searchsorted(self["time"], micros(start), "left"))
-        return self.take(slice(first, int(np.searchsorted(self["time"], micros(end), "right"))))
+        first = int(np.searchsorted(self["time"], to_micros(start), "left"))
+        return self.take(slice(first, int(np.searchsorted(self["time"], to_micros(end), "right"))))
 
-    def find(self, prefix: str) -> NDArray[np.bool_]:
+    def hash_starts_with(self, prefix: str) -> NDArray[np.bool_]:
         """Where the hash begins with these hexadecimal digits; nowhere for other text."""
         try:
             whole = np.frombuffer(bytes.fromhex(prefix[: len(prefix) // 2 * 2]), np.uint8)
@@ -76,90 +80,87 @@ class Rows:
         except ValueError:
             return np.zeros(len(self), bool)
         digits = self.hash.view(np.uint8).reshape(len(self), 32)
-        found = (digits[:, : len(whole)] == whole).all(axis=1)
-        also: NDArray[np.bool_] = digits[:, len(whole)] >> 4 == half if half is not None else found
-        both: NDArray[np.bool_] = found & also
-        return both
+        matches: NDArray[np.bool_] = (digits[:, : len(whole)] == whole).all(axis=1)
+        return matches if half is None else matches & (digits[:, len(whole)] >> 4 == half)
 
     def hashes(self) -> list[str]:
         """The hashes as 64 hexadecimal digits each."""
         digits = self.hash.tobytes().hex()
         return [digits[i : i + 64] for i in range(0, len(digits), 64)]
 
-    def words(self, codes: NDArray[np.int16]) -> list[str | None]:
-        """The pattern or version names of their codes."""
-        return [self.names[code] if code >= 0 else None for code in codes.tolist()]
+    def labels_of(self, codes: NDArray[np.int16]) -> list[str | None]:
+        """The pattern or version names that these codes stand for."""
+        return [self.labels[code] if code >= 0 else None for code in codes.tolist()]
 
 
-def micros(moment: datetime) -> int:
+def to_micros(time: datetime) -> int:
     """Microseconds since 1970."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    return (time - EPOCH) // timedelta(microseconds=1)
 
 
-def moment(time: int) -> datetime:
+def from_micros(micros: int) -> datetime:
     """The UTC time of microseconds since 1970."""
-    return EPOCH + timedelta(microseconds=int(time))
+    return EPOCH + timedelta(microseconds=int(micros))
 
 
-def empty() -> Rows:
-    """No rows."""
-    numbers = {name: np.empty(0, kind) for name, kind in KEPT.items()}
+def no_rows() -> Rows:
+    """Rows of length 0."""
+    numbers = {name: np.empty(0, kind) for name, kind in NUMERIC_COLUMNS.items()}
     return Rows(np.empty(0, "V32"), np.empty(0, np.int16), np.empty(0, np.int16), (), numbers)
 
 
-def from_table(table: pa.Table, names: tuple[str, ...] = ()) -> Rows:
-    """Keep a table of `SELECTED` columns; `names` are the words known so far, in order."""
-    source = {"time": "event_time", "scored": "scored_at"}
+def from_table(table: pa.Table, labels: tuple[str, ...] = ()) -> Rows:
+    """Convert a table of `SELECTED_COLUMNS`; new labels are appended to those given."""
+    renamed = {"time": "event_time", "scored": "scored_at"}
     numbers = {}
-    for name, kind in KEPT.items():
-        column = table.column(source.get(name, name))
+    for name, kind in NUMERIC_COLUMNS.items():
+        column = table.column(renamed.get(name, name))
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
         numbers[name] = column.to_numpy().astype(kind)
-    names, pattern = _codes(table.column("pattern"), names)
-    names, version = _codes(table.column("model_version"), names)
+    labels, pattern = _encode(table.column("pattern"), labels)
+    labels, version = _encode(table.column("model_version"), labels)
     order = np.argsort(numbers["time"], kind="stable")
-    return Rows(_hashes(table.column("hash")), pattern, version, names, numbers).take(order)
+    return Rows(_hash_bytes(table.column("hash")), pattern, version, labels, numbers).take(order)
 
 
-def joined(*parts: Rows) -> Rows:
-    """All in order of time; each must have been made with the names of the one before it."""
+def concatenate(*parts: Rows) -> Rows:
+    """All rows in order of time; each part was made with the labels of the part before it."""
     parts = tuple(part for part in parts if len(part)) or parts[-1:]
     if len(parts) == 1:
         return parts[0]
     ordered = all(one["time"][-1] <= next["time"][0] for one, next in pairwise(parts))
-    order = None if ordered else np.argsort(_all(part["time"] for part in parts), kind="stable")
+    order = None if ordered else np.argsort(_join(part["time"] for part in parts), kind="stable")
     return Rows(
-        _all((part.hash for part in parts), order),
-        _all((part.pattern for part in parts), order),
-        _all((part.version for part in parts), order),
-        parts[-1].names,
-        {name: _all((part[name] for part in parts), order) for name in KEPT},
+        _join((part.hash for part in parts), order),
+        _join((part.pattern for part in parts), order),
+        _join((part.version for part in parts), order),
+        parts[-1].labels,
+        {name: _join((part[name] for part in parts), order) for name in NUMERIC_COLUMNS},
     )
 
 
-def _all(columns: Iterable[NDArray[Any]], order: NDArray[np.intp] | None = None) -> NDArray[Any]:
-    """One column of several, put in order at once: so only one lies there twice."""
-    whole = np.concatenate([*columns])
-    return whole if order is None else whole[order]
+def _join(columns: Iterable[NDArray[Any]], order: NDArray[np.intp] | None = None) -> NDArray[Any]:
+    """Join and sort one column, so that only one column is in memory twice at a time."""
+    joined = np.concatenate([*columns])
+    return joined if order is None else joined[order]
 
 
-def _hashes(column: pa.ChunkedArray) -> NDArray[np.void]:
+def _hash_bytes(column: pa.ChunkedArray) -> NDArray[np.void]:
     if not len(column):
         return np.empty(0, "V32")
-    words = column.cast(pa.large_string()).combine_chunks()
-    _, offsets, digits = words.buffers()
-    ends = np.frombuffer(offsets, np.int64)[words.offset : words.offset + len(words) + 1]
+    strings = column.cast(pa.large_string()).combine_chunks()
+    _, offsets, digits = strings.buffers()
+    ends = np.frombuffer(offsets, np.int64)[strings.offset : strings.offset + len(strings) + 1]
     return np.frombuffer(unhexlify(digits[int(ends[0]) : int(ends[-1])]), "V32")
 
 
-def _codes(
-    column: pa.ChunkedArray, names: tuple[str, ...]
+def _encode(
+    column: pa.ChunkedArray, labels: tuple[str, ...]
 ) -> tuple[tuple[str, ...], NDArray[np.int16]]:
-    """Numbers for the words of a column, -1 for none, and the words they stand for."""
+    """The labels with a column's new ones, and each row's index into them, -1 for null."""
     encoded = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
-    words = encoded.dictionary.to_pylist()
-    names = names + tuple(word for word in words if word not in names)
-    place = np.array([*(names.index(word) for word in words), -1], np.int16)
-    index = encoded.indices.fill_null(len(words)).to_numpy()
-    return names, place[index]
+    names = encoded.dictionary.to_pylist()
+    labels = labels + tuple(name for name in names if name not in labels)
+    codes = np.array([*(labels.index(name) for name in names), -1], np.int16)
+    return labels, codes[encoded.indices.fill_null(len(names)).to_numpy()]

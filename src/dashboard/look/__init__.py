@@ -1,1 +1,1 @@
-"""TODO."""
+"""How numbers are written and which colours the page has."""

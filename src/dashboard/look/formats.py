@@ -1,4 +1,4 @@
-"""Numbers and times as a person reads them; every one carries its unit."""
+"""Numbers and times as a person reads them; each carries its unit."""
 
 import math
 from datetime import datetime
@@ -7,21 +7,19 @@ from typing import Any
 from core.transaction import COIN
 
 NO_BREAK = "\u00a0"
-"""The space between a number and its per cent sign, which no line may break at."""
+"""The space between a number and its per cent sign, so that no line breaks there."""
 
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
-def btc(satoshi: int, digits: int = 8) -> str:
-    """An amount in BTC, without needless zeros.
+def btc(satoshi: int) -> str:
+    """An amount in BTC, without trailing zeros.
 
     >>> btc(123_456_000)
     '1.23456 BTC'
-    >>> btc(5_012_345_678_900, 2)
-    '50,123.46 BTC'
     """
-    text = f"{satoshi / COIN:,.{digits}f}"
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} BTC"
+    text = f"{satoshi / COIN:,.8f}"
+    return f"{text.rstrip('0').rstrip('.')} BTC"
 
 
 def sat(satoshi: int) -> str:
@@ -43,11 +41,11 @@ def short_number(value: float) -> str:
         return "–"
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
-            return f"{_three(value / size)}{letter}"
-    return _three(value)
+            return f"{_three_digits(value / size)}{letter}"
+    return _three_digits(value)
 
 
-def _three(value: float) -> str:
+def _three_digits(value: float) -> str:
     if value == 0:
         return "0"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
@@ -56,12 +54,12 @@ def _three(value: float) -> str:
 
 
 def share(part: float) -> str:
-    """A share in per cent with the digits it needs.
+    """A share in per cent with three significant digits.
 
     >>> [share(v).replace(NO_BREAK, " ") for v in (0, 0.00051, 0.0123, 0.5)]
     ['0 %', '0.051 %', '1.23 %', '50 %']
     """
-    return f"{_three(part * 100)}{NO_BREAK}%"
+    return f"{_three_digits(part * 100)}{NO_BREAK}%"
 
 
 def duration(seconds: float) -> str:
@@ -74,28 +72,28 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // size)} {unit}"
 
 
-def utc(moment: datetime) -> str:
+def utc(time: datetime) -> str:
     """A UTC time to the second.
 
     >>> utc(datetime(2024, 3, 14, 9, 26, 53))
     '2024-03-14 09:26:53 UTC'
     """
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def words(name: str) -> str:
-    """A name as a person reads it.
+def spaced(name: str) -> str:
+    """A name as words.
 
-    >>> words("very_large_value")
+    >>> spaced("very_large_value")
     'very large value'
     """
     return name.replace("_", " ")
 
 
-def aria(label: str) -> dict[str, Any]:
-    """The name of an element for those who cannot see it, as its keyword.
+def attribute(name: str, value: str) -> dict[str, Any]:
+    """An HTML attribute as keyword, for names that are none in Python.
 
-    >>> aria("Close")
+    >>> attribute("aria-label", "Close")
     {'aria-label': 'Close'}
     """
-    return {"aria-label": label}
+    return {name: value}

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The pages and panels as Dash components."""

@@ -26,10 +26,16 @@ UNITS = {
     "input_value": "sat",
     "output_value": "sat",
 }
+MAX_ERRORS = 20
 
 
 def trial_page() -> html.Div:
     """A form of the eight fields, a box for JSON, and room for the answer."""
+    pasted = dcc.Textarea(
+        id="pasted",
+        spellCheck=False,
+        placeholder="Eight fields, or a transaction as Blockchain.com's API returns it",
+    )
     form = html.Div(
         [
             html.H2("Score a transaction"),
@@ -37,18 +43,13 @@ def trial_page() -> html.Div:
             html.Div([_input(name) for name in EXAMPLE], className="form"),
             html.Button("Score these fields", id="score-form", className="button primary"),
             html.H3("or paste JSON"),
-            dcc.Textarea(
-                id="pasted", spellCheck=False,
-                placeholder="Eight fields, or a transaction as Blockchain.com's API returns it",
-            ),
+            pasted,
             html.Button("Score this JSON", id="score-json", className="button"),
         ],
         className="panel pad",
-    )  # fmt: skip
-    answer = html.Div(
-        html.P("The explanation appears here.", className="empty-words"),
-        id="answer", className="panel pad", role="status",
-    )  # fmt: skip
+    )
+    hint = html.P("The explanation appears here.", className="empty-words")
+    answer = html.Div(hint, id="answer", className="panel pad", role="status")
     return html.Div([form, answer], className="two")
 
 
@@ -57,57 +58,56 @@ def _input(name: str) -> html.Div:
     caption = name.replace("_", " ") + (f" ({unit})" if unit else "")
     kind: Literal["text", "number"] = "text" if name == "hash" else "number"
     box = dcc.Input(id=f"try-{name}", type=kind, value=EXAMPLE[name], name=name, autoComplete="off")
-    described = Transaction.model_fields[name].description
-    return html.Div(
-        [html.Label(caption, htmlFor=f"try-{name}", className="caption"), box],
-        className="control", title=described,
-    )  # fmt: skip
+    label = html.Label(caption, htmlFor=f"try-{name}", className="caption")
+    description = Transaction.model_fields[name].description
+    return html.Div([label, box], className="control", title=description)
 
 
 def form_body(values: Mapping[str, Any]) -> str:
-    """The form as the API's JSON; an empty field is left out, so that the API names it."""
+    """The form as JSON for the API; an empty field is left out, so that the API names it."""
     return json.dumps({k: v for k, v in values.items() if v not in (None, "")})
 
 
-def answer_view(status: int, answer: Mapping[str, Any], sent: str) -> list[Any]:
-    """The API's answer: its verdict, or its own error told kindly."""
+def answer_view(status: int, answer: Mapping[str, Any], body: str) -> list[Any]:
+    """The API's verdict on the transaction in `body`, or why it refused it."""
     if status != 200:
-        return refusal(status, answer)
+        return refusal_view(status, answer)
     warnings = [html.Li(str(warning)) for warning in answer.get("warnings") or ()]
-    head = [html.H2("What the model says"), html.P(answer.get("explanation", ""))]
-    if warnings:
-        head.append(html.Ul(warnings, className="warnings"))
-    return [*head, *verdict_view(answer), *_fields(sent),
-            html.P(f"Model version {answer['model_version']}.", className="note")]  # fmt: skip
+    sent = json.loads(body)
+    complete = sent.keys() >= EXAMPLE.keys()
+    return [
+        html.H2("What the model says"),
+        html.P(answer.get("explanation", "")),
+        *([html.Ul(warnings, className="warnings")] if warnings else []),
+        *verdict_view(answer),
+        *([html.H3("Transaction"), raw_fields(sent)] if complete else []),
+        html.P(f"Model version {answer['model_version']}.", className="note"),
+    ]
 
 
-def _fields(sent: str) -> list[Any]:
-    body = json.loads(sent)
-    return [html.H3("Transaction"), raw_fields(body)] if body.keys() >= EXAMPLE.keys() else []
-
-
-def refusal(status: int, answer: Mapping[str, Any]) -> list[Any]:
-    """A problem of RFC 9457 in words, field by field."""
-    title = str(answer.get("title") or f"The API answered {status}")
-    found: list[Any] = [html.H2("Not scored"), html.P(title, className="problem")]
-    if answer.get("detail") and answer["detail"] != title:
-        found.append(html.P(str(answer["detail"])))
-    errors = answer.get("errors")
+def refusal_view(status: int, problem: Mapping[str, Any]) -> list[Any]:
+    """A problem document (RFC 9457) in words, field by field."""
+    title = str(problem.get("title") or f"The API answered {status}")
+    view: list[Any] = [html.H2("Not scored"), html.P(title, className="problem")]
+    if problem.get("detail") and problem["detail"] != title:
+        view.append(html.P(str(problem["detail"])))
+    errors = problem.get("errors")
     if isinstance(errors, list):
-        found.append(html.Ul([html.Li(_error(error)) for error in errors[:20]]))
-    return found
+        view.append(html.Ul([html.Li(_error(error)) for error in errors[:MAX_ERRORS]]))
+    return view
 
 
 def _error(error: Any) -> str:
     if not isinstance(error, Mapping):
         return str(error)
     field = error.get("field") or ".".join(str(part) for part in error.get("loc", ()))
-    said = error.get("message") or error.get("reason") or error.get("detail") or error.get("msg")
-    return f"{field}: {said}" if field else str(said)
+    keys = ("message", "reason", "detail", "msg")
+    message = next((error[key] for key in keys if error.get(key)), None)
+    return f"{field}: {message}" if field else str(message)
 
 
-def unreachable() -> list[Any]:
-    """What is said while the API is down."""
+def unreachable_view() -> list[Any]:
+    """The answer's place while the API is down."""
     return [
         html.H2("Not scored"),
         html.P("The API does not answer just now. Try again in a moment.", className="problem"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.activity.filters import Filters, satoshi
+from dashboard.activity.filters import Filters, parse_btc
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
@@ -20,15 +20,15 @@ NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
         "?pattern=coinjoin,none&flagged=1&hash=00ab&order=newest",
     ],
 )
-def test_a_view_survives_its_own_url(query: str) -> None:
+def test_filters_survive_their_own_url(query: str) -> None:
     assert Filters.from_query(query).query == query
 
 
 @given(st.text(max_size=80), st.text(max_size=30))
 def test_nonsense_in_a_url_is_left_out_and_never_an_error(name: str, value: str) -> None:
     for field in ("range", "start", "threshold", "value_min", "inputs_max", "pattern", name):
-        view = Filters.from_words({field: value})
-        assert Filters.from_query(view.query).query == view.query
+        filters = Filters.from_parameters({field: value})
+        assert Filters.from_query(filters.query).query == filters.query
     Filters.from_query(f"?{name}={value}")
 
 
@@ -38,21 +38,21 @@ def test_a_number_that_is_not_one_is_no_filter(text: str) -> None:
 
 
 def test_an_amount_in_btc_is_exact_to_the_satoshi() -> None:
-    assert satoshi("0.29") == 29_000_000
-    assert satoshi("20999999.97690000") == 2_099_999_997_690_000
-    assert satoshi("21000001") is None
+    assert parse_btc("0.29") == 29_000_000
+    assert parse_btc("20999999.97690000") == 2_099_999_997_690_000
+    assert parse_btc("21000001") is None
 
 
-def test_a_custom_range_without_a_moment_is_the_default_range() -> None:
+def test_a_custom_range_without_a_time_is_the_default_range() -> None:
     assert Filters.from_query("?range=custom") == Filters()
 
 
-def test_a_preset_forgets_the_moments_of_a_custom_range() -> None:
-    view = Filters.from_query("?range=1h&start=2026-11-22T10:00:00Z")
-    assert view.interval(NOW)[0] == NOW - timedelta(hours=1)
+def test_a_preset_drops_the_times_of_a_custom_range() -> None:
+    filters = Filters.from_query("?range=1h&start=2026-11-22T10:00:00Z")
+    assert filters.interval(NOW)[0] == NOW - timedelta(hours=1)
 
 
 def test_a_range_that_ends_before_it_begins_is_empty_and_not_an_error() -> None:
-    view = Filters.from_query("?range=custom&start=2026-11-23T09:00Z&end=2026-11-22T09:00Z")
-    start, end = view.interval(NOW)
+    filters = Filters.from_query("?range=custom&start=2026-11-23T09:00Z&end=2026-11-22T09:00Z")
+    start, end = filters.interval(NOW)
     assert start == end

@@ -1,6 +1,6 @@
-"""Writes Delta tables like the stream's, so that the dashboard is tested without a JVM."""
+"""Writes Delta tables like the stream's, without a JVM."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +38,38 @@ def scored(count: int, end: datetime, seconds: float, seed: int = 7) -> pa.Table
     start = end - timedelta(seconds=seconds)
     event = np.datetime64(start.replace(tzinfo=None), "us") + (times * 1e6).astype("m8[us]")
     append = event + rng.integers(0, 4_000_000, count).astype("m8[us]")
-    nothing = np.full(count, None, object)
-    pattern = np.where(odd, rng.choice(np.array(KINDS, object), count), nothing)
+    none = np.full(count, None, object)
+    pattern = np.where(odd, rng.choice(np.array(KINDS, object), count), none)
     quiet = rng.choice(np.array(["consolidation", "batch_payout", "data_carrier"], object), count)
     pattern = np.where(~odd & (rng.random(count) < 0.15), quiet, pattern)
     ranks = np.searchsorted(np.sort(score), score, side="right") / max(count, 1)
     digits = rng.bytes(count * 32).hex()
-    return table("scored_transactions", {
-        "hash": [digits[i * 64 : i * 64 + 64] for i in range(count)],
-        "size": size, "weight": weight, "fee": fee, "inputs_count": inputs,
-        "outputs_count": outputs, "input_value": value + fee, "output_value": value,
-        "fee_rate": fee * 4 / weight, "source": ["mempool"] * count, "block_height": [None] * count,
-        "event_time": event, "append_time": append, "anomaly_score": score, "percentile": ranks,
-        "threshold": np.full(count, THRESHOLD), "is_anomaly": score >= THRESHOLD,
-        "pattern": list(pattern),
-        "reasons": [_reasons(*each) for each in zip(odd, fee * 4 / weight, value, strict=True)],
-        "model_version": ["3"] * count, "scored_at": append + np.timedelta64(1_500_000, "us"),
-    })  # fmt: skip
+    return table(
+        "scored_transactions",
+        {
+            "hash": [digits[i * 64 : i * 64 + 64] for i in range(count)],
+            "size": size,
+            "weight": weight,
+            "fee": fee,
+            "inputs_count": inputs,
+            "outputs_count": outputs,
+            "input_value": value + fee,
+            "output_value": value,
+            "fee_rate": fee * 4 / weight,
+            "source": ["mempool"] * count,
+            "block_height": [None] * count,
+            "event_time": event,
+            "append_time": append,
+            "anomaly_score": score,
+            "percentile": ranks,
+            "threshold": np.full(count, THRESHOLD),
+            "is_anomaly": score >= THRESHOLD,
+            "pattern": list(pattern),
+            "reasons": [_reasons(*each) for each in zip(odd, fee * 4 / weight, value, strict=True)],
+            "model_version": ["3"] * count,
+            "scored_at": append + np.timedelta64(1_500_000, "us"),
+        },
+    )
 
 
 def _reasons(odd: bool, rate: float, value: float) -> list[dict[str, float | str]]:
@@ -77,13 +92,17 @@ def table(name: str, columns: Columns) -> pa.Table:
 def write(lake: Path, name: str, rows: pa.Table, origin: str = "simulated") -> None:
     """Append rows to a table, made with the stream's own properties where it is missing."""
     DeltaTable.create(
-        str(lake / name), TABLES[name], mode="ignore", partition_by=["date"],
-        configuration={ORIGIN_PROPERTY: origin}, raise_if_key_not_exists=False,
-    )  # fmt: skip
+        str(lake / name),
+        TABLES[name],
+        mode="ignore",
+        partition_by=["date"],
+        configuration={ORIGIN_PROPERTY: origin},
+        raise_if_key_not_exists=False,
+    )
     write_deltalake(str(lake / name), rows, mode="append")
 
 
-def stats(rows: pa.Table) -> pa.Table:
+def window_statistics(rows: pa.Table) -> pa.Table:
     """The ten-minute windows of scored rows."""
     times = rows.column("event_time").cast(pa.int64()).to_numpy() // 600_000_000
     rate, value, fee, odd = (
@@ -96,31 +115,46 @@ def stats(rows: pa.Table) -> pa.Table:
         f"fee_rate_p{p}": [float(np.percentile(rate[g], p)) for g in groups]
         for p in (10, 25, 50, 75, 90, 99)
     }
-    return table("transaction_stats", {
-        "window_start": start, "window_end": start + np.timedelta64(600, "s"),
-        "transactions": [int(g.sum()) for g in groups],
-        "volume": [int(value[g].sum()) for g in groups],
-        "fees": [int(fee[g].sum()) for g in groups], **percentiles,
-        "anomalies": [int(odd[g].sum()) for g in groups],
-    })  # fmt: skip
+    return table(
+        "transaction_stats",
+        {
+            "window_start": start,
+            "window_end": start + np.timedelta64(600, "s"),
+            "transactions": [int(g.sum()) for g in groups],
+            "volume": [int(value[g].sum()) for g in groups],
+            "fees": [int(fee[g].sum()) for g in groups],
+            **percentiles,
+            "anomalies": [int(odd[g].sum()) for g in groups],
+        },
+    )
 
 
 def confirmation(hash: str, height: int, now: datetime) -> pa.Table:
-    """A block's claim to a transaction."""
-    moment = [now.replace(tzinfo=None)]
-    return table("confirmations", {
-        "hash": [hash], "block_height": [height], "block_hash": ["0" * 64], "block_time": moment,
-        "append_time": moment,
-    })  # fmt: skip
+    """A block that confirms a transaction."""
+    time = [now.replace(tzinfo=None)]
+    return table(
+        "confirmations",
+        {
+            "hash": [hash],
+            "block_height": [height],
+            "block_hash": ["0" * 64],
+            "block_time": time,
+            "append_time": time,
+        },
+    )
 
 
 def replacement(hash: str, replaced: str, now: datetime) -> pa.Table:
-    """A transaction that takes another's place."""
-    return table("replacements", {
-        "outpoint": ["1:0"], "hash": [hash], "replaced_hash": [replaced], "fee": [2000],
-        "replaced_fee": [1500], "fee_change": [500], "append_time": [now.replace(tzinfo=None)],
-    })  # fmt: skip
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
+    """A transaction that replaces another."""
+    return table(
+        "replacements",
+        {
+            "outpoint": ["1:0"],
+            "hash": [hash],
+            "replaced_hash": [replaced],
+            "fee": [2000],
+            "replaced_fee": [1500],
+            "fee_change": [500],
+            "append_time": [now.replace(tzinfo=None)],
+        },
+    )

@@ -1,4 +1,4 @@
-"""The API and the trainer's metrics as small servers, shaped like the real answers."""
+"""A small server with the answers of the API and of the trainer's metrics endpoint."""
 
 import json
 import threading
@@ -15,19 +15,44 @@ MODEL = {
     "threshold": 0.62,
     "budget": 0.002,
     "features": [
-        {"name": "fee_rate", "words": "fee rate", "formula": "fee / (weight / 4)",
-         "unit": "sat/vB", "source": "BIP 141", "usual_low": 4.1, "usual_high": 92.0},
-        {"name": "fee_share", "words": "fee of the amount", "formula": "fee / input_value",
-         "unit": "share", "source": "ratio", "usual_low": 1e-6, "usual_high": 0.1},
+        {
+            "name": "fee_rate",
+            "words": "fee rate",
+            "formula": "fee / (weight / 4)",
+            "unit": "sat/vB",
+            "source": "BIP 141",
+            "usual_low": 4.1,
+            "usual_high": 92.0,
+        },
+        {
+            "name": "fee_share",
+            "words": "fee of the amount",
+            "formula": "fee / input_value",
+            "unit": "share",
+            "source": "ratio",
+            "usual_low": 1e-6,
+            "usual_high": 0.1,
+        },
     ],
-    "facts": {"evaluation": {
-        "flag_rate": 0.0019, "recall_held_out_kinds": 0.91, "recall_choosing_kinds": 0.97,
-        "recall_fee_overpaid": 1.0, "auc_fee_overpaid": 0.999, "recall_dust_fan_out": 0.86,
-        "recall_very_large_value": 0.78,
-    }},
-}  # fmt: skip
-REASON = {"feature": "fee_rate", "value": 2000.0, "usual_low": 4.1, "usual_high": 92.0,
-          "contribution": 3.2}  # fmt: skip
+    "facts": {
+        "evaluation": {
+            "flag_rate": 0.0019,
+            "recall_held_out_kinds": 0.91,
+            "recall_choosing_kinds": 0.97,
+            "recall_fee_overpaid": 1.0,
+            "auc_fee_overpaid": 0.999,
+            "recall_dust_fan_out": 0.86,
+            "recall_very_large_value": 0.78,
+        }
+    },
+}
+REASON = {
+    "feature": "fee_rate",
+    "value": 2000.0,
+    "usual_low": 4.1,
+    "usual_high": 92.0,
+    "contribution": 3.2,
+}
 DRIFT = """# HELP bitcoin_trainer_drift_index drift
 # TYPE bitcoin_trainer_drift_index gauge
 bitcoin_trainer_drift_index{feature="fee_rate"} 0.31
@@ -37,7 +62,7 @@ bitcoin_trainer_drift_index{feature="anomaly_score"} 0.08
 
 
 def prediction(body: dict[str, Any]) -> dict[str, Any]:
-    """A verdict of a transaction: an anomaly where it pays more than 1,000 sat/vB."""
+    """The answer to a transaction: an anomaly if it pays more than 1,000 sat/vB."""
     anomalous = body["fee"] * 4 / body["weight"] > 1_000
     return {
         "transaction_hash": body["hash"],
@@ -53,14 +78,24 @@ def prediction(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def refusal(body: dict[str, Any]) -> dict[str, Any] | None:
-    """The problem details of a body without a fee."""
+def problem_document(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The problem document for a body without a fee, else None."""
     if "fee" in body or "inputs" in body:
         return None
-    error = {"field": "fee", "value": None, "allowed": "0 to 2100000000000000",
-             "message": "Field required"}  # fmt: skip
-    return {"type": "about:blank", "title": "Unprocessable Entity", "status": 422,
-            "detail": "fee: field required.", "request_id": "x", "errors": [error]}  # fmt: skip
+    error = {
+        "field": "fee",
+        "value": None,
+        "allowed": "0 to 2100000000000000",
+        "message": "Field required",
+    }
+    return {
+        "type": "about:blank",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "fee: field required.",
+        "request_id": "x",
+        "errors": [error],
+    }
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -75,10 +110,17 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = json.loads(text)
         except ValueError:
-            self._json(400, {"title": "Bad Request", "status": 400, "errors": [],
-                             "detail": "The body is not JSON."})  # fmt: skip
+            self._json(
+                400,
+                {
+                    "title": "Bad Request",
+                    "status": 400,
+                    "errors": [],
+                    "detail": "The body is not JSON.",
+                },
+            )
             return
-        problem = refusal(body)
+        problem = problem_document(body)
         if problem:
             self._json(422, problem)
         else:
