@@ -1,5 +1,3 @@
-"""Figures: what a reader takes from an axis or a mark."""
-
 import pytest
 
 from dashboard.activity.figures import patterns
