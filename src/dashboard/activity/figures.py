@@ -53,12 +53,7 @@ def timeline(
     """Transactions over time as bars, and above them the anomalies on their own scale."""
     colours = PALETTES[theme]
     width = float(edges[1] - edges[0]) / 1000
-    bars = {
-        "type": "bar",
-        "x": local_times(edges[:-1], zone),
-        "width": width * 0.86,
-        "offset": 0,
-    }
+    bars = {"type": "bar", "x": local_times(edges[:-1], zone), "width": width * 0.86, "offset": 0}
     scale = {"rangemode": "tozero", "tickformat": "~s", "fixedrange": True}
     most = anomalies.max(initial=0)
     upper = axis(

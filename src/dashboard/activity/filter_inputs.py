@@ -13,14 +13,7 @@ from dash import dcc, html
 
 from core.detector.patterns import PATTERNS
 from core.transaction import COIN
-from dashboard.activity.filters import (
-    CUSTOM,
-    DEFAULT_RANGE,
-    NO_PATTERN,
-    ORDERS,
-    PRESETS,
-    Filters,
-)
+from dashboard.activity.filters import CUSTOM, DEFAULT_RANGE, NO_PATTERN, ORDERS, PRESETS, Filters
 from dashboard.activity.queries import SCORE_AXIS
 from dashboard.look.formats import attribute, spaced
 
@@ -164,8 +157,7 @@ def _hash() -> html.Div:
         maxLength=64,
     )
     return html.Div(
-        [html.Label("hash", className="caption", htmlFor="hash"), search],
-        className="control wide",
+        [html.Label("hash", className="caption", htmlFor="hash"), search], className="control wide"
     )
 
 
