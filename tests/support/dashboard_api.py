@@ -1,9 +1,10 @@
 """A small server with the answers of the API and of the trainer's metrics endpoint."""
 
-import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.serving import make_server
 
 MODEL = {
     "name": "BitcoinAnomalyDetection",
@@ -98,64 +99,46 @@ def problem_document(body: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        if self.path == "/metrics":
-            self._answer(200, DRIFT.encode(), "text/plain")
-        else:
-            self._json(200, MODEL)
+def _application() -> Flask:
+    application = Flask(__name__)
 
-    def do_POST(self) -> None:
-        text = self.rfile.read(int(self.headers["Content-Length"]))
-        try:
-            body = json.loads(text)
-        except ValueError:
-            self._json(
-                400,
-                {
-                    "title": "Bad Request",
-                    "status": 400,
-                    "errors": [],
-                    "detail": "The body is not JSON.",
-                },
-            )
-            return
+    @application.get("/metrics")
+    def metrics() -> Response:
+        return Response(DRIFT, mimetype="text/plain")
+
+    @application.get("/model")
+    def model() -> dict[str, Any]:
+        return MODEL
+
+    @application.post("/predict")
+    @application.post("/predict/raw")
+    def predict() -> tuple[dict[str, Any], int]:
+        body = request.get_json(silent=True)
+        if body is None:
+            detail = "The body is not JSON."
+            return {"title": "Bad Request", "status": 400, "errors": [], "detail": detail}, 400
         problem = problem_document(body)
         if problem:
-            self._json(422, problem)
-        else:
-            raw = {"hash": body["hash"], "fee": body["fee"], "weight": body.get("weight", 1000)}
-            self._json(200, prediction(raw))
+            return problem, 422
+        return prediction(body | {"weight": body.get("weight", 1000)}), 200
 
-    def _json(self, status: int, answer: dict[str, Any]) -> None:
-        self._answer(status, json.dumps(answer).encode(), "application/json")
-
-    def _answer(self, status: int, body: bytes, kind: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        del format, args
+    return application
 
 
 class FakeApi:
-    """Listens on a port; `stop` frees it, `start` takes it again."""
+    """Listens on a port; `stop` frees it, `start` takes the same port again."""
 
-    def __init__(self, port: int = 0) -> None:
-        self.port = port
+    def __init__(self) -> None:
+        self._port = 0
         self.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
+        self._server = make_server("127.0.0.1", self._port, _application(), threaded=True)
+        self._port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
