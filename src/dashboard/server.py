@@ -55,7 +55,7 @@ class DashboardApp(Dash):
 
 
 def render_first_view(services: Services, query: str) -> str:
-    """The activity page for a URL's query as HTML, in the dark theme's numbers and UTC."""
+    """The activity page for a URL's query as HTML; its numbers depend on no theme and no zone."""
     filters = Filters.from_query(query)
     view = services.views.view(filters, "dark", "UTC")
     rows, _ = services.views.rows(filters, view.snapshot)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from core.transaction import COIN
 from dashboard.activity.filters import NO_PATTERN
-from dashboard.activity.queries import FEE_RATE_PERCENTILES, SCORE_AXIS, SCORE_BINS, Index
+from dashboard.activity.queries import FEE_RATE_PERCENTILES, SCORE_AXIS, Index
 from dashboard.lake.rows import Rows
 from dashboard.look.formats import duration, spaced
 from dashboard.look.theme import PALETTES, Theme, axis, layout
@@ -85,7 +85,8 @@ def _heights(counts: Integers, colour: str, noun: str) -> Figure:
 
 def scores(counts: Integers, threshold: float | None, theme: Theme, revision: str) -> Figure:
     """The score distribution with the threshold; logarithmic, so that its tail is visible."""
-    colours, middles = PALETTES[theme], (SCORE_BINS[:-1] + SCORE_BINS[1:]) / 2
+    colours, edges = PALETTES[theme], np.array(SCORE_AXIS)
+    middles = (edges[:-1] + edges[1:]) / 2
     line = 1.0 if threshold is None else threshold
     bars = {
         "type": "bar",
@@ -101,7 +102,9 @@ def scores(counts: Integers, threshold: float | None, theme: Theme, revision: st
             revision,
             bargap=0.08,
             showlegend=False,
-            xaxis=axis(theme, "anomaly score", showgrid=False, range=list(SCORE_AXIS)),
+            xaxis=axis(
+                theme, "anomaly score", showgrid=False, range=[SCORE_AXIS[0], SCORE_AXIS[-1]]
+            ),
             yaxis=axis(theme, "transactions", type="log", dtick=1, tickformat="~s"),
             **_threshold_mark(threshold, colours["anomaly"]),
         ),

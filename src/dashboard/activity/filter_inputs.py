@@ -94,7 +94,8 @@ def _time_range() -> html.Div:
 
 def _threshold() -> html.Div:
     slider = dcc.Slider(
-        *SCORE_AXIS,
+        SCORE_AXIS[0],
+        SCORE_AXIS[-1],
         SLIDER_STEP,
         id="threshold",
         value=0.6,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,8 @@ BIN_SECONDS = (1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 2
 
 FEE_RATE_PERCENTILES = (10, 25, 50, 75, 90)
 
-SCORE_AXIS = (0.3, 0.9)
-"""The scores that are drawn; those beyond it are counted at its ends."""
-
-SCORE_BINS = np.linspace(*SCORE_AXIS, 61)
-"""Edges of the score distribution, 0.01 apart."""
+SCORE_AXIS = tuple(percent / 100 for percent in range(30, 91))
+"""Where scores are shown and counted: 0.3 to 0.9 in steps of 0.01; others count at the ends."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +34,21 @@ class Summary:
     volume: int
 
 
-def is_coinbase(rows: Rows) -> Mask:
-    """Where a transaction creates coins: it spends nothing and pays no fee; never flagged."""
-    spends_nothing = (rows["input_value"] == 0) & (rows["fee"] == 0)
-    coinbase: Mask = spends_nothing & (rows["output_value"] > 0)
-    return coinbase
+def is_coinbase(*, fee: Any, input_value: Any, output_value: Any) -> Any:
+    """Whether a transaction creates coins: it spends nothing, pays no fee and has outputs."""
+    return (fee == 0) & (input_value == 0) & (output_value > 0)
 
 
 def flagged(rows: Rows, threshold: float | None) -> Mask:
-    """Which rows are anomalies: by the viewer's threshold, without one as they were scored."""
+    """Which rows are anomalies: by the viewer's threshold, without one as they were scored.
+
+    A coinbase transaction never is.
+    """
     if threshold is None:
         return rows["is_anomaly"].astype(bool)
-    above: Mask = rows["anomaly_score"] >= threshold
-    return above & ~is_coinbase(rows)
+    columns = {name: rows[name] for name in ("fee", "input_value", "output_value")}
+    above: Mask = (rows["anomaly_score"] >= threshold) & ~is_coinbase(**columns)
+    return above
 
 
 def passing(rows: Rows, filters: Filters) -> Rows:
@@ -108,8 +108,9 @@ def fee_rate_bands(rows: Rows, edges: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def score_counts(rows: Rows) -> NDArray[np.int64]:
     """How many rows lie in each bin of the score; the outer bins include what lies beyond."""
-    bins = np.clip((rows["anomaly_score"] - SCORE_AXIS[0]) * 100, 0, 59).astype(np.int64)
-    return np.bincount(bins, minlength=60)
+    last = len(SCORE_AXIS) - 2
+    bins = np.clip((rows["anomaly_score"] - SCORE_AXIS[0]) * 100, 0, last).astype(np.int64)
+    return np.bincount(bins, minlength=last + 1)
 
 
 def pattern_counts(rows: Rows, mask: Mask) -> list[tuple[str, int]]:

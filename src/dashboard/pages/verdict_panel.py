@@ -46,12 +46,14 @@ def _score(verdict: Mapping[str, Any]) -> html.Div:
         role="img",
         **attribute("aria-label", f"score {score:.3f}, {threshold_words}"),
     )
-    least, most = map(str, SCORE_AXIS)
     return html.Div(
         [
             html.Div([html.Span(f"{score:.3f}", className="big"), badge], className="score-line"),
             meter,
-            html.Div([least, html.Span(threshold_words), most], className="ends"),
+            html.Div(
+                [str(SCORE_AXIS[0]), html.Span(threshold_words), str(SCORE_AXIS[-1])],
+                className="ends",
+            ),
         ],
         className="score",
     )
@@ -59,7 +61,7 @@ def _score(verdict: Mapping[str, Any]) -> html.Div:
 
 def _position(score: float) -> str:
     """Where a score lies on the score axis, in per cent."""
-    least, most = SCORE_AXIS
+    least, most = SCORE_AXIS[0], SCORE_AXIS[-1]
     return f"{min(max((score - least) / (most - least), 0), 1) * 100:.1f}%"
 
 
