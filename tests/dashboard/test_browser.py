@@ -123,14 +123,14 @@ def test_a_point_opens_why_and_a_brush_filters(watched: WatchedPage, backend: Ba
     drag(page, "#scatter", (0.2, 0.55), (0.6, 0.95))
     watched.wait_for("() => location.search.includes('fee_rate_max')")
     sides = dict(re.findall(r"(\w+)=([\d.]+)", page.url))
-    found = counted(
+    count = counted(
         backend,
         f"output_value BETWEEN {float(sides['value_min']) * 1e8}"
         f" AND {float(sides['value_max']) * 1e8} AND fee_rate BETWEEN"
         f" {sides['fee_rate_min']} AND {sides['fee_rate_max']}",
     )
-    assert 0 < found < len(backend.rows)
-    watched.wait_for_transactions(found)
+    assert 0 < count < len(backend.rows)
+    watched.wait_for_transactions(count)
 
 
 def test_times_are_the_viewers_and_utc_on_hover(watched: WatchedPage, backend: Backend) -> None:
