@@ -33,7 +33,7 @@ def take(url: str, out: Path, width: int, height: int, theme: str) -> None:
             page = browser.new_page(viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
             page.goto(url)
             page.wait_for_load_state("networkidle")
-            page.wait_for_selector("#first", state="detached", timeout=120_000)
+            page.wait_for_selector("#first-view", state="detached", timeout=120_000)
             page.wait_for_timeout(SETTLE_MS)
             page.screenshot(path=out)
         finally:

@@ -146,7 +146,7 @@ MOVED_ELSEWHERE = {
     "bitcoin_trainer_flag_rate_ratio": "model/test_service.py",
     "bitcoin_api_requests_in_flight": "api/test_serving.py",
     "bitcoin_dashboard_callback_duration_seconds": "dashboard/test_server.py",
-    "bitcoin_dashboard_errors_total": "dashboard/test_recent.py",
+    "bitcoin_dashboard_errors_total": "dashboard/lake/test_recent.py",
     "bitcoin_dashboard_viewers": "dashboard/test_server.py",
     "bitcoin_simulator_faults_total": "data_ingestion/test_simulator.py",
 }
