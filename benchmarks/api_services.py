@@ -19,7 +19,7 @@ from local.tracking import ENVIRONMENT, Tracking
 from core.registry.follower import MODEL_NAME, promote
 from core.settings import ROOT, MlflowSettings
 from data_ingestion.simulation.traffic import numbers
-from model.registration import ensure_registered_model, register
+from model.mlflow_runs import ensure_registered_model, register
 
 
 @dataclass

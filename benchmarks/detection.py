@@ -17,10 +17,10 @@ from benchmarks.samples import BLOCKS, Integers, given, numbers, transactions
 from core.detector.calibration import alert_threshold
 from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation import traffic
-from model.baselines import BASELINES
 from model.challenger import LEAST_FLAGGED
 from model.evaluation import Scorer, injections, overall_average_precision
 from model.pipeline import ForestShape, fit
+from model.report.baselines import BASELINES
 
 BUDGET = 1e-3
 PER_KIND = 300

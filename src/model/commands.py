@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from core.registry.follower import champion_version, load_champion, promote
-from model.repetition import repeat
+from model.repeat_run import repeat
 from model.service import Service, Source
 from model.training import Outcome
 

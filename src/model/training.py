@@ -19,10 +19,16 @@ from core.registry.version_files import MODEL_FILE, ModelRefusedError, read_pipe
 from core.settings import TrainerSettings
 from model.challenger import Challenger, Origin, Recipe, champion_on, judged, make, split
 from model.gate import Rules, degenerate, refusals
+from model.mlflow_runs import (
+    SAMPLE_FILE,
+    Run,
+    ensure_registered_model,
+    register,
+    tag_version,
+    write_sample,
+)
 from model.pipeline import ForestShape
-from model.registration import ensure_registered_model, register, tag_version
 from model.report import attach_report
-from model.run import SAMPLE_FILE, Run, write_sample
 from model.sampling import Plan, Sample, draw
 
 log = logging.getLogger(__name__)

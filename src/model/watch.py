@@ -12,7 +12,7 @@ from core.registry.follower import champion_version, load_champion
 from core.registry.version_files import ModelRefusedError
 from model.challenger import Origin
 from model.drift import LEAST_ROWS, drift
-from model.run import run_of
+from model.mlflow_runs import run_of
 from model.sampling import count_rows, newest
 from model.schedule import Look
 from monitoring.trainer_metrics import TrainerMetrics

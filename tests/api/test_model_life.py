@@ -19,7 +19,7 @@ from tests.support.processes import answers, process, wait_until
 from core.registry.follower import MODEL_NAME, promote
 from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 from core.settings import MlflowSettings
-from model.registration import ensure_registered_model
+from model.mlflow_runs import ensure_registered_model
 
 pytestmark = pytest.mark.stack
 

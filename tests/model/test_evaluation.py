@@ -3,10 +3,10 @@ import pytest
 
 from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation import traffic
-from model.baselines import BASELINES, compared
 from model.challenger import Recipe, split
 from model.evaluation import Floats, Integers, evaluate, injections, overall_average_precision
 from model.pipeline import ForestShape, fit
+from model.report.baselines import BASELINES, compared
 
 NEWEST = traffic.numbers(3_000, seed=3)
 INJECTED = injections(NEWEST, 100, 0)

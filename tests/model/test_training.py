@@ -15,7 +15,7 @@ from core.registry.follower import (
 from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
 from data_ingestion.simulation import traffic
-from model.repetition import repeat
+from model.repeat_run import repeat
 from model.training import Outcome, Trainer
 
 pytestmark = pytest.mark.stack

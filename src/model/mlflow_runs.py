@@ -1,25 +1,69 @@
-"""One run in MLflow: what a training did, with everything that its repetition needs."""
+"""How the trainer uses MLflow's own client: without long waits, and with one error for all.
+
+One run in MLflow: what a training did, with everything that its repetition needs.
+
+A fitted pipeline into MLflow: its files under a run, then a version of the registered model.
+
+A version is complete before it exists and bears no alias before it is promoted, so that nothing is
+half-promoted whenever MLflow stops.
+"""
 
 import json
+import os
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import mlflow
+import mlflow.sklearn
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import requests
 from mlflow import MlflowClient
 from mlflow.data.delta_dataset_source import DeltaDatasetSource
 from mlflow.data.numpy_dataset import from_numpy
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from numpy import int64
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
 
-from core.registry.follower import MODEL_NAME, RegistryUnavailableError
+from core.detector.champion import Calibration
+from core.registry.follower import (
+    MODEL_NAME,
+    ORIGIN_TAG,
+    RegistryUnavailableError,
+    registered_model,
+)
+from core.registry.version_files import TRUSTED_TYPES, write_extras
 from core.transaction import NUMERIC_FIELDS
-from model.mlflow_client import answering
+from model.pipeline import with_threshold
 from model.sampling import Sample
+
+# Without these a client waits for minutes on a server that is down; MLflow reads them when it asks.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+# A service's log is no place for progress bars and greetings.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+
+@contextmanager
+def answering(tracking_uri: str) -> Iterator[None]:
+    """Turn every way in which MLflow can fail into `RegistryUnavailableError`."""
+    try:
+        yield
+    except (MlflowException, requests.RequestException) as error:
+        reason = (str(error) or repr(error)).splitlines()[0][:200]
+        says = "does not answer" if "Max retries" in reason else f"fails: {reason}"
+        raise RegistryUnavailableError(f"MLflow at {tracking_uri} {says}") from error
+
 
 EXPERIMENT = "bitcoin-anomaly-detection"
 SAMPLE_FILE = "sample.parquet"
@@ -110,3 +154,65 @@ def read_sample(path: Path) -> Sample:
     newest, facts = table.column("newest").to_numpy(), table.schema.metadata
     uri, version, count = (facts[name.encode()].decode() for name in _FACTS)
     return Sample(rows[~newest], rows[newest], uri, int(version), int(count))
+
+
+PROOF_ROWS = 64
+
+_SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec(DataType.long, name) for name in NUMERIC_FIELDS]),
+    outputs=Schema([ColSpec(DataType.long)]),
+)
+_REQUIREMENTS = ["bitcoin-anomaly-detection", "numpy", "scikit-learn", "skops", "numba"]
+
+
+def ensure_registered_model(tracking_uri: str, origin: str) -> None:
+    """Create the registered model with its origin, or check it; raises as `registered_model`."""
+    if registered_model(tracking_uri, origin) is not None:
+        return
+    with answering(tracking_uri):
+        MlflowClient(tracking_uri).create_registered_model(
+            MODEL_NAME,
+            tags={ORIGIN_TAG: origin},
+            description="Isolation Forest over a transaction's seven numbers; higher is more "
+            "unusual, and unusual is not illicit.",
+        )
+
+
+def register(
+    tracking_uri: str,
+    run_id: str,
+    pipeline: Pipeline,
+    calibration: Calibration,
+    rows: NDArray[int64],
+) -> str:
+    """Save a model under a run that is active or not, and register it; returns its version.
+
+    The first of `rows` become its input example and its proof. Raises `RegistryUnavailableError`.
+    """
+    proof = rows[:PROOF_ROWS]
+    with answering(tracking_uri), tempfile.TemporaryDirectory() as folder:
+        mlflow.set_tracking_uri(tracking_uri)
+        with mlflow.start_run(run_id=run_id, nested=mlflow.active_run() is not None):
+            logged = mlflow.sklearn.log_model(
+                with_threshold(pipeline, calibration.threshold),
+                name="model",
+                serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
+                skops_trusted_types=TRUSTED_TYPES,
+                signature=_SIGNATURE,
+                input_example=pd.DataFrame(proof[:5], columns=list(NUMERIC_FIELDS)),
+                pip_requirements=_REQUIREMENTS,
+                extra_files=write_extras(Path(folder), pipeline, calibration, proof),
+            )
+        version = MlflowClient(tracking_uri).create_model_version(
+            MODEL_NAME, logged.model_uri, run_id, model_id=logged.model_id
+        )
+    return str(version.version)
+
+
+def tag_version(tracking_uri: str, version: str, tags: dict[str, str]) -> None:
+    """Say something about a version where people look for it; empty tags are left out."""
+    client = MlflowClient(tracking_uri)
+    with answering(tracking_uri):
+        for name, value in tags.items():
+            if value:
+                client.set_model_version_tag(MODEL_NAME, version, name, value[:4_000])

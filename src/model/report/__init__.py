@@ -4,11 +4,11 @@ import logging
 from functools import partial
 
 from core.registry.follower import RegistryUnavailableError
-from model.accidents import judged
-from model.baselines import compared
 from model.challenger import INJECTED, Challenger, Recipe, split
 from model.evaluation import injections
-from model.run import Run
+from model.mlflow_runs import Run
+from model.report.baselines import compared
+from model.report.historic_accidents import judged
 from model.sampling import Sample
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def _baselines(run: Run, sample: Sample, recipe: Recipe, at: float) -> None:
 
 
 def _pictures(run: Run, challenger: Challenger, sample: Sample) -> None:
-    from model.figures import curves, histogram  # matplotlib: a second, after the promotion
+    from model.report.plots import curves, histogram  # matplotlib: a second, after the promotion
 
     score = challenger.scorer.scores
     usual = score(sample.newest)

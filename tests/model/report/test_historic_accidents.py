@@ -2,8 +2,8 @@ import numpy as np
 
 from core.detector.champion import Champion, calibrate
 from data_ingestion.simulation import traffic
-from model.accidents import ACCIDENTS, judged
 from model.pipeline import ForestShape, fit
+from model.report.historic_accidents import ACCIDENTS, judged
 
 
 def test_the_accidents_are_consistent_and_have_their_sources() -> None:

@@ -12,9 +12,8 @@ from mlflow.entities import Run as Recorded
 from core.registry.follower import download
 from core.registry.version_files import MODEL_FILE, read_pipeline
 from model.challenger import Challenger, Origin, Recipe, judged, make
-from model.mlflow_client import answering
+from model.mlflow_runs import SAMPLE_FILE, answering, read_sample
 from model.pipeline import ForestShape
-from model.run import SAMPLE_FILE, read_sample
 from model.sampling import Sample
 
 log = logging.getLogger(__name__)
