@@ -18,7 +18,7 @@ from core.detector.calibration import alert_threshold
 from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation import traffic
 from model.challenger import LEAST_FLAGGED
-from model.evaluation import Scorer, injections, overall_average_precision
+from model.evaluation import Scorer, average_precision, inject
 from model.pipeline import ForestShape, fit
 from model.report.baselines import BASELINES
 
@@ -59,10 +59,10 @@ def measured(name: str, cut: Cut) -> dict[str, float]:
     score = DETECTORS[name](for_trees)
     threshold = alert_threshold(score(for_threshold), BUDGET)
     usual = score(judged)
-    unusual = {kind: score(rows) for kind, rows in injections(judged, PER_KIND, 1).items()}
+    unusual = {kind: score(rows) for kind, rows in inject(judged, PER_KIND, 1).items()}
     found = {kind: float((scores >= threshold).mean()) for kind, scores in unusual.items()}
     found["flagged of 1,000 ordinary"] = 1_000 * float((usual >= threshold).mean())
-    found["average precision, 1 % injected"] = overall_average_precision(usual, unusual.values())
+    found["average precision, 1 % injected"] = average_precision(usual, unusual.values())
     return found
 
 

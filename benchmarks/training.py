@@ -27,9 +27,8 @@ from core.features import features
 from core.settings import TrainerSettings
 from core.transaction import NUMERIC_FIELDS
 from data_ingestion.simulation import traffic
-from model.challenger import make
-from model.sampling import draw
-from model.training import plan_of, recipe_of
+from model.challenger import Recipe, TrainingData, train_challenger
+from model.sampling import SamplingPlan, draw_sample
 
 SIZES = (100_000, 1_000_000, 5_000_000)
 DAYS, FILES_A_DAY = 10, 5
@@ -55,8 +54,10 @@ def write(folder: Path, rows: int) -> None:
 def ours(folder: str) -> None:
     """One training by the defaults, up to the gate."""
     settings = TrainerSettings()
-    recipe = recipe_of(settings, "simulated")
-    make(draw(DeltaTable(folder), plan_of(settings, recipe), 7), recipe, 0.0)
+    recipe = Recipe.from_settings(settings, "simulated")
+    plan = SamplingPlan.from_settings(settings, recipe.rows)
+    sample = draw_sample(DeltaTable(folder), plan, 7)
+    train_challenger(TrainingData.prepare(sample, recipe), 0.0)
 
 
 def scikit_learn(folder: str) -> None:

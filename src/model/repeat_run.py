@@ -1,58 +1,52 @@
-"""A run repeated from its own record: the kept sample and parameters, nothing of the table."""
+"""Repeats a run from its sample and its parameters in MLflow, without the table."""
 
 import logging
-import tempfile
-from pathlib import Path
 
-import mlflow.artifacts
 import numpy as np
-from mlflow import MlflowClient
-from mlflow.entities import Run as Recorded
+from mlflow.entities import Run as RunRecord
 
-from core.registry.follower import download
-from core.registry.version_files import MODEL_FILE, read_pipeline
-from model.challenger import Challenger, Origin, Recipe, judged, make
-from model.mlflow_runs import SAMPLE_FILE, answering, read_sample
+from model.challenger import (
+    Origin,
+    Recipe,
+    TrainingData,
+    recalibrate_challenger,
+    train_challenger,
+)
+from model.mlflow_runs import Registry
 from model.pipeline import ForestShape
-from model.sampling import Sample
 
 log = logging.getLogger(__name__)
 
 
-def repeat(tracking_uri: str, run_id: str) -> bool:
-    """Train again what a run trained; True when every score of its newest rows is equal to the bit.
+def repeat_run(registry: Registry, run_id: str) -> bool:
+    """Train again what a run trained; True when threshold and scores are equal to the bit.
 
-    Raises `RegistryUnavailableError` for a run that is not there or kept no sample, and
-    `ModelRefusedError` when the version that it registered does not load.
+    The scores are those of the run's newest rows. Raises `RegistryUnavailableError` for a run that
+    does not exist or kept no sample, and `ModelRefusedError` when the version that it registered
+    cannot be read.
     """
-    with answering(tracking_uri), tempfile.TemporaryDirectory() as folder:
-        recorded = MlflowClient(tracking_uri).get_run(run_id)
-        path = mlflow.artifacts.download_artifacts(
-            run_id=run_id, artifact_path=SAMPLE_FILE, dst_path=folder, tracking_uri=tracking_uri
-        )
-        sample = read_sample(Path(path))
-        version = recorded.data.tags["version"]
-        before = read_pipeline(download(tracking_uri, version, Path(folder) / version) / MODEL_FILE)
-    again = _again(tracking_uri, recorded, sample)
-    scores = -again.pipeline.score_samples(sample.newest)
-    equal = np.array_equal(scores, -before.score_samples(sample.newest))
-    same = again.calibration.threshold == float(recorded.data.params["threshold"])
-    log.info("repeated run=%s version=%s rows=%d equal=%s", run_id, version, len(scores), equal)
-    return bool(equal and same)
+    record, sample = registry.recorded_run(run_id)
+    tags, version = record.data.tags, record.data.tags["version"]
+    registered = registry.pipeline(version)
+    data = TrainingData.prepare(sample, _recipe(record))
+    if "trees_of_version" in tags:
+        trees = registry.pipeline(tags["trees_of_version"])
+        repeated = recalibrate_challenger(trees, data, now=0.0)
+    else:
+        repeated = train_challenger(data, now=0.0)
+    scores = -repeated.pipeline.score_samples(sample.newest)
+    equal = bool(
+        np.array_equal(scores, -registered.score_samples(sample.newest))
+        and repeated.model.threshold == float(record.data.params["threshold"])
+    )
+    log.info(
+        "event=run_repeated run=%s version=%s rows=%d equal=%s", run_id, version, len(scores), equal
+    )
+    return equal
 
 
-def _again(tracking_uri: str, recorded: Recorded, sample: Sample) -> Challenger:
-    recipe = _recipe(recorded)
-    parent = recorded.data.tags.get("trees_of_version")
-    if parent is None:
-        return make(sample, recipe, 0.0)
-    with tempfile.TemporaryDirectory() as folder:
-        trees = read_pipeline(download(tracking_uri, parent, Path(folder)) / MODEL_FILE)
-    return judged(trees, sample.drawn[: recipe.calibration_rows], sample, recipe, 0.0)
-
-
-def _recipe(recorded: Recorded) -> Recipe:
-    params = recorded.data.params
+def _recipe(record: RunRecord) -> Recipe:
+    params = record.data.params
     shape = ForestShape(*(int(params[name]) for name in ("trees", "sub_sample", "seed")))
-    origin: Origin = "simulated" if recorded.data.tags["origin"] == "simulated" else "live"
+    origin: Origin = "simulated" if record.data.tags["origin"] == "simulated" else "live"
     return Recipe(shape, int(params["calibration_rows"]), float(params["budget"]), origin)

@@ -1,52 +1,29 @@
-"""What a run shows besides its numbers: baselines, curves, accidents. It decides nothing."""
+"""What a run shows besides its own numbers: baselines, plots, historic accidents.
+
+Nothing here decides anything: the report is attached after the gate.
+"""
 
 import logging
-from functools import partial
 
 from core.registry.follower import RegistryUnavailableError
-from model.challenger import INJECTED, Challenger, Recipe, split
-from model.evaluation import injections
+from model.challenger import Challenger
 from model.mlflow_runs import Run
-from model.report.baselines import compared
-from model.report.historic_accidents import judged
-from model.sampling import Sample
+from model.report.baselines import evaluate_baselines
+from model.report.historic_accidents import score_accidents
 
 log = logging.getLogger(__name__)
 
-_ROWS = 5_000
-"""Rows that a baseline is calibrated and judged on: neighbours are slow to find."""
 
+def attach_report(run: Run, challenger: Challenger, at: float) -> None:
+    """Attach the report to a run, at a Unix time; a failure is logged, and the training counts."""
+    from model.report.plots import plot_recall, plot_scores  # matplotlib takes a second to import
 
-def attach_report(
-    run: Run, challenger: Challenger, sample: Sample, recipe: Recipe, at: float
-) -> None:
-    """Attach it to a run; without it the training still counts."""
     try:
-        _baselines(run, sample, recipe, at)
-        _pictures(run, challenger, sample)
-        run.document("accidents.json", judged(challenger.scorer))
+        for name, evaluation in evaluate_baselines(challenger.data).items():
+            metrics = evaluation.metrics().items()
+            run.log_metrics({f"baseline_{name}_{metric}": value for metric, value in metrics}, at)
+        run.log_file("scores.png", lambda path: plot_scores(path, challenger))
+        run.log_file("recall.png", lambda path: plot_recall(path, challenger))
+        run.log_json("accidents.json", score_accidents(challenger.model))
     except RegistryUnavailableError as error:
-        log.warning("report not attached run=%s reason=%s", run.run_id, error)
-
-
-def _baselines(run: Run, sample: Sample, recipe: Recipe, at: float) -> None:
-    for_trees, for_threshold = split(sample.drawn, recipe)
-    newest = sample.newest[:_ROWS]
-    injected = injections(newest, INJECTED, 0)
-    found = compared(for_trees, for_threshold[:_ROWS], newest, injected, recipe.budget)
-    for name, evaluation in found.items():
-        metrics = evaluation.metrics()
-        run.metrics({f"baseline_{name}_{metric}": v for metric, v in metrics.items()}, at)
-
-
-def _pictures(run: Run, challenger: Challenger, sample: Sample) -> None:
-    from model.report.plots import curves, histogram  # matplotlib: a second, after the promotion
-
-    score = challenger.scorer.scores
-    usual = score(sample.newest)
-    injected = injections(sample.newest, INJECTED, 0)
-    unusual = {name: score(rows) for name, rows in injected.items()}
-    calibration = challenger.calibration
-    picture = partial(histogram, usual=usual, unusual=unusual, threshold=calibration.threshold)
-    run.file("scores.png", picture)
-    run.file("recall.png", partial(curves, usual=usual, unusual=unusual, budget=calibration.budget))
+        log.warning("event=report_not_attached run=%s reason=%s", run.run_id, error)

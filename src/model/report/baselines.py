@@ -1,40 +1,27 @@
-"""What a forest must be better than: two rules of thumb and another library's detector.
+"""Simpler detectors that the forest is compared with: two rules, and another library's detector.
 
-Each learns from the same rows, scores higher what is more unusual, and gets its threshold by the
+Each learns from the same rows, scores higher what is more unusual, and gets its threshold from the
 same budget on the same kind of sample, so that recalls can be compared.
 """
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.neighbors import LocalOutlierFactor
 
 from core.detector.calibration import alert_threshold
 from core.features import NAMES, levels, measures
-from model.evaluation import Evaluation, Scorer, evaluate
-
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from model.challenger import TrainingData
+from model.evaluation import Evaluation, Floats, Integers, Scorer, evaluate, inject
 
 _LEAST_DEVIATION = 0.05
-"""In decades: where most rows share one value, their median deviation is 0."""
+"""In decades. Where most rows share one value, the median deviation is 0."""
 
 _NEIGHBOUR_ROWS = 2_000
-"""Rows a local outlier factor is fitted on: its cost grows with them for every row it scores."""
+"""Rows a local outlier factor is fitted on: each one makes scoring a row slower."""
 
-
-def _scale(rows: Integers) -> Floats:
-    return levels(measures(rows))
-
-
-def _deviations(rows: Integers) -> Callable[[Integers], Floats]:
-    """How many robust standard deviations each measure lies from its median."""
-    scale = _scale(rows)
-    median = np.median(scale, axis=0)
-    spread = 1.4826 * np.median(np.abs(scale - median), axis=0)
-    spread = np.maximum(spread, _LEAST_DEVIATION)
-    return lambda others: np.abs(_scale(others) - median) / spread
+_EVALUATED_ROWS = 5_000
+"""Rows that baselines are calibrated and evaluated on: finding neighbours is slow."""
 
 
 def robust_z(rows: Integers) -> Scorer:
@@ -44,13 +31,13 @@ def robust_z(rows: Integers) -> Scorer:
 
 
 def fee_rate_rule(rows: Integers) -> Scorer:
-    """How far the fee rate lies from the usual: what most wallets and explorers warn by."""
+    """The robust z-score of the fee rate alone, by which most wallets and explorers warn."""
     deviations, column = _deviations(rows), NAMES.index("fee_rate")
     return lambda others: deviations(others)[:, column]
 
 
 def local_outlier_factor(rows: Integers) -> Scorer:
-    """Density against that of the neighbours (Breunig et al. 2000), scikit-learn's own."""
+    """Density compared with that of the neighbours (Breunig et al. 2000), by scikit-learn."""
     deviations = _deviations(rows)
     detector = LocalOutlierFactor(n_neighbors=20, novelty=True)
     detector.fit(deviations(rows[:_NEIGHBOUR_ROWS]))
@@ -62,20 +49,26 @@ BASELINES: Mapping[str, Callable[[Integers], Scorer]] = {
     "fee_rate_rule": fee_rate_rule,
     "local_outlier_factor": local_outlier_factor,
 }
-"""Each baseline: learns from rows of shape (n, 7), gives a scorer."""
+"""Each baseline learns from rows of shape (n, 7) and returns a scorer."""
 
 
-def compared(
-    for_trees: Integers,
-    for_threshold: Integers,
-    ordinary: Integers,
-    injected: Mapping[str, Integers],
-    budget: float,
-) -> dict[str, Evaluation]:
-    """Every baseline on the rows that the forest had."""
-    found = {}
+def evaluate_baselines(data: TrainingData) -> dict[str, Evaluation]:
+    """Evaluate every baseline on rows of the challenger's own training."""
+    for_threshold = data.for_threshold[:_EVALUATED_ROWS]
+    newest = data.sample.newest[:_EVALUATED_ROWS]
+    injected = inject(newest)
+    evaluations = {}
     for name, learn in BASELINES.items():
-        score = learn(for_trees)
-        threshold = alert_threshold(score(for_threshold), budget)
-        found[name] = evaluate(score, threshold, ordinary, injected)
-    return found
+        score = learn(data.for_trees)
+        threshold = alert_threshold(score(for_threshold), data.recipe.budget)
+        evaluations[name] = evaluate(score, threshold, newest, injected)
+    return evaluations
+
+
+def _deviations(rows: Integers) -> Callable[[Integers], Floats]:
+    """A function that gives each measure's distance from its median, in robust deviations."""
+    scale = levels(measures(rows))
+    median = np.median(scale, axis=0)
+    spread = 1.4826 * np.median(np.abs(scale - median), axis=0)
+    spread = np.maximum(spread, _LEAST_DEVIATION)
+    return lambda others: np.abs(levels(measures(others)) - median) / spread

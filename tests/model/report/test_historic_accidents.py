@@ -3,7 +3,7 @@ import numpy as np
 from core.detector.champion import Champion, calibrate
 from data_ingestion.simulation import traffic
 from model.pipeline import ForestShape, fit
-from model.report.historic_accidents import ACCIDENTS, judged
+from model.report.historic_accidents import ACCIDENTS, score_accidents
 
 
 def test_the_accidents_are_consistent_and_have_their_sources() -> None:
@@ -25,5 +25,5 @@ def test_the_accidents_of_history_would_have_been_flagged() -> None:
         trained_at="2026-11-20T12:00:00+00:00",
         facts={},
     )
-    found = judged(Champion.from_pipeline(pipeline, calibration, "1"))
-    assert np.array([row["flagged"] for row in found]).all(), found
+    scored = score_accidents(Champion.from_pipeline(pipeline, calibration, "1"))
+    assert np.array([row["flagged"] for row in scored]).all(), scored
