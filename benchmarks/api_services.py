@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import requests
-from benchmarks.scoring import trained
+from benchmarks.scoring import trained_model
 from local.ports import free_port
 from local.tracking import ENVIRONMENT, Tracking
 
@@ -81,7 +81,7 @@ def tracking(folder: Path) -> Iterator[str]:
         uri = service.url.replace("127.0.0.1", "localhost")
         registry = Registry(uri, "simulated")
         registry.ensure_model()
-        pipeline, champion = trained()
+        pipeline, champion = trained_model()
         run, rows = Run.start(uri, {"purpose": "benchmark"}), numbers(1_000, seed=2)
         version = run.register(pipeline, champion.calibration, rows)
         registry.promote(replace(champion, version=version))

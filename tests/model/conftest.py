@@ -38,3 +38,9 @@ def settings() -> TrainerSettings:
 @pytest.fixture
 def trainer(settings: TrainerSettings, tracking_uri: str) -> Trainer:
     return Trainer(settings, Registry(tracking_uri, "simulated"), lambda: 1_795_428_000.0)
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings without their report, which decides nothing and takes half of their time."""
+    monkeypatch.setattr("model.training.attach_report", lambda *_: None)

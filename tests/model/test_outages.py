@@ -17,7 +17,7 @@ from core.registry.follower import (
 from data_ingestion.simulation import traffic
 from model.training import Trainer
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("no_report")]
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -15,6 +15,8 @@ from model.sampling import Sample
 from model.service import Service, TrainerConfig
 from monitoring.prometheus_metrics import TrainerMetrics, new_registry
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 NOW = 1_795_428_000.0
 
 

@@ -19,9 +19,12 @@ def attach_report(run: Run, challenger: Challenger, at: float) -> None:
     from model.report.plots import plot_recall, plot_scores  # matplotlib takes a second to import
 
     try:
-        for name, evaluation in evaluate_baselines(challenger.data).items():
-            metrics = evaluation.metrics().items()
-            run.log_metrics({f"baseline_{name}_{metric}": value for metric, value in metrics}, at)
+        metrics = {
+            f"baseline_{name}_{metric}": value
+            for name, evaluation in evaluate_baselines(challenger.data).items()
+            for metric, value in evaluation.metrics().items()
+        }
+        run.log_metrics(metrics, at)
         run.log_file("scores.png", lambda path: plot_scores(path, challenger))
         run.log_file("recall.png", lambda path: plot_recall(path, challenger))
         run.log_json("accidents.json", score_accidents(challenger.model))
