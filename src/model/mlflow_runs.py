@@ -177,7 +177,6 @@ class Registry:
 
     def __init__(self, tracking_uri: str, origin: Origin) -> None:
         self.tracking_uri, self.origin = tracking_uri, origin
-        self._client = MlflowClient(tracking_uri)
         self._loaded: Champion | None = None
 
     def ensure_model(self) -> None:
@@ -185,7 +184,7 @@ class Registry:
         if registered_model(self.tracking_uri, self.origin) is not None:
             return
         with mlflow_errors(self.tracking_uri):
-            self._client.create_registered_model(
+            MlflowClient(self.tracking_uri).create_registered_model(
                 MODEL_NAME,
                 tags={ORIGIN_TAG: self.origin},
                 description="Isolation Forest over a transaction's seven numbers; higher is more "
@@ -219,21 +218,21 @@ class Registry:
     def tag_version(self, version: str, tags: Mapping[str, str]) -> None:
         """Set tags on a version; empty ones are left out."""
         with mlflow_errors(self.tracking_uri):
+            client = MlflowClient(self.tracking_uri)
             for name, value in tags.items():
                 if value:
-                    value = value[:_LONGEST_TAG]
-                    self._client.set_model_version_tag(MODEL_NAME, version, name, value)
+                    client.set_model_version_tag(MODEL_NAME, version, name, value[:_LONGEST_TAG])
 
     def run_of(self, version: str) -> Run:
         """The run that a version came from."""
         with mlflow_errors(self.tracking_uri):
-            run_id = self._client.get_model_version(MODEL_NAME, version).run_id
+            run_id = MlflowClient(self.tracking_uri).get_model_version(MODEL_NAME, version).run_id
         return Run(self.tracking_uri, str(run_id))
 
     def recorded_run(self, run_id: str) -> tuple[RunRecord, Sample]:
         """What MLflow has of a run, and the sample that it kept."""
         with mlflow_errors(self.tracking_uri), tempfile.TemporaryDirectory() as folder:
-            record = self._client.get_run(run_id)
+            record = MlflowClient(self.tracking_uri).get_run(run_id)
             path = mlflow.artifacts.download_artifacts(
                 run_id=run_id,
                 artifact_path=SAMPLE_FILE,

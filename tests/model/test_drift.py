@@ -3,27 +3,21 @@ import math
 import numpy as np
 import pytest
 
-from core.detector.champion import Champion, calibrate
+from core.detector.champion import Champion
 from core.features import NAMES
 from data_ingestion.simulation import traffic
+from model.challenger import Recipe, TrainingData, train_challenger
 from model.drift import SCORE, drift_indexes, drift_reference, stability_index
-from model.pipeline import ForestShape, fit
+from model.pipeline import ForestShape
+from model.sampling import Sample
 
 
 @pytest.fixture(scope="module")
 def champion() -> Champion:
     rows = traffic.numbers(6_000, seed=1)
-    pipeline = fit(rows, ForestShape(trees=20))
-    scores = -pipeline.score_samples(rows)
-    calibration = calibrate(
-        rows,
-        scores,
-        budget=0.001,
-        origin="simulated",
-        trained_at="2026-11-20T12:00:00+00:00",
-        facts={"drift": drift_reference(rows, scores)},
-    )
-    return Champion.from_pipeline(pipeline, calibration, "1")
+    recipe = Recipe(ForestShape(trees=20), 50_000, 0.001, "simulated")
+    sample = Sample(rows, rows[:500], "", 0, len(rows))
+    return train_challenger(TrainingData.prepare(sample, recipe), 0.0).model
 
 
 def test_the_index_is_that_of_its_definition() -> None:

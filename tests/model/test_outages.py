@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pkgutil import resolve_name
-from typing import ParamSpec, TypeVar
+from typing import Any
 
 import pytest
 from tests.support.raw_lake import append_rows
@@ -18,9 +18,6 @@ from data_ingestion.simulation import traffic
 from model.training import Trainer
 
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("no_report")]
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 STEPS = {
     "during training": "model.training.train_challenger",
@@ -77,8 +74,8 @@ def test_a_champion_that_cannot_be_fetched_leaves_the_old_one_in_service(
     assert follower.current.version == second
 
 
-def _stopping(server: TrackingServer, step: Callable[P, R]) -> Callable[P, R]:
-    def stop_first(*arguments: P.args, **named: P.kwargs) -> R:
+def _stopping(server: TrackingServer, step: Callable[..., Any]) -> Callable[..., Any]:
+    def stop_first(*arguments: Any, **named: Any) -> Any:
         server.stop()
         return step(*arguments, **named)
 

@@ -1,9 +1,10 @@
 import numpy as np
 
-from core.detector.champion import Champion, calibrate
 from data_ingestion.simulation import traffic
-from model.pipeline import ForestShape, fit
+from model.challenger import Recipe, TrainingData, train_challenger
+from model.pipeline import ForestShape
 from model.report.historic_accidents import ACCIDENTS, score_accidents
+from model.sampling import Sample
 
 
 def test_the_accidents_are_consistent_and_have_their_sources() -> None:
@@ -16,14 +17,8 @@ def test_the_accidents_are_consistent_and_have_their_sources() -> None:
 
 def test_the_accidents_of_history_would_have_been_flagged() -> None:
     rows = traffic.numbers(20_000, seed=5)
-    pipeline = fit(rows, ForestShape())
-    calibration = calibrate(
-        rows,
-        -pipeline.score_samples(rows),
-        budget=0.001,
-        origin="simulated",
-        trained_at="2026-11-20T12:00:00+00:00",
-        facts={},
-    )
-    scored = score_accidents(Champion.from_pipeline(pipeline, calibration, "1"))
+    recipe = Recipe(ForestShape(), 50_000, 0.001, "simulated")
+    sample = Sample(rows, rows[:500], "", 0, len(rows))
+    model = train_challenger(TrainingData.prepare(sample, recipe), 0.0).model
+    scored = score_accidents(model)
     assert np.array([row["flagged"] for row in scored]).all(), scored
