@@ -1,35 +1,35 @@
-"""Accidents and oddities of history, as their sources tell them, in the eight fields.
+"""Historic accidents and oddities, as transactions that a model can score.
 
-What a source does not tell is filled with the commonest payment (one P2WPKH input, two outputs:
-222 bytes, 561 weight units) and said in `assumed`. They decide nothing; a run shows how each would
-have been scored, by a model of another time and fee level.
+Where a source leaves a field open, it has the value of the commonest payment: one P2WPKH input and
+two outputs, 222 bytes, 561 weight units. `assumed` names these fields. A run shows how its model
+scores each accident, though traffic and fees were different at the time.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.detector.champion import Champion
-from core.transaction import COIN, NUMERIC_FIELDS, Transaction
+from core.transaction import COIN, Transaction, numbers_of
 
-_PAYMENT = {"size": 222, "weight": 561, "inputs_count": 1, "outputs_count": 2}
+_COMMONEST_PAYMENT = {"size": 222, "weight": 561, "inputs_count": 1, "outputs_count": 2}
 
 
 @dataclass(frozen=True)
 class Accident:
-    """One transaction that made the news; `assumed` says what its source leaves open."""
+    """One well-known transaction, what happened, and which fields its source leaves open."""
 
     transaction: Transaction
-    words: str
+    description: str
     source: str
     assumed: str
 
 
-def _overpaid(name: str, fee: float, paid: float) -> Transaction:
-    whole_fee, whole_paid = round(fee * COIN), round(paid * COIN)
-    money = {"fee": whole_fee, "output_value": whole_paid, "input_value": whole_fee + whole_paid}
-    return Transaction(hash=name, **_PAYMENT, **money)
+def _overpaid(name: str, fee_btc: float, paid_btc: float) -> Transaction:
+    fee, paid = round(fee_btc * COIN), round(paid_btc * COIN)
+    return Transaction(
+        hash=name, fee=fee, output_value=paid, input_value=fee + paid, **_COMMONEST_PAYMENT
+    )
 
 
 ACCIDENTS = (
@@ -87,14 +87,18 @@ ACCIDENTS = (
 )
 
 
-def judged(champion: Champion) -> list[dict[str, object]]:
-    """Each accident with its score and whether it would have been flagged."""
-    values = [[getattr(a.transaction, name) for name in NUMERIC_FIELDS] for a in ACCIDENTS]
-    rows: NDArray[np.int64] = np.array(values, np.int64)
+def score_accidents(champion: Champion) -> list[dict[str, object]]:
+    """The score of each accident, and whether the champion flags it."""
+    rows = np.array([numbers_of(accident.transaction) for accident in ACCIDENTS], np.int64)
     scores = champion.scores(rows)
     flags = champion.flags(rows, scores)
     return [
-        {"accident": a.words, "score": float(s), "flagged": bool(f), "source": a.source}
-        | {"assumed": a.assumed}
-        for a, s, f in zip(ACCIDENTS, scores, flags, strict=True)
+        {
+            "accident": accident.description,
+            "score": float(score),
+            "flagged": bool(flagged),
+            "source": accident.source,
+            "assumed": accident.assumed,
+        }
+        for accident, score, flagged in zip(ACCIDENTS, scores, flags, strict=True)
     ]

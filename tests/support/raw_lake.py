@@ -1,4 +1,4 @@
-"""Lakes of `raw_transactions` for the trainer, written without Spark."""
+"""Lakes with a table `raw_transactions`, written without Spark."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,13 +14,14 @@ from core.transaction import NUMERIC_FIELDS
 
 Integers = NDArray[np.int64]
 
-NAME = "raw_transactions"
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def write(lake: str | Path, rows: Integers, start: datetime = START, offset: int = 0) -> DeltaTable:
+def append_rows(
+    lake: str | Path, rows: Integers, start: datetime = START, offset: int = 0
+) -> DeltaTable:
     """Append rows, seven a second from `start` on, and open the table."""
-    uri = table_uri(str(lake), NAME)
+    uri = table_uri(str(lake), "raw_transactions")
     DeltaTable.create(
         uri,
         RAW_TRANSACTIONS,
@@ -46,10 +47,6 @@ def write(lake: str | Path, rows: Integers, start: datetime = START, offset: int
     ]
     table = pa.Table.from_arrays(arrays, schema=RAW_TRANSACTIONS)
     write_deltalake(uri, table, mode="append")
-    return opened(lake)
-
-
-def opened(lake: str | Path) -> DeltaTable:
-    table = open_table(str(lake), NAME, "simulated")
-    assert table is not None
-    return table
+    opened = open_table(str(lake), "raw_transactions", "simulated")
+    assert opened is not None
+    return opened
