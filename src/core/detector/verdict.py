@@ -9,11 +9,8 @@ MOST_REASONS = 3
 LEAST_SHARE = 0.1
 """A feature is a reason when it contributes more than this share of what the first one does."""
 
-SCORE_AXIS = (0.3, 0.9)
-"""The range in which scores are shown: few scores of an Isolation Forest lie outside."""
-
-SCORE_BUCKETS = tuple(percent / 100 for percent in range(30, 85, 5))
-"""The upper bounds by which scores are counted: every 0.05 from the start of that range to 0.8."""
+SCORE_AXIS = tuple(percent / 100 for percent in range(30, 91))
+"""Where scores are shown and counted: 0.3 to 0.9 in steps of 0.01; others count at the ends."""
 
 
 class Reason(NamedTuple):
