@@ -26,8 +26,8 @@ from dashboard.data import Api, Lake
 from dashboard.filters import Filters
 from dashboard.recent import Recent
 from dashboard.views import Views
-from monitoring.common import new_registry
 from monitoring.dashboard_metrics import DashboardMetrics
+from monitoring.prometheus_metrics import new_registry
 
 ROUNDS = 20
 DAY = Filters(range="24h")

@@ -34,7 +34,8 @@ from data_ingestion.raw_json import decode_block
 from data_ingestion.records import Record
 from data_ingestion.simulation.network import Network
 from data_ingestion.simulator import Simulator
-from monitoring.prometheus_metrics import ProducerMetrics, SimulatorMetrics
+from monitoring.producer_metrics import ProducerMetrics
+from monitoring.simulator_metrics import SimulatorMetrics
 
 BLOCK = 5_000
 AIM = 10_000

@@ -25,8 +25,8 @@ from dashboard.desk import Desk
 from dashboard.recent import Recent
 from dashboard.server import build
 from dashboard.views import Views
-from monitoring.common import new_registry
 from monitoring.dashboard_metrics import DashboardMetrics
+from monitoring.prometheus_metrics import new_registry
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from core.transaction import is_coinbase
 from dashboard.columns import Rows, micros
 from dashboard.filters import NO_PATTERN, Filters
 
@@ -41,19 +42,15 @@ class Summary:
     volume: int
 
 
-def is_coinbase(rows: Rows) -> Mask:
-    """A miner's reward: it spends nothing and pays no fee, and is never flagged."""
-    spends = (rows["input_value"] == 0) & (rows["fee"] == 0)
-    mints: Mask = spends & (rows["output_value"] > 0)
-    return mints
-
-
 def flagged(rows: Rows, threshold: float | None) -> Mask:
     """Which rows are anomalies: by the viewer's threshold, else as they were scored."""
     if threshold is None:
         return rows["is_anomaly"].astype(bool)
     reach: Mask = rows["anomaly_score"] >= threshold
-    return reach & ~is_coinbase(rows)
+    coinbase: Mask = is_coinbase(
+        fee=rows["fee"], input_value=rows["input_value"], output_value=rows["output_value"]
+    )
+    return reach & ~coinbase
 
 
 def matching(rows: Rows, view: Filters) -> Mask:

@@ -1,33 +1,32 @@
 """From one item of raw JSON to the `ObservedTransaction` that is published."""
 
-from typing import Literal
-
 import msgspec
 
-from core.blockchain_json.describe import built, described, read
+from core.blockchain_json.describe import build, decode_item, fields_of
 from core.blockchain_json.schema import RawTransaction
-from core.transaction import ObservedTransaction
-
-Source = Literal["mempool", "block"]
+from core.transaction import ObservedTransaction, TransactionSource
 
 _UNIX_TIME_END = 2**32
 
 
 def observe(
-    item: bytes | msgspec.Raw, first_seen: int, source: Source, block_height: int | None = None
+    item: bytes | msgspec.Raw,
+    first_seen: int,
+    source: TransactionSource,
+    block_height: int | None = None,
 ) -> ObservedTransaction:
     """Read one item; `first_seen` in Unix seconds.
 
     Raises `core.blockchain_json.describe.UnusableItemError`.
     """
-    raw = read(item)
+    raw = decode_item(item)
     seen = {
         "time": raw.time if raw.time and 0 <= raw.time < _UNIX_TIME_END else None,
         "first_seen": first_seen,
         "block_height": block_height if block_height is not None else _height(raw),
         "source": source,
     }
-    return built(ObservedTransaction, described(raw) | seen)
+    return build(ObservedTransaction, fields_of(raw) | seen)
 
 
 def _height(raw: RawTransaction) -> int | None:

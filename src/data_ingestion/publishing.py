@@ -11,10 +11,10 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from core.blockchain_json.describe import UnusableItemError
-from core.transaction import Block
+from core.transaction import Block, TransactionSource
 from data_ingestion.clock import Clock
 from data_ingestion.journal import Journal
-from data_ingestion.observation import Source, observe
+from data_ingestion.observation import observe
 from data_ingestion.raw_json import RawBlock, hash_of
 from data_ingestion.records import (
     Record,
@@ -40,7 +40,7 @@ class _Read(NamedTuple):
     refusal: str | None
 
 
-def _read(item: Item, now: int, origin: Source, height: int | None) -> _Read:
+def _read(item: Item, now: int, origin: TransactionSource, height: int | None) -> _Read:
     try:
         return _Read(transaction_record(observe(item, now, origin, height)), None)
     except UnusableItemError as error:
@@ -94,7 +94,9 @@ class Publisher:
         self._publish([*self._fresh(read), block_record(block)])
         self._metrics.block_height.set(raw.height)
 
-    def _read(self, items: Sequence[Item], origin: Source, height: int | None) -> list[_Read]:
+    def _read(
+        self, items: Sequence[Item], origin: TransactionSource, height: int | None
+    ) -> list[_Read]:
         now = int(self._clock.time())
         self._metrics.items.labels(origin).inc(len(items))
         return [_read(item, now, origin, height) for item in items]

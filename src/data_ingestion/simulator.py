@@ -29,7 +29,8 @@ from data_ingestion.simulation.control_api import ControlApi
 from data_ingestion.simulation.faults import Fault, Faults, parse_fault
 from data_ingestion.simulation.http_server import SimulatorServer, listen
 from data_ingestion.simulation.network import Network
-from monitoring.prometheus_metrics import SimulatorMetrics, new_registry
+from monitoring.prometheus_metrics import new_registry
+from monitoring.simulator_metrics import SimulatorMetrics
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,6 @@ from core.tables import EVENT_AFTER, EVENT_BEFORE, QUARANTINE, RAW_TRANSACTIONS,
 from core.topics import BLOCKS
 from core.transaction import Block, ObservedTransaction
 
-REJECT_KINDS = ("empty", "not_json", "missing_field", "wrong_type", "out_of_range")
-"""Why a record was refused, as a metric's label; the table has the whole reason."""
-
 KEY_BYTES = 16
 """Half a transaction's hash: enough that nobody can make two that share it."""
 

@@ -19,8 +19,7 @@ from core.settings import StreamSettings
 from data_processing.chores import Chore
 from data_processing.intake import Intake, Taken
 from data_processing.resume import TOPICS
-from monitoring.common import observe_all
-from monitoring.stream_metrics import StreamMetrics
+from monitoring.stream_metrics import StreamMetrics, observe_all
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from core.registry.follower import ChampionFollower
 from data_processing.assembly import Place, assemble, start, wait_for_topics
 from data_processing.failure import last_line
 from data_processing.session import start_session
-from monitoring.prometheus_metrics import StreamMetrics, new_registry, serve
+from monitoring.prometheus_metrics import new_registry, serve
+from monitoring.stream_metrics import StreamMetrics
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.neighbors import LocalOutlierFactor
 
 from core.detector.calibration import alert_threshold
-from core.features import NAMES, levels, measures
+from core.feature_table import NAMES
+from core.features import levels, measures
 from model.evaluation import Evaluation, Scorer, evaluate
 
 Integers = NDArray[np.int64]

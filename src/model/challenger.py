@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from core.detector.calibration import alert_threshold
-from core.detector.champion import Calibration, Champion, calibrate
+from core.detector.calibration import Calibration, alert_threshold, calibrate
+from core.detector.champion import Champion
 from model.drift import reference
 from model.evaluation import Evaluation, evaluate, injections
 from model.pipeline import ForestShape, fit

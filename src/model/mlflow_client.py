@@ -14,7 +14,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 import requests
 from mlflow.exceptions import MlflowException
 
-from core.registry.follower import RegistryUnavailableError
+from core.registry.rest import RegistryUnavailableError
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from numpy import int64
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from core.detector.champion import Calibration
+from core.detector.calibration import Calibration
 from core.registry.follower import MODEL_NAME, ORIGIN_TAG, registered_model
 from core.registry.version_files import TRUSTED_TYPES, write_extras
 from core.transaction import NUMERIC_FIELDS

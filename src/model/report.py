@@ -3,7 +3,7 @@
 import logging
 from functools import partial
 
-from core.registry.follower import RegistryUnavailableError
+from core.registry.rest import RegistryUnavailableError
 from model.accidents import judged
 from model.baselines import compared
 from model.challenger import INJECTED, Challenger, Recipe, split

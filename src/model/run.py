@@ -16,7 +16,8 @@ from mlflow.data.numpy_dataset import from_numpy
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from core.registry.follower import MODEL_NAME, RegistryUnavailableError
+from core.registry.follower import MODEL_NAME
+from core.registry.rest import RegistryUnavailableError
 from core.transaction import NUMERIC_FIELDS
 from model.mlflow_client import answering
 from model.sampling import Sample

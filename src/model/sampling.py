@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from numpy.typing import NDArray
 
-from core.features import is_coinbase
+from core.features import coinbase_rows
 from core.transaction import NUMERIC_FIELDS
 
 Integers = NDArray[np.int64]
@@ -184,5 +184,5 @@ def _key(rows: Integers) -> Integers:
 
 def _ordinary(rows: Integers) -> Integers:
     numbers = rows[:, : len(NUMERIC_FIELDS)]
-    kept: Integers = np.ascontiguousarray(numbers[~is_coinbase(numbers)])
+    kept: Integers = np.ascontiguousarray(numbers[~coinbase_rows(numbers)])
     return kept

@@ -11,12 +11,13 @@ from types import FrameType
 
 from core.lake import OriginMismatchError
 from core.logs import configure
-from core.registry.follower import RegistryUnavailableError
+from core.registry.rest import RegistryUnavailableError
 from core.registry.version_files import ModelRefusedError
 from core.settings import BindSettings, DataSettings, MlflowSettings, TrainerSettings
 from model.commands import COMMANDS
 from model.service import Service, Source
-from monitoring.prometheus_metrics import TrainerMetrics, new_registry, serve
+from monitoring.prometheus_metrics import new_registry, serve
+from monitoring.trainer_metrics import TrainerMetrics
 
 log = logging.getLogger("trainer")
 

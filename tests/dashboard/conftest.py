@@ -16,8 +16,8 @@ from dashboard.data import Api, Lake, Trainer
 from dashboard.desk import Desk
 from dashboard.recent import Recent
 from dashboard.views import Views
-from monitoring.common import new_registry
 from monitoring.dashboard_metrics import DashboardMetrics
+from monitoring.prometheus_metrics import new_registry
 
 COUNT = 6_000
 HOURS = 3

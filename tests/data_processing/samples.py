@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from core.detector.champion import Champion, calibrate
+from core.detector.calibration import calibrate
+from core.detector.champion import Champion
 from core.transaction import NUMERIC_FIELDS
 from model.pipeline import ForestShape, fit
 

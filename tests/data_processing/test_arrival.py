@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from tests.data_processing.samples import NOON, a_block, a_hash, a_transaction, as_json
 
 from core.detector.champion import Champion
+from core.tables import QUARANTINE_KINDS
 from core.topics import BLOCKS, TRANSACTIONS
 from core.transaction import MAX_MONEY, MAX_WEIGHT, ObservedTransaction
 from data_processing.arrival import (
     ARRIVALS,
-    REJECT_KINDS,
     Refused,
     arrivals,
     event_seconds,
@@ -72,7 +72,7 @@ def test_the_stream_and_the_model_agree_on_every_record() -> None:
         try:
             expected = ObservedTransaction.model_validate_json(value)
         except ValidationError:
-            assert row["kind"] in REJECT_KINDS
+            assert row["kind"] in QUARANTINE_KINDS
             assert row["reason"]
             assert row["value"] == value
             assert row["key"] is None

@@ -7,8 +7,7 @@ import pytest
 from prometheus_client import Histogram
 
 from data_processing.progress import ProgressListener
-from monitoring.common import observe_all
-from monitoring.stream_metrics import StreamMetrics
+from monitoring.stream_metrics import StreamMetrics, observe_all
 
 
 def progress(rows: int, read: dict[str, Any], latest: dict[str, Any]) -> SimpleNamespace:

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from core.detector.champion import Champion, calibrate
-from core.features import NAMES
+from core.detector.calibration import calibrate
+from core.detector.champion import Champion
+from core.feature_table import NAMES
 from data_ingestion.simulation import traffic
 from model.drift import SCORE, drift, reference, stability_index
 from model.pipeline import ForestShape, fit

@@ -8,12 +8,8 @@ from tests.model.lake_rows import write
 from tests.model.tracking_server import Server
 
 import model.training
-from core.registry.follower import (
-    ChampionFollower,
-    RegistryUnavailableError,
-    champion_version,
-    download,
-)
+from core.registry.follower import ChampionFollower, champion_version, download
+from core.registry.rest import RegistryUnavailableError
 from data_ingestion.simulation import traffic
 from model.training import Trainer
 

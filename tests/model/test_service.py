@@ -12,7 +12,8 @@ from core.registry.follower import MODEL_NAME, champion_version, promote
 from core.settings import TrainerSettings
 from data_ingestion.simulation import traffic
 from model.service import Service, Source
-from monitoring.prometheus_metrics import TrainerMetrics, new_registry
+from monitoring.prometheus_metrics import new_registry
+from monitoring.trainer_metrics import TrainerMetrics
 
 NOW = 1_795_428_000.0
 

@@ -19,7 +19,7 @@ from data_ingestion.simulation.replacing import replacement
 from data_ingestion.simulation.replay import Replay
 from data_ingestion.simulation.seasons import day_cycle
 from data_ingestion.simulation.truth import Truth
-from monitoring.prometheus_metrics import SimulatorMetrics
+from monitoring.simulator_metrics import SimulatorMetrics
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from core.settings import SimulatorSettings
 from data_ingestion.simulation.network import Network
-from monitoring.prometheus_metrics import SimulatorMetrics
+from monitoring.simulator_metrics import SimulatorMetrics
 
 NOW = 1_800_000_000.0
 """A moment in January 2027: tests choose their own time."""
