@@ -18,7 +18,8 @@ from api.anomalies import Scored
 from api.application import create_app
 from core.detector.champion import Champion
 from core.settings import ApiSettings
-from monitoring.prometheus_metrics import ApiMetrics, new_registry
+from monitoring.api_metrics import ApiMetrics
+from monitoring.prometheus_metrics import new_registry
 
 PAIRS, REQUESTS = 100, 1_000
 

@@ -26,8 +26,8 @@ from dashboard.activity.filters import Filters
 from dashboard.activity.view import ViewCache
 from dashboard.lake.recent import RecentRows
 from dashboard.lake.sources import Api, Lake
-from monitoring.common import new_registry
 from monitoring.dashboard_metrics import DashboardMetrics
+from monitoring.prometheus_metrics import new_registry
 
 ROUNDS = 20
 DAY = Filters(range="24h")

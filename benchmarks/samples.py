@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.features import is_coinbase
+from core.features import coinbase_rows
 from core.settings import ROOT
 from core.transaction import NUMERIC_FIELDS, ObservedTransaction
 from data_ingestion.publishing import observe
@@ -41,5 +41,5 @@ def transactions(path: Path) -> Iterator[ObservedTransaction]:
 def numbers(observed: list[ObservedTransaction]) -> Integers:
     """The seven numbers of each, shape (n, 7), without coinbase transactions."""
     rows = np.array([[getattr(t, name) for name in NUMERIC_FIELDS] for t in observed], np.int64)
-    kept: Integers = rows[~is_coinbase(rows)]
+    kept: Integers = rows[~coinbase_rows(rows)]
     return kept

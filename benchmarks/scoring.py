@@ -15,7 +15,8 @@ import shap
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from core.detector.champion import Champion, calibrate
+from core.detector.calibration import calibrate
+from core.detector.champion import Champion
 from core.features import features
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction
 from data_ingestion.simulation.traffic import numbers

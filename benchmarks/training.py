@@ -22,7 +22,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from sklearn.ensemble import IsolationForest
 
-from core.detector.rarity_scale import tails
+from core.detector.rarity_scale import learn_rarity_scale
 from core.features import features
 from core.settings import TrainerSettings
 from core.transaction import NUMERIC_FIELDS
@@ -71,7 +71,7 @@ def scikit_learn(folder: str) -> None:
         contamination=settings.alert_budget,
         random_state=7,
     )
-    forest.fit(features(rows, tails(rows[:100_000])))
+    forest.fit(features(rows, learn_rarity_scale(rows[:100_000])))
 
 
 TRAINERS = {"ours": ours, "scikit-learn": scikit_learn}
@@ -97,7 +97,7 @@ def cost_of(trainer: str, folder: Path) -> Cost:
 
 def measure(trainer: str, folder: str) -> None:
     """Train, and print the cost; the times leave out imports and compiling."""
-    features(traffic.numbers(10, seed=1), tails(traffic.numbers(1_000, seed=1)))
+    features(traffic.numbers(10, seed=1), learn_rarity_scale(traffic.numbers(1_000, seed=1)))
     wall, processor = perf_counter(), process_time()
     TRAINERS[trainer](folder)
     seconds = process_time() - processor, perf_counter() - wall

@@ -7,7 +7,6 @@ import gc
 from typing import TYPE_CHECKING
 
 from core.logs import configure
-from core.registry.reader_process import EarlyReader
 from core.settings import ApiSettings, DataSettings, MlflowSettings
 
 if TYPE_CHECKING:
@@ -15,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def application() -> "FastAPI":
-    """Make the application, its model's reader first: both import for a while, side by side."""
-    reader = EarlyReader()
+    """Make the application."""
     from api.anomalies import Scored
     from api.application import create_app
     from api.serving import quiet
     from core.registry.follower import ChampionFollower
-    from monitoring.prometheus_metrics import ApiMetrics, new_registry
+    from monitoring.api_metrics import ApiMetrics
+    from monitoring.prometheus_metrics import new_registry
 
     settings, data, uri = ApiSettings(), DataSettings(), MlflowSettings().tracking_uri
     quiet(settings.api_access_log)
     made = create_app(
-        ChampionFollower(uri, data.data_origin, settings.api_model_poll_seconds, reader),
+        ChampionFollower(uri, data.data_origin, settings.api_model_poll_seconds),
         Scored(data.lake, data.data_origin),
         ApiMetrics(new_registry("api")),
         settings,

@@ -16,8 +16,8 @@ from dashboard.activity.view import ViewCache
 from dashboard.lake.recent import RecentRows
 from dashboard.lake.sources import Api, Lake, Trainer
 from dashboard.look.theme import Theme
-from monitoring.common import new_registry
 from monitoring.dashboard_metrics import DashboardMetrics
+from monitoring.prometheus_metrics import new_registry
 
 VIEWER_SECONDS = 60
 """A browser counts as a viewer for this long after its last request; none says when it leaves."""

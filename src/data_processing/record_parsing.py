@@ -16,9 +16,6 @@ from core.tables import EVENT_AFTER, EVENT_BEFORE, QUARANTINE, RAW_TRANSACTIONS,
 from core.topics import BLOCKS
 from core.transaction import Block, ObservedTransaction
 
-REJECT_KINDS = ("empty", "not_json", "missing_field", "wrong_type", "out_of_range")
-"""Why a record is rejected, as a metric's label; the table `quarantine` has the whole reason."""
-
 KEY_BYTES = 16
 """Half a transaction's hash: nobody can make two transactions that share it."""
 
@@ -56,7 +53,7 @@ the `value` as published. All other columns of a row are null."""
 
 @dataclass(frozen=True)
 class Reject:
-    """Why a record is neither a transaction nor a block; `kind` is one of `REJECT_KINDS`."""
+    """Why a record is neither a transaction nor a block; `kind` is one of `QUARANTINE_KINDS`."""
 
     kind: str
     reason: str

@@ -20,8 +20,7 @@ from pyspark.sql.streaming.listener import (
 
 from core.detector.champion import Champion
 from data_processing.micro_batch import MicroBatch
-from monitoring.common import observe_all
-from monitoring.stream_metrics import StreamMetrics
+from monitoring.stream_metrics import StreamMetrics, observe_all
 
 log = logging.getLogger(__name__)
 

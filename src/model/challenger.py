@@ -6,8 +6,8 @@ from typing import Literal
 
 from sklearn.pipeline import Pipeline
 
-from core.detector.calibration import alert_threshold
-from core.detector.champion import Champion, calibrate
+from core.detector.calibration import alert_threshold, calibrate
+from core.detector.champion import Champion
 from core.settings import TrainerSettings
 from model.drift import drift_reference
 from model.evaluation import Evaluation, Integers, evaluate, inject

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.detector.champion import Champion
-from core.features import NAMES, measures
+from core.feature_table import NAMES
+from core.features import measures
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from core.features import NAMES, measures
+from core.feature_table import NAMES
+from core.features import measures
 from model.evaluation import Evaluation
 
 CONFIDENCE = 0.99

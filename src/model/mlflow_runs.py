@@ -27,17 +27,18 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from sklearn.pipeline import Pipeline
 
-from core.detector.champion import Calibration, Champion
+from core.detector.calibration import Calibration
+from core.detector.champion import Champion
 from core.registry.follower import (
     MODEL_NAME,
     ORIGIN_TAG,
-    RegistryUnavailableError,
     champion_version,
     download,
     load_champion,
     promote,
     registered_model,
 )
+from core.registry.rest import RegistryUnavailableError
 from core.registry.version_files import (
     MODEL_FILE,
     TRUSTED_TYPES,

@@ -14,7 +14,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from core.detector.rarity_scale import tails
+from core.detector.rarity_scale import learn_rarity_scale
 from core.features import features
 
 _LEAST_ROWS_PER_TREE = 256
@@ -44,7 +44,7 @@ def fit(rows: NDArray[np.int64], shape: ForestShape) -> Pipeline:
         random_state=shape.seed,
         n_jobs=1,  # parallel jobs add the depths in another order: no longer equal to the bit
     )
-    transformer = FunctionTransformer(features, kw_args={"tails": tails(used)})
+    transformer = FunctionTransformer(features, kw_args={"tails": learn_rarity_scale(used)})
     return Pipeline([("features", transformer), ("forest", forest)]).fit(used)
 
 

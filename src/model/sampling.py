@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from numpy.typing import NDArray
 
-from core.features import is_coinbase
+from core.features import coinbase_rows
 from core.settings import TrainerSettings
 from core.transaction import NUMERIC_FIELDS
 
@@ -203,5 +203,5 @@ def _row_ids(rows: Integers) -> Integers:
 def _ordinary(rows: Integers) -> Integers:
     """The seven numbers of all rows but coinbase transactions."""
     numbers = rows[:, : len(NUMERIC_FIELDS)]
-    kept: Integers = np.ascontiguousarray(numbers[~is_coinbase(numbers)])
+    kept: Integers = np.ascontiguousarray(numbers[~coinbase_rows(numbers)])
     return kept

@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from core.lake import open_table
-from core.registry.follower import RegistryUnavailableError
+from core.registry.rest import RegistryUnavailableError
 from core.settings import TrainerSettings
 from model.challenger import Origin
 from model.mlflow_runs import Registry

@@ -10,10 +10,11 @@ from types import FrameType
 
 from core.lake import OriginMismatchError
 from core.logs import configure
-from core.registry.follower import RegistryUnavailableError
+from core.registry.rest import RegistryUnavailableError
 from core.registry.version_files import ModelRefusedError
 from core.settings import BindSettings, DataSettings, MlflowSettings, TrainerSettings
-from monitoring.prometheus_metrics import TrainerMetrics, new_registry, serve
+from monitoring.prometheus_metrics import new_registry, serve
+from monitoring.trainer_metrics import TrainerMetrics
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:

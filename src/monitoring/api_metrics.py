@@ -1,12 +1,11 @@
-"""Metrics of the API; `monitoring/exposition.py` tells those of several processes as one."""
+"""Metrics of the API; `monitoring/exposition.py` adds up those of several processes."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 
-import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
-from monitoring.common import PREFIX, observe_all
+from monitoring.prometheus_metrics import ServiceMetrics
 
 BUCKETS = (
     *(5e-05, 1e-04, 2.5e-04, 5e-04, 0.001, 0.0025, 0.005, 0.01, 0.025),
@@ -18,75 +17,62 @@ UNMATCHED = "unmatched"
 """The route of a request to a path that does not exist: the path itself is never a label."""
 
 
-class ApiMetrics:
+class ApiMetrics(ServiceMetrics):
     """Every metric of the API; all exist from the start, for the routes that are made known.
 
     What requests bring is noted at first, which costs them next to nothing, and counted when it is
     settled: once a second, and by the process that answers a scrape.
     """
 
+    service = "api"
+
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.registry = registry
-        self.requests = Counter(
-            f"{PREFIX}api_requests",
+        super().__init__(registry)
+        counter, gauge = self.counter, self.gauge
+        self.requests = counter(
+            "requests",
             "Requests answered, by route and HTTP status (499: the caller left before the answer)",
-            ["route", "status"],
-            registry=registry,
+            route=(),
+            status=(),
         )
-        self.latency = Histogram(
-            f"{PREFIX}api_request_seconds",
+        self.latency = self.histogram(
+            "request_seconds",
             "Time from the request's arrival to its answer, in seconds",
-            ["route"],
-            buckets=BUCKETS,
-            registry=registry,
+            BUCKETS,
+            route=(),
         )
-        self.in_flight = Gauge(
-            f"{PREFIX}api_requests_in_flight",
-            "Requests under way, sampled once a second and at each scrape",
-            multiprocess_mode="livesum",
-            registry=registry,
+        self.in_flight = gauge(
+            "requests_in_flight",
+            "Requests in progress, sampled once a second and at each scrape",
+            "livesum",
         )
-        self.predictions = Counter(
-            f"{PREFIX}api_predictions",
+        self.predictions = counter(
+            "predictions",
             "Transactions scored for callers, by whether they were flagged",
-            ["flagged"],
-            registry=registry,
+            flagged=("false", "true"),
         )
-        for flagged in ("false", "true"):
-            self.predictions.labels(flagged)
-        self._model(registry)
+        self.model_ready = gauge(
+            "model_ready", "Whether every process has a champion to score with: 1 or 0", "livemin"
+        )
+        self.model_version = gauge(
+            "model_version",
+            "Version of the registered model that scores; 0 before there is one",
+            "livemin",
+        )
+        self.model_trained = gauge(
+            "model_trained_timestamp_seconds",
+            "When the model that scores was trained, in Unix seconds; 0 before there is one",
+            "livemin",
+        )
+        self.model_threshold = gauge(
+            "model_threshold_ratio",
+            "Score in 0..1 from which the model that scores flags; 0 before there is one",
+            "livemin",
+        )
+        self.model_loads = counter("model_loads", "Champions loaded by this service")
         self._routes: set[str] = set()
         self._answered: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
         self._scored = self._flagged = 0
-
-    def _model(self, registry: CollectorRegistry) -> None:
-        self.model_ready = Gauge(
-            f"{PREFIX}api_model_ready",
-            "Whether every process has a champion to score with: 1 or 0",
-            multiprocess_mode="livemin",
-            registry=registry,
-        )
-        self.model_version = Gauge(
-            f"{PREFIX}api_model_version",
-            "Version of the registered model that scores; 0 before there is one",
-            multiprocess_mode="livemin",
-            registry=registry,
-        )
-        self.model_trained = Gauge(
-            f"{PREFIX}api_model_trained_timestamp_seconds",
-            "When the model that scores was trained, in Unix seconds; 0 before there is one",
-            multiprocess_mode="livemin",
-            registry=registry,
-        )
-        self.model_threshold = Gauge(
-            f"{PREFIX}api_model_threshold_ratio",
-            "Score from 0 to 1 at which the model in service flags; 0 before there is one",
-            multiprocess_mode="livemin",
-            registry=registry,
-        )
-        self.model_loads = Counter(
-            f"{PREFIX}api_model_loads", "Champions loaded into service", registry=registry
-        )
 
     def know(self, routes: Iterable[tuple[str, Iterable[int]]]) -> None:
         """Begin every counter at zero, for each route and the statuses it can answer."""
@@ -106,12 +92,13 @@ class ApiMetrics:
         self._flagged += flagged
 
     def settle(self) -> None:
-        """Count what was noted: together it costs a fifth of what each by itself would."""
+        """Count what was noted."""
         answered, self._answered = self._answered, defaultdict(list)
-        for (route, status), taken in answered.items():
-            known = route if route in self._routes else UNMATCHED
-            self.requests.labels(known, str(status)).inc(len(taken))
-            observe_all(self.latency.labels(known), np.array(taken))
+        for (route, status), times in answered.items():
+            label = route if route in self._routes else UNMATCHED
+            self.requests.labels(label, str(status)).inc(len(times))
+            for seconds in times:
+                self.latency.labels(label).observe(seconds)
         self.predictions.labels("true").inc(self._flagged)
         self.predictions.labels("false").inc(self._scored - self._flagged)
         self._scored = self._flagged = 0

@@ -11,10 +11,12 @@ from starlette.testclient import TestClient
 
 from api.anomalies import Scored
 from api.application import create_app
-from core.detector.champion import Champion, calibrate
+from core.detector.calibration import calibrate
+from core.detector.champion import Champion
 from core.settings import ApiSettings
 from model.pipeline import ForestShape, fit
-from monitoring.prometheus_metrics import ApiMetrics, new_registry
+from monitoring.api_metrics import ApiMetrics
+from monitoring.prometheus_metrics import new_registry
 
 EXAMPLE = {
     "hash": "a1b2c3d4e5f6...",

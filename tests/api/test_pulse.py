@@ -12,7 +12,8 @@ from api.limits import UnderWay
 from api.pulse import Pulse
 from core.detector.champion import Champion
 from core.settings import ApiSettings
-from monitoring.prometheus_metrics import ApiMetrics, new_registry
+from monitoring.api_metrics import ApiMetrics
+from monitoring.prometheus_metrics import new_registry
 
 
 @pytest.fixture

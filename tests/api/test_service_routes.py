@@ -5,7 +5,7 @@ from starlette.testclient import TestClient
 from tests.api.conftest import EXAMPLE, OVERPAID, Following, application
 
 from core.detector.champion import Champion
-from core.features import NAMES
+from core.feature_table import NAMES
 
 
 def test_the_process_answers_without_a_model() -> None:

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from tests.support.micro_batches import record_batch
 from tests.support.stream_samples import NOON, a_block, a_hash, a_transaction, as_json
 
+from core.tables import QUARANTINE_KINDS
 from core.topics import BLOCKS, TRANSACTIONS
 from core.transaction import MAX_MONEY, MAX_WEIGHT, ObservedTransaction
-from data_processing.record_parsing import REJECT_KINDS, Reject, event_seconds, parse, parse_batch
+from data_processing.record_parsing import Reject, event_seconds, parse, parse_batch
 
 
 def reject_of(value: bytes | None, topic: str = TRANSACTIONS) -> Reject:
@@ -46,7 +47,7 @@ def test_the_stream_and_the_model_agree_on_every_record() -> None:
         try:
             expected = ObservedTransaction.model_validate_json(value)
         except ValidationError:
-            assert row["kind"] in REJECT_KINDS
+            assert row["kind"] in QUARANTINE_KINDS
             assert row["reason"]
             assert row["value"] == value
             assert row["key"] is None

@@ -9,8 +9,7 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from core.detector.champion import Champion
 from data_processing.telemetry import QueryListener, bind_gauges
-from monitoring.common import observe_all
-from monitoring.stream_metrics import StreamMetrics
+from monitoring.stream_metrics import StreamMetrics, observe_all
 
 
 def progress(rows: int, read: dict[str, Any], latest: dict[str, Any]) -> SimpleNamespace:

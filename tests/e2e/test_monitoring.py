@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from tests.e2e.running import READY_SECONDS, SCORED_SECONDS, TRANSACTION, Demo, ask
-from tests.monitoring.reading import alerts, filled, panel_expressions, rules
 from tests.monitoring.test_metrics_document import FOREIGN
+from tests.support.monitoring_files import alerts, filled, panel_expressions, rules
 from tests.support.processes import missing
 
 from core.settings import ROOT

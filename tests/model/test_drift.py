@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.detector.champion import Champion
-from core.features import NAMES
+from core.feature_table import NAMES
 from data_ingestion.simulation import traffic
 from model.challenger import Recipe, TrainingData, train_challenger
 from model.drift import SCORE, drift_indexes, drift_reference, stability_index

@@ -1,6 +1,7 @@
 import numpy as np
 
-from core.detector.champion import Champion, calibrate
+from core.detector.calibration import calibrate
+from core.detector.champion import Champion
 from data_ingestion.simulation import traffic
 from model.pipeline import ForestShape, fit, set_threshold
 

@@ -13,7 +13,8 @@ from data_ingestion.simulation import traffic
 from model.challenger import Origin
 from model.sampling import Sample
 from model.service import Service, TrainerConfig
-from monitoring.prometheus_metrics import TrainerMetrics, new_registry
+from monitoring.prometheus_metrics import new_registry
+from monitoring.trainer_metrics import TrainerMetrics
 
 pytestmark = pytest.mark.usefixtures("no_report")
 

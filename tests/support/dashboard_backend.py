@@ -17,8 +17,8 @@ from dashboard.lake.recent import RecentRows
 from dashboard.lake.sources import Api, Lake, Trainer
 from dashboard.server import build_app
 from dashboard.services import Services
-from monitoring.common import new_registry
 from monitoring.dashboard_metrics import DashboardMetrics
+from monitoring.prometheus_metrics import new_registry
 
 
 def make_services(lake: Path, api_url: str, origin: str = "simulated", **changes: Any) -> Services:

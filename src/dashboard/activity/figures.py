@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from core.detector.verdict import SCORE_AXIS
 from core.transaction import COIN
 from dashboard.activity.filters import NO_PATTERN
-from dashboard.activity.queries import FEE_RATE_PERCENTILES, SCORE_AXIS, Index
+from dashboard.activity.queries import FEE_RATE_PERCENTILES, Index
 from dashboard.lake.rows import Rows
 from dashboard.look.formats import duration, spaced
 from dashboard.look.theme import PALETTES, Theme, axis, layout

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 from dash import dcc, html
 
 from core.detector.patterns import PATTERNS
+from core.detector.verdict import SCORE_AXIS
 from core.transaction import COIN
 from dashboard.activity.filters import CUSTOM, DEFAULT_RANGE, NO_PATTERN, ORDERS, PRESETS, Filters
-from dashboard.activity.queries import SCORE_AXIS
 from dashboard.look.formats import attribute, spaced
 
 BOUNDS = (

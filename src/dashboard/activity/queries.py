@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.detector.verdict import SCORE_AXIS
+from core.transaction import is_coinbase
 from dashboard.activity.filters import NO_PATTERN, Filters
 from dashboard.lake.rows import Rows, to_micros
 
@@ -17,9 +18,6 @@ BIN_SECONDS = (1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 2
 """Widths of a time bin that read easily; ten minutes is also the stream's own window."""
 
 FEE_RATE_PERCENTILES = (10, 25, 50, 75, 90)
-
-SCORE_AXIS = tuple(percent / 100 for percent in range(30, 91))
-"""Where scores are shown and counted: 0.3 to 0.9 in steps of 0.01; others count at the ends."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,6 @@ class Summary:
     flagged_share: float
     median_fee_rate: float
     volume: int
-
-
-def is_coinbase(*, fee: Any, input_value: Any, output_value: Any) -> Any:
-    """Whether a transaction creates coins: it spends nothing, pays no fee and has outputs."""
-    return (fee == 0) & (input_value == 0) & (output_value > 0)
 
 
 def flagged(rows: Rows, threshold: float | None) -> Mask:

@@ -8,8 +8,8 @@ from dash import html
 
 from core.detector.explanation import NOT_ILLICIT, number, value
 from core.detector.patterns import PATTERNS
+from core.detector.verdict import SCORE_AXIS
 from core.feature_table import FEATURES
-from dashboard.activity.queries import SCORE_AXIS
 from dashboard.look.formats import attribute, btc, sat, spaced
 
 _FEATURES = {feature.name: feature for feature in FEATURES}

@@ -5,7 +5,7 @@ Nothing here decides anything: the report is attached after the gate.
 
 import logging
 
-from core.registry.follower import RegistryUnavailableError
+from core.registry.rest import RegistryUnavailableError
 from model.challenger import Challenger
 from model.mlflow_runs import Run
 from model.report.baselines import evaluate_baselines

@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.neighbors import LocalOutlierFactor
 
 from core.detector.calibration import alert_threshold
-from core.features import NAMES, levels, measures
+from core.feature_table import NAMES
+from core.features import levels, measures
 from model.challenger import TrainingData
 from model.evaluation import Evaluation, Floats, Integers, Scorer, evaluate, inject
 

@@ -79,11 +79,11 @@ def names(expression: str) -> set[str]:
     """The names of metrics in an expression; a function is followed by a bracket."""
     for pattern in _NOT_NAMES:
         expression = re.sub(pattern, " ", expression)
-    found = re.findall(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\b(?!\s*\()", expression)
-    return set(found) - _WORDS
+    words = re.findall(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\b(?!\s*\()", expression)
+    return set(words) - _WORDS
 
 
 def used_names() -> set[str]:
     """Every metric that a dashboard or a rule asks for."""
-    asked = [text for _, text in panel_expressions()] + [rule["expr"] for rule in rules()]
-    return {name for expression in asked for name in names(filled(expression))}
+    expressions = [text for _, text in panel_expressions()] + [rule["expr"] for rule in rules()]
+    return {name for expression in expressions for name in names(filled(expression))}

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass
 class Registry:
-    """What the server tells; `answer` replaces every answer of its API while it is set."""
+    """What the server answers; `answer`, while it is set, replaces every answer of its API."""
 
     origin: str = "simulated"
     champion: str | None = None
@@ -23,7 +23,7 @@ class Registry:
     cut_short: bool = False
     asked: list[str] = field(default_factory=list)
 
-    def told(self, path: str) -> Any:
+    def resource(self, path: str) -> Any:
         if path.endswith("/registered-models/get"):
             alias = {"alias": "champion", "version": self.champion}
             aliases = [alias] if self.champion else []
@@ -38,8 +38,11 @@ def _handler(registry: Registry) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             registry.asked.append(parts.path)
             if "/api/" in parts.path:
-                found = registry.answer or (200, json.dumps(registry.told(parts.path)).encode())
-                self._answer(*found)
+                content = registry.answer or (
+                    200,
+                    json.dumps(registry.resource(parts.path)).encode(),
+                )
+                self._answer(*content)
             else:
                 self._file(parse_qs(parts.query)["path"][0])
 

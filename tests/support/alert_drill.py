@@ -94,10 +94,10 @@ class Watcher:
         """The alert with its state, or None while it is inactive or Prometheus does not answer."""
         try:
             with urllib.request.urlopen(f"{self.url}/api/v1/alerts", timeout=10) as answer:
-                found = json.load(answer)["data"]["alerts"]
+                alerts = json.load(answer)["data"]["alerts"]
         except OSError:
             return None
-        for alert in found:
+        for alert in alerts:
             labels = alert["labels"]
             if labels["alertname"] == name and job in (None, labels.get("job")):
                 return dict(alert)
@@ -137,9 +137,9 @@ def drill(watcher: Watcher, part: Part, alert: str, job: str | None) -> str:
     part.kill()
     pending = until(f"{alert} pending", lambda: watcher.state(alert, job) != "inactive", 60)
     firing = until(f"{alert} firing", lambda: watcher.state(alert, job) == "firing", 60)
-    told = watcher.alert(alert, job)
-    assert told is not None
-    assert "{{" not in told["annotations"]["summary"]
+    firing_alert = watcher.alert(alert, job)
+    assert firing_alert is not None
+    assert "{{" not in firing_alert["annotations"]["summary"]
 
     def back() -> bool:
         part.start()  # again, should it have given up: Docker restarts it too
