@@ -1,4 +1,4 @@
-"""What the API is measured against, for uvicorn to run: the same models and the same framework."""
+"""The endpoint that the API is measured against: the same models, as FastAPI documents it."""
 
 from fastapi import FastAPI
 
@@ -9,7 +9,7 @@ nothing = FastAPI()
 
 @nothing.post("/predict")
 async def predict(transaction: SubmittedTransaction) -> Prediction:
-    """Answer what a prediction looks like."""
+    """Answer with a constant prediction."""
     return {
         "transaction_hash": transaction.hash,
         "anomaly_score": 0.4310283451,

@@ -45,7 +45,7 @@ def running(
     command: list[str], port: int, ready: str, environment: dict[str, str], folder: Path = ROOT
 ) -> Iterator[Service]:
     """Run a service until its path `ready` answers 200, and end it with its children."""
-    began = time.perf_counter()
+    started = time.perf_counter()
     url = f"http://127.0.0.1:{port}"
     with subprocess.Popen(
         command,
@@ -54,15 +54,15 @@ def running(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        known = psutil.Process(process.pid)
+        parent = psutil.Process(process.pid)
         try:
             while not _answers(url + ready):
                 assert process.poll() is None, f"ended: {command}"
                 time.sleep(0.02)
-            yield Service(url, known, time.perf_counter() - began)
+            yield Service(url, parent, time.perf_counter() - started)
         finally:
             if process.poll() is None:
-                for each in [*known.children(recursive=True), known]:
+                for each in [*parent.children(recursive=True), parent]:
                     each.terminate()
 
 
@@ -99,7 +99,7 @@ def _settings(uri: str, folder: Path, port: int) -> dict[str, str]:
 
 @contextmanager
 def ours(uri: str, folder: Path) -> Iterator[Service]:
-    """The API, as its door starts it."""
+    """The API, as `python app.py` starts it."""
     port = free_port()
     command, settings = [sys.executable, "app.py"], _settings(uri, folder, port)
     with running(command, port, "/ready", settings, ROOT / "src" / "api") as service:
@@ -108,7 +108,7 @@ def ours(uri: str, folder: Path) -> Iterator[Service]:
 
 @contextmanager
 def nothing() -> Iterator[Service]:
-    """FastAPI with the same models, uvicorn at its fastest."""
+    """A FastAPI endpoint with the same models, under the fastest settings of uvicorn."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "benchmarks.api_apps:nothing", "--port", str(port)]
     command += ["--no-access-log", "--no-server-header", "--log-level", "warning"]

@@ -1,7 +1,7 @@
-"""Load on an HTTP service: wrk where it is installed, else Python, which says so.
+"""Load an HTTP service with wrk where it is installed, else from Python.
 
-Python's own sender tops out near 5,000 requests a second, so that ratios measured with it are too
-kind to the slower side; it also keeps a steady rate, which wrk cannot.
+The sender in Python reaches about 5,000 requests a second, so that ratios measured with it flatter
+the slower service. Unlike wrk it can also send at a steady rate.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ def _wrk(url: str, content: bytes, connections: int, seconds: float) -> Load:
 
 @dataclass
 class Sender:
-    """Sends from Python; with `per_second` at that rate in all, else as fast as it is answered."""
+    """Sends from Python: `per_second` requests over all connections, or as fast as possible."""
 
     url: str
     content: bytes
@@ -93,7 +93,7 @@ class Sender:
 
 
 async def _answer(reader: asyncio.StreamReader) -> bytes:
-    """Read one answer whole; its status."""
+    """Read one whole answer; returns its status."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
     assert length is not None

@@ -1,52 +1,75 @@
 """The prediction service: `uvicorn app:app --host 0.0.0.0 --port 5000`, or `python app.py`.
 
-The second form listens on BIND_ADDRESS and API_PORT, with WORKERS processes.
+`python app.py` listens on BIND_ADDRESS and API_PORT, with as many processes as WORKERS says.
 """
 
-import gc
+import logging
+import os
+import signal
+import sys
+import tempfile
 from typing import TYPE_CHECKING
 
+import uvicorn
+
 from core.logs import configure
-from core.settings import ApiSettings, DataSettings, MlflowSettings
+from core.settings import ApiSettings, BindSettings, DataSettings, MlflowSettings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+_WORKER_SILENT_SECONDS = 120
+"""A worker that is silent for longer is replaced; on a busy machine its imports take long."""
+
 
 def application() -> "FastAPI":
-    """Make the application."""
-    from api.anomalies import Scored
+    """Make the application from the settings in the environment."""
+    # These imports take 100 MiB, which a process that only starts WORKERS does not need.
     from api.application import create_app
-    from api.serving import quiet
+    from api.routes.anomalies import ScoredTable
     from core.registry.follower import ChampionFollower
     from monitoring.api_metrics import ApiMetrics
     from monitoring.prometheus_metrics import new_registry
 
-    settings, data, uri = ApiSettings(), DataSettings(), MlflowSettings().tracking_uri
-    quiet(settings.api_access_log)
-    made = create_app(
-        ChampionFollower(uri, data.data_origin, settings.api_model_poll_seconds),
-        Scored(data.lake, data.data_origin),
+    settings, data = ApiSettings(), DataSettings()
+    if not settings.api_access_log:
+        logger = logging.getLogger("uvicorn.access")
+        logger.handlers.clear()
+        logger.propagate = False
+    return create_app(
+        ChampionFollower(
+            MlflowSettings().tracking_uri, data.data_origin, settings.api_model_poll_seconds
+        ),
+        ScoredTable(data.lake, data.data_origin),
         ApiMetrics(new_registry("api")),
         settings,
     )
-    gc.collect()
-    gc.freeze()  # what the imports made stays; to walk it takes 80 ms
-    gc.set_threshold(20_000)  # a batch of 1,000 makes as many objects, and no garbage
-    return made
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM or Ctrl-C; requests in flight are finished, and the exit code is 0."""
     settings = ApiSettings()
-    app = application() if settings.workers == 1 else "api.app:app"
-    from api.serving import run
-
-    run(app, settings)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again at its end
+    with tempfile.TemporaryDirectory(prefix="api-metrics-") as folder:
+        if settings.workers > 1:  # prometheus_client reads it in the workers
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        uvicorn.run(
+            "api.app:app",
+            host=BindSettings().bind_address,
+            port=settings.api_port,
+            workers=settings.workers,
+            loop="uvloop",
+            http="httptools",
+            log_config=None,
+            access_log=settings.api_access_log,
+            server_header=False,
+            timeout_graceful_shutdown=int(settings.api_request_seconds) + 1,
+            timeout_worker_healthcheck=_WORKER_SILENT_SECONDS,
+        )
 
 
 configure("api")
 if __name__ == "__main__":
     main()
-else:
+elif __name__ != "__mp_main__":  # multiprocessing imports this script by that name in a worker
     app = application()

@@ -1,96 +1,98 @@
-"""The application, put together from what it is given: nothing here touches the network."""
+"""The application, put together from its parts; nothing here touches the network."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from threading import Thread
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.middleware.cors import CORSMiddleware
-from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
-from api.anomalies import Scored
-from api.documentation import add_documentation
-from api.entrance import Entrance
-from api.in_service import Follower
-from api.key import HEADER, Key
-from api.lake_routes import add_lake_routes
-from api.limits import Limits, UnderWay
-from api.problems import on_http_exception, on_invalid_query
-from api.pulse import Pulse
-from api.routes import prediction_routes
-from api.service import Service
-from api.service_routes import add_service_routes
+from api.docs_page import add_documentation
+from api.errors import on_http_exception, on_invalid_query
+from api.heartbeat import Heartbeat
+from api.middleware import (
+    API_KEY_HEADER,
+    ApiKeyMiddleware,
+    LimitMiddleware,
+    RequestMiddleware,
+    RequestsInFlight,
+)
+from api.routes.anomalies import ScoredTable, add_anomaly_routes
+from api.routes.health import add_health_routes
+from api.routes.predictions import prediction_routes
+from api.scoring import Follower
 from core.settings import ApiSettings
-from monitoring.api_metrics import UNMATCHED, ApiMetrics
+from monitoring.api_metrics import ApiMetrics
 
-_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 _STOP_SECONDS = 5
 
 
 def create_app(
-    follower: Follower, scored: Scored, metrics: ApiMetrics, settings: ApiSettings
+    follower: Follower, scored: ScoredTable, metrics: ApiMetrics, settings: ApiSettings
 ) -> FastAPI:
-    """Make the application; it follows the champion from its start to its end."""
-    pulse = Pulse(UnderWay(), follower, metrics, settings)
-    app = Service(
-        _around(pulse, settings),
+    """Make the application, which starts and stops the follower of the champion."""
+    in_flight = RequestsInFlight()
+    heartbeat = Heartbeat(in_flight, follower, metrics, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        follower.start()
+        beating = asyncio.create_task(heartbeat.run())
+        yield
+        beating.cancel()
+        stopping = Thread(target=follower.stop, daemon=True)  # it may be waiting for MLflow
+        stopping.start()
+        await asyncio.to_thread(stopping.join, _STOP_SECONDS)
+
+    app = FastAPI(
         title="Bitcoin anomaly detection",
         version=version("bitcoin-anomaly-detection"),
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda _: _life(follower, pulse),
+        lifespan=lifespan,
         redirect_slashes=False,
-        telemetry=_NO_TELEMETRY,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        middleware=_middleware(in_flight, metrics, settings),
         exception_handlers={
             HTTPException: on_http_exception,
             RequestValidationError: on_invalid_query,
         },
     )
-    app.router.routes[:0] = prediction_routes(follower, metrics, settings)
-    add_service_routes(app.router, follower, pulse.scrape, time.time)
-    add_lake_routes(app.router, scored, time.time)
+    app.router.routes.extend(prediction_routes(follower, metrics, settings))
+    add_health_routes(app.router, follower, heartbeat)
+    add_anomaly_routes(app.router, scored)
     add_documentation(app, settings)
-    metrics.know(_routes(app))
+    metrics.declare_routes(_documented_statuses(app))
     return app
 
 
-@asynccontextmanager
-async def _life(follower: Follower, pulse: Pulse) -> AsyncIterator[None]:
-    follower.start()
-    beating = asyncio.create_task(pulse.beat_on())
-    yield
-    beating.cancel()
-    pulse.beat()
-    stopping = Thread(target=follower.stop, daemon=True)  # it may be waiting for MLflow
-    stopping.start()
-    await asyncio.to_thread(stopping.join, _STOP_SECONDS)
+def _middleware(
+    in_flight: RequestsInFlight, metrics: ApiMetrics, settings: ApiSettings
+) -> list[Middleware]:
+    """List what every request passes, from the outside in."""
+    chain = [Middleware(RequestMiddleware, metrics)]
+    if settings.cors_origins:
+        chain.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Content-Type", API_KEY_HEADER],
+            )
+        )
+    if settings.api_key is not None:
+        chain.append(Middleware(ApiKeyMiddleware, settings.api_key.get_secret_value()))
+    return [*chain, Middleware(LimitMiddleware, in_flight, settings)]
 
 
-def _around(pulse: Pulse, settings: ApiSettings) -> Callable[[ASGIApp], ASGIApp]:
-    """What every request passes before it is answered, from the outside in."""
-
-    def wrap(app: ASGIApp) -> ASGIApp:
-        app = Limits(app, pulse.under_way, settings)
-        if settings.api_key is not None:
-            app = Key(app, settings.api_key.get_secret_value())
-        if settings.cors_origins:
-            headers = ["Content-Type", HEADER]
-            app = CORSMiddleware(app, settings.cors_origins, ["GET", "POST"], headers)
-        return Entrance(app, pulse.metrics)
-
-    return wrap
-
-
-def _routes(app: FastAPI) -> list[tuple[str, list[int]]]:
-    """Every path and the statuses that its description names."""
-    return [(UNMATCHED, [404])] + [
-        (path, [int(status) for status in operation["responses"]])
+def _documented_statuses(app: FastAPI) -> dict[str, list[int]]:
+    """Read from the OpenAPI document which statuses each path can answer."""
+    return {
+        path: [int(status) for each in operations.values() for status in each["responses"]]
         for path, operations in app.openapi()["paths"].items()
-        for operation in operations.values()
-    ]
+    }

@@ -1,7 +1,7 @@
-"""What callers send and get, as the OpenAPI document shows it.
+"""The bodies of requests and answers, as the OpenAPI document shows them.
 
-Requests are pydantic models; answers are typed dictionaries, which are written to JSON without
-being validated a second time.
+Requests are pydantic models, which validate what callers send. Answers are typed dictionaries,
+which document and type what the service writes.
 """
 
 from datetime import datetime
@@ -22,7 +22,7 @@ EXAMPLE: dict[str, Any] = {
     "input_value": 1_000_000,
     "output_value": 995_000,
 }
-"""A transaction that everyone may try."""
+"""The transaction of the documentation; anyone can send it."""
 
 Score = Annotated[
     float, Field(ge=0, le=1, description="Anomaly score from 0 to 1, higher is more unusual")
@@ -31,7 +31,7 @@ Version = Annotated[str, Field(description="Version of the registered model that
 
 
 class SubmittedTransaction(DescribedTransaction):
-    """A transaction to score: eight fields, and what else is known of it; others are ignored."""
+    """A transaction to score: eight fields, and optional facts of it; other fields are ignored."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
@@ -48,9 +48,9 @@ class Batch(BaseModel):
     ] = "flagged"
 
 
-def batch_of(most: int) -> type[Batch]:
-    """The model of a batch of so many transactions at the most."""
-    limit = Field(max_length=most, description="The transactions, in any order")
+def batch_model(max_transactions: int) -> type[Batch]:
+    """Make the model of a batch of at most so many transactions."""
+    limit = Field(max_length=max_transactions, description="The transactions, in any order")
     limited = Annotated[list[SubmittedTransaction], limit]
     return create_model("Batch", __base__=Batch, transactions=(limited, ...))
 
@@ -67,10 +67,10 @@ class ReasonGiven(TypedDict):
     ]
 
 
-class Judged(TypedDict):
-    """What the model says of one transaction. Unusual is not illicit."""
+class ScoredTransaction(TypedDict):
+    """The verdict on one transaction. Unusual is not illicit."""
 
-    transaction_hash: Annotated[str, Field(description="Its hash, or what names it")]
+    transaction_hash: Annotated[str, Field(description="Its hash, or the text sent as its hash")]
     anomaly_score: Score
     is_anomaly: Annotated[
         bool, Field(description="The score reaches the threshold, and it is not a coinbase")
@@ -84,17 +84,18 @@ class Judged(TypedDict):
         float, Field(ge=0, description="Score from which on transactions are flagged")
     ]
     pattern: Annotated[
-        str | None, Field(description="Known shape that it has, or null; says nothing of intent")
+        str | None,
+        Field(description="Known shape or null; a shape says nothing about intent"),
     ]
     reasons: Annotated[list[ReasonGiven], Field(description="Most important first, at most three")]
     model_version: Version
 
 
-class Prediction(Judged):
-    """The answer for one transaction that was sent."""
+class Prediction(ScoredTransaction):
+    """The answer to one transaction that was sent."""
 
     warnings: Annotated[
-        list[str], Field(description="What is inconsistent in the numbers that were sent")
+        list[str], Field(description="Contradictions between the numbers that were sent")
     ]
 
 
@@ -105,7 +106,7 @@ class Predictions(TypedDict):
     model_version: Version
 
 
-class Anomaly(Judged):
+class Anomaly(ScoredTransaction):
     """A transaction of the stream; amounts in satoshi."""
 
     event_time: Annotated[datetime, Field(description="When it was seen, or its block's time")]
@@ -149,9 +150,9 @@ class Readiness(TypedDict):
 class FeatureUsed(TypedDict):
     """One feature of the model."""
 
-    name: Annotated[str, Field(description="Its name, as reasons give it")]
-    words: Annotated[str, Field(description="As explanations call it")]
-    formula: Annotated[str, Field(description="How it is made from the transaction's fields")]
+    name: Annotated[str, Field(description="Its name in reasons")]
+    words: Annotated[str, Field(description="Its name in explanations")]
+    formula: Annotated[str, Field(description="How it is computed from the transaction's fields")]
     unit: Annotated[str, Field(description="Unit of its value")]
     source: Annotated[str, Field(description="Where the formula comes from")]
     usual_low: Annotated[float, Field(description="1 % of recent transactions lie below")]
@@ -168,10 +169,10 @@ class ModelDescription(TypedDict):
     origin: Annotated[
         Literal["live", "simulated"], Field(description="Data that it was trained on")
     ]
-    rows: Annotated[int, Field(description="Transactions that its threshold was made from")]
+    rows: Annotated[int, Field(description="Transactions that its threshold was computed from")]
     threshold: Score
     budget: Annotated[float, Field(description="Share of traffic that it may flag, 0 to 1")]
-    features: Annotated[list[FeatureUsed], Field(description="What it looks at")]
+    features: Annotated[list[FeatureUsed], Field(description="The features that it uses")]
     facts: Annotated[
-        dict[str, Any], Field(description="What its training noted: evaluation, sample, drift")
+        dict[str, Any], Field(description="Facts from its training: evaluation, sample, drift")
     ]

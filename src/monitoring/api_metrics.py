@@ -1,9 +1,9 @@
 """Metrics of the API; `monitoring/exposition.py` adds up those of several processes."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from monitoring.prometheus_metrics import ServiceMetrics
 
@@ -18,18 +18,13 @@ UNMATCHED = "unmatched"
 
 
 class ApiMetrics(ServiceMetrics):
-    """Every metric of the API; all exist from the start, for the routes that are made known.
-
-    What requests bring is noted at first, which costs them next to nothing, and counted when it is
-    settled: once a second, and by the process that answers a scrape.
-    """
+    """Every metric of the API, for the routes that `declare_routes` names."""
 
     service = "api"
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        counter, gauge = self.counter, self.gauge
-        self.requests = counter(
+        self.requests = self.counter(
             "requests",
             "Requests answered, by route and HTTP status (499: the caller left before the answer)",
             route=(),
@@ -41,64 +36,67 @@ class ApiMetrics(ServiceMetrics):
             BUCKETS,
             route=(),
         )
-        self.in_flight = gauge(
+        self.in_flight = self.gauge(
             "requests_in_flight",
             "Requests in progress, sampled once a second and at each scrape",
             "livesum",
         )
-        self.predictions = counter(
+        self.predictions = self.counter(
             "predictions",
             "Transactions scored for callers, by whether they were flagged",
             flagged=("false", "true"),
         )
+        self._declare_model()
+        # Looking a label up takes longer than counting, so the children are kept.
+        self.flagged, self.not_flagged = map(self.predictions.labels, ("true", "false"))
+        self._request_counters: dict[tuple[str, int], Counter] = {}
+        self._latencies: dict[str, Histogram] = {}
+        self.declare_routes({UNMATCHED: [404]})
+
+    def _declare_model(self) -> None:
+        gauge = partial(self.gauge, mode="livemin")
         self.model_ready = gauge(
-            "model_ready", "Whether every process has a champion to score with: 1 or 0", "livemin"
+            "model_ready", "Whether every process has a champion to score with: 1 or 0"
         )
         self.model_version = gauge(
-            "model_version",
-            "Version of the registered model that scores; 0 before there is one",
-            "livemin",
+            "model_version", "Version of the registered model that scores; 0 before there is one"
         )
         self.model_trained = gauge(
             "model_trained_timestamp_seconds",
             "When the model that scores was trained, in Unix seconds; 0 before there is one",
-            "livemin",
         )
         self.model_threshold = gauge(
             "model_threshold_ratio",
             "Score in 0..1 from which the model that scores flags; 0 before there is one",
-            "livemin",
         )
-        self.model_loads = counter("model_loads", "Champions loaded by this service")
-        self._routes: set[str] = set()
-        self._answered: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
-        self._scored = self._flagged = 0
+        self.model_loads = self.counter("model_loads", "Champions loaded by this service")
 
-    def know(self, routes: Iterable[tuple[str, Iterable[int]]]) -> None:
-        """Begin every counter at zero, for each route and the statuses it can answer."""
-        for route, statuses in routes:
-            self._routes.add(route)
-            self.latency.labels(route)
-            for status in statuses:
-                self.requests.labels(route, str(status))
+    def declare_routes(self, statuses: Mapping[str, Iterable[int]]) -> None:
+        """Start every counter at zero, for each route and the statuses that it can answer."""
+        for route, route_statuses in statuses.items():
+            self._latencies[route] = self.latency.labels(route)
+            for status in route_statuses:
+                self._request_counter(route, status)
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        """Note one request; a route that was not made known counts as unmatched."""
-        self._answered[route, status].append(seconds)
+    def record_request(self, route: str, status: int, seconds: float) -> None:
+        """Count one request; a route that was not declared counts as unmatched."""
+        label = route if route in self._latencies else UNMATCHED
+        self._request_counter(label, status).inc()
+        self._latencies[label].observe(seconds)
 
-    def scored(self, transactions: int, flagged: int) -> None:
-        """Note how many transactions were scored for a caller."""
-        self._scored += transactions
-        self._flagged += flagged
+    def _request_counter(self, route: str, status: int) -> Counter:
+        counter = self._request_counters.get((route, status))
+        if counter is None:
+            counter = self._request_counters[route, status] = self.requests.labels(
+                route, str(status)
+            )
+        return counter
 
-    def settle(self) -> None:
-        """Count what was noted."""
-        answered, self._answered = self._answered, defaultdict(list)
-        for (route, status), times in answered.items():
-            label = route if route in self._routes else UNMATCHED
-            self.requests.labels(label, str(status)).inc(len(times))
-            for seconds in times:
-                self.latency.labels(label).observe(seconds)
-        self.predictions.labels("true").inc(self._flagged)
-        self.predictions.labels("false").inc(self._scored - self._flagged)
-        self._scored = self._flagged = 0
+    def record_prediction(self, is_anomaly: bool) -> None:
+        """Count one transaction that was scored for a caller."""
+        (self.flagged if is_anomaly else self.not_flagged).inc()
+
+    def record_predictions(self, count: int, flagged: int) -> None:
+        """Count a batch of scored transactions, of which so many are flagged."""
+        self.flagged.inc(flagged)
+        self.not_flagged.inc(count - flagged)

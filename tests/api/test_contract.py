@@ -12,9 +12,9 @@ import pytest
 import uvicorn
 from local.ports import free_port
 from starlette.types import ASGIApp
-from tests.api.conftest import Following, application
-from tests.api.doors import until
-from tests.api.test_anomalies import ROWS, write
+from tests.support.api_application import FixedFollower, application
+from tests.support.api_process import wait_for
+from tests.support.scored_lake import ROWS, append_scored
 
 from core.detector.champion import Champion
 
@@ -28,7 +28,7 @@ def served(app: ASGIApp, log: Path) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until(lambda: server.started, log)
+        wait_for(lambda: server.started, log)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
@@ -36,24 +36,27 @@ def served(app: ASGIApp, log: Path) -> Iterator[str]:
 
 
 def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
-    """Run schemathesis; how many cases it sent, and what it says when one is answered wrongly."""
+    """Run schemathesis; returns the number of cases, and its output when an answer was wrong."""
     with served(app, folder / "log") as url:
         command = [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"),
             *("--checks", "all", "--max-examples", str(examples), "--seed", "1", "--no-color"),
-            *("--exclude-checks", "positive_data_acceptance"),  # a schema cannot say what balances
+            *(
+                "--exclude-checks",
+                "positive_data_acceptance",
+            ),  # no schema says what balances
             *("--suppress-health-check", "all", "--generation-database", ":memory:"),
         ]
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3_000)
-    found = re.search(r"([\d,]+) generated", run.stdout)
-    cases = int(found[1].replace(",", "")) if found else 0
+    summary = re.search(r"([\d,]+) generated", run.stdout)
+    cases = int(summary[1].replace(",", "")) if summary else 0
     return cases, run.stdout[-6_000:] if run.returncode else ""
 
 
 @pytest.fixture
 def app(champion: Champion, lake: str) -> ASGIApp:
-    write(lake, ROWS)
-    return application(Following(champion), lake=lake)
+    append_scored(lake, ROWS)
+    return application(FixedFollower(champion), lake=lake)
 
 
 def test_every_answer_to_generated_requests_conforms(app: ASGIApp, tmp_path: Path) -> None:

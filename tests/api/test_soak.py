@@ -10,10 +10,11 @@ import psutil
 import pytest
 from benchmarks.load import Load, Sender
 from local.ports import free_port
-from tests.api.conftest import EXAMPLE, fitted, traffic
-from tests.api.doors import door, posted, until
-from tests.api.test_model_life import publish, tracking
+from tests.support.api_application import fitted, traffic
+from tests.support.api_process import api_process, wait_for
+from tests.support.model_registry import mlflow_process, register_pipeline
 
+from api.schemas import EXAMPLE
 from core.registry.follower import promote
 
 MINUTES = 10
@@ -27,15 +28,17 @@ CONNECTIONS = 16
 def test_ten_minutes_of_load_while_the_champion_moves(tmp_path: Path) -> None:
     port = free_port()
     settings = {"MLFLOW_TRACKING_URI": f"http://localhost:{port}", "API_MODEL_POLL_SECONDS": "2"}
-    with tracking(tmp_path / "mlflow", port) as uri, door(tmp_path, settings) as api:
-        versions = [publish(uri, fitted(traffic(2_000), seed=seed), tmp_path) for seed in (0, 1)]
+    with mlflow_process(tmp_path / "mlflow", port) as uri, api_process(tmp_path, settings) as api:
+        versions = [
+            register_pipeline(uri, fitted(traffic(2_000), seed=seed), tmp_path) for seed in (0, 1)
+        ]
         promote(uri, versions[0])
-        until(lambda: posted(api.url, EXAMPLE).ok, api.log)
+        wait_for(lambda: api.predict().ok, api.log)
         sender = Sender(f"{api.url}/predict", json.dumps(EXAMPLE).encode(), PER_SECOND)
-        found: list[Load] = []
+        loads: list[Load] = []
 
         def send() -> None:
-            found.append(asyncio.run(sender.run(CONNECTIONS, MINUTES * 60)))
+            loads.append(asyncio.run(sender.run(CONNECTIONS, MINUTES * 60)))
 
         sending = threading.Thread(target=send)
         sending.start()
@@ -45,7 +48,7 @@ def test_ten_minutes_of_load_while_the_champion_moves(tmp_path: Path) -> None:
             time.sleep(MOVE_SECONDS)
             memory.append(psutil.Process(api.process.pid).memory_info().rss)
         sending.join()
-        (load,) = found
+        (load,) = loads
         assert load.failed == 0
         assert load.per_second > 0.95 * PER_SECOND
         assert api.metric("bitcoin_api_model_loads_total") >= 0.9 * len(memory)

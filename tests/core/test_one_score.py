@@ -8,8 +8,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from api.predictions import predict, predict_batch
 from api.schemas import SubmittedTransaction
+from api.scoring import predict, predict_batch
 from core.detector.champion import Champion
 from core.transaction import NUMERIC_FIELDS
 from data_processing.worker_scoring import score_rows

@@ -1,7 +1,8 @@
-"""Call an application without a socket: thousands of requests in a second."""
+"""Call an ASGI application without a socket: thousands of requests in a second."""
 
 import asyncio
 import json
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,10 @@ class Answer:
 
 @dataclass
 class Call:
-    """One request; its body arrives in the given parts, and `unfinished` leaves after them."""
+    """One request; its body arrives in the given parts.
+
+    With `unfinished` the caller leaves after them, before the body is complete.
+    """
 
     path: str = "/predict"
     body: list[bytes] = field(default_factory=list)
@@ -32,7 +36,7 @@ class Call:
     unfinished: bool = False
 
 
-async def ask(app: ASGIApp, call: Call) -> Answer:
+async def send_call(app: ASGIApp, call: Call) -> Answer:
     answer, parts = Answer(), list(call.body) or [b""]
 
     async def receive() -> Message:
@@ -51,12 +55,7 @@ async def ask(app: ASGIApp, call: Call) -> Answer:
         else:
             answer.content += message.get("body", b"")
 
-    await app(_scope(call), receive, send)
-    return answer
-
-
-def _scope(call: Call) -> dict[str, Any]:
-    return {
+    scope = {
         "type": "http",
         "method": call.method,
         "path": call.path,
@@ -70,10 +69,30 @@ def _scope(call: Call) -> dict[str, Any]:
         "server": ("127.0.0.1", 2),
         "state": {},
     }
+    await app(scope, receive, send)
+    return answer
 
 
-def ask_all(app: ASGIApp, calls: Iterable[Call]) -> list[Answer]:
+def send_calls(app: ASGIApp, calls: Iterable[Call]) -> list[Answer]:
     async def run() -> list[Answer]:
-        return [await ask(app, call) for call in calls]
+        return [await send_call(app, call) for call in calls]
 
     return asyncio.run(run())
+
+
+def mutated(rng: random.Random, content: bytes) -> bytes:
+    """The body with some bytes changed, dropped, doubled or replaced by something harmful."""
+    harmful = [b"NaN", b"-0", b"1e999", b"\xff", b"\x00", b'"', b"{", b"]", b"null", b"\\u0000"]
+    body = bytearray(content)
+    for _ in range(rng.randint(1, 6)):
+        at = rng.randrange(len(body) + 1)
+        choice = rng.randrange(4)
+        if choice == 0:
+            body[at : at + rng.randint(1, 9)] = b""
+        elif choice == 1:
+            body[at:at] = rng.choice(harmful)
+        elif choice == 2:
+            body[at : at + 1] = bytes([rng.randrange(256)])
+        else:
+            body[at:at] = body[at : at + rng.randint(1, 40)]
+    return bytes(body)

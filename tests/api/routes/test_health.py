@@ -2,56 +2,57 @@ from datetime import datetime
 
 import pytest
 from starlette.testclient import TestClient
-from tests.api.conftest import EXAMPLE, OVERPAID, Following, application
+from tests.support.api_application import OVERPAID, FixedFollower, application
 
+from api.schemas import EXAMPLE
 from core.detector.champion import Champion
 from core.feature_table import NAMES
 
 
 def test_the_process_answers_without_a_model() -> None:
-    assert TestClient(application(Following())).get("/health").json() == {"status": "ok"}
+    assert TestClient(application(FixedFollower())).get("/health").json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize("path", ["/ready", "/model"])
 def test_without_a_model_a_sentence_says_what_is_missing(path: str) -> None:
-    answer = TestClient(application(Following(problem="MLflow does not answer"))).get(path)
+    answer = TestClient(application(FixedFollower(problem="MLflow does not answer"))).get(path)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json()["detail"] == "There is no model to score with: MLflow does not answer."
 
 
-def test_ready_tells_version_age_and_why_no_newer_model_is_in_service(champion: Champion) -> None:
-    client = TestClient(application(Following(champion, problem="version 8 cannot be read")))
-    found = client.get("/ready").json()
-    assert (found["status"], found["model_version"]) == ("ready", "7")
+def test_ready_has_version_age_and_why_no_newer_model_is_in_service(champion: Champion) -> None:
+    client = TestClient(application(FixedFollower(champion, problem="version 8 cannot be read")))
+    answer = client.get("/ready").json()
+    assert (answer["status"], answer["model_version"]) == ("ready", "7")
     trained = datetime.fromisoformat(champion.calibration.trained_at)
-    assert found["trained_at"] == champion.calibration.trained_at
+    assert answer["trained_at"] == champion.calibration.trained_at
     age = (datetime.now(trained.tzinfo) - trained).total_seconds()
-    assert found["model_age_seconds"] == pytest.approx(max(age, 0), abs=60)
-    assert found["problem"] == "version 8 cannot be read"
+    assert answer["model_age_seconds"] == pytest.approx(max(age, 0), abs=60)
+    assert answer["problem"] == "version 8 cannot be read"
 
 
 def test_the_model_describes_itself(client: TestClient, champion: Champion) -> None:
-    found = client.get("/model").json()
-    assert (found["version"], found["alias"], found["origin"]) == ("7", "champion", "simulated")
-    assert found["threshold"] == champion.threshold
-    assert (found["budget"], found["rows"]) == (0.005, 2_000)
-    assert [feature["name"] for feature in found["features"]] == list(NAMES)
-    assert all(feature["usual_low"] <= feature["usual_high"] for feature in found["features"])
-    assert found["facts"] == {"evaluation": {"recall": 0.9}}
+    model = client.get("/model").json()
+    assert (model["version"], model["alias"], model["origin"]) == ("7", "champion", "simulated")
+    assert model["threshold"] == champion.threshold
+    assert (model["budget"], model["rows"]) == (0.005, 2_000)
+    assert [feature["name"] for feature in model["features"]] == list(NAMES)
+    assert all(feature["usual_low"] <= feature["usual_high"] for feature in model["features"])
+    assert model["facts"] == {"evaluation": {"recall": 0.9}}
 
 
 def test_a_new_champion_serves_the_next_request(client: TestClient, champion: Champion) -> None:
-    following = Following(champion)
-    client = TestClient(application(following))
+    follower = FixedFollower(champion)
+    client = TestClient(application(follower))
     assert client.post("/predict", json=EXAMPLE).json()["model_version"] == "7"
-    following.current = Champion(**(vars(champion) | {"version": "8"}))
+    follower.current = Champion(**(vars(champion) | {"version": "8"}))
     assert client.post("/predict", json=EXAMPLE).json()["model_version"] == "8"
 
 
 def value(client: TestClient, line: str) -> float:
     text = client.get("/metrics").text
-    (found,) = [each for each in text.splitlines() if each.startswith(f"bitcoin_api_{line} ")]
-    return float(found.rsplit(" ", 1)[1])
+    (sample,) = [each for each in text.splitlines() if each.startswith(f"bitcoin_api_{line} ")]
+    return float(sample.rsplit(" ", 1)[1])
 
 
 def test_every_counter_exists_at_zero_before_the_first_request(client: TestClient) -> None:
@@ -80,22 +81,22 @@ def test_predictions_are_counted_by_their_verdict(client: TestClient) -> None:
     assert value(client, 'predictions_total{flagged="false"}') == 2
 
 
-def test_the_model_in_service_is_told(champion: Champion) -> None:
-    following = Following()
-    client = TestClient(application(following))
+def test_the_model_in_service_is_a_metric(champion: Champion) -> None:
+    follower = FixedFollower()
+    client = TestClient(application(follower))
     assert value(client, "model_ready") == value(client, "model_version") == 0
-    following.current = champion
+    follower.current = champion
     assert (value(client, "model_ready"), value(client, "model_version")) == (1, 7)
     assert value(client, "model_threshold_ratio") == champion.threshold
     trained = datetime.fromisoformat(champion.calibration.trained_at).timestamp()
     assert value(client, "model_trained_timestamp_seconds") == trained
     assert value(client, "model_loads_total") == 1
-    following.current = Champion(**(vars(champion) | {"version": "8"}))
+    follower.current = Champion(**(vars(champion) | {"version": "8"}))
     assert (value(client, "model_version"), value(client, "model_loads_total")) == (8, 2)
 
 
 def test_the_follower_lives_as_long_as_the_service(champion: Champion) -> None:
-    following = Following(champion)
-    with TestClient(application(following)):
-        assert following.started and not following.stopped
-    assert following.stopped
+    follower = FixedFollower(champion)
+    with TestClient(application(follower)):
+        assert follower.started and not follower.stopped
+    assert follower.stopped

@@ -19,8 +19,8 @@ ROUTES = {
 
 @pytest.fixture
 def document(client: TestClient) -> dict[str, Any]:
-    found: dict[str, Any] = client.get("/openapi.json").json()
-    return found
+    content: dict[str, Any] = client.get("/openapi.json").json()
+    return content
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -58,7 +58,7 @@ def test_every_field_is_described(document: dict[str, Any]) -> None:
     ("field", "unit"),
     [("size", "bytes"), ("weight", "weight units"), ("fee", "satoshi"), ("input_value", "satoshi")],
 )
-def test_units_are_told(document: dict[str, Any], field: str, unit: str) -> None:
+def test_units_are_documented(document: dict[str, Any], field: str, unit: str) -> None:
     properties = document["components"]["schemas"]["SubmittedTransaction"]["properties"]
     assert unit in properties[field]["description"]
 

@@ -1,4 +1,4 @@
-"""The body of /predict/raw: a transaction in the JSON of Blockchain.com, as its API returns it."""
+"""The body of /predict/raw: a transaction in the JSON that the API of Blockchain.com returns."""
 
 from typing import Annotated, Any
 
@@ -19,12 +19,12 @@ EXAMPLE: dict[str, Any] = {
 }
 
 _SATOSHI = {"type": "integer", "minimum": 0, "description": "Satoshi"}
-_MAYBE = {"type": ["integer", "null"]}
+_NULLABLE_INTEGER = {"type": ["integer", "null"]}
 _OUTPUT: dict[str, Any] = {
     "type": "object",
     "properties": {
         "value": _SATOSHI,
-        "script": {"description": "Hexadecimal text; tells the type of the output"},
+        "script": {"description": "Hexadecimal text, from which the output's type is read"},
         "addr": {"description": "Address, where the script has one"},
     },
 }
@@ -33,7 +33,7 @@ _INPUT: dict[str, Any] = {
     "properties": {
         "prev_out": {
             "type": ["object", "null"],
-            "properties": _OUTPUT["properties"] | {"value": _SATOSHI | _MAYBE},
+            "properties": _OUTPUT["properties"] | {"value": _SATOSHI | _NULLABLE_INTEGER},
             "description": "The output that is spent; null in a coinbase",
         },
         "sequence": {"description": "Sequence number; signals replaceability"},
@@ -45,12 +45,15 @@ SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["hash", "size", "weight", "inputs", "out"],
     "properties": {
-        "hash": {"type": "string", "description": "Transaction id, or any text naming it"},
+        "hash": {
+            "type": "string",
+            "description": "Transaction id, or any text that names it",
+        },
         "size": {"type": "integer", "description": "Total size in bytes"},
         "weight": {"type": "integer", "description": "Weight in weight units"},
         "fee": {
             "type": ["integer", "null"],
-            "description": "Fee in satoshi; derived where it is missing",
+            "description": "Fee in satoshi; computed when it is missing",
         },
         "inputs": {"type": "array", "items": _INPUT},
         "out": {"type": "array", "items": {**_OUTPUT, "required": ["value"]}},
@@ -59,15 +62,15 @@ SCHEMA: dict[str, Any] = {
 }
 
 RawTransactionBody = Annotated[DescribedTransaction, WithJsonSchema(SCHEMA)]
-"""What the raw JSON describes; documented as the raw JSON."""
+"""The transaction that the raw JSON describes; the OpenAPI document shows the raw JSON."""
 
 
 def read_raw(content: bytes) -> DescribedTransaction:
-    """Read the raw JSON; raises `HTTPException` with a sentence that says why it cannot be used."""
+    """Read the raw JSON; raises `HTTPException` whose detail says why it cannot be used."""
     try:
         return describe(content)
     except UnusableItemError as error:
-        fits = isinstance(error.__cause__, msgspec.ValidationError)
-        status = 400 if error.refusal == "malformed" and not fits else 422
-        sentence = f"The body is not a transaction as Blockchain.com returns it: {error}."
-        raise HTTPException(status, sentence) from error
+        is_json = isinstance(error.__cause__, msgspec.ValidationError)
+        status = 400 if error.refusal == "malformed" and not is_json else 422
+        detail = f"The body is not a transaction as Blockchain.com returns it: {error}."
+        raise HTTPException(status, detail) from error

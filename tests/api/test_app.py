@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from tests.api.conftest import EXAMPLE
-from tests.api.doors import Door, door, posted, until
+from tests.support.api_process import ApiProcess, api_process, wait_for
+
+from api.schemas import EXAMPLE
 
 UVICORN = [sys.executable, "-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port", "{port}"]
 NOWHERE = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "API_MODEL_POLL_SECONDS": "600"}
@@ -19,24 +20,24 @@ CONTENT = json.dumps(EXAMPLE).encode()
 
 
 def worker_of(connection: socket.socket) -> int:
-    """The process at the other end."""
+    """The process at the other end of a connection."""
     ends = (connection.getpeername()[1], connection.getsockname()[1])
     for other in psutil.net_connections("tcp"):
         here, there = tuple(other.laddr), tuple(other.raddr)
         if other.pid and (here[1:], there[1:]) == (ends[:1], ends[1:]):
             return other.pid
-    raise AssertionError("nobody holds the connection")
+    raise AssertionError("no process has the connection")
 
 
-def half_sent(api: Door) -> socket.socket:
-    """A request under way, of whose body only half has arrived."""
+def half_sent(api: ApiProcess) -> socket.socket:
+    """A request in flight, of whose body a part has arrived."""
     connection = socket.create_connection(("127.0.0.1", int(api.url.rsplit(":", 1)[1])), 30)
     head = (
         "POST /predict HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(CONTENT)}\r\n\r\n"
     )
     connection.sendall(head.encode() + CONTENT[:40])
-    until(lambda: api.metric("bitcoin_api_requests_in_flight ") == 1, api.log)
+    wait_for(lambda: api.metric("bitcoin_api_requests_in_flight ") == 1, api.log)
     return connection
 
 
@@ -44,10 +45,10 @@ def half_sent(api: Door) -> socket.socket:
 def test_it_runs_from_its_folder_and_finishes_requests_before_it_stops(
     tmp_path: Path, command: list[str] | None
 ) -> None:
-    with door(tmp_path, NOWHERE, command) as api:
+    with api_process(tmp_path, NOWHERE, command) as api:
         connection = half_sent(api)
         api.process.send_signal(signal.SIGTERM)
-        until(lambda: "Shutting down" in api.log.read_text(), api.log)
+        wait_for(lambda: "Shutting down" in api.log.read_text(), api.log)
         assert api.process.poll() is None
         connection.sendall(CONTENT[40:])
         assert b"503 Service Unavailable" in connection.recv(4_000)
@@ -58,18 +59,18 @@ def test_it_runs_from_its_folder_and_finishes_requests_before_it_stops(
 
 
 def test_the_access_log_can_be_asked_for(tmp_path: Path) -> None:
-    with door(tmp_path, NOWHERE | {"API_ACCESS_LOG": "true"}) as api:
-        until(lambda: "GET /health HTTP" in api.log.read_text(), api.log)
-        assert api.stopped() == 0
+    with api_process(tmp_path, NOWHERE | {"API_ACCESS_LOG": "true"}) as api:
+        wait_for(lambda: "GET /health HTTP" in api.log.read_text(), api.log)
+        assert api.stop() == 0
 
 
 def test_several_workers_count_together_and_one_that_dies_is_forgotten(tmp_path: Path) -> None:
-    with door(tmp_path, NOWHERE | {"WORKERS": "2"}) as api:
+    with api_process(tmp_path, NOWHERE | {"WORKERS": "2"}) as api:
         before = api.metric('bitcoin_api_requests_total{route="/predict",status="503"}')
         for _ in range(40):
-            assert posted(api.url, EXAMPLE).status_code == 503
+            assert api.predict().status_code == 503
         counted = 'bitcoin_api_requests_total{route="/predict",status="503"}'
-        until(lambda: api.metric(counted) == before + 40, api.log)  # each settles once a second
+        wait_for(lambda: api.metric(counted) == before + 40, api.log)
         assert api.metric('bitcoin_api_request_seconds_count{route="/predict"}') == before + 40
         workers = [child.pid for child in psutil.Process(api.process.pid).children()]
         started = max(psutil.Process(each).create_time() for each in workers)
@@ -77,7 +78,7 @@ def test_several_workers_count_together_and_one_that_dies_is_forgotten(tmp_path:
         connection = half_sent(api)
         os.kill(worker_of(connection), signal.SIGKILL)
         connection.close()
-        until(lambda: api.metric("bitcoin_api_requests_in_flight ") == 0, api.log)
+        wait_for(lambda: api.metric("bitcoin_api_requests_in_flight ") == 0, api.log)
         assert api.metric(counted) == before + 40
-        until(lambda: requests.get(f"{api.url}/health", timeout=10).ok, api.log)
-        assert api.stopped() == 0
+        wait_for(lambda: requests.get(f"{api.url}/health", timeout=10).ok, api.log)
+        assert api.stop() == 0

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.api.calling import JSON, Call, ask_all
-from tests.api.conftest import EXAMPLE, Following, application
+from tests.support.api_application import FixedFollower, application
+from tests.support.asgi_calls import JSON, Call, mutated, send_calls
 
-from api.problems import Problem
+from api.errors import Problem
+from api.schemas import EXAMPLE
 from core.detector.champion import Champion
 from core.settings import ApiSettings
 
@@ -18,14 +19,14 @@ def with_fee(text: str) -> bytes:
     return json.dumps(EXAMPLE | {"fee": "?"}).replace('"?"', text).encode()
 
 
-def refused(client: TestClient, content: bytes, path: str = "/predict") -> Problem:
+def refusal(client: TestClient, content: bytes, path: str = "/predict") -> Problem:
     """The problem that a body meets, checked against the one shape."""
     answer = client.post(path, content=content, headers=JSON)
     assert answer.headers["content-type"] == "application/problem+json"
-    found = Problem.model_validate(answer.json())
-    assert found.status == answer.status_code
-    assert found.request_id == answer.headers["x-request-id"]
-    return found
+    problem = Problem.model_validate(answer.json())
+    assert problem.status == answer.status_code
+    assert problem.request_id == answer.headers["x-request-id"]
+    return problem
 
 
 @pytest.mark.parametrize(
@@ -46,12 +47,12 @@ def refused(client: TestClient, content: bytes, path: str = "/predict") -> Probl
         ("{}", "{}"),
     ],
 )
-def test_a_wrong_number_is_named_shown_and_set_right(
+def test_a_wrong_number_is_named_and_shown_with_what_is_allowed(
     client: TestClient, text: str, value: str
 ) -> None:
-    found = refused(client, with_fee(text))
-    assert found.status == 422
-    (error,) = found.errors
+    problem = refusal(client, with_fee(text))
+    assert problem.status == 422
+    (error,) = problem.errors
     assert (error.field, error.value) == ("fee", value)
     assert error.allowed == "an integer from 0 to 2,100,000,000,000,000"
 
@@ -71,30 +72,30 @@ def test_a_wrong_number_is_named_shown_and_set_right(
 def test_every_kind_of_field_says_what_it_allows(
     client: TestClient, changed: dict[str, Any], field: str, allowed: str
 ) -> None:
-    (error,) = refused(client, json.dumps(EXAMPLE | changed).encode()).errors
+    (error,) = refusal(client, json.dumps(EXAMPLE | changed).encode()).errors
     assert (error.field, error.allowed) == (field, allowed)
 
 
 def test_a_missing_field_has_no_value(client: TestClient) -> None:
-    found = refused(client, b'{"hash": "a"}')
-    assert len(found.errors) == 7
-    assert {error.value for error in found.errors} == {None}
-    assert found.detail == (
+    problem = refusal(client, b'{"hash": "a"}')
+    assert len(problem.errors) == 7
+    assert {error.value for error in problem.errors} == {None}
+    assert problem.detail == (
         "size: it is missing; allowed is an integer from 1 to 4,000,000. There are 6 more."
     )
 
 
-def test_in_a_batch_the_position_is_told_and_twenty_at_the_most(client: TestClient) -> None:
+def test_in_a_batch_the_position_is_named_and_twenty_at_the_most(client: TestClient) -> None:
     batch = {"transactions": [EXAMPLE, EXAMPLE | {"fee": -1}, *[{}] * 9]}
-    found = refused(client, json.dumps(batch).encode(), "/predict/batch")
-    assert found.errors[0].field == "transactions.1.fee"
-    assert found.errors[0].allowed.startswith("an integer from 0")
-    assert len(found.errors) == 20
+    problem = refusal(client, json.dumps(batch).encode(), "/predict/batch")
+    assert problem.errors[0].field == "transactions.1.fee"
+    assert problem.errors[0].allowed.startswith("an integer from 0")
+    assert len(problem.errors) == 20
 
 
 def test_one_of_some_words_is_listed(client: TestClient) -> None:
-    found = refused(client, b'{"transactions": [], "reasons": "some"}', "/predict/batch")
-    assert found.errors[0].allowed == 'one of "flagged", "all", "none"'
+    problem = refusal(client, b'{"transactions": [], "reasons": "some"}', "/predict/batch")
+    assert problem.errors[0].allowed == 'one of "flagged", "all", "none"'
 
 
 @pytest.mark.parametrize(
@@ -116,24 +117,22 @@ def test_one_of_some_words_is_listed(client: TestClient) -> None:
     ids=lambda content: repr(content[:12]),
 )
 def test_what_is_not_json_is_a_bad_request(client: TestClient, content: bytes) -> None:
-    found = refused(client, content)
-    assert found.status == 400
-    assert found.detail.startswith("The body is not JSON: ")
+    problem = refusal(client, content)
+    assert problem.status == 400
+    assert problem.detail.startswith("The body is not JSON: ")
 
 
 @pytest.mark.parametrize("content", [b"[]", b"null", b'"text"', b"5"])
-def test_json_that_is_no_object_is_told_what_it_should_be(
-    client: TestClient, content: bytes
-) -> None:
-    found = refused(client, content)
-    assert found.status == 422
-    assert found.errors[0].allowed.startswith("an object with hash, size, weight")
+def test_json_that_is_no_object_gets_what_is_allowed(client: TestClient, content: bytes) -> None:
+    problem = refusal(client, content)
+    assert problem.status == 422
+    assert problem.errors[0].allowed.startswith("an object with hash, size, weight")
 
 
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "text/json", ""]
 )
-def test_another_content_type_is_refused(client: TestClient, content_type: str) -> None:
+def test_another_content_type_is_refusal(client: TestClient, content_type: str) -> None:
     sent = {"content-type": content_type}
     answer = client.post("/predict", content=json.dumps(EXAMPLE), headers=sent)
     assert answer.status_code == 415
@@ -151,14 +150,16 @@ def test_json_by_any_of_its_names_is_read(client: TestClient, content_type: str)
 
 
 def test_an_oversized_body_is_refused_announced_or_not(champion: Champion) -> None:
-    app = application(Following(champion), ApiSettings(_env_file=None, api_max_body_bytes=2_000))
+    app = application(
+        FixedFollower(champion), ApiSettings(_env_file=None, api_max_body_bytes=2_000)
+    )
     small = json.dumps(EXAMPLE).encode()
     calls = [
         Call(body=[small], headers=JSON | {"content-length": "2001"}),
         Call(body=[small, b" " * 2_000]),
         Call(body=[small, b" " * 1_000]),
     ]
-    announced, arrived, within = ask_all(app, calls)
+    announced, arrived, within = send_calls(app, calls)
     assert (announced.status, arrived.status, within.status) == (413, 413, 200)
     assert announced.json()["detail"] == "The body is larger than the limit of 2,000 bytes."
 
@@ -184,24 +185,6 @@ def test_markup_that_was_sent_never_comes_back_as_markup(client: TestClient) -> 
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def mutated(rng: random.Random, content: bytes) -> bytes:
-    """The body with some bytes changed, dropped, doubled or replaced by something nasty."""
-    nasty = [b"NaN", b"-0", b"1e999", b"\xff", b"\x00", b'"', b"{", b"]", b"null", b"\\u0000"]
-    body = bytearray(content)
-    for _ in range(rng.randint(1, 6)):
-        at = rng.randrange(len(body) + 1)
-        choice = rng.randrange(4)
-        if choice == 0:
-            body[at : at + rng.randint(1, 9)] = b""
-        elif choice == 1:
-            body[at:at] = rng.choice(nasty)
-        elif choice == 2:
-            body[at : at + 1] = bytes([rng.randrange(256)])
-        else:
-            body[at:at] = body[at : at + rng.randint(1, 40)]
-    return bytes(body)
-
-
 def test_ten_thousand_mutated_bodies_are_answered_or_refused(champion: Champion) -> None:
     rng = random.Random(7)
     single = json.dumps(EXAMPLE | {"rbf": True, "lock_time": 5, "output_types": ["p2tr"]}).encode()
@@ -211,7 +194,7 @@ def test_ten_thousand_mutated_bodies_are_answered_or_refused(champion: Champion)
         for path, content in [("/predict", single), ("/predict/batch", batch)]
         for _ in range(5_000)
     ]
-    answers = ask_all(application(Following(champion)), calls)
+    answers = send_calls(application(FixedFollower(champion)), calls)
     assert {answer.status for answer in answers} == {200, 400, 422}
     for answer in answers:
         if answer.status != 200:

@@ -1,73 +1,16 @@
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
 from starlette.testclient import TestClient
-from tests.api.conftest import Following, application
-
-from core.lake import ORIGIN_PROPERTY, table_uri
-from core.tables import SCORED_TRANSACTIONS
-from core.transaction import NUMERIC_FIELDS
-
-NOW = datetime.now(UTC).replace(microsecond=0)
-REASON = {
-    "feature": "fee_rate",
-    "value": 900.0,
-    "usual_low": 1.0,
-    "usual_high": 60.0,
-    "contribution": 1.5,
-}
-
-
-def row(name: str, age: timedelta, score: float) -> dict[str, object]:
-    seen = NOW - age
-    return {
-        "hash": name,
-        **dict.fromkeys(NUMERIC_FIELDS, 100),
-        "fee_rate": 4.0,
-        "source": "mempool",
-        "block_height": None,
-        "event_time": seen,
-        "append_time": seen,
-        "anomaly_score": score,
-        "percentile": 0.99,
-        "threshold": 0.6,
-        "is_anomaly": score >= 0.6,
-        "pattern": None,
-        "reasons": [REASON],
-        "model_version": "3",
-        "scored_at": seen,
-        "date": seen.date(),
-    }
-
-
-ROWS = [
-    row("old", timedelta(days=3), 0.9),
-    row("ordinary", timedelta(minutes=2), 0.4),
-    row("first", timedelta(hours=5), 0.7),
-    row("newest", timedelta(minutes=1), 0.65),
-]
-
-
-def write(lake: str, rows: list[dict[str, object]], origin: str = "simulated") -> None:
-    uri = table_uri(lake, "scored_transactions")
-    DeltaTable.create(
-        uri,
-        SCORED_TRANSACTIONS,
-        mode="ignore",
-        partition_by=["date"],
-        configuration={ORIGIN_PROPERTY: origin},
-        raise_if_key_not_exists=False,
-    )
-    write_deltalake(uri, pa.Table.from_pylist(rows, schema=SCORED_TRANSACTIONS), mode="append")
+from tests.support.api_application import FixedFollower, application
+from tests.support.scored_lake import NOW, REASON, ROWS, append_scored, scored_row
 
 
 @pytest.fixture
 def client(lake: str) -> TestClient:
-    write(lake, ROWS)
-    return TestClient(application(Following(), lake=lake))
+    append_scored(lake, ROWS)
+    return TestClient(application(FixedFollower(), lake=lake))
 
 
 def hashes(client: TestClient, **parameters: str | float) -> list[str]:
@@ -96,31 +39,31 @@ def test_the_limit_keeps_the_newest(client: TestClient) -> None:
 
 
 def test_each_is_explained_with_its_numbers(client: TestClient) -> None:
-    found = client.get("/anomalies/recent").json()["anomalies"][0]
-    assert found["explanation"].startswith("Unusual")
-    assert found["reasons"] == [REASON]
-    assert found["fee"] == 100 and found["fee_rate"] == 4.0
-    assert datetime.fromisoformat(found["event_time"]) == NOW - timedelta(minutes=1)
+    anomaly = client.get("/anomalies/recent").json()["anomalies"][0]
+    assert anomaly["explanation"].startswith("Unusual")
+    assert anomaly["reasons"] == [REASON]
+    assert anomaly["fee"] == 100 and anomaly["fee_rate"] == 4.0
+    assert datetime.fromisoformat(anomaly["event_time"]) == NOW - timedelta(minutes=1)
 
 
 def test_what_the_stream_adds_is_seen_at_once(client: TestClient, lake: str) -> None:
     assert hashes(client) == ["newest", "first"]
-    write(lake, [row("newer", timedelta(seconds=5), 0.8)])
+    append_scored(lake, [scored_row("newer", timedelta(seconds=5), 0.8)])
     assert hashes(client) == ["newer", "newest", "first"]
 
 
 def test_a_lake_without_the_table_has_no_anomalies(lake: str) -> None:
-    assert hashes(TestClient(application(Following(), lake=lake))) == []
+    assert hashes(TestClient(application(FixedFollower(), lake=lake))) == []
 
 
 def test_a_lake_of_the_other_origin_is_refused(lake: str) -> None:
-    write(lake, ROWS, origin="live")
-    answer = TestClient(application(Following(), lake=lake)).get("/anomalies/recent")
+    append_scored(lake, ROWS, origin="live")
+    answer = TestClient(application(FixedFollower(), lake=lake)).get("/anomalies/recent")
     assert answer.status_code == 503
     assert "holds live data" in answer.json()["detail"]
 
 
-def test_a_damaged_lake_is_said_to_be_unreadable(client: TestClient, lake: str) -> None:
+def test_a_damaged_lake_is_answered_with_503(client: TestClient, lake: str) -> None:
     for file in Path(lake).rglob("*.parquet"):
         file.write_bytes(b"")
     answer = client.get("/anomalies/recent")

@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.api.calling import JSON, Call, ask_all
-from tests.api.conftest import Following, application
-from tests.api.test_problems import mutated
+from tests.support.api_application import FixedFollower, application
+from tests.support.asgi_calls import JSON, Call, mutated, send_calls
 from tests.support.blockchain_samples import item, paid, payment, spent
 
-from api.problems import Problem
-from api.raw import EXAMPLE
+from api.blockchain_body import EXAMPLE
+from api.errors import Problem
 from core.detector.champion import Champion
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "blockchain_info"
@@ -19,9 +18,9 @@ CAPTURED = SAMPLES / "rawtx_captures_2025_2026.json"
 
 
 def test_the_documented_example_is_scored(client: TestClient) -> None:
-    found = client.post("/predict/raw", json=EXAMPLE)
-    assert found.status_code == 200
-    assert found.json()["warnings"] == []
+    answer = client.post("/predict/raw", json=EXAMPLE)
+    assert answer.status_code == 200
+    assert answer.json()["warnings"] == []
 
 
 def test_it_is_scored_like_its_eight_fields(client: TestClient) -> None:
@@ -33,7 +32,7 @@ def test_it_is_scored_like_its_eight_fields(client: TestClient) -> None:
     assert raw == client.post("/predict", json=fields).json()
 
 
-def test_what_only_the_raw_json_tells_is_used(client: TestClient) -> None:
+def test_facts_that_only_the_raw_json_has_are_used(client: TestClient) -> None:
     coinjoin = item(
         inputs=[spent(1_200) for _ in range(6)],
         vin_sz=6,
@@ -41,16 +40,16 @@ def test_what_only_the_raw_json_tells_is_used(client: TestClient) -> None:
         out=[paid(1_000) for _ in range(6)],
         vout_sz=6,
     )
-    found = client.post("/predict/raw", content=coinjoin, headers=JSON).json()
-    assert found["pattern"] == "coinjoin"
+    prediction = client.post("/predict/raw", content=coinjoin, headers=JSON).json()
+    assert prediction["pattern"] == "coinjoin"
 
 
 @pytest.mark.skipif(not CAPTURED.exists(), reason="the recorded responses are not there")
 def test_recorded_responses_are_scored(client: TestClient) -> None:
-    def transactions(found: Any) -> list[dict[str, Any]]:
-        if isinstance(found, dict) and "vin_sz" in found:
-            return [found]
-        inner = found.values() if isinstance(found, dict) else found
+    def transactions(part: Any) -> list[dict[str, Any]]:
+        if isinstance(part, dict) and "vin_sz" in part:
+            return [part]
+        inner = part.values() if isinstance(part, dict) else part
         nested = (list, dict)
         return [t for each in inner if isinstance(each, nested) for t in transactions(each)]
 
@@ -62,7 +61,7 @@ def test_recorded_responses_are_scored(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "status", "said"),
+    ("content", "status", "reason"),
     [
         (b"{", 400, "not a transaction"),
         (b"\xff", 400, "not a transaction"),
@@ -76,15 +75,15 @@ def test_recorded_responses_are_scored(client: TestClient) -> None:
     ids=["cut", "bytes", "empty", "no weight", "wrong fee", "bounds", "long hash", "deep"],
 )
 def test_what_cannot_be_used_is_refused_with_the_reason(
-    client: TestClient, content: bytes, status: int, said: str
+    client: TestClient, content: bytes, status: int, reason: str
 ) -> None:
     answer = client.post("/predict/raw", content=content, headers=JSON)
     assert answer.status_code == status
-    assert said in Problem.model_validate(answer.json()).detail
+    assert reason in Problem.model_validate(answer.json()).detail
 
 
 def test_mutated_raw_bodies_are_answered_or_refused(champion: Champion) -> None:
     rng = random.Random(11)
     calls = [Call("/predict/raw", [mutated(rng, item())]) for _ in range(3_000)]
-    answers = ask_all(application(Following(champion)), calls)
+    answers = send_calls(application(FixedFollower(champion)), calls)
     assert {answer.status for answer in answers} == {200, 400, 422}

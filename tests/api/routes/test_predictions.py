@@ -3,9 +3,10 @@ import json
 import pytest
 from sklearn.pipeline import Pipeline
 from starlette.testclient import TestClient
-from tests.api.calling import Call, ask_all
-from tests.api.conftest import EXAMPLE, OVERPAID, Following, application, traffic
+from tests.support.api_application import OVERPAID, FixedFollower, application, traffic
+from tests.support.asgi_calls import Call, send_calls
 
+from api.schemas import EXAMPLE
 from core.detector.champion import Champion
 from core.settings import ApiSettings
 from core.transaction import NUMERIC_FIELDS
@@ -30,24 +31,24 @@ def test_the_specifications_example_is_answered_with_every_field(client: TestCli
 
 
 def test_a_fee_that_eats_the_inputs_is_flagged_and_explained(client: TestClient) -> None:
-    found = client.post("/predict", json=OVERPAID).json()
-    assert found["is_anomaly"] and found["anomaly_score"] >= found["threshold"]
-    assert found["pattern"] == "fee_overpaid"
-    assert found["reasons"][0]["feature"] in {"fee", "fee_rate", "fee_share"}
-    assert found["reasons"][0]["value"] > found["reasons"][0]["usual_high"]
-    assert found["explanation"].startswith("Unusual: it scores at least as high as")
+    prediction = client.post("/predict", json=OVERPAID).json()
+    assert prediction["is_anomaly"] and prediction["anomaly_score"] >= prediction["threshold"]
+    assert prediction["pattern"] == "fee_overpaid"
+    assert prediction["reasons"][0]["feature"] in {"fee", "fee_rate", "fee_share"}
+    assert prediction["reasons"][0]["value"] > prediction["reasons"][0]["usual_high"]
+    assert prediction["explanation"].startswith("Unusual: it scores at least as high as")
 
 
-def test_what_does_not_add_up_is_told_and_not_refused(client: TestClient) -> None:
+def test_contradictions_are_warned_of_and_not_refused(client: TestClient) -> None:
     answer = client.post("/predict", json=EXAMPLE | {"fee": 1, "weight": 1})
     assert answer.status_code == 200
     assert len(answer.json()["warnings"]) == 2
 
 
-def test_unknown_fields_are_ignored_and_known_facts_are_used(client: TestClient) -> None:
+def test_unknown_fields_are_ignored_and_optional_facts_are_used(client: TestClient) -> None:
     facts = {"equal_outputs": 9, "outputs_count": 9, "inputs_count": 9, "favourite_colour": "red"}
-    found = client.post("/predict", json=EXAMPLE | facts).json()
-    assert found["pattern"] == "coinjoin"
+    prediction = client.post("/predict", json=EXAMPLE | facts).json()
+    assert prediction["pattern"] == "coinjoin"
 
 
 def test_a_batch_answers_in_order_with_the_scores_of_single_calls(client: TestClient) -> None:
@@ -59,14 +60,15 @@ def test_a_batch_answers_in_order_with_the_scores_of_single_calls(client: TestCl
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"), [("flagged", [0, 1]), ("all", [1, 1]), ("none", [0, 0])]
+    ("wanted", "explained"),
+    [("flagged", [False, True]), ("all", [True, True]), ("none", [False, False])],
 )
 def test_a_batch_gives_the_reasons_that_are_asked_for(
-    client: TestClient, wanted: str, told: list[int]
+    client: TestClient, wanted: str, explained: list[bool]
 ) -> None:
     sent = {"transactions": [EXAMPLE, OVERPAID], "reasons": wanted}
-    found = client.post("/predict/batch", json=sent).json()["predictions"]
-    assert [bool(each["reasons"]) for each in found] == [bool(each) for each in told]
+    predictions = client.post("/predict/batch", json=sent).json()["predictions"]
+    assert [bool(each["reasons"]) for each in predictions] == explained
 
 
 def test_an_empty_batch_has_no_predictions(client: TestClient) -> None:
@@ -76,7 +78,7 @@ def test_an_empty_batch_has_no_predictions(client: TestClient) -> None:
 
 def test_a_batch_over_the_limit_is_refused_with_the_limit(champion: Champion) -> None:
     settings = ApiSettings(_env_file=None, api_max_batch=2)
-    client = TestClient(application(Following(champion), settings))
+    client = TestClient(application(FixedFollower(champion), settings))
     answer = client.post("/predict/batch", json={"transactions": [EXAMPLE] * 3})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "transactions"
@@ -95,6 +97,6 @@ def test_scores_equal_those_of_scikit_learn_to_the_last_bit(
         Call("/predict/batch", [batch]),
         *(Call(body=[json.dumps(b).encode()]) for b in bodies),
     ]
-    many, *single = ask_all(application(Following(champion)), calls)
+    many, *single = send_calls(application(FixedFollower(champion)), calls)
     assert [each["anomaly_score"] for each in many.json()["predictions"]] == expected.tolist()
     assert [each.json()["anomaly_score"] for each in single] == expected.tolist()

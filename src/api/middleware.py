@@ -1,0 +1,179 @@
+"""What every request passes before its route, from the outside in.
+
+`RequestMiddleware` counts the request, adds security headers and answers unexpected errors.
+`ApiKeyMiddleware` checks the key where one is set. `LimitMiddleware` limits how many requests are
+in flight, and for how long.
+"""
+
+import asyncio
+import hmac
+import logging
+import time
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import problem_response
+from core.settings import ApiSettings
+from monitoring.api_metrics import UNMATCHED, ApiMetrics
+
+API_KEY_HEADER = "X-API-Key"
+OPEN_PATHS = ("/health", "/ready", "/metrics", "/docs", "/openapi.json")
+"""Paths that answer without the key, with all below them: probes, scrapes and documentation."""
+
+UNLIMITED_PATHS = frozenset({"/health", "/ready", "/metrics"})
+"""Paths that answer however busy the service is, so that monitoring always sees it."""
+
+_CLIENT_LEFT = 499
+_SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+_CLOSED_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_log = logging.getLogger(__name__)
+
+
+class RequestMiddleware:
+    """Counts requests, adds security headers, and answers 500 to unexpected errors.
+
+    The caller gets a problem detail and the log gets the traceback.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def send_secured(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = _secured(message["headers"])
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_secured)
+        except ClientDisconnect:
+            status = _CLIENT_LEFT
+        except Exception as error:
+            if status:  # the answer has begun: the server can only close the connection
+                raise
+            await _answer_error(error, scope, receive, send_secured)
+        finally:
+            route = scope.get("route")
+            path = UNMATCHED if route is None else route.path
+            self.metrics.record_request(path, status, time.perf_counter() - started)
+
+
+async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    if isinstance(error, OverdueError):
+        response = problem_response(scope, 503, str(error))
+    else:
+        detail = "An unexpected error occurred; the service's log has it under the request id."
+        response = problem_response(scope, 500, detail)
+        request_id = response.headers["x-request-id"]
+        _log.error("event=request_failed request_id=%s", request_id, exc_info=error)
+    await response(scope, receive, send)
+
+
+def _secured(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Add the security headers; an answer that has a content security policy keeps it."""
+    if any(name == b"content-security-policy" for name, _ in headers):
+        return [*headers, *_SECURITY_HEADERS]
+    return [*headers, *_SECURITY_HEADERS, _CLOSED_POLICY]
+
+
+class ApiKeyMiddleware:
+    """Answers 401 to requests without the key, except on the open paths.
+
+    The comparison takes the same time for every wrong key.
+    """
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self.app, self.key = app, key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 401."""
+        if scope["type"] == "http" and not (is_open(scope["path"]) or self._has_key(scope)):
+            headers = {"WWW-Authenticate": f'ApiKey header="{API_KEY_HEADER}"'}
+            detail = f"Send the service's key in the header {API_KEY_HEADER}."
+            response = problem_response(scope, 401, detail, headers=headers)
+            await response(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _has_key(self, scope: Scope) -> bool:
+        header = API_KEY_HEADER.lower().encode()
+        sent = next((value for name, value in scope["headers"] if name == header), b"")
+        return hmac.compare_digest(sent, self.key)
+
+
+def is_open(path: str) -> bool:
+    """Return whether a path answers without the key."""
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in OPEN_PATHS)
+
+
+class OverdueError(Exception):
+    """A request took longer than the limit."""
+
+
+class RequestsInFlight:
+    """The requests in flight, each with its arrival time on the monotonic clock.
+
+    No timer is set for a request, since that would cost more than scoring one. Instead the
+    heartbeat calls `cancel_overdue` once a second.
+    """
+
+    def __init__(self) -> None:
+        self.arrivals: dict[asyncio.Task[object], float] = {}
+        self.overdue: set[asyncio.Task[object]] = set()
+
+    def cancel_overdue(self, seconds: float) -> None:
+        """Cancel the requests that arrived more than so many seconds ago."""
+        earliest = time.monotonic() - seconds
+        for task in [task for task, arrival in self.arrivals.items() if arrival < earliest]:
+            if task not in self.overdue:
+                self.overdue.add(task)
+                task.cancel()
+
+
+class LimitMiddleware:
+    """Answers 503 when too many requests are in flight, and to a request that takes too long."""
+
+    def __init__(self, app: ASGIApp, in_flight: RequestsInFlight, settings: ApiSettings) -> None:
+        self.app, self.in_flight = app, in_flight
+        self.max_requests = settings.api_max_requests
+        self.max_seconds = settings.api_request_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 503; raises `OverdueError` when it took too long."""
+        if scope["type"] != "http" or scope["path"] in UNLIMITED_PATHS:
+            await self.app(scope, receive, send)
+            return
+        arrivals = self.in_flight.arrivals
+        if len(arrivals) >= self.max_requests:
+            detail = f"{self.max_requests:,} requests are under way already: try again shortly."
+            await problem_response(scope, 503, detail)(scope, receive, send)
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        arrivals[task] = time.monotonic()
+        try:
+            await self.app(scope, receive, send)
+        except asyncio.CancelledError:
+            if task not in self.in_flight.overdue:  # the server stops, or the caller left
+                raise
+            task.uncancel()
+            detail = f"The request took longer than the limit of {self.max_seconds:g} s."
+            raise OverdueError(detail) from None
+        finally:
+            arrivals.pop(task, None)
+            self.in_flight.overdue.discard(task)

@@ -1,0 +1,141 @@
+"""The newest unusual transactions of the stream, read from the lake with delta-rs."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Annotated, Any
+
+from anyio import CapacityLimiter, to_thread
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import AwareDatetime, BeforeValidator
+
+from api.errors import error_responses
+from api.schemas import Anomalies, Anomaly
+from core.detector.explanation import explanation
+from core.detector.verdict import Verdict
+from core.lake import OriginMismatchError, open_table, query, sql_time
+from core.tables import EVENT_AFTER
+
+TABLE = "scored_transactions"
+MAX_ANOMALIES = 1_000
+_READS_AT_ONCE = 2
+_DEFAULT_PERIOD = timedelta(days=1)
+_FIRST_TIME, _LAST_TIME = datetime(2009, 1, 3, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Bitcoin's first day, and a time that is within the calendar in every time zone."""
+
+
+class ScoredTable:
+    """The table of scored transactions, kept open between reads.
+
+    `origin` is `live` or `simulated`: a lake of the other origin is refused.
+    """
+
+    def __init__(self, lake: str, origin: str) -> None:
+        self.lake, self.origin = lake, origin
+        self._table: DeltaTable | None = None
+        self._lock = Lock()
+
+    def recent(self, since: datetime, minimum_score: float | None, limit: int) -> list[Anomaly]:
+        """Read the newest first: those that were flagged, or those of at least `minimum_score`.
+
+        Empty while there is no table. Raises `OriginMismatchError` for a lake of the other origin,
+        and `DeltaError` or `OSError` when it cannot be read.
+        """
+        table = self._updated()
+        if table is None:
+            return []
+        rows = query(_sql(since, minimum_score, limit), scored=table).to_pylist()
+        return [_anomaly(row) for row in rows]
+
+    def _updated(self) -> DeltaTable | None:
+        with self._lock:
+            if self._table is None:
+                self._table = open_table(self.lake, TABLE, self.origin)
+            else:
+                self._table.update_incremental()
+            return self._table
+
+
+def _sql(since: datetime, minimum_score: float | None, limit: int) -> str:
+    """Make the query; its date condition skips the files of days that hold no match."""
+    chosen = "is_anomaly" if minimum_score is None else f"anomaly_score >= {minimum_score!r}"
+    earliest = min(max(since, _FIRST_TIME), _LAST_TIME).astimezone(UTC)
+    return (
+        f"SELECT * FROM scored WHERE {chosen}"
+        f" AND date >= DATE '{earliest - EVENT_AFTER:%Y-%m-%d}'"
+        f" AND event_time >= {sql_time(earliest)}"
+        f" ORDER BY event_time DESC, hash LIMIT {limit}"
+    )
+
+
+def _anomaly(row: Mapping[str, Any]) -> Anomaly:
+    verdict = Verdict.from_row(row)
+    return Anomaly(
+        transaction_hash=row["hash"],
+        event_time=row["event_time"],
+        size=row["size"],
+        weight=row["weight"],
+        fee=row["fee"],
+        inputs_count=row["inputs_count"],
+        outputs_count=row["outputs_count"],
+        input_value=row["input_value"],
+        output_value=row["output_value"],
+        fee_rate=row["fee_rate"],
+        block_height=row["block_height"],
+        anomaly_score=verdict.anomaly_score,
+        is_anomaly=verdict.is_anomaly,
+        explanation=explanation(verdict),
+        percentile=verdict.percentile,
+        threshold=verdict.threshold,
+        pattern=verdict.pattern,
+        reasons=row["reasons"],
+        model_version=verdict.model_version,
+    )
+
+
+def _refuse_bare_number(text: str) -> str:
+    """Refuse a bare number, which pydantic would read as Unix seconds or milliseconds."""
+    if "T" not in text.upper() and " " not in text:
+        raise ValueError("a date and a time are needed")
+    return text
+
+
+Limit = Annotated[int, Query(ge=1, le=MAX_ANOMALIES, description="Most transactions to return")]
+Since = Annotated[
+    Annotated[AwareDatetime, BeforeValidator(_refuse_bare_number)] | None,
+    Query(description="Earliest event time, ISO 8601 with its offset; by default a day ago"),
+]
+MinimumScore = Annotated[
+    float | None,
+    Query(ge=0, le=1, description="Least score, from 0 to 1; by default those that were flagged"),
+]
+
+
+def add_anomaly_routes(router: APIRouter, scored: ScoredTable) -> None:
+    """Add the route; a reader thread is left alone when its request is cancelled."""
+    limiter = CapacityLimiter(_READS_AT_ONCE)
+
+    @router.get(
+        "/anomalies/recent", responses=error_responses(401, 422, 500, 503), tags=["anomalies"]
+    )
+    async def recent_anomalies(
+        limit: Limit = 50, since: Since = None, minimum_score: MinimumScore = None
+    ) -> Anomalies:
+        """List the newest unusual transactions of the stream, from the lake."""
+        earliest = since or datetime.now(UTC) - _DEFAULT_PERIOD
+        try:
+            anomalies = await to_thread.run_sync(
+                scored.recent,
+                earliest,
+                minimum_score,
+                limit,
+                limiter=limiter,
+                abandon_on_cancel=True,
+            )
+        except OriginMismatchError as error:
+            raise HTTPException(503, f"The lake is not this service's: {error}.") from error
+        except (DeltaError, OSError) as error:
+            raise HTTPException(503, "The lake cannot be read just now.") from error
+        return {"anomalies": anomalies}

@@ -1,0 +1,120 @@
+"""From transactions to predictions, with the champion that is loaded now."""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Literal, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from api.errors import NoModelError
+from api.schemas import Prediction, SubmittedTransaction
+from core.detector.champion import Champion
+from core.detector.explanation import explanation
+from core.detector.patterns import COINBASE, FACTS, facts_of
+from core.detector.verdict import Reason, Verdict
+from core.transaction import NUMERIC_FIELDS, DescribedTransaction, Transaction, numbers_of
+
+
+class Follower(Protocol):
+    """Keeps the champion loaded; `core.registry.follower.ChampionFollower` is the real one.
+
+    `current` is None until a first champion is loaded. `problem` says why there is none, or why
+    the newest one is not loaded.
+    """
+
+    current: Champion | None
+    problem: str | None
+
+    def start(self) -> None:
+        """Start to follow the champion; returns at once."""
+
+    def stop(self) -> None:
+        """Stop, and wait for the end of a load."""
+
+
+def current_champion(follower: Follower) -> Champion:
+    """Return the champion; raises `NoModelError` while there is none."""
+    champion = follower.current
+    if champion is None:
+        raise NoModelError(follower.problem)
+    return champion
+
+
+def predict(champion: Champion, transaction: DescribedTransaction) -> Prediction:
+    """Score one transaction, with reasons whether or not it is flagged."""
+    return _prediction(transaction, champion.verdict(transaction))
+
+
+def predict_batch(
+    champion: Champion,
+    transactions: list[SubmittedTransaction],
+    reasons: Literal["flagged", "all", "none"],
+) -> list[Prediction]:
+    """Score many transactions; returns their predictions in the same order."""
+    verdicts = _verdicts(champion.verdicts(_table(transactions), explain=reasons))
+    return list(map(_prediction, transactions, verdicts))
+
+
+def _table(transactions: list[SubmittedTransaction]) -> pa.Table:
+    """Make the columns that `Champion.verdicts` reads."""
+    numbers = np.fromiter(chain.from_iterable(map(numbers_of, transactions)), np.float64)
+    facts = zip(FACTS, zip(*map(facts_of, transactions), strict=True), strict=False)
+    return pa.table(
+        dict(zip(NUMERIC_FIELDS, numbers.reshape(-1, len(NUMERIC_FIELDS)).T, strict=True))
+        | {name: pa.array(column) for name, column in facts}
+    )
+
+
+def _verdicts(table: pa.Table) -> Iterator[Verdict]:
+    """Read whole columns at once, which is faster than `Verdict.from_row` on each row."""
+    columns = {name: table.column(name).to_pylist() for name in Verdict._fields}
+    columns["reasons"] = [tuple(Reason(**each) for each in row) for row in columns["reasons"]]
+    return map(Verdict._make, zip(*columns.values(), strict=True))
+
+
+def _prediction(transaction: Transaction, verdict: Verdict) -> Prediction:
+    score, percentile, threshold, is_anomaly, pattern, reasons, version = verdict
+    return {
+        "transaction_hash": transaction.hash,
+        "anomaly_score": score,
+        "is_anomaly": is_anomaly,
+        "explanation": explanation(verdict),
+        "percentile": percentile,
+        "threshold": threshold,
+        "pattern": pattern,
+        "reasons": [
+            {
+                "feature": reason.feature,
+                "value": reason.value,
+                "usual_low": reason.usual_low,
+                "usual_high": reason.usual_high,
+                "contribution": reason.contribution,
+            }
+            for reason in reasons
+        ],
+        "warnings": inconsistencies(transaction, is_coinbase=pattern == COINBASE),
+        "model_version": version,
+    }
+
+
+def inconsistencies(transaction: Transaction, is_coinbase: bool = False) -> list[str]:
+    """Say in sentences which numbers contradict each other; empty for a consistent transaction.
+
+    A prediction carries them as warnings: such a transaction is scored and not refused. The fee of
+    a coinbase transaction is not compared, since it spends nothing.
+    """
+    sentences = []
+    size, weight = transaction.size, transaction.weight
+    if not size <= weight <= 4 * size:
+        sentences.append(
+            f"weight is {weight:,} but must lie between size ({size:,}) and 4 x size ({4 * size:,})"
+        )
+    fee, difference = transaction.fee, transaction.input_value - transaction.output_value
+    if fee != difference and not is_coinbase:
+        sentences.append(f"fee is {fee:,} but input_value - output_value is {difference:,}")
+    if transaction.inputs_count == 0:
+        sentences.append("inputs_count is 0 but every transaction has an input")
+    if transaction.outputs_count == 0:
+        sentences.append("outputs_count is 0 but every transaction has an output")
+    return sentences
