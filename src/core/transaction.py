@@ -81,10 +81,6 @@ def is_coinbase(*, fee: Any, input_value: Any, output_value: Any) -> Any:
     return (fee == 0) & (input_value == 0) & (output_value > 0)
 
 
-COINBASE_SQL = "(fee = 0 AND input_value = 0 AND output_value > 0)"
-"""The same condition on the columns of a table, in SQL."""
-
-
 class DescribedTransaction(Transaction):
     """A transaction with the facts of its raw JSON beyond the numbers; an unknown fact is None."""
 
