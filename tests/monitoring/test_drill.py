@@ -41,6 +41,7 @@ def prometheus(folder: Path, ports: dict[str, int], own: int) -> Part:
     return Part("prometheus", command, os.environ, folder / "prometheus.log")
 
 
+@pytest.mark.slow
 def test_a_killed_api_is_told_and_its_return_too(tmp_path: Path) -> None:
     own, port = free_port(), free_port()
     settings = {
