@@ -13,6 +13,8 @@ import requests
 from tests.api.conftest import EXAMPLE
 from tests.api.doors import Door, door, posted, until
 
+pytestmark = pytest.mark.slow
+
 UVICORN = [sys.executable, "-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port", "{port}"]
 NOWHERE = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "API_MODEL_POLL_SECONDS": "600"}
 CONTENT = json.dumps(EXAMPLE).encode()
