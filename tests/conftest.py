@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from local import jars
 from local.broker import Broker
@@ -15,6 +16,10 @@ from tests.support.processes import accepts, answers, missing, process, wait_unt
 
 from core.settings import MlflowSettings
 from core.topics import ensure_topics
+
+# How long an example takes depends on what else runs on the machine.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
