@@ -1,21 +1,24 @@
-"""The Blockchain.com HTTP API: the only place that knows HTTP.
+"""The client of the Blockchain.com HTTP API, which the rest of ingestion calls the source.
 
-Every request goes through the budget, is never repeated or redirected on its own, and has a limit
-in time and in bytes. Status and content type are checked before the body is read as JSON: the
-source is behind a proxy that answers errors, and at times successes, in HTML.
+Every request goes through the request budget, is never retried or redirected by itself, and is
+limited in time and in bytes. Status and content type are checked before the body is read as JSON,
+because the proxy in front of the source answers errors, and at times successes, in HTML.
+
+A page or a block is decoded in two steps, so that one malformed transaction costs only itself. Here
+each of its items stays the bytes that it is; `publishing` decodes the items one by one.
 """
 
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from data_ingestion.budget import RequestBudget
+from core.settings import SourceSettings
 from data_ingestion.clock import Clock, StoppedError
-from data_ingestion.raw_json import RawBlock, Tip, decode_block, decode_page, decode_tip
+from data_ingestion.request_budget import RequestBudget
 from monitoring.producer_metrics import ProducerMetrics
 
 T = TypeVar("T")
@@ -25,51 +28,83 @@ _CHUNK_BYTES = 256 * 1024
 _HEADERS = {"User-Agent": "bitcoin-anomaly-detection", "Accept": "application/json"}
 
 
-class SourceError(Exception):
-    """The source did not give what was asked; `result` is its kind, one of the metric's labels."""
+class Tip(msgspec.Struct):
+    """The newest block: the answer of `/latestblock`."""
 
-    def __init__(self, result: str, sentence: str, retry_after: float | None = None) -> None:
-        super().__init__(sentence)
+    hash: str
+    height: int
+
+
+class RawBlock(msgspec.Struct):
+    """The answer of `/rawblock/…`: `time` is a Unix time, `tx` the JSON of each transaction."""
+
+    hash: str
+    height: int
+    prev_block: str
+    time: int
+    tx: list[msgspec.Raw]
+
+
+class _Page(msgspec.Struct):
+    txs: list[msgspec.Raw]
+
+
+_PAGE = msgspec.json.Decoder(_Page)
+
+decode_tip = msgspec.json.Decoder(Tip).decode
+"""The newest block from its JSON; raises `msgspec.DecodeError`."""
+
+decode_block = msgspec.json.Decoder(RawBlock).decode
+"""A block from its JSON; raises `msgspec.DecodeError`."""
+
+
+def decode_page(body: bytes) -> list[bytes]:
+    """The items of `/unconfirmed-transactions`; raises `msgspec.DecodeError`."""
+    return [bytes(item) for item in _PAGE.decode(body).txs]
+
+
+class SourceError(Exception):
+    """A request without a usable answer.
+
+    `result` is the kind of failure, one of the values of the metric's label `result`. `retry_after`
+    is the pause in seconds that the source asks for.
+    """
+
+    def __init__(self, result: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
         self.result = result
         self.retry_after = retry_after
 
 
-class NotThereError(SourceError):
-    """The source answered that it does not know the block."""
+class BlockNotFoundError(SourceError):
+    """The source answered that it does not have the block."""
 
 
-class UnreadablePageError(SourceError):
-    """The source answered with JSON by name that is not what this endpoint gives."""
+class UnreadableResponseError(SourceError):
+    """A response of type JSON whose `body` is not what this endpoint returns."""
 
-    def __init__(self, sentence: str, body: bytes) -> None:
-        super().__init__("unreadable", sentence)
+    def __init__(self, message: str, body: bytes) -> None:
+        super().__init__("unreadable", message)
         self.body = body
 
 
-class Timeouts(NamedTuple):
-    """Limits in seconds: until an answer begins, and for a whole block to arrive."""
-
-    answer: float
-    block: float
-
-
 class BlockchainClient:
-    """Asks the source, one request at a time.
+    """Makes requests to the source, one at a time.
 
-    Every method raises `SourceError` when there is no usable answer, and `StoppedError` when told
-    to stop while waiting for the budget or for a body.
+    Every method raises `SourceError` when there is no usable answer, and `StoppedError` when the
+    process has to stop while it waits for the budget or for a body.
     """
 
     def __init__(
         self,
-        base_url: str,
-        timeouts: Timeouts,
+        settings: SourceSettings,
         budget: RequestBudget,
         clock: Clock,
         metrics: ProducerMetrics,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
-        self._timeouts = timeouts
+        self._base_url = settings.blockchain_api_url.rstrip("/")
+        self._answer_timeout = settings.request_timeout_seconds
+        self._block_timeout = settings.block_timeout_seconds
         self._budget = budget
         self._clock = clock
         self._metrics = metrics
@@ -81,26 +116,31 @@ class BlockchainClient:
         self._session.close()
 
     def unconfirmed(self) -> list[bytes]:
-        """The newest unconfirmed transactions, at most 100, each as its bytes."""
+        """The newest unconfirmed transactions, at most 100, each as its JSON."""
         path = "/unconfirmed-transactions?format=json"
-        return self._ask("unconfirmed", path, decode_page, self._timeouts.answer)
+        return self._request("unconfirmed", path, decode_page, self._answer_timeout)
 
     def latest_block(self) -> Tip:
-        """The tip of the chain."""
-        return self._ask("latestblock", "/latestblock", decode_tip, self._timeouts.answer)
+        """The newest block of the chain."""
+        return self._request("latestblock", "/latestblock", decode_tip, self._answer_timeout)
 
     def block(self, reference: str | int) -> RawBlock:
-        """A whole block by its hash or height."""
+        """A whole block, by its hash or height; raises `BlockNotFoundError` too."""
         path = f"/rawblock/{reference}"
-        return self._ask("rawblock", path, decode_block, self._timeouts.block)
+        return self._request("rawblock", path, decode_block, self._block_timeout)
 
-    def _ask(self, endpoint: str, path: str, decode: Callable[[bytes], T], limit: float) -> T:
+    def _request(self, endpoint: str, path: str, decode: Callable[[bytes], T], limit: float) -> T:
         self._budget.wait()
         started = self._clock.monotonic()
         try:
             answer = self._read(path, decode, limit)
+        except BlockNotFoundError as error:
+            self._budget.answered()
+            self._metrics.source_failed(endpoint, error.result, 0.0)
+            raise
         except SourceError as error:
-            self._failed(endpoint, error)
+            pause = self._budget.failed(error.retry_after)
+            self._metrics.source_failed(endpoint, error.result, pause)
             raise
         self._budget.answered()
         self._metrics.source_answered(
@@ -108,54 +148,48 @@ class BlockchainClient:
         )
         return answer
 
-    def _failed(self, endpoint: str, error: SourceError) -> None:
-        if isinstance(error, NotThereError):
-            self._budget.answered()
-            pause = 0.0
-        else:
-            pause = self._budget.failed(error.retry_after)
-        self._metrics.source_failed(endpoint, error.result, pause)
-
     def _read(self, path: str, decode: Callable[[bytes], T], limit: float) -> T:
         try:
             with self._session.get(
                 self._base_url + path,
-                timeout=self._timeouts.answer,
+                timeout=self._answer_timeout,
                 stream=True,
                 allow_redirects=False,
             ) as response:
                 self._check(response)
                 body = self._body(response, self._clock.monotonic() + limit)
         except (requests.Timeout, ReadTimeoutError) as error:
-            raise SourceError("timeout", f"{path}: no answer within its time") from error
+            raise SourceError("timeout", f"{path}: no answer within the time limit") from error
         except (requests.RequestException, HTTPError) as error:
             raise SourceError("connection", f"{path}: {type(error).__name__}: {error}") from error
         try:
             return decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UnreadablePageError(f"{path}: its JSON cannot be read: {error}", body) from error
+            message = f"{path}: the JSON cannot be read: {error}"
+            raise UnreadableResponseError(message, body) from error
 
     def _check(self, response: requests.Response) -> None:
-        status, kind = response.status_code, response.headers.get("Content-Type", "")
-        is_json = kind.lower().startswith("application/json")
+        status, content_type = response.status_code, response.headers.get("Content-Type", "")
+        is_json = content_type.lower().startswith("application/json")
         if status == 404 and is_json:
-            raise NotThereError("not_found", f"{response.url}: not known to the source")
+            raise BlockNotFoundError("not_found", f"{response.url}: the source does not have it")
         if status != 200:
             retry_after = _seconds(response.headers.get("Retry-After"), self._clock.time())
             result = f"http_{status}" if status in (403, 429) else f"http_{status // 100}xx"
             raise SourceError(result, f"{response.url}: HTTP status {status}", retry_after)
         if not is_json:
-            raise SourceError("not_json", f"{response.url}: answered with {kind or 'no type'}")
+            message = f"{response.url}: the content type is {content_type or 'missing'}, not JSON"
+            raise SourceError("not_json", message)
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()
-        # One read of the socket at a time: a body that only drips must not outlast its deadline.
+        # One read of the socket at a time: a slow body must not outlast its deadline.
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             body += chunk
             if self._clock.stopping:
                 raise StoppedError
             if self._clock.monotonic() > deadline:
-                raise SourceError("timeout", f"{response.url}: its body takes too long")
+                raise SourceError("timeout", f"{response.url}: the body takes too long")
             if len(body) > _MAX_BODY_BYTES:
                 raise SourceError("too_large", f"{response.url}: above {_MAX_BODY_BYTES} bytes")
         return bytes(body)

@@ -1,24 +1,25 @@
-"""What must survive `kill -9`: one SQLite file for all of it, so that one commit moves it together.
+"""The producer's memory: one SQLite file that survives `kill -9`.
 
-- *held*: the records on their way to the broker, until it has acknowledged them;
-- *marks*: what was published in the last days, so that nothing is published twice;
-- *chain*: the blocks that were published, by height; the highest is the cursor;
-- the earliest moment of the next request, so that a restart does not break the source's budget.
+- `held`: the records on their way to the broker, until it has acknowledged them;
+- `marks_*`: what was published in the last days, so that nothing is published twice;
+- `chain`: the blocks that were published, by height; the highest is where the next start goes on;
+- `budget`: the earliest time of the next request, so that a restart keeps the request budget.
 
-Marks lie in tables of a quarter of the memory's length each: looking one up takes a search in each
-of at most six, and forgetting is to drop the oldest table. Commits are not synced to the disk one
-by one (WAL, `synchronous=NORMAL`): after a power cut the file is as it was a moment before, in all
-its parts alike, and what followed is published again.
+One file holds all of it, so that one commit changes it together. Each table of marks spans a
+quarter of the time for which they are kept. A lookup searches at most six tables, and forgetting
+drops the oldest one. Commits are not synced to the disk one by one (WAL, `synchronous=NORMAL`):
+after a power cut the whole file is as it was a moment before, and what followed is published again.
 """
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from data_ingestion.records import Record
-
 DAY = 86_400
+"""Seconds in a day."""
+
 _GENERATIONS = 4
 _CHAIN_LENGTH = 2_016
 _CACHE_KIB = 8_192
@@ -32,8 +33,22 @@ create table if not exists budget (one integer primary key check (one = 1), next
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message for Kafka: its topic, key and value, and what the journal remembers of it.
+
+    `mark` identifies what must not be published twice. `height` is that of a block.
+    """
+
+    topic: str
+    key: str
+    value: bytes
+    mark: bytes | None = None
+    height: int | None = None
+
+
 class Journal:
-    """The file at `path`, made when it is not there; `days` is how long a mark is kept.
+    """The file at `path`, created if it does not exist; a mark is kept for `days` days.
 
     Used by one thread. Raises `sqlite3.Error` when the file cannot be used.
     """
@@ -46,7 +61,7 @@ class Journal:
         self._database.execute("pragma synchronous=normal")
         self._database.execute(f"pragma cache_size=-{_CACHE_KIB}")
         self._database.executescript(_TABLES)
-        self._database.execute("create temp table asked (mark blob primary key) without rowid")
+        self._database.execute("create temp table candidates (mark blob primary key) without rowid")
 
     def close(self) -> None:
         """Close the file."""
@@ -63,16 +78,18 @@ class Journal:
         self._database.execute("commit")
 
     def unpublished(self, marks: Collection[bytes]) -> set[bytes]:
-        """Those of the marks that are not remembered."""
+        """Those of the marks that were not published."""
         with self._transaction() as database:
-            database.execute("delete from asked")
-            database.executemany("insert or ignore into asked values (?)", ((m,) for m in marks))
-            for table in self._generations():
-                database.execute(f"delete from asked where mark in (select mark from {table})")
-            return {mark for (mark,) in database.execute("select mark from asked")}
+            database.execute("delete from candidates")
+            database.executemany(
+                "insert or ignore into candidates values (?)", ((mark,) for mark in marks)
+            )
+            for table in self._mark_tables():
+                database.execute(f"delete from candidates where mark in (select mark from {table})")
+            return {mark for (mark,) in database.execute("select mark from candidates")}
 
     def hold(self, records: Sequence[Record]) -> None:
-        """Keep records until they are settled."""
+        """Keep records until they are acknowledged."""
         with self._transaction() as database:
             database.executemany(
                 "insert into held (topic, key, value, mark, height) values (?, ?, ?, ?, ?)",
@@ -80,43 +97,47 @@ class Journal:
             )
 
     def held(self) -> list[Record]:
-        """The records that were not settled, in their order."""
+        """The records that are not acknowledged, in their order."""
         rows = self._database.execute(
             "select topic, key, value, mark, height from held order by id"
         )
         return [Record(*row) for row in rows]
 
-    def settle(self, records: Sequence[Record], now: float) -> None:
-        """Say that all held records are acknowledged: remember them, move the cursor, at once."""
+    def acknowledge(self, records: Sequence[Record], now: float) -> None:
+        """Note, in one commit, that the broker has acknowledged all held records.
+
+        `records` are the held records: their marks and blocks count as published from now on.
+        """
         with self._transaction() as database:
-            table = self._generation(now)
+            table = self._mark_table(now)
             database.executemany(
                 f"insert or ignore into {table} values (?)",
                 sorted((r.mark,) for r in records if r.mark is not None),
             )
             for record in records:
                 if record.height is not None:
-                    self._accept(record.height, record.key)
+                    self._append_block(record.height, record.key)
             database.execute("delete from held")
 
-    def _accept(self, height: int, block_hash: str) -> None:
+    def _append_block(self, height: int, block_hash: str) -> None:
+        """Make this block the highest one; the blocks that it replaces are deleted."""
         execute = self._database.execute
         execute(
             "delete from chain where height >= ? or height < ?", (height, height - _CHAIN_LENGTH)
         )
         execute("insert into chain values (?, ?)", (height, block_hash))
 
-    def _generations(self) -> list[str]:
+    def _mark_tables(self) -> list[str]:
         rows = self._database.execute(
             "select name from sqlite_schema where type = 'table' and name glob 'marks_*'"
         )
         return [name for (name,) in rows]
 
-    def _generation(self, now: float) -> str:
-        """The table for marks of now; making a new one drops those that are too old."""
+    def _mark_table(self, now: float) -> str:
+        """The table for marks of now; creating one drops those that are too old."""
         current = int(now // self._span)
         table = f"marks_{current}"
-        names = self._generations()
+        names = self._mark_tables()
         if table not in names:
             self._database.execute(f"create table {table} (mark blob primary key) without rowid")
             for name in names:
@@ -124,15 +145,15 @@ class Journal:
                     self._database.execute(f"drop table {name}")
         return table
 
-    def tip(self) -> tuple[int, str] | None:
-        """Height and hash of the last block that was published."""
+    def last_block(self) -> tuple[int, str] | None:
+        """Height and hash of the highest block that was published."""
         row: tuple[int, str] | None = self._database.execute(
             "select height, hash from chain order by height desc limit 1"
         ).fetchone()
         return row
 
-    def block_at(self, height: int) -> str | None:
-        """Hash of the block that was published for a height, if one was."""
+    def block_hash_at(self, height: int) -> str | None:
+        """Hash of the block that was published at a height, or None."""
         row = self._database.execute(
             "select hash from chain where height = ?", (height,)
         ).fetchone()
@@ -140,10 +161,10 @@ class Journal:
 
     @property
     def next_request(self) -> float:
-        """Unix time before which the source must not be asked."""
+        """Unix time before which no request to the source may be made."""
         row = self._database.execute("select next_request from budget").fetchone()
         return row[0] if row else 0.0
 
     @next_request.setter
-    def next_request(self, moment: float) -> None:
-        self._database.execute("insert or replace into budget values (1, ?)", (moment,))
+    def next_request(self, time: float) -> None:
+        self._database.execute("insert or replace into budget values (1, ?)", (time,))

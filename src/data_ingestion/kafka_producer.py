@@ -1,8 +1,8 @@
-"""The producer's door: follows the source and publishes to Kafka until SIGTERM, then exits 0.
+"""The producer's door: polls the source and publishes to Kafka until SIGTERM, then exits with 0.
 
     cd src/data_ingestion && python kafka_producer.py
 
-Asks Blockchain.com, or whatever BLOCKCHAIN_API_URL names, and waits for a broker that is not there.
+The source is Blockchain.com, or the address in BLOCKCHAIN_API_URL. A missing broker is waited for.
 """
 
 import logging
@@ -18,14 +18,14 @@ from core.settings import (
     ProducerSettings,
     SourceSettings,
 )
-from data_ingestion.assembly import Producer
+from data_ingestion.producer import Producer
 from monitoring.prometheus_metrics import ProducerMetrics, new_registry
 
 
 def main() -> None:
     """Run until SIGTERM or Ctrl-C."""
     logs.configure("producer")
-    # The library says the same of a missing broker five times a second; the delivery says it once.
+    # The library reports a missing broker five times a second; kafka_delivery does once a minute.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -40,8 +40,8 @@ def main() -> None:
         ProducerMetrics(new_registry("producer")),
     )
     producer.start(BindSettings().bind_address, settings.producer_metrics_port)
-    producer.watch()
-    sys.exit(producer.end())
+    producer.wait()
+    sys.exit(producer.shut_down())
 
 
 if __name__ == "__main__":

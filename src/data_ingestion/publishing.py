@@ -1,62 +1,130 @@
-"""From items to acknowledged records: read, leave out what is known, hold, deliver, remember.
+"""The path of an item: it is read, turned into a record, held, delivered and remembered.
 
-The order makes a crash harmless at any point: records are in the journal before the broker sees
-the first of them, and become memory and cursor, in one commit, after it has acknowledged the last.
+An item is the JSON of one transaction. It becomes the record of a transaction, or of a dead letter
+if it cannot be used. The order makes a crash harmless at any point: the journal holds the records
+before the broker receives the first of them. After the broker has acknowledged the last, one commit
+remembers them all and moves the position in the chain.
 """
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from hashlib import blake2b
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
-from core.blockchain_json.describe import UnusableItemError
-from core.transaction import Block
+from core.blockchain_json.describe import UnusableItemError, built, described, read
+from core.topics import BLOCKS, DEAD_LETTERS, TRANSACTIONS
+from core.transaction import Block, DeadLetter, ObservedTransaction
+from data_ingestion.blockchain_client import RawBlock
 from data_ingestion.clock import Clock
-from data_ingestion.journal import Journal
-from data_ingestion.observation import Source, observe
-from data_ingestion.raw_json import RawBlock, hash_of
-from data_ingestion.records import (
-    Record,
-    block_record,
-    dead_letter_record,
-    transaction_record,
-)
+from data_ingestion.journal import Journal, Record
 from monitoring.producer_metrics import ProducerMetrics
 
 Item = bytes | msgspec.Raw
+Origin = Literal["mempool", "block"]
 
+MAX_ORIGINAL_BYTES = 200_000
+"""Bytes of the item that a dead letter keeps; escaped they stay below 1 MB."""
+
+_MARK_BYTES = 16
+"""Length of a mark, so that those of 14 days fit on disk.
+
+The mark of a transaction is the first half of its hash. That of a dead letter is a digest of its
+bytes, because the same transaction may come again in a readable form. Among 10 million marks two
+are equal by chance with a probability of 10^-24.
+"""
+
+_UNIX_TIME_END = 2**32
+_MAX_HEIGHT = 2**31
 _HASH = re.compile("[0-9a-f]{64}")
 
 
-class UnusableBlockError(ValueError):
-    """A block whose items are mostly unusable: rather a bad answer than a bad block."""
+class _ItemWithHash(msgspec.Struct):
+    hash: str
 
 
-class _Read(NamedTuple):
-    """An item as the record it becomes, and the kind of refusal where it is a dead letter."""
+_ITEM_WITH_HASH = msgspec.json.Decoder(_ItemWithHash)
+
+
+def observe(
+    item: Item, first_seen: int, origin: Origin, block_height: int | None = None
+) -> ObservedTransaction:
+    """Read one item; `first_seen` is a Unix time in seconds.
+
+    Raises `core.blockchain_json.describe.UnusableItemError`.
+    """
+    raw = read(item)
+    if block_height is None and raw.block_height and 0 < raw.block_height <= _MAX_HEIGHT:
+        block_height = raw.block_height  # an unconfirmed item has null, 0 or nothing
+    observed = {
+        "time": raw.time if raw.time and 0 <= raw.time < _UNIX_TIME_END else None,
+        "first_seen": first_seen,
+        "block_height": block_height,
+        "source": origin,
+    }
+    return built(ObservedTransaction, described(raw) | observed)
+
+
+def hash_of(item: Item) -> str | None:
+    """The hash in an item, or None if it has none."""
+    try:
+        return _ITEM_WITH_HASH.decode(item).hash
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def transaction_record(transaction: ObservedTransaction) -> Record:
+    """The record of a transaction; facts that are not known are left out."""
+    value = transaction.model_dump_json(exclude_none=True).encode()
+    mark = bytes.fromhex(transaction.hash[: 2 * _MARK_BYTES])
+    return Record(TRANSACTIONS, transaction.hash, value, mark=mark)
+
+
+def block_record(block: Block) -> Record:
+    """The record of a block."""
+    return Record(BLOCKS, block.hash, block.model_dump_json().encode(), height=block.height)
+
+
+def dead_letter_record(original: bytes, reason: str, key: str, time: int) -> Record:
+    """The record of an item that cannot be used; `time` is a Unix time in seconds."""
+    text = original[:MAX_ORIGINAL_BYTES].decode(errors="replace")
+    if len(original) > MAX_ORIGINAL_BYTES:
+        reason = f"{reason} (the first {MAX_ORIGINAL_BYTES} of its {len(original)} bytes are kept)"
+    value = DeadLetter(reason=reason, time=time, original=text).model_dump_json().encode()
+    mark = blake2b(original, digest_size=_MARK_BYTES).digest()
+    return Record(DEAD_LETTERS, key, value, mark=mark)
+
+
+class ItemRecord(NamedTuple):
+    """The record of an item; `refusal` is the kind of refusal of a dead letter, else None."""
 
     record: Record
     refusal: str | None
 
 
-def _read(item: Item, now: int, origin: Source, height: int | None) -> _Read:
+def item_record(item: Item, now: int, origin: Origin, height: int | None) -> ItemRecord:
+    """Turn an item into its record; `now` is the Unix time in seconds."""
     try:
-        return _Read(transaction_record(observe(item, now, origin, height)), None)
+        return ItemRecord(transaction_record(observe(item, now, origin, height)), None)
     except UnusableItemError as error:
-        letter = dead_letter_record(bytes(item), str(error), hash_of(item) or "", now)
-        return _Read(letter, error.refusal)
+        record = dead_letter_record(bytes(item), str(error), hash_of(item) or "", now)
+        return ItemRecord(record, error.refusal)
+
+
+class UnusableBlockError(ValueError):
+    """Most items of a block cannot be used: the response is more likely wrong than the block."""
 
 
 class Delivery(Protocol):
-    """Takes records to the broker."""
+    """Sends records to the broker."""
 
     def deliver(self, records: Sequence[Record]) -> None:
         """Return when every record is acknowledged; raises `StoppedError`."""
 
 
 class Publisher:
-    """Publishes pages and blocks; raises `StoppedError` where the delivery does."""
+    """Publishes the items of pages and blocks, each once; raises `StoppedError` as its delivery."""
 
     def __init__(
         self, journal: Journal, delivery: Delivery, clock: Clock, metrics: ProducerMetrics
@@ -66,49 +134,52 @@ class Publisher:
         self._clock = clock
         self._metrics = metrics
 
-    def resume(self) -> None:
-        """Deliver what the last process left unacknowledged; some of it may be a repeat."""
+    def deliver_held(self) -> None:
+        """Deliver what the last process held; the broker may already have some of it."""
         self._deliver(self._journal.held())
 
-    def page(self, items: Sequence[Item]) -> None:
-        """Publish the transactions of a page that were not published before."""
-        self._publish(self._fresh(self._read(items, "mempool", None)))
+    def publish_page(self, items: Sequence[Item]) -> None:
+        """Publish those of the unconfirmed transactions that were not published before."""
+        self._publish(self._unpublished(self._records(items, "mempool", None)))
 
-    def block(self, raw: RawBlock, unusable_too: bool) -> None:
-        """Publish a block's transactions that were not published before, then the block.
+    def publish_block(self, raw: RawBlock, accept_unusable: bool) -> None:
+        """Publish those of a block's transactions that were not published before, then the block.
 
-        Raises `UnusableBlockError` where most of its items cannot be used, unless told to send
-        these to the dead letters, and `pydantic.ValidationError` where the block is out of bounds.
+        Raises `UnusableBlockError` when most of its items cannot be used, unless `accept_unusable`
+        makes dead letters of them, and `pydantic.ValidationError` for a block out of bounds.
         """
-        read = self._read(raw.tx, "block", raw.height)
-        unusable = sum(one.refusal is not None for one in read)
-        if 2 * unusable > len(read) and not unusable_too:
-            raise UnusableBlockError(f"{unusable} of its {len(read)} items cannot be used")
+        records = self._records(raw.tx, "block", raw.height)
+        unusable = sum(refusal is not None for _, refusal in records)
+        if 2 * unusable > len(records) and not accept_unusable:
+            raise UnusableBlockError(f"{unusable} of its {len(records)} items cannot be used")
+        keys = [record.key for record, _ in records]
         block = Block(
             hash=raw.hash,
             height=raw.height,
             previous_hash=raw.prev_block,
             time=raw.time,
-            transaction_hashes=[one.record.key for one in read if _HASH.fullmatch(one.record.key)],
+            transaction_hashes=[key for key in keys if _HASH.fullmatch(key)],
         )
-        self._publish([*self._fresh(read), block_record(block)])
+        self._publish([*self._unpublished(records), block_record(block)])
         self._metrics.block_height.set(raw.height)
 
-    def _read(self, items: Sequence[Item], origin: Source, height: int | None) -> list[_Read]:
+    def _records(
+        self, items: Sequence[Item], origin: Origin, height: int | None
+    ) -> list[ItemRecord]:
         now = int(self._clock.time())
         self._metrics.items.labels(origin).inc(len(items))
-        return [_read(item, now, origin, height) for item in items]
+        return [item_record(item, now, origin, height) for item in items]
 
-    def _fresh(self, read: Sequence[_Read]) -> list[Record]:
+    def _unpublished(self, records: Sequence[ItemRecord]) -> list[Record]:
         """The records that were not published before, each once."""
-        by_mark = {one.record.mark: one for one in read}
-        unknown = self._journal.unpublished([mark for mark in by_mark if mark])
-        fresh = [one for mark, one in by_mark.items() if mark in unknown]
-        self._metrics.repeats.inc(len(read) - len(fresh))
-        for one in fresh:
-            if one.refusal is not None:
-                self._metrics.dead_letters.labels(one.refusal).inc()
-        return [one.record for one in fresh]
+        by_mark = {item.record.mark: item for item in records}
+        marks = self._journal.unpublished([mark for mark in by_mark if mark])
+        unpublished = [item for mark, item in by_mark.items() if mark in marks]
+        self._metrics.repeats.inc(len(records) - len(unpublished))
+        for _, refusal in unpublished:
+            if refusal is not None:
+                self._metrics.dead_letters.labels(refusal).inc()
+        return [record for record, _ in unpublished]
 
     def _publish(self, records: Sequence[Record]) -> None:
         self._journal.hold(records)
@@ -117,4 +188,4 @@ class Publisher:
     def _deliver(self, records: Sequence[Record]) -> None:
         if records:
             self._delivery.deliver(records)
-            self._journal.settle(records, self._clock.time())
+            self._journal.acknowledge(records, self._clock.time())

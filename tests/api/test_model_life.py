@@ -19,7 +19,7 @@ from tests.support.processes import answers, process, wait_until
 from core.registry.follower import MODEL_NAME, promote
 from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 from core.settings import MlflowSettings
-from model.registration import ensure_registered_model
+from model.mlflow_runs import Registry
 
 pytestmark = pytest.mark.stack
 
@@ -37,7 +37,7 @@ def tracking(folder: Path, port: int) -> Iterator[str]:
 
 def publish(uri: str, pipeline: Pipeline, folder: Path) -> str:
     """Register a version, without the alias and without what only MLflow reads of a model."""
-    ensure_registered_model(uri, "simulated")
+    Registry(uri, "simulated").ensure_model()
     client, rows = MlflowClient(uri), traffic(500)
     run = client.create_run("0").info
     extras = folder / run.run_id / EXTRA_FOLDER

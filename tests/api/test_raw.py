@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from tests.api.calling import JSON, Call, ask_all
 from tests.api.conftest import Following, application
 from tests.api.test_problems import mutated
-from tests.data_ingestion.samples import item, paid, payment, spent
+from tests.support.blockchain_samples import item, paid, payment, spent
 
 from api.problems import Problem
 from api.raw import EXAMPLE

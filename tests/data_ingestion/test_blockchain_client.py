@@ -1,44 +1,42 @@
-"""The HTTP client against the simulator and its faults, and against a server with odd headers."""
+"""The HTTP client against the simulator and its faults, against odd responses, and its decoders."""
 
+import json
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from time import monotonic
 
+import msgspec
 import pytest
-from prometheus_client import CollectorRegistry
-from tests.data_ingestion.samples import NOW, FakeClock, name, value
+from tests.support.blockchain_samples import NOW, block_hash, item, payment, tx_hash
+from tests.support.ingestion_fakes import FakeClock, metric_value
 
-from core.settings import SimulatorSettings
+from core.settings import SimulatorSettings, SourceSettings
 from data_ingestion.blockchain_client import (
     BlockchainClient,
-    NotThereError,
+    BlockNotFoundError,
     SourceError,
-    Timeouts,
-    UnreadablePageError,
+    UnreadableResponseError,
+    decode_block,
+    decode_page,
+    decode_tip,
 )
-from data_ingestion.budget import RequestBudget
 from data_ingestion.clock import StoppedError
-from data_ingestion.simulation.answers import Answer, Manner
+from data_ingestion.request_budget import RequestBudget
 from data_ingestion.simulation.faults import Fault
-from data_ingestion.simulation.http_server import listen
-from data_ingestion.simulator import Simulator
+from data_ingestion.simulation.http_server import Answer, Delivery, listen
+from data_ingestion.simulation.simulator_service import Simulator
 from monitoring.producer_metrics import RESULTS, ProducerMetrics
 
 
 class LiveClock(FakeClock):
-    """Its time passes; its waits do not take any."""
+    """Its time passes; its waits take none."""
 
     def monotonic(self) -> float:
         return monotonic()
 
 
-class Ledger:
+class Store:
     next_request = 0.0
-
-
-@pytest.fixture
-def metrics() -> ProducerMetrics:
-    return ProducerMetrics(CollectorRegistry())
 
 
 @pytest.fixture
@@ -53,12 +51,15 @@ Connect = Callable[..., BlockchainClient]
 def connect(metrics: ProducerMetrics, clock: FakeClock) -> Iterator[Connect]:
     clients = []
 
-    def made(url: str, answer: float = 5, block: float = 5) -> BlockchainClient:
-        budget = RequestBudget(10, 300, clock, Ledger(), lambda: 1.0)
-        clients.append(BlockchainClient(url, Timeouts(answer, block), budget, clock, metrics))
+    def connected(url: str, answer: float = 5, block: float = 5) -> BlockchainClient:
+        settings = SourceSettings(
+            blockchain_api_url=url, request_timeout_seconds=answer, block_timeout_seconds=block
+        )
+        budget = RequestBudget(10, 300, clock, Store(), lambda: 1.0)
+        clients.append(BlockchainClient(settings, budget, clock, metrics))
         return clients[-1]
 
-    yield made
+    yield connected
     for client in clients:
         client.close()
 
@@ -78,9 +79,9 @@ def client(simulator: Simulator, connect: Connect) -> Iterator[BlockchainClient]
     simulator.faults.switch_off()
 
 
-def failure(ask: Callable[[], object]) -> SourceError:
+def failure(request: Callable[[], object]) -> SourceError:
     with pytest.raises(SourceError) as raised:
-        ask()
+        request()
     assert raised.value.result in RESULTS
     return raised.value
 
@@ -94,11 +95,11 @@ def test_a_block_is_found_by_hash_and_by_height(client: BlockchainClient) -> Non
     assert client.block(tip.hash).hash == client.block(tip.height).hash == tip.hash
 
 
-def test_an_unknown_block_is_not_there_and_no_failure_of_the_source(
+def test_an_unknown_block_is_not_found_and_no_failure_of_the_source(
     client: BlockchainClient, clock: FakeClock
 ) -> None:
-    with pytest.raises(NotThereError):
-        client.block(name(5))
+    with pytest.raises(BlockNotFoundError):
+        client.block(tx_hash(5))
     client.latest_block()
     assert max(clock.waits) == pytest.approx(10, abs=0.5)
 
@@ -119,7 +120,7 @@ def test_an_unknown_block_is_not_there_and_no_failure_of_the_source(
         ("changed-schema", "unreadable"),
     ],
 )
-def test_every_fault_is_told_by_its_result(
+def test_every_fault_has_its_result(
     simulator: Simulator,
     client: BlockchainClient,
     metrics: ProducerMetrics,
@@ -129,8 +130,8 @@ def test_every_fault_is_told_by_its_result(
     simulator.faults.switch_on(Fault(name=fault, seconds=3))
     assert failure(client.unconfirmed).result == result
     labels = {"endpoint": "unconfirmed", "result": result}
-    assert value(metrics, "source_requests_total", **labels) == 1
-    assert value(metrics, "source_backoff_seconds") == 20
+    assert metric_value(metrics, "source_requests_total", **labels) == 1
+    assert metric_value(metrics, "source_backoff_seconds") == 20
 
 
 def test_an_answer_after_a_fault_ends_the_backoff(
@@ -139,9 +140,9 @@ def test_an_answer_after_a_fault_ends_the_backoff(
     simulator.faults.switch_on(Fault(name="bad-gateway", count=1))
     failure(client.unconfirmed)
     assert len(client.unconfirmed()) == 100
-    assert value(metrics, "source_backoff_seconds") == 0
-    assert value(metrics, "source_last_success_timestamp_seconds") == clock.now
-    assert value(metrics, "source_request_seconds_count", endpoint="unconfirmed") == 1
+    assert metric_value(metrics, "source_backoff_seconds") == 0
+    assert metric_value(metrics, "source_last_success_timestamp_seconds") == clock.now
+    assert metric_value(metrics, "source_request_seconds_count", endpoint="unconfirmed") == 1
 
 
 def test_the_pause_that_the_source_asks_for_is_honoured(
@@ -153,10 +154,12 @@ def test_the_pause_that_the_source_asks_for_is_honoured(
     assert clock.waits[-1] == pytest.approx(1234, abs=1)
 
 
-def test_an_unreadable_page_is_handed_over(simulator: Simulator, client: BlockchainClient) -> None:
+def test_an_unreadable_page_is_kept_in_the_error(
+    simulator: Simulator, client: BlockchainClient
+) -> None:
     simulator.faults.switch_on(Fault(name="changed-schema"))
     error = failure(client.unconfirmed)
-    assert isinstance(error, UnreadablePageError)
+    assert isinstance(error, UnreadableResponseError)
     assert error.body.startswith(b'{"transactions":')
     assert "txs" in str(error)
 
@@ -172,9 +175,7 @@ def test_nobody_listening_is_a_connection_that_failed(connect: Connect) -> None:
     assert failure(connect("http://127.0.0.1:9").latest_block).result == "connection"
 
 
-def test_told_to_stop_it_leaves_a_slow_body(
-    simulator: Simulator, connect: Connect, clock: FakeClock
-) -> None:
+def test_a_stop_ends_a_slow_body(simulator: Simulator, connect: Connect, clock: FakeClock) -> None:
     client = connect(simulator.url)
     simulator.faults.switch_on(Fault(name="slow", seconds=5))
     clock.stopping = True
@@ -207,7 +208,7 @@ def test_retry_after_is_seconds_or_a_date(
         (Answer(200, b"[" * 100_000), "unreadable"),
         (Answer(200, b'{"hash":"\xff","height":1}'), "unreadable"),
         (Answer(200, b"x" * 65 * 1024 * 1024), "too_large"),
-        (Answer(200, b"{}", manner=Manner.TIMEOUT), "connection"),
+        (Answer(200, b"{}", delivery=Delivery.TIMEOUT), "connection"),
     ],
 )
 def test_odd_answers_are_failures_of_the_source(
@@ -216,3 +217,27 @@ def test_odd_answers_are_failures_of_the_source(
     server = listen("127.0.0.1", 0, lambda _method, _target: answer)
     assert failure(connect(server.url).latest_block).result == result
     server.end()
+
+
+def test_a_page_keeps_each_item_as_the_bytes_it_was() -> None:
+    malformed = b'{"hash": 5}'
+    assert decode_page(b'{"txs":[' + item() + b"," + malformed + b"]}") == [item(), malformed]
+
+
+def test_a_block_names_its_parent() -> None:
+    body = {"hash": block_hash(9), "height": 9, "prev_block": block_hash(8), "time": 1}
+    raw = decode_block(json.dumps(body | {"tx": [payment()], "mrkl_root": "x"}).encode())
+    assert (raw.height, raw.prev_block) == (9, block_hash(8))
+    assert bytes(raw.tx[0]) == item()
+
+
+@pytest.mark.parametrize("index", [{"block_index": 0, "txIndexes": []}, {"txIndexes": [5]}, {}])
+def test_a_tip_of_any_year_is_its_hash_and_height(index: dict[str, object]) -> None:
+    tip = decode_tip(json.dumps({"hash": tx_hash(1), "height": 7, "time": 1} | index).encode())
+    assert (tip.hash, tip.height) == (tx_hash(1), 7)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[]", b'{"txs":{}}', b'{"txs":[1'])
+def test_what_is_no_page_is_an_error(body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode_page(body)

@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.data_ingestion.running import (
+from tests.support.ingestion_processes import (
     KillableBroker,
     ProducerProcess,
-    Source,
-    Witness,
-    running,
+    SimulatorControl,
+    TopicReader,
+    started,
     wait_for,
 )
 
 from core.settings import SimulatorSettings
 from core.topics import ensure_topics
 from data_ingestion.simulation.faults import FAULTS
-from data_ingestion.simulator import Simulator
+from data_ingestion.simulation.simulator_service import Simulator
 
 pytestmark = pytest.mark.stack
 
@@ -57,8 +57,8 @@ def kafka(one_broker: KillableBroker) -> KillableBroker:
 
 
 @pytest.fixture
-def witness(kafka: KillableBroker) -> Witness:
-    return Witness(kafka.servers)
+def topics(kafka: KillableBroker) -> TopicReader:
+    return TopicReader(kafka.servers)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def rate() -> float:
 
 @pytest.fixture
 def simulator(rate: float) -> Iterator[Simulator]:
-    begun = time.time()
+    start = time.time()
     settings = SimulatorSettings(
         simulator_first_block=300,
         simulator_block_seconds=10**9,
@@ -77,42 +77,39 @@ def simulator(rate: float) -> Iterator[Simulator]:
         simulator_history=200_000,
         simulator_rate=rate,
     )
-    made = Simulator(settings, clock=lambda: begun + (time.time() - begun) * SPEED)
-    made.start()
-    yield made
-    made.stop()
+    simulator = Simulator(settings, clock=lambda: start + (time.time() - start) * SPEED)
+    simulator.start()
+    yield simulator
+    simulator.stop()
 
 
 @pytest.fixture
-def source(simulator: Simulator) -> Source:
-    return Source(simulator.url)
+def source(simulator: Simulator) -> SimulatorControl:
+    return SimulatorControl(simulator.url)
 
 
 @pytest.fixture
 def producer(
     kafka: KillableBroker, simulator: Simulator, tmp_path: Path
 ) -> Iterator[ProducerProcess]:
-    made = ProducerProcess(kafka.servers, simulator.url, tmp_path, **FAST)
-    with running(made):
-        yield made
+    with started(ProducerProcess(kafka.servers, simulator.url, tmp_path, **FAST)) as producer:
+        yield producer
 
 
-def complete(witness: Witness, source: Source, seconds: float = 120) -> None:
+def wait_for_mined(topics: TopicReader, source: SimulatorControl, seconds: float = 120) -> None:
     """Wait until everything that was mined by now is in Kafka."""
     mined = source.mined()
-    wait_for(lambda: mined <= witness.look().hashes.keys(), seconds)
+    wait_for(lambda: mined <= topics.read().hashes.keys(), seconds)
 
 
-def strikes(source: Source) -> Counter[str]:
+def strikes(source: SimulatorControl) -> Counter[str]:
     """How often a request had each fault."""
     return Counter(one["fault"] for one in source.get("requests") if one["fault"])
 
 
-def live_on(source: Source, rng: random.Random) -> None:
+def strike_with_every_fault(source: SimulatorControl, rng: random.Random) -> None:
     """Every fault strikes once, in random order, amid bursts and blocks."""
-    faults = list(FAULTS)
-    rng.shuffle(faults)
-    for fault in faults:
+    for fault in rng.sample(list(FAULTS), len(FAULTS)):
         before = strikes(source)[fault]
         source.post(f"faults?name={fault}&count=1&seconds=3")
         if rng.random() < 0.4:
@@ -122,44 +119,31 @@ def live_on(source: Source, rng: random.Random) -> None:
         wait_for(lambda: strikes(source)[fault] > before)  # noqa: B023  # called at once
 
 
-def hold_through_faults(
-    producer: ProducerProcess, source: Source, witness: Witness, minutes: float
+@pytest.mark.parametrize("rate", [7.0])
+@pytest.mark.parametrize("minutes", [10, pytest.param(60, marks=pytest.mark.soak)])
+def test_simulated_minutes_of_bursts_and_faults_lose_and_repeat_nothing(
+    producer: ProducerProcess, source: SimulatorControl, topics: TopicReader, minutes: float
 ) -> None:
-    """Faults for so many simulated minutes, each at least once."""
-    complete(witness, source)
+    wait_for_mined(topics, source)
     end = time.monotonic() + minutes * 60 / SPEED
     rng = random.Random(minutes)
     while strikes(source).keys() < FAULTS.keys() or time.monotonic() < end:
-        live_on(source, rng)
+        strike_with_every_fault(source, rng)
     source.post("mine")
-    complete(witness, source)
+    wait_for_mined(topics, source)
     assert producer.metric("blocks_skipped_total") == 0
-    assert witness.repeats() == set()
+    assert topics.repeats() == set()
     assert source.shortest_pause() >= INTERVAL
     assert producer.end() == 0
 
 
-@pytest.mark.parametrize("rate", [7.0])
-def test_ten_minutes_of_bursts_and_faults_lose_and_repeat_nothing(
-    producer: ProducerProcess, source: Source, witness: Witness
-) -> None:
-    hold_through_faults(producer, source, witness, minutes=10)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("rate", [7.0])
-def test_an_hour_of_bursts_and_faults_loses_and_repeats_nothing(
-    producer: ProducerProcess, source: Source, witness: Witness
-) -> None:
-    hold_through_faults(producer, source, witness, minutes=60)
-
-
-def hold_through_kills(
-    producer: ProducerProcess, source: Source, witness: Witness, kills: int
+@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.soak)])
+def test_kill_9_of_the_producer_loses_nothing(
+    producer: ProducerProcess, source: SimulatorControl, topics: TopicReader, kills: int
 ) -> None:
     rng = random.Random(kills)
     in_flight: set[str] = set()
-    complete(witness, source)
+    wait_for_mined(topics, source)
     for _ in range(kills):
         source.post(f"burst?count={rng.randint(50, 3000)}")
         source.post("mine")
@@ -167,35 +151,23 @@ def hold_through_kills(
         in_flight.update(producer.kill())
         producer.start()
     source.post("mine")
-    complete(witness, source)
-    assert witness.repeats() <= in_flight
+    wait_for_mined(topics, source)
+    assert topics.repeats() <= in_flight
     assert source.shortest_pause() >= INTERVAL
     assert producer.end() == 0
 
 
-def test_kill_9_of_the_producer_loses_nothing(
-    producer: ProducerProcess, source: Source, witness: Witness
-) -> None:
-    hold_through_kills(producer, source, witness, kills=1)
-
-
-@pytest.mark.soak
-def test_kill_9_at_ten_moments_loses_nothing(
-    producer: ProducerProcess, source: Source, witness: Witness
-) -> None:
-    hold_through_kills(producer, source, witness, kills=10)
-
-
-def hold_through_broker_kills(
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.soak)])
+def test_kill_9_of_the_broker_stops_the_polling_and_loses_nothing(
     kafka: KillableBroker,
     producer: ProducerProcess,
-    source: Source,
-    witness: Witness,
+    source: SimulatorControl,
+    topics: TopicReader,
     kills: int,
 ) -> None:
     rng = random.Random(kills)
     in_flight: set[str] = set()
-    complete(witness, source)
+    wait_for_mined(topics, source)
     for _ in range(kills):
         source.post(f"burst?count={rng.randint(50, 3000)}")
         source.post("mine")
@@ -208,91 +180,82 @@ def hold_through_broker_kills(
         assert len(source.get("requests")) == asked, "a dead broker stops the polling"
         kafka.start()
     source.post("mine")
-    complete(witness, source)
-    assert witness.repeats() <= in_flight
+    wait_for_mined(topics, source)
+    assert topics.repeats() <= in_flight
     assert producer.end() == 0
 
 
-def test_kill_9_of_the_broker_stops_the_polling_and_loses_nothing(
-    kafka: KillableBroker, producer: ProducerProcess, source: Source, witness: Witness
-) -> None:
-    hold_through_broker_kills(kafka, producer, source, witness, kills=1)
-
-
-@pytest.mark.soak
-def test_kill_9_of_the_broker_three_times_loses_nothing(
-    kafka: KillableBroker, producer: ProducerProcess, source: Source, witness: Witness
-) -> None:
-    hold_through_broker_kills(kafka, producer, source, witness, kills=3)
-
-
 def test_an_hour_of_downtime_is_made_up_from_blocks(
-    producer: ProducerProcess, source: Source, witness: Witness
+    producer: ProducerProcess, source: SimulatorControl, topics: TopicReader
 ) -> None:
-    complete(witness, source)
+    wait_for_mined(topics, source)
     assert producer.end() == 0
     for _ in range(6):
         source.post("burst?count=4200")
         source.post("mine")
     producer.start()
-    complete(witness, source)
-    heights = [json.loads(block)["height"] for block in witness.blocks]
+    wait_for_mined(topics, source)
+    heights = [json.loads(block)["height"] for block in topics.blocks]
     assert heights == list(range(heights[0], heights[0] + 7))
-    assert witness.repeats() == set()
+    assert topics.repeats() == set()
 
 
 def test_a_two_block_reorganisation_leaves_nothing_of_either_branch_out(
-    producer: ProducerProcess, source: Source, witness: Witness
+    producer: ProducerProcess, source: SimulatorControl, topics: TopicReader
 ) -> None:
-    complete(witness, source)
+    wait_for_mined(topics, source)
     for _ in range(2):
         source.post("burst?count=200")
         source.post("mine")
-        complete(witness, source)
+        wait_for_mined(topics, source)
     source.post("burst?count=200")
     orphaned = source.mined()
     branch = source.post("reorganise?depth=2")["branch"]
-    complete(witness, source)
-    assert orphaned <= witness.hashes.keys()
-    wait_for(lambda: [json.loads(b)["hash"] for b in witness.look().blocks][-3:] == branch)
-    assert witness.repeats() == set()
+    wait_for_mined(topics, source)
+    assert orphaned <= topics.hashes.keys()
+    wait_for(lambda: [json.loads(b)["hash"] for b in topics.read().blocks][-3:] == branch)
+    assert topics.repeats() == set()
 
 
 def test_sigterm_with_a_dead_broker_exits_0_and_loses_nothing(
-    kafka: KillableBroker, producer: ProducerProcess, source: Source, witness: Witness
+    kafka: KillableBroker, producer: ProducerProcess, source: SimulatorControl, topics: TopicReader
 ) -> None:
-    complete(witness, source)
+    wait_for_mined(topics, source)
     kafka.kill()
     source.post("burst?count=100")
     wait_for(lambda: producer.metric("unacknowledged") > 0)
-    began = time.monotonic()
+    stopped_at = time.monotonic()
     assert producer.end() == 0
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - stopped_at < 8
     assert "Traceback" not in producer.log.read_text()
     left = set(producer.held())
     assert left
     kafka.start()
     producer.start()
-    wait_for(lambda: left <= witness.look().keys)
+    wait_for(lambda: left <= topics.read().keys)
 
 
 def test_it_waits_for_a_broker_that_is_not_there_yet(
-    kafka: KillableBroker, simulator: Simulator, source: Source, witness: Witness, tmp_path: Path
+    kafka: KillableBroker,
+    simulator: Simulator,
+    source: SimulatorControl,
+    topics: TopicReader,
+    tmp_path: Path,
 ) -> None:
     kafka.kill()
     waiting = ProducerProcess(kafka.servers, simulator.url, tmp_path, **FAST)
-    with running(waiting):
-        wait_for(lambda: "waiting for the broker" in waiting.log.read_text())
+    with started(waiting):
+        wait_for(lambda: "event=waiting_for_broker" in waiting.log.read_text())
         assert source.get("requests") == []
         kafka.start()
-        complete(witness, source)
+        wait_for_mined(topics, source)
         assert waiting.end() == 0
 
 
 def test_a_silent_source_is_visible_and_its_return_too(
-    producer: ProducerProcess, source: Source, witness: Witness
+    producer: ProducerProcess, source: SimulatorControl, topics: TopicReader
 ) -> None:
-    complete(witness, source)
+    wait_for_mined(topics, source)
     assert producer.get("/ready").json() == {"ready": True, "source": "answers"}
     source.post("faults?name=unavailable")
     wait_for(lambda: producer.get("/ready").status_code == 503)
@@ -300,7 +263,7 @@ def test_a_silent_source_is_visible_and_its_return_too(
     assert sentence.startswith("silent since 20")
     assert "HTTP status 503" in sentence
     assert producer.metric("source_silent_since_timestamp_seconds") > 0
-    wait_for(lambda: "source silent since" in producer.log.read_text())
+    wait_for(lambda: "event=source_silent since=20" in producer.log.read_text())
     source.post("faults?clear=1")
     wait_for(lambda: producer.get("/ready").status_code == 200)
     assert producer.metric("source_silent_since_timestamp_seconds") == 0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.dashboard.browsing import Watched, chromium
+from tests.support.dashboard_browser import WatchedPage, chromium
 from tests.support.demo_stack import READY_SECONDS, SCORED_SECONDS, TRANSACTION, Demo, ask
 
 from core.detector.injected_anomalies import KINDS
@@ -67,7 +67,7 @@ def test_prometheus_names_are_answered_by_every_service(demo: Demo) -> None:
 @pytest.mark.browser
 def test_injected_anomalies_are_on_the_dashboard_within_30_s_and_it_says_why(demo: Demo) -> None:
     with chromium() as browser:
-        seen = Watched(browser.new_page(), demo.url("DASHBOARD_PORT"))
+        seen = WatchedPage(browser.new_page(), demo.url("DASHBOARD_PORT"))
         page = seen.open("/?range=15m&flagged=1&order=newest")
         page.wait_for_selector("#pill.good >> text=Simulated")
         simulator = f"{demo.url('SIMULATOR_PORT')}/simulator/inject"
@@ -82,7 +82,7 @@ def test_injected_anomalies_are_on_the_dashboard_within_30_s_and_it_says_why(dem
             assert first.get_attribute("data-feature") in KINDS[kind].features
             page.keyboard.press("Escape")
             page.wait_for_selector("#drawer.closed", state="attached")
-        assert (seen.errors, seen.elsewhere) == ([], [])
+        assert (seen.errors, seen.other_hosts) == ([], [])
 
 
 def patience() -> timedelta:

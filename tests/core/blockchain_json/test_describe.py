@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from tests.data_ingestion.samples import NOW, P2WPKH, item, paid, spent
+from tests.support.blockchain_samples import NOW, P2WPKH, item, paid, spent
 
 from core.transaction import MAX_OUTPOINTS
-from data_ingestion.observation import observe
+from data_ingestion.publishing import observe
 
 
 def facts(**changes: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Decoding one transaction, with whatever of it is malformed."""
 
-from tests.data_ingestion.samples import item, spent
+from tests.support.blockchain_samples import item, spent
 
 from core.blockchain_json.schema import decode_transaction
 
