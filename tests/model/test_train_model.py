@@ -11,6 +11,8 @@ from local.ports import free_port
 
 from core.settings import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def environment(lake: str) -> dict[str, str]:

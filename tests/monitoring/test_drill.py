@@ -41,6 +41,7 @@ def prometheus(folder: Path, ports: dict[str, int], own: int) -> Part:
     return Part("prometheus", command, os.environ, folder / "prometheus.log")
 
 
+@pytest.mark.slow
 def test_a_killed_api_raises_its_alert_and_its_return_ends_it(tmp_path: Path) -> None:
     own, port = free_port(), free_port()
     settings = {

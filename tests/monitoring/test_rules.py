@@ -65,6 +65,7 @@ def test_every_expression_of_a_panel_or_the_runbook_parses(promtool: str, tmp_pa
 
 
 @pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda p: p.stem)
+@pytest.mark.slow
 def test_alerts_fire_when_they_should_and_stay_quiet_when_not(promtool: str, path: Path) -> None:
     succeeds(promtool, "test", "rules", str(path))
 

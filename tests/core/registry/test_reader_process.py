@@ -13,6 +13,8 @@ from core.registry.reader_process import read_in_process
 from core.registry.version_files import MODEL_FILE, ModelRefusedError, read_model
 from core.settings import ROOT
 
+pytestmark = pytest.mark.slow
+
 ASK = """
 import sys
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""The stack in Docker on simulated transactions, as a project of its own beside any other.
+"""The stack in Docker on simulated transactions, as a separate project beside any other stack.
 
-It has ports, volumes and a network of its own, so that nobody's data is touched; what it made is
-removed at the end. What happens to it is done by docker-compose; it is asked through its published
-ports, and inside only for what no port shows: the rows of the lake and the keys on the topic.
+It has its own ports, volumes and network, so that no other data is touched, and is removed at the
+end. docker-compose starts, changes and stops it. It is asked through its published ports, and
+inside a container only for what no port shows: the rows of the lake and the keys on the topic.
 """
 
 import json
@@ -52,7 +52,7 @@ json.dump(keys, sys.stdout)
 
 
 def unable() -> str | None:
-    """Why the stack cannot run here, or None: there is an engine, and the images are built."""
+    """Why the stack cannot run here, or None if there is an engine and the images are built."""
     try:
         asked = subprocess.run(["docker", "image", "inspect", *IMAGES], capture_output=True)
     except FileNotFoundError:
@@ -78,7 +78,7 @@ class Containers:
         self._environment |= settings or {}
 
     def compose(self, *arguments: str) -> str:
-        """Run docker-compose; what it prints. Raises `RuntimeError` with its last words."""
+        """Run docker-compose; its output. Raises `RuntimeError` with the end of its errors."""
         command = [*COMPOSE, "-p", self.project]
         for path in self._files:
             command += ["-f", str(path)]
@@ -102,18 +102,17 @@ class Containers:
         self.compose("down", "-v", "--remove-orphans")
 
     def inspect(self) -> dict[str, list[dict[str, Any]]]:
-        """What the engine says of each service's containers, by the service's name."""
+        """The engine's description of each service's containers, by the service's name."""
         label = f"label=com.docker.compose.project={self.project}"
         ids = _docker("ps", "-aq", "--no-trunc", "--filter", label).split()
-        found: dict[str, list[dict[str, Any]]] = {}
-        for each in json.loads(_docker("inspect", *ids)) if ids else []:
-            found.setdefault(each["Config"]["Labels"]["com.docker.compose.service"], []).append(
-                each
-            )
-        return found
+        services: dict[str, list[dict[str, Any]]] = {}
+        for container in json.loads(_docker("inspect", *ids)) if ids else []:
+            service = container["Config"]["Labels"]["com.docker.compose.service"]
+            services.setdefault(service, []).append(container)
+        return services
 
     def unwell(self) -> list[str]:
-        """Services that are not what they should be: healthy, running or ended with 0."""
+        """Services that are not in their right state: healthy, running or ended with code 0."""
         return [
             f"{service}: {state['Status']} {state.get('Health', {}).get('Status', '')}"
             for service, bodies in self.inspect().items()
@@ -130,13 +129,13 @@ class Containers:
         return f"http://127.0.0.1:{self.ports[name]}/{path}"
 
     def truth(self) -> dict[str, Any]:
-        """What the simulator says it emitted and mined."""
+        """The simulator's account of what it emitted and mined."""
         answer = requests.get(self.url("SIMULATOR", "simulator/truth"), timeout=30)
         answer.raise_for_status()
         return dict(answer.json())
 
     def mine(self) -> None:
-        """Mine all that waits, so that whatever the polls missed is in a block."""
+        """Mine every waiting transaction, so that those the polls missed are in a block."""
         requests.post(self.url("SIMULATOR", "simulator/mine"), timeout=30).raise_for_status()
 
     def rows(self, table: str, column: str = "hash") -> list[str]:
@@ -144,7 +143,7 @@ class Containers:
         return list(self.python("trainer", _LAKE, table, column))
 
     def published(self) -> Counter[str]:
-        """The keys on `bitcoin-transactions`, and how often each is there."""
+        """The keys on the topic `bitcoin-transactions`, and how often each occurs."""
         return Counter(self.python("producer", _TOPIC))
 
     def python(self, service: str, script: str, *arguments: str) -> Any:
@@ -154,7 +153,7 @@ class Containers:
 
 
 def wait(done: Callable[[], bool], seconds: float, why: Callable[[], str]) -> float:
-    """Wait until it is done; the seconds that it took. Raises `TimeoutError` with the reason."""
+    """Wait until `done`; the seconds that it took. Raises `TimeoutError` with the reason."""
     begun = time.monotonic()
     while not done():
         if time.monotonic() - begun > seconds:

@@ -1,4 +1,4 @@
-"""A whole stack that tests start, ask and stop."""
+"""A whole local stack on simulated transactions: tests and benchmarks start, ask and stop it."""
 
 import json
 import os
@@ -7,12 +7,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
-import pytest
 from local.ports import free_ports, ports
 
 from core.lake import open_table, query
@@ -34,54 +33,62 @@ TRANSACTION = {
 
 
 class Demo:
-    """A running `make demo` on ports and a data folder of its own."""
+    """A running `make demo` with its own data folder and its own ports."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
         self.data, self.ports = data, dict(zip(ports(), free_ports(len(ports())), strict=True))
         self.lake = str(data / "demo" / "lake")
         self.log = data / "terminal.log"
-        self._process = self.start()
+        self._environment = os.environ | {name: str(port) for name, port in self.ports.items()}
+        self._environment |= {"DATA_DIR": str(data), **(settings or {})}
+        self.process = self.start()
 
     def start(self) -> subprocess.Popen[bytes]:
-        environment = os.environ | {name: str(port) for name, port in self.ports.items()}
-        environment |= {"DATA_DIR": str(self.data), "SIMULATOR_RATE": "20"}
-        environment["DRIFT_CHECK_SECONDS"] = "15"  # every five minutes is too rare for a test
+        """Start the stack, for the first time or again."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [sys.executable, "-m", "local.stack", "demo"],
                 cwd=ROOT,
-                env=environment,
+                env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        return self._process
+        return self.process
 
     def url(self, setting: str) -> str:
+        """The address of a service, by the setting of its port."""
         return f"http://localhost:{self.ports[setting]}"
 
-    def wait_for(self, what: str, found: Callable[[], T | None], seconds: float) -> T:
+    def wait_for(self, what: str, look: Callable[[], T | None], seconds: float) -> T:
+        """Wait until `look` returns a value. Raises `TimeoutError` with the ends of all logs."""
         deadline = time.monotonic() + seconds
-        while (value := found()) is None:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"no {what}:\n{self.log.read_text()}\n{self.last_words()}")
+        while (value := look()) is None:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise TimeoutError(f"no {what}:\n{self.log.read_text()}\n{self._last_lines()}")
             time.sleep(0.5)
         return value
 
-    def last_words(self) -> str:
+    def _last_lines(self) -> str:
         logs = sorted((self.data / "demo" / "logs").glob("*.log"))
         return "\n".join(f"{p.name}: {p.read_text()[-700:]}" for p in logs)
 
+    def urls(self) -> str | None:
+        """What the stack has printed, or None before it printed the URLs."""
+        printed = self.log.read_text()
+        return printed if "Ctrl-C stops everything" in printed else None
+
     def rows(self, table: str, columns: str) -> list[dict[str, Any]] | None:
+        """The rows of a table, or None while it has none."""
         opened = open_table(self.lake, table, "simulated")
         if opened is None:
             return None
-        found: list[dict[str, Any]] = query(f"select {columns} from t", t=opened).to_pylist()
-        return found or None
+        rows: list[dict[str, Any]] = query(f"select {columns} from t", t=opened).to_pylist()
+        return rows or None
 
     def stop(self) -> int:
-        """Ctrl-C; the exit code."""
-        self._process.send_signal(signal.SIGINT)
-        return self._process.wait(90)
+        """Stop the stack as Ctrl-C does; the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(90)
 
 
 def ask(url: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
@@ -96,6 +103,7 @@ def ask(url: str, body: dict[str, Any] | None = None, method: str | None = None)
 
 
 def left_behind(data: Path) -> list[str]:
+    """The command lines of processes that still work on a data folder."""
     mark = str(data)
     return [
         " ".join(process.info["cmdline"])
