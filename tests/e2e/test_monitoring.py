@@ -139,7 +139,7 @@ MOVED_ELSEWHERE = {
     "bitcoin_stream_unscored_rows": "data_processing/chores/test_backlog.py",
     "bitcoin_trainer_recalibrations_total": "model/test_service.py",
     "bitcoin_trainer_flag_rate_ratio": "model/test_service.py",
-    "bitcoin_api_requests_in_flight": "api/test_serving.py",
+    "bitcoin_api_requests_in_flight": "api/test_app.py",
     "bitcoin_dashboard_callback_duration_seconds": "dashboard/test_server.py",
     "bitcoin_dashboard_errors_total": "dashboard/lake/test_recent.py",
     "bitcoin_dashboard_viewers": "dashboard/test_server.py",
