@@ -74,6 +74,12 @@ def chromium() -> Iterator[Browser]:
 def serving(services: Services) -> Iterator[str]:
     """Serve a dashboard on a free port of the loopback."""
     server = create_server(build_app(services).server, host="127.0.0.1", port=0, threads=8)
+
+    def close() -> None:
+        server.close()
+        for channel in list(server.active_channels.values()):
+            channel.handle_close()
+
     thread = Thread(target=server.run, daemon=True)
     thread.start()
     services.recent.start()
@@ -81,5 +87,6 @@ def serving(services: Services) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
         services.recent.stop()
-        server.close()
+        server.task_dispatcher.shutdown()
+        server.trigger.pull_trigger(close)  # on the server's own thread, which reads its sockets
         thread.join(timeout=10)
