@@ -1,4 +1,4 @@
-"""The stack that the tests of this folder share: started once."""
+"""The stack that the tests of this folder share: started once, and stopped after the last."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.support.demo_stack import Demo, left_behind
 SETTINGS = {"SIMULATOR_RATE": "20", "DRIFT_CHECK_SECONDS": "15"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     stack = Demo(tmp_path_factory.mktemp("stack"), SETTINGS)
     try:
