@@ -9,6 +9,9 @@ COMPOSE ?= docker-compose
 
 REPLAY ?=
 RATE ?=
+# How many processes run the tests; each takes one file after another. 0: this one, for a debugger.
+TESTERS ?= 2
+PYTEST = $(BIN)/pytest --numprocesses $(TESTERS)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help: ## list the commands
@@ -31,22 +34,23 @@ demo: install ## the whole stack on simulated transactions: REPLAY=file RATE=tra
 run: install ## the whole stack on Blockchain.com's transactions
 	@$(BIN)/python -m local.stack live
 
-test: install ## every test, on the real parts
-	$(BIN)/pytest -m "not soak"
+test: install ## every test, on the real parts, and how much of src they run
+	$(PYTEST) -m "not soak" --cov --cov-report=
 
-test-fast: install ## the tests that need neither Java nor a browser
-	$(BIN)/pytest -m "not stack and not browser and not soak"
+test-fast: install ## the tests that take milliseconds: no Java, no browser, no process of its own
+	$(PYTEST) -m "not stack and not browser and not slow and not soak"
 
 soak: install ## the long fault and load runs
 	$(BIN)/pytest -m soak
 
-bench: install ## measure, and print the tables of the README
+bench: install ## measure, and print the tables of docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
-lint: install ## ruff and mypy
+lint: install ## ruff, mypy --strict, and the rules of the source tree
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy src tests local benchmarks
+	$(BIN)/pytest -q tests/test_house.py
 
 format: install ## let ruff format the code
 	$(BIN)/ruff check --fix

@@ -16,7 +16,8 @@ from tests.support.api_application import FixedFollower, application
 from tests.support.asgi_calls import Call, send_call
 
 from core.detector.champion import Champion
-from monitoring.prometheus_metrics import ApiMetrics, new_registry
+from monitoring.api_metrics import ApiMetrics
+from monitoring.prometheus_metrics import new_registry
 
 PAIRS, REQUESTS = 100, 1_000
 

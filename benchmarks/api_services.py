@@ -6,20 +6,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import mlflow
 import psutil
 import requests
-from benchmarks.scoring import trained
+from benchmarks.scoring import trained_model
 from local.ports import free_port
 from local.tracking import ENVIRONMENT, Tracking
 
-from core.registry.follower import MODEL_NAME, promote
+from core.registry.follower import MODEL_NAME
 from core.settings import ROOT, MlflowSettings
 from data_ingestion.simulation.traffic import numbers
-from model.registration import ensure_registered_model, register
+from model.mlflow_runs import Registry, Run
 
 
 @dataclass
@@ -80,12 +79,12 @@ def tracking(folder: Path) -> Iterator[str]:
     server = Tracking(folder, free_port(), MlflowSettings().mlflow_allowed_hosts)
     with running(server.command(), server.port, "/health", ENVIRONMENT) as service:
         uri = service.url.replace("127.0.0.1", "localhost")
-        mlflow.set_tracking_uri(uri)
-        ensure_registered_model(uri, "simulated")
-        pipeline, champion = trained()
-        with mlflow.start_run() as run:
-            rows = numbers(1_000, seed=2)
-            promote(uri, register(uri, run.info.run_id, pipeline, champion.calibration, rows))
+        registry = Registry(uri, "simulated")
+        registry.ensure_model()
+        pipeline, champion = trained_model()
+        run, rows = Run.start(uri, {"purpose": "benchmark"}), numbers(1_000, seed=2)
+        version = run.register(pipeline, champion.calibration, rows)
+        registry.promote(replace(champion, version=version))
         yield uri
 
 

@@ -1,88 +1,92 @@
-"""The dashboard over ten million scored transactions, and as a browser finds it.
+"""The dashboard over ten million scored transactions: its refresh, its viewers, its first paint.
 
-`python -m benchmarks.dashboard [MILLIONS]`: a Delta table of days of 604,800 rows (7 a second),
-the last of which is the viewers' range; then the same number within that one day, of which the
-newest `DASHBOARD_CACHE_ROWS` are shown. Between two refreshes new rows arrive. The server runs in a
-process of its own for the memory and for the ten viewers, who each ask what a browser asks.
+`python -m benchmarks.dashboard [MILLIONS]` fills a Delta table with days of 604,800 rows (7 a
+second); the viewers' range is the last day. Then it fills one day with all these rows, of which the
+newest `DASHBOARD_CACHE_ROWS` are shown. New rows arrive between two refreshes. Memory and the ten
+viewers are measured on a server process, with the requests that a browser makes.
 """
 
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
-from benchmarks.dashboard_served import REFRESH_SECONDS, paints, served, viewers
-from benchmarks.scored_lake import DAY_ROWS, NAME, day, fill
-from deltalake import write_deltalake
+from benchmarks.dashboard_served import REFRESH_SECONDS, measure_paints, measure_viewers, served
+from benchmarks.scored_lake import DAY_ROWS, fill, generate_rows
+from tests.support.delta_tables import write
 
 from core.settings import DashboardSettings
-from dashboard.data import Api, Lake
-from dashboard.filters import Filters
-from dashboard.recent import Recent
-from dashboard.views import Views
-from monitoring.common import new_registry
+from dashboard.activity.filters import Filters
+from dashboard.activity.view import ViewCache
+from dashboard.lake.recent import RecentRows
+from dashboard.lake.sources import Api, Lake
 from monitoring.dashboard_metrics import DashboardMetrics
+from monitoring.prometheus_metrics import new_registry
 
 ROUNDS = 20
 DAY = Filters(range="24h")
-VIEWS = ["?range=24h", "?range=24h&fee_rate_min=20", "?range=6h", "?range=1h"]
-"""What the viewers look at: a view that others share costs nothing more."""
+QUERIES = ["?range=24h", "?range=24h&fee_rate_min=20", "?range=6h", "?range=1h"]
+"""What the viewers look at: the same query for several viewers is computed once."""
 
 Row = tuple[str, float, float | None, str]
-"""What was measured, its value, what it should be at most, its unit."""
+"""What was measured, its value, the most it should be, its unit."""
 
 
-def refreshes(lake: Path) -> dict[str, float]:
-    """The first read, then medians: reading what is new, and all views of a day; in seconds."""
-    metrics, settings = DashboardMetrics(new_registry("dashboard")), DashboardSettings()
-    parts, rows = Lake(str(lake), "simulated"), settings.dashboard_cache_rows
-    keep = timedelta(hours=settings.dashboard_cache_hours)
-    api = Api("http://127.0.0.1:9")
-    recent = Recent(parts, api, lambda: datetime.now(UTC), metrics, keep, REFRESH_SECONDS, rows)
-    views = Views(recent, parts, settings.dashboard_max_rows)
-    found: dict[str, list[float]] = {"first": [timed(recent.refresh)]}
+def measure_refreshes(lake: Path) -> dict[str, float]:
+    """Seconds of the first read, and medians: reading what is new, and the views of a day."""
+    settings, source = DashboardSettings(), Lake(str(lake), "simulated")
+    recent = RecentRows(
+        source,
+        Api("http://127.0.0.1:9"),
+        lambda: datetime.now(UTC),
+        DashboardMetrics(new_registry("dashboard")),
+        timedelta(hours=settings.dashboard_cache_hours),
+        REFRESH_SECONDS,
+        settings.dashboard_cache_rows,
+    )
+    views = ViewCache(recent, source, settings.dashboard_max_rows)
+    first, new, same, changed = seconds(recent.refresh), [], [], []
     for i in range(ROUNDS):
         other = Filters(range="24h", fee_rate_min=5.0 + i, value_max=10**8)
-        arrive(lake, i)
-        for name, action in (
-            ("news", recent.refresh),
-            ("same", lambda: views.activity(DAY, "dark", "UTC")),
-            ("changed", lambda other=other: views.activity(other, "dark", "UTC")),
-        ):
-            found.setdefault(name, []).append(timed(action))
-    return {name: statistics.median(each) for name, each in found.items()}
+        add_rows(lake, i)
+        new.append(seconds(recent.refresh))
+        same.append(seconds(partial(views.view, DAY, "dark", "UTC")))
+        changed.append(seconds(partial(views.view, other, "dark", "UTC")))
+    medians = {"new": new, "same": same, "changed": changed}
+    return {"first": first} | {name: statistics.median(each) for name, each in medians.items()}
 
 
-def timed(action: Any) -> float:
-    """The seconds that an action takes."""
+def seconds(action: Callable[[], object]) -> float:
+    """How long an action takes."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
 
 
-def arrive(lake: Path, seed: int) -> None:
-    """As many rows as mainnet brings between two refreshes."""
-    rows = day(7 * REFRESH_SECONDS, datetime.now(UTC), REFRESH_SECONDS, 1_000 + seed)
-    write_deltalake(str(lake / NAME), rows, mode="append")
+def add_rows(lake: Path, seed: int) -> None:
+    """Write as many rows as mainnet brings between two refreshes."""
+    count, now = 7 * REFRESH_SECONDS, datetime.now(UTC)
+    rows = generate_rows(count, now, REFRESH_SECONDS, 1_000 + seed)
+    write(lake, "scored_transactions", rows)
 
 
 @contextmanager
-def arriving(lake: Path) -> Iterator[None]:
-    """Rows arrive meanwhile."""
+def arriving_rows(lake: Path) -> Iterator[None]:
+    """Write rows in the background."""
     stopped = Event()
 
-    def bring() -> None:
+    def run() -> None:
         seed = 100
         while not stopped.wait(REFRESH_SECONDS):
-            arrive(lake, seed := seed + 1)
+            add_rows(lake, seed := seed + 1)
 
-    thread = Thread(target=bring)
+    thread = Thread(target=run)
     thread.start()
     try:
         yield
@@ -91,23 +95,23 @@ def arriving(lake: Path) -> Iterator[None]:
         thread.join()
 
 
-def measure(rows: int, crowd: int) -> list[Row]:
-    """Fill a lake, `crowd` times mainnet's traffic, and measure."""
+def measure(rows: int, traffic: int) -> list[Row]:
+    """Fill a lake with `traffic` times mainnet's traffic, and measure."""
     with tempfile.TemporaryDirectory() as folder:
         lake = Path(folder)
-        fill(lake, rows, datetime.now(UTC), crowd)
-        found = refreshes(lake)
-        with served(lake) as (url, process), arriving(lake):
-            seen = [paints(f"{url}/{VIEWS[0]}") for _ in range(3)]
-            core, memory, wait = viewers(url, process, 40, VIEWS)
-    first, whole = (statistics.median(each) for each in zip(*seen, strict=True))
-    busy = crowd > 1
+        fill(lake, rows, datetime.now(UTC), traffic)
+        times = measure_refreshes(lake)
+        with served(lake) as (url, process), arriving_rows(lake):
+            paints = [measure_paints(f"{url}/{QUERIES[0]}") for _ in range(3)]
+            core, memory, wait = measure_viewers(url, process, 40, QUERIES)
+    first, whole = (statistics.median(each) for each in zip(*paints, strict=True))
+    busy = traffic > 1
     return [
-        ("refresh, all views, median", found["same"] * 1000, 300, "ms"),
-        ("the same, the filters changed", found["changed"] * 1000, 300, "ms"),
-        ("reading what is new, median", found["news"] * 1000, 300, "ms"),
-        ("first read of a day", found["first"], None if busy else 10, "s"),
-        ("first useful paint in Chromium: numbers and a chart", first, 2, "s"),
+        ("refresh, all views, median", times["same"] * 1000, 300, "ms"),
+        ("the same, the filters changed", times["changed"] * 1000, 300, "ms"),
+        ("reading what is new, median", times["new"] * 1000, 300, "ms"),
+        ("first read of a day", times["first"], None if busy else 10, "s"),
+        ("first useful paint in Chromium: the numbers", first, 1, "s"),
         ("whole page in Chromium, and it answers", whole, None, "s"),
         ("ten viewers of four views: of a core", core, 0.5, ""),
         ("ten viewers: memory", memory, None if busy else 500, "MiB"),
@@ -120,10 +124,10 @@ def main() -> None:
     rows = int(float(sys.argv[1]) * 1e6) if len(sys.argv) > 1 else 10_000_000
     days = max(1, round(rows / DAY_ROWS))
     readings = [(1, f"over {days} days, range of the last"), (days, "all in one day")]
-    for crowd, words in readings[: 1 + (days > 1)]:
+    for traffic, words in readings[: 1 + (days > 1)]:
         print(f"\nDashboard, {days * DAY_ROWS:,} scored transactions {words}\n")
         print("| what | measured | aim | measured / aim |\n|---|---|---|---|")
-        for row in measure(rows, crowd):
+        for row in measure(rows, traffic):
             print(line(*row), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""A dashboard as its door starts it: what its viewers cost, and what a browser sees when."""
+"""A dashboard as its door starts it: what its viewers cost, and when a browser paints what."""
 
 import json
 import os
@@ -23,40 +23,43 @@ from core.settings import ROOT
 VIEWERS = 10
 REFRESH_SECONDS = 5
 
-WATCH = """
-  const when = window.drawn = {}, all = (what) => [...document.querySelectorAll(what)];
-  const inSight = (e) => e.getBoundingClientRect().top < innerHeight;
-  const note = (name) => requestAnimationFrame(() => setTimeout(
-    () => { when[name] ??= performance.now() / 1000; }));
-  (function look() {
-    const chart = all("#first .sketch .all[d^=M], #timeline .bars .point path").length;
-    if (chart && all(".flagged .number .unit").length) note("first");
-    const plots = all(".js-plotly-plot").filter(inSight);
-    const whole = plots.length && plots.every((p) => p.data && p.data.length);
-    if (whole && !all("#first").length && all(".ag-row").length) note("whole");
-    requestAnimationFrame(look);
+RECORD_PAINTS = """
+  const painted = window.painted = {}, all = (selector) => [...document.querySelectorAll(selector)];
+  const visible = (e) => e.getBoundingClientRect().top < innerHeight;
+  const record = (name) => requestAnimationFrame(() => setTimeout(
+    () => { painted[name] ??= performance.now() / 1000; }));
+  (function check() {
+    if (all(".flagged .number .unit").length) record("first");
+    const plots = all(".js-plotly-plot").filter(visible);
+    const drawn = plots.length && plots.every((p) => p.data && p.data.length);
+    if (drawn && !all("#first-view").length && all(".ag-row").length) record("whole");
+    requestAnimationFrame(check);
   })();
 """
-"""Notes when there were painted the tiles' numbers with the first chart, and the whole page, which
-answers by then: each chart in sight, and the table."""
+"""Records when the tiles' numbers are painted, and when the whole page is: each visible chart and
+the table, without the first view. The page answers from then on."""
 
 
 @contextmanager
 def served(lake: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The dashboard as its door starts it, in a process of its own."""
+    """The dashboard in its own process, as its door starts it."""
     port = str(free_port())
-    own = {"DASHBOARD_PORT": port, "LAKE_URI": str(lake), "DATA_ORIGIN": "simulated",
-           "DASHBOARD_REFRESH_SECONDS": str(REFRESH_SECONDS)}  # fmt: skip
+    environment = os.environ | {
+        "DASHBOARD_PORT": port,
+        "LAKE_URI": str(lake),
+        "DATA_ORIGIN": "simulated",
+        "DASHBOARD_REFRESH_SECONDS": str(REFRESH_SECONDS),
+    }
     folder = ROOT / "src" / "dashboard"
     with subprocess.Popen(
-        [sys.executable, "app.py"], cwd=folder, env=os.environ | own, stderr=subprocess.DEVNULL
-    ) as running:
+        [sys.executable, "app.py"], cwd=folder, env=environment, stderr=subprocess.DEVNULL
+    ) as process:
         try:
             url = f"http://127.0.0.1:{port}"
             wait_for_rows(url)
-            yield url, psutil.Process(running.pid)
+            yield url, psutil.Process(process.pid)
         finally:
-            running.terminate()
+            process.terminate()
 
 
 def wait_for_rows(url: str) -> None:
@@ -72,30 +75,39 @@ def wait_for_rows(url: str) -> None:
     raise TimeoutError(url)
 
 
-def refresh_body(url: str, view: str, viewer: int) -> dict[str, Any]:
-    """What a browser posts at a refresh, read from the page's own list of callbacks."""
+def refresh_body(url: str, query: str, viewer: int) -> dict[str, Any]:
+    """What a browser posts at a refresh, from the page's own list of callbacks."""
     callbacks = requests.get(f"{url}/_dash-dependencies", timeout=10).json()
-    found = next(c for c in callbacks if "figures.data" in c["output"])
-    known = {"tick.n_intervals": viewer, "url.search": view, "serial.data": None,
-             "client.data": {"theme": "dark", "zone": "UTC", "id": f"viewer{viewer}"}}  # fmt: skip
+    callback = next(c for c in callbacks if "figures.data" in c["output"])
+    values = {
+        "tick.n_intervals": viewer,
+        "url.search": query,
+        "serial.data": None,
+        "client.data": {"theme": "dark", "zone": "UTC", "id": f"viewer{viewer}"},
+    }
 
-    def filled(slots: list[dict[str, str]]) -> list[dict[str, Any]]:
-        return [slot | {"value": known[f"{slot['id']}.{slot['property']}"]} for slot in slots]
+    def with_values(inputs: list[dict[str, str]]) -> list[dict[str, Any]]:
+        return [i | {"value": values[f"{i['id']}.{i['property']}"]} for i in inputs]
 
-    names = found["output"].strip(".").split("...")
+    names = callback["output"].strip(".").split("...")
     outputs = [dict(zip(("id", "property"), name.rsplit(".", 1), strict=True)) for name in names]
-    return {"output": found["output"], "outputs": outputs, "inputs": filled(found["inputs"]),
-            "state": filled(found["state"]), "changedPropIds": ["url.search"]}  # fmt: skip
+    return {
+        "output": callback["output"],
+        "outputs": outputs,
+        "inputs": with_values(callback["inputs"]),
+        "state": with_values(callback["state"]),
+        "changedPropIds": ["url.search"],
+    }
 
 
-def viewers(
-    url: str, process: psutil.Process, seconds: float, views: list[str]
+def measure_viewers(
+    url: str, process: psutil.Process, seconds: float, queries: list[str]
 ) -> tuple[float, float, float]:
-    """Share of a core and MiB that ten viewers cost, and the median wait for an answer.
+    """What ten viewers cost: share of a core, MiB, and the median wait in seconds.
 
-    They look at `views`, URLs' queries, by turns.
+    Each looks at one of `queries`, the queries of URLs.
     """
-    bodies = [refresh_body(url, views[i % len(views)], i) for i in range(VIEWERS)]
+    bodies = [refresh_body(url, queries[i % len(queries)], i) for i in range(VIEWERS)]
     waits: list[float] = []
 
     def watch(body: dict[str, Any]) -> None:
@@ -116,17 +128,17 @@ def viewers(
     return used / (time.monotonic() - start), memory, statistics.median(waits)
 
 
-def paints(url: str) -> tuple[float, float]:
-    """Seconds from the request to the first useful paint, and to the whole page; nothing cached."""
+def measure_paints(url: str) -> tuple[float, float]:
+    """Seconds from the request to the numbers, and to the whole page; with an empty cache."""
     executable = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(QUIET))
         try:
             page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.add_init_script(WATCH)
+            page.add_init_script(RECORD_PAINTS)
             page.goto(url, wait_until="commit")
-            page.wait_for_function("window.drawn.whole", timeout=180_000)
-            seen: dict[str, float] = page.evaluate("window.drawn")
-            return seen["first"], seen["whole"]
+            page.wait_for_function("window.painted.whole", timeout=180_000)
+            times: dict[str, float] = page.evaluate("window.painted")
+            return times["first"], times["whole"]
         finally:
             browser.close()

@@ -2,8 +2,8 @@
 
     docker-compose build && python -m benchmarks.docker [WARM_UP_SECONDS]
 
-Starts the demo beside any other stack, with ports and volumes of its own, and removes it again.
-Memory is what the engine counts without the file cache; processor time is in percent of one core.
+Starts the demo beside any other stack, with separate ports and volumes, and removes it at the end.
+Memory is the engine's count without the file cache; processor time is in percent of one core.
 """
 
 import http.client
@@ -18,20 +18,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import requests
-from benchmarks.containers import IMAGES, Containers, unable, wait
+from tests.support.containers import IMAGES, Containers, unable, wait
+from tests.support.demo_stack import TRANSACTION
 
-SAMPLE = {
-    **{"hash": "a1b2c3", "size": 250, "weight": 1000, "fee": 5000, "inputs_count": 2},
-    **{"outputs_count": 2, "input_value": 1_000_000, "output_value": 995_000},
-}
 WARM_UP_SECONDS = 180
 SPAN_SECONDS = 120
 LOADS = {"7": "7 transactions/s", "0.01": "at rest", "50": "50 transactions/s"}
 MIB = 2**20
 
 
-class Taken(NamedTuple):
-    """Bytes of memory that a container takes, and nanoseconds of processor since its start."""
+class Usage(NamedTuple):
+    """Bytes of memory in use, and nanoseconds of processor time since the container's start."""
 
     memory: int
     processor: int
@@ -45,13 +42,13 @@ class Engine(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect("/var/run/docker.sock")
 
-    def taken(self, container: str) -> Taken:
-        """What a container takes at this moment."""
+    def usage(self, container: str) -> Usage:
+        """The memory and processor time of a container, now."""
         self.request("GET", f"/containers/{container}/stats?stream=false&one-shot=true")
-        found = json.load(self.getresponse())
-        memory, detail = found["memory_stats"], found["memory_stats"]["stats"]
+        stats = json.load(self.getresponse())
+        memory, detail = stats["memory_stats"], stats["memory_stats"]["stats"]
         cached = detail.get("total_inactive_file", detail.get("inactive_file", 0))
-        return Taken(memory["usage"] - cached, found["cpu_stats"]["cpu_usage"]["total_usage"])
+        return Usage(memory["usage"] - cached, stats["cpu_stats"]["cpu_usage"]["total_usage"])
 
 
 def main() -> None:
@@ -72,7 +69,7 @@ def main() -> None:
 
 
 def show_start(stack: Containers) -> None:
-    """How soon everything is there, from `docker-compose up -d` on built images."""
+    """Print the seconds from `docker-compose up -d`, on built images, to each step."""
     begun, moment = time.monotonic(), time.time()
     stack.compose("up", "-d")
     returned = time.monotonic() - begun
@@ -91,49 +88,49 @@ def show_start(stack: Containers) -> None:
 def predicts(stack: Containers) -> bool:
     """Whether the API has a champion."""
     try:
-        return requests.post(stack.url("API", "predict"), json=SAMPLE, timeout=10).ok
+        return requests.post(stack.url("API", "predict"), json=TRANSACTION, timeout=10).ok
     except requests.ConnectionError:
         return False
 
 
 def show_loads(stack: Containers, warm_up: float) -> None:
-    """Memory and processor time of each service, at each rate of the simulator."""
-    found = {}
+    """Print memory and processor time of each service, at each rate of the simulator."""
+    loads = {}
     for rate, name in LOADS.items():
         stack.set("SIMULATOR_RATE", rate)
         stack.compose("up", "-d")
         stack.wait_healthy()
         time.sleep(warm_up)
-        found[name] = taken(stack)
-    print("| " + " | ".join(["service", *(f"MiB, {n} | cpu, {n}" for n in found)]) + " |")
-    print("|---|" + "---:|---:|" * len(found))
-    for service in next(iter(found.values())):
-        cells = [f"{load[service][0]:.0f} | {load[service][1]:.0%}" for load in found.values()]
+        loads[name] = usage_of_services(stack)
+    print("| " + " | ".join(["service", *(f"MiB, {n} | cpu, {n}" for n in loads)]) + " |")
+    print("|---|" + "---:|---:|" * len(loads))
+    for service in next(iter(loads.values())):
+        cells = [f"{load[service][0]:.0f} | {load[service][1]:.0%}" for load in loads.values()]
         print(f"| {service} | {' | '.join(cells)} |")
     print(flush=True)
 
 
-def taken(stack: Containers) -> dict[str, tuple[float, float]]:
-    """MiB, and share of a core over a span, by service; the last row is their sum."""
+def usage_of_services(stack: Containers) -> dict[str, tuple[float, float]]:
+    """MiB, and share of a core over `SPAN_SECONDS`, by service; the last entry is their sum."""
     ids = {
         service: bodies[0]["Id"]
         for service, bodies in stack.inspect().items()
         if bodies[0]["State"]["Running"]
     }
     engine = Engine("localhost")
-    before, begun = {s: engine.taken(i) for s, i in ids.items()}, time.monotonic()
+    before, begun = {s: engine.usage(i) for s, i in ids.items()}, time.monotonic()
     time.sleep(SPAN_SECONDS)
-    after, span = {s: engine.taken(i) for s, i in ids.items()}, time.monotonic() - begun
-    found = {
+    after, span = {s: engine.usage(i) for s, i in ids.items()}, time.monotonic() - begun
+    services = {
         service: (now.memory / MIB, (now.processor - before[service].processor) / 1e9 / span)
         for service, now in after.items()
     }
-    memory, share = (sum(column) for column in zip(*found.values(), strict=True))
-    return found | {"all": (memory, share)}
+    memory, share = (sum(column) for column in zip(*services.values(), strict=True))
+    return services | {"all": (memory, share)}
 
 
 def show_sizes() -> None:
-    """The images, and of each what its own Dockerfile adds to its base."""
+    """Print the size of each image, and of the layers that its Dockerfile adds to the base."""
     print("| image | MB in all | MB of our own layers |\n|---|---:|---:|")
     base = size("python:3.11-slim-bookworm")
     for image in IMAGES:

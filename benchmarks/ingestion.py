@@ -32,8 +32,9 @@ from data_ingestion.journal import Journal, Record
 from data_ingestion.kafka_delivery import KafkaDelivery
 from data_ingestion.publishing import Delivery, Publisher, item_record
 from data_ingestion.simulation.network import Network
-from data_ingestion.simulator import Simulator
-from monitoring.prometheus_metrics import ProducerMetrics, SimulatorMetrics
+from data_ingestion.simulation.simulator_service import Simulator
+from monitoring.producer_metrics import ProducerMetrics
+from monitoring.simulator_metrics import SimulatorMetrics
 
 BLOCK = 5_000
 AIM = 10_000

@@ -1,8 +1,8 @@
-"""The recorded transactions that benchmarks are given, as rows of the seven numbers.
+"""Recorded transactions for the benchmarks, as rows of the seven numbers.
 
-`mempool_2024.jsonl.gz`: 8,131 unconfirmed transactions of mid-March 2024, public facts collected
-from open repositories, in the schema of the Blockchain.com API, one a line. Where it is not there
-the benchmarks that need it say so and go on.
+`mempool_2024.jsonl.gz` has 8,131 unconfirmed transactions of mid-March 2024, one a line, in the
+schema of the Blockchain.com API. They are public facts, collected from open repositories. Without
+the file, the benchmarks that need it print that it is missing and continue.
 """
 
 import gzip
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.features import is_coinbase
+from core.features import coinbase_rows
 from core.settings import ROOT
 from core.transaction import NUMERIC_FIELDS, ObservedTransaction
 from data_ingestion.publishing import observe
@@ -25,21 +25,21 @@ FOLDER = ROOT.parent / "shared" / "data"
 MEMPOOL, BLOCKS = "mempool_2024.jsonl.gz", "blocks.jsonl.gz"
 
 
-def given() -> Path:
-    """The sample: the first argument, or the variable SAMPLE, or the default place."""
+def sample_path() -> Path:
+    """The path of the sample: the first argument, the variable SAMPLE, or the default."""
     named = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("SAMPLE")
     return Path(named) if named else FOLDER / MEMPOOL
 
 
 def transactions(path: Path) -> Iterator[ObservedTransaction]:
-    """Every transaction of a file, coinbase included."""
+    """Read every transaction of a file, coinbase transactions included."""
     with gzip.open(path) as lines:
         for line in lines:
             yield observe(line, 0, "mempool")
 
 
-def numbers(found: list[ObservedTransaction]) -> Integers:
-    """Their seven numbers, shape (n, 7), coinbase left out."""
-    rows = np.array([[getattr(t, name) for name in NUMERIC_FIELDS] for t in found], np.int64)
-    kept: Integers = rows[~is_coinbase(rows)]
+def numbers(observed: list[ObservedTransaction]) -> Integers:
+    """The seven numbers of each, shape (n, 7), without coinbase transactions."""
+    rows = np.array([[getattr(t, name) for name in NUMERIC_FIELDS] for t in observed], np.int64)
+    kept: Integers = rows[~coinbase_rows(rows)]
     return kept

@@ -1,7 +1,7 @@
 """Scoring and attribution, against scikit-learn and shap in the same run, on one core.
 
-`python -m benchmarks.scoring [ROWS]`: generated traffic, a forest of 200 trees, the whole pipeline
-(features and forest) on both sides; times are the processor's, the best of several runs.
+`python -m benchmarks.scoring [ROWS]`: generated traffic, a forest of 200 trees, and the whole
+pipeline (features and forest) on both sides. Times are processor time, the best of several runs.
 """
 
 import sys
@@ -15,7 +15,8 @@ import shap
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from core.detector.champion import Champion, calibrate
+from core.detector.calibration import calibrate
+from core.detector.champion import Champion
 from core.features import features
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction
 from data_ingestion.simulation.traffic import numbers
@@ -26,17 +27,17 @@ Row = tuple[str, str, str, str, str, str]
 
 
 def seconds(action: Callable[[], Any], runs: int = 3) -> float:
-    """The least processor time that an action takes, after one run to warm up."""
+    """The least processor time of an action, after one run to warm up."""
     action()
-    taken = []
+    times = []
     for _ in range(runs):
         start = process_time()
         action()
-        taken.append(process_time() - start)
-    return min(taken)
+        times.append(process_time() - start)
+    return min(times)
 
 
-def trained() -> tuple[Pipeline, Champion]:
+def trained_model() -> tuple[Pipeline, Champion]:
     """A pipeline and its champion, trained and calibrated on generated traffic."""
     rows = numbers(100_000, seed=1)
     pipeline = fit(rows[:80_000], ForestShape())
@@ -53,7 +54,7 @@ def trained() -> tuple[Pipeline, Champion]:
 
 
 def one_row(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
-    """One row at a time."""
+    """Score one row at a time."""
     singles = [rows[i : i + 1] for i in range(100)]
     ours = seconds(lambda: [champion.scores(row) for row in singles], 20) / 100
     theirs = seconds(lambda: [pipeline.score_samples(row) for row in singles[:10]]) / 10
@@ -62,7 +63,7 @@ def one_row(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
 
 
 def bulk(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
-    """All rows in one call."""
+    """Score all rows in one call."""
     ours = seconds(lambda: champion.scores(rows), 2) / len(rows)
     start = process_time()
     expected = -pipeline.score_samples(rows)
@@ -71,8 +72,8 @@ def bulk(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
     return row(f"{len(rows):,} rows, scored, each", ours, "scikit-learn", theirs, 3, equal)
 
 
-def attributed(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
-    """The parts of each measure, against Shapley values of the same forest."""
+def attribution(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
+    """Attribute scores to measures, compared with Shapley values of the same forest."""
     some = rows[:20_000]
     ours = seconds(lambda: champion.shortenings(some)) / len(some)
     explainer = shap.TreeExplainer(pipeline[-1])
@@ -82,7 +83,7 @@ def attributed(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
 
 
 def verdicts(champion: Champion, rows: Integers) -> list[str]:
-    """Whole verdicts: one, and tables of 200,000."""
+    """Compute whole verdicts: one at a time, and in a table of 200,000."""
     table = pa.table({name: rows[:200_000, i] for i, name in enumerate(NUMERIC_FIELDS)})
     described = [DescribedTransaction(hash="a", **row) for row in table[:500].to_pylist()]
     single = seconds(lambda: [champion.verdict(t) for t in described]) / len(described)
@@ -94,7 +95,7 @@ def verdicts(champion: Champion, rows: Integers) -> list[str]:
 
 
 def row(what: str, ours: float, other: str, theirs: float, aim: int, equal: bool | None) -> Row:
-    """A line of the table; times in seconds, `aim` a ratio."""
+    """A row of the printed table; times in seconds, `aim` as a ratio."""
     same = {True: "yes", False: "NO", None: "another measure"}[equal]
     times = f"{ours * 1e6:,.2f} µs", f"{other}: {theirs * 1e6:,.1f} µs"
     return what, *times, f"{theirs / ours:,.0f}x", f"{aim}x", same
@@ -102,11 +103,11 @@ def row(what: str, ours: float, other: str, theirs: float, aim: int, equal: bool
 
 def main() -> None:
     """Print the tables."""
-    pipeline, champion = trained()
+    pipeline, champion = trained_model()
     rows = numbers(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, seed=2)
     print("| what | ours | other | ratio | aim | bit-equal |\n|---|---|---|---|---|---|")
-    for measured in (one_row, bulk, attributed):
-        print("| " + " | ".join(measured(pipeline, champion, rows)) + " |", flush=True)
+    for benchmark in (one_row, bulk, attribution):
+        print("| " + " | ".join(benchmark(pipeline, champion, rows)) + " |", flush=True)
     print("\n| what | ours | aim |\n|---|---|---|")
     print("\n".join(verdicts(champion, rows)))
 

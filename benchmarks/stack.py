@@ -1,22 +1,19 @@
 """The whole local stack: what it takes on disk, until the first score, and of memory.
 
-python -m benchmarks.stack             an installed checkout, on ports of its own
+python -m benchmarks.stack             an installed checkout, on free ports
 python -m benchmarks.stack --install   also installs afresh into a temporary folder
 """
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from local.ports import free_port, ports
+from tests.support.demo_stack import Demo
 
 from core.settings import ROOT
 
@@ -31,14 +28,24 @@ def main() -> None:
         print(f"| install from the package indexes | {install_seconds():.0f} s | |")
     print(f"| .venv | {folder_mib(ROOT / '.venv'):.0f} MiB | |")
     print(f"| jars | {folder_mib(ROOT / '.jars'):.0f} MiB | |")
-    with tempfile.TemporaryDirectory() as data, running(Path(data)) as (process, log):
-        print(f"| `make demo` to all services ready | {seconds_to(log, 'dashboard'):.0f} s | |")
-        print(f"| `make demo` to first score | {seconds_to(log, 'first score'):.0f} s | 90 s |")
-        time.sleep(SETTLED_SECONDS)
-        parts = memory(process)
-        print(f"| memory, all services (PSS) | {sum(parts.values()):.0f} MiB | 4,096 MiB |")
-        for name, mib in parts.items():
-            print(f"| … {name} | {mib:.0f} MiB | |")
+    with tempfile.TemporaryDirectory() as data:
+        stack = Demo(Path(data))
+        try:
+            show(stack)
+        finally:
+            stack.stop()
+
+
+def show(stack: Demo) -> None:
+    """Print the rows of a stack that has just been started."""
+    ready, scored = seconds_to(stack, "dashboard"), seconds_to(stack, "first score")
+    print(f"| `make demo` to all services ready | {ready:.0f} s | |")
+    print(f"| `make demo` to first score | {scored:.0f} s | 90 s |")
+    time.sleep(SETTLED_SECONDS)
+    parts = memory(psutil.Process(stack.process.pid))
+    print(f"| memory, all services (PSS) | {sum(parts.values()):.0f} MiB | 4,096 MiB |")
+    for name, mib in parts.items():
+        print(f"| … {name} | {mib:.0f} MiB | |")
 
 
 def install_seconds() -> float:
@@ -57,35 +64,11 @@ def install_seconds() -> float:
         return time.monotonic() - begun
 
 
-@contextmanager
-def running(data: Path) -> Iterator[tuple[psutil.Process, Path]]:
-    """A demo with a data folder and ports of its own; its process and what it prints."""
-    log = data / "terminal.log"
-    environment = os.environ | {name: str(free_port()) for name in ports()}
-    with log.open("wb") as output:
-        started = subprocess.Popen(
-            [sys.executable, "-m", "local.stack", "demo"],
-            cwd=ROOT,
-            env=environment | {"DATA_DIR": str(data)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield psutil.Process(started.pid), log
-    finally:
-        started.send_signal(signal.SIGINT)
-        started.wait(90)
-
-
-def seconds_to(log: Path, name: str, limit: float = 300) -> float:
-    """What the stack's own progress line says of a step."""
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
-        found = re.search(rf"^  {name} +after +([0-9.]+) s", log.read_text(), re.MULTILINE)
-        if found:
-            return float(found.group(1))
-        time.sleep(0.5)
-    raise TimeoutError(f"no {name} after {limit} s:\n{log.read_text()}")
+def seconds_to(stack: Demo, step: str) -> float:
+    """The seconds that the stack's progress line gives for a step."""
+    line = re.compile(rf"^  {step} +after +([0-9.]+) s", re.MULTILINE)
+    progress = stack.wait_for(step, lambda: line.search(stack.log.read_text()), seconds=300)
+    return float(progress.group(1))
 
 
 def memory(stack: psutil.Process) -> dict[str, float]:
@@ -93,7 +76,7 @@ def memory(stack: psutil.Process) -> dict[str, float]:
     parts = {"launcher": pss(stack)}
     for service in stack.children():
         tree = [service, *service.children(recursive=True)]
-        parts[_name(service)] = sum(pss(process) for process in tree)
+        parts[name_of(service)] = sum(pss(process) for process in tree)
     return parts
 
 
@@ -102,9 +85,10 @@ def pss(process: psutil.Process) -> float:
     return float(process.memory_full_info().pss / MIB)
 
 
-def _name(process: psutil.Process) -> str:
+def name_of(process: psutil.Process) -> str:
+    """The service's name, by what its command line contains."""
     words = " ".join(process.cmdline())
-    known = {
+    marks = {
         "kafka.Kafka": "kafka",
         "mlflow": "mlflow",
         "simulator.py": "simulator",
@@ -115,7 +99,7 @@ def _name(process: psutil.Process) -> str:
         "dashboard/app.py": "dashboard",
         "prometheus": "prometheus",
     }
-    return next((name for mark, name in known.items() if mark in words), words[:30])
+    return next((name for mark, name in marks.items() if mark in words), words[:30])
 
 
 def folder_mib(folder: Path) -> float:

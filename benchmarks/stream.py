@@ -1,9 +1,9 @@
 """The stream on a real broker: throughput, latency, processor time and memory.
 
-python -m benchmarks.stream [HASHES]     500,000 distinct hashes unless told
+python -m benchmarks.stream [HASHES]     500,000 distinct hashes by default
 
-Each row is a stream process of its own on a data folder of its own, with 200 trees. The peer does
-less: Spark's own removal of repeats on RocksDB and one Delta table, no validation and no scoring.
+Each row is a new stream process on a new data folder, with 200 trees. The peer does less: Spark's
+own removal of repeats on RocksDB and one Delta table, no validation and no scoring.
 """
 
 import random
@@ -19,15 +19,14 @@ from benchmarks.stream_lake import ages_when_seen, fill, percentile, rows_in
 from benchmarks.stream_peer import PeerProcess
 from kafka import KafkaProducer
 from local.broker import Broker
-from local.ports import free_port
-from tests.data_processing.processes import KafkaProcess, StreamProcess, wait
-from tests.data_processing.samples import a_transaction, as_json
+from tests.support.stream_processes import KafkaProcess, StreamProcess, wait_for
+from tests.support.stream_samples import a_transaction, as_json
 
 from core.topics import TRANSACTIONS
 
 AS_BY_DEFAULT = {"TRIGGER_SECONDS": "", "STATISTICS_SECONDS": ""}
 WARM_UP_SECONDS, MEASURED_SECONDS = 40, 60
-KNOWN_HASHES = 2_000_000
+SEEN_HASHES = 2_000_000
 GIB = 2**30
 
 
@@ -52,7 +51,7 @@ def main() -> None:
         print(f"| … published to scored, p95, at 7/s | {seconds:.1f} s | |", flush=True)
     with folder_and_broker() as (folder, kafka):
         size = memory_with_many_hashes(folder, kafka)
-        print(f"| driver, {KNOWN_HASHES:,} hashes known | {size / GIB:.2f} GiB | 2 GiB |")
+        print(f"| driver, {SEEN_HASHES:,} hashes in memory | {size / GIB:.2f} GiB | 2 GiB |")
 
 
 @contextmanager
@@ -60,7 +59,7 @@ def folder_and_broker() -> Iterator[tuple[Path, KafkaProcess]]:
     """A temporary folder and a broker in it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        kafka = KafkaProcess(Broker(folder / "kafka", free_port(), free_port()))
+        kafka = KafkaProcess(folder / "kafka", Broker)
         kafka.start()
         try:
             yield folder, kafka
@@ -69,7 +68,7 @@ def folder_and_broker() -> Iterator[tuple[Path, KafkaProcess]]:
 
 
 def publish(servers: str, count: int) -> None:
-    """Publish distinct transactions, as fast as it goes."""
+    """Publish distinct transactions, as fast as possible."""
     rng = random.Random(1)
     producer = KafkaProducer(bootstrap_servers=servers, linger_ms=50, batch_size=2**18)
     for _ in range(count):
@@ -84,16 +83,16 @@ def throughput(stream: StreamProcess, hashes: int) -> float:
     stream.settings = AS_BY_DEFAULT | {"TRIGGER_SECONDS": "0"}
     stream.start()
     try:
-        wait(lambda: rows_of(stream) > 0, "the first commit", 600)
+        wait_for(lambda: rows_of(stream) > 0, "the first commit", 600)
         first, begun = rows_of(stream), time.monotonic()
-        wait(lambda: rows_of(stream) >= hashes, "the last commit", 3_600)
+        wait_for(lambda: rows_of(stream) >= hashes, "the last commit", 3_600)
         return (hashes - first) / (time.monotonic() - begun)
     finally:
         stream.kill()
 
 
 def rows_of(stream: StreamProcess) -> int:
-    """Rows in its table; it must be running."""
+    """Rows in the table of a running stream."""
     assert stream.running is not None
     assert stream.running.poll() is None, stream.last_line()
     return rows_in(stream.data, stream.table)
@@ -106,7 +105,7 @@ def at_rate(folder: Path, kafka: KafkaProcess, a_second: int) -> tuple[float, fl
     producer, rng = KafkaProducer(bootstrap_servers=kafka.servers), random.Random(2)
     try:
         feed(producer, rng, a_second, WARM_UP_SECONDS)
-        wait(lambda: rows_of(stream) > 0, "the first commit", 600)
+        wait_for(lambda: rows_of(stream) > 0, "the first commit", 600)
         feed(producer, rng, a_second, WARM_UP_SECONDS)
         before, begun = processor_seconds(stream), time.monotonic()
         with ages_when_seen(stream.data) as ages:
@@ -129,33 +128,35 @@ def feed(producer: KafkaProducer, rng: random.Random, a_second: int, seconds: fl
 
 
 def family(stream: StreamProcess) -> list[psutil.Process]:
-    """Python's driver, Java and the workers."""
+    """The processes of Python's driver, Java and the workers."""
     assert stream.running is not None
     driver = psutil.Process(stream.running.pid)
     return [driver, *driver.children(recursive=True)]
 
 
 def processor_seconds(stream: StreamProcess) -> float:
-    """What they have used so far, workers that have ended included."""
+    """Processor time of all processes so far, ended workers included."""
     times = [process.cpu_times() for process in family(stream)]
     own = sum(t.user + t.system for t in times)
     return own + sum(t.children_user + t.children_system for t in times[:1])
 
 
 def memory_with_many_hashes(folder: Path, kafka: KafkaProcess) -> int:
-    """PSS of the driver, Python's and Java's part, when it knows that many hashes; bytes."""
+    """PSS of the driver, Python's and Java's part, with that many hashes in memory; bytes."""
     stream = StreamProcess(folder / "data", kafka.servers, folder / "log", AS_BY_DEFAULT)
     stream.start()
-    wait(lambda: "query started" in stream.log.read_text(errors="replace"), "the tables", 300)
+    wait_for(
+        lambda: "event=query_started" in stream.log.read_text(errors="replace"), "the tables", 300
+    )
     stream.stop()
-    fill(stream.data, KNOWN_HASHES)
+    fill(stream.data, SEEN_HASHES)
     stream.log.rename(stream.log.with_suffix(".first"))
     stream.start()
     producer = KafkaProducer(bootstrap_servers=kafka.servers)
     try:
-        feed(producer, random.Random(4), 50, 1)  # the first micro-batch makes it remember
-        known = f"known_hashes={KNOWN_HASHES}"
-        wait(lambda: known in stream.log.read_text(errors="replace"), "the hashes", 600)
+        feed(producer, random.Random(4), 50, 1)  # the first micro-batch loads the hashes
+        loaded = f"event=seen_hashes_loaded hashes={SEEN_HASHES}"
+        wait_for(lambda: loaded in stream.log.read_text(errors="replace"), "the hashes", 600)
         feed(producer, random.Random(3), 50, WARM_UP_SECONDS)
         driver = [
             process

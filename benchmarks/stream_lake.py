@@ -1,4 +1,4 @@
-"""What the stream's benchmark sees of a lake, and how it fills one."""
+"""Reads and fills a lake for the stream's benchmark."""
 
 import secrets
 import threading
@@ -23,7 +23,7 @@ _AT_ONCE = 100_000
 
 
 def rows_in(data: Path, table: str) -> int:
-    """Rows of a table as its log counts them; 0 while there is none."""
+    """The row count of a table by its log; 0 while there is no table."""
     try:
         actions = pa.table(DeltaTable(table_uri(str(data / "lake"), table)).get_add_actions())
     except TableNotFoundError:
@@ -33,7 +33,7 @@ def rows_in(data: Path, table: str) -> int:
 
 @contextmanager
 def ages_when_seen(data: Path) -> Iterator[list[float]]:
-    """Seconds since Kafka's append when a reader first sees each scored row, while this lasts."""
+    """Collect for each new scored row the seconds from Kafka's append until a reader sees it."""
     ages: list[float] = []
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(data, ages, done))
@@ -70,7 +70,7 @@ def fill(data: Path, count: int) -> None:
 
 
 def _rows(at: datetime, traffic: NDArray[np.int64]) -> pa.Table:
-    """Rows of random hashes that were appended at one time."""
+    """Rows with random hashes, all appended at one time."""
     text = secrets.token_hex(32 * len(traffic))
     values = dict(zip(NUMERIC_FIELDS, traffic.T, strict=True)) | {
         "hash": [text[64 * i : 64 * (i + 1)] for i in range(len(traffic))],

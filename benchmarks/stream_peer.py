@@ -1,7 +1,7 @@
-"""The peer of the stream's benchmark: what Spark gives by itself, in its shortest form.
+"""The peer of the stream's benchmark: the same with Spark's own means, in the shortest form.
 
-Kafka, `from_json`, `dropDuplicatesWithinWatermark` on RocksDB, one Delta table. It neither checks
-bounds nor keeps rejects, scores nothing, and a lost checkpoint doubles its rows.
+Kafka, `from_json`, `dropDuplicatesWithinWatermark` on RocksDB, one Delta table. It does
+not check bounds, keep rejects or score, and a lost checkpoint doubles its rows.
 """
 
 import os
@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import functions as F  # noqa: N812
-from tests.data_processing.processes import ROOT, StreamProcess
+from tests.support.stream_processes import StreamProcess
 
-from core.settings import DataSettings, KafkaSettings, StreamSettings
+from core.settings import ROOT, DataSettings, KafkaSettings, StreamSettings
 from core.tables import OBSERVED
 from core.topics import TRANSACTIONS
-from data_processing import session
-from data_processing.foundation import spark_schema
+from data_processing.lake_tables import spark_schema
+from data_processing.session import start_session
 
 
 @dataclass
@@ -48,9 +48,12 @@ class PeerProcess(StreamProcess):
 
 def run(data: Path, servers: str, settings: StreamSettings) -> None:
     """Copy the topic to a table until killed."""
-    for name in ("fs.file.impl", "fs.AbstractFileSystem.file.impl"):
-        del session._STEADY[f"spark.hadoop.{name}"]  # RocksDB's store takes Hadoop's own alone
-    spark = session.start_session(settings.model_copy(update={"spark_ui_port": 0}), "127.0.0.1")
+    hadoop = {  # the file systems that RocksDB's state store needs
+        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.LocalFileSystem",
+        "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.LocalFs",
+    }
+    settings = settings.model_copy(update={"spark_ui_port": 0})
+    spark = start_session(settings, "127.0.0.1", hadoop)
     provider = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
     spark.conf.set("spark.sql.streaming.stateStore.providerClass", provider)
     reader = spark.readStream.format("kafka").option("kafka.bootstrap.servers", servers)

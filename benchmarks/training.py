@@ -1,10 +1,10 @@
 """Training from tables of several sizes, against scikit-learn with a numeric contamination.
 
-`python -m benchmarks.training [ROWS...]` (default 100,000, 1,000,000, 5,000,000). Each table lies
-in a folder that is removed afterwards, and each training runs in a process of its own, so that the
-peak of memory is its own. Ours reads a sample, fits, sets the threshold and evaluates; scikit-learn
-loads the table and, to turn a contamination into a threshold, scores every row of it. Times are of
-the processor, which other work on the machine does not lengthen; the wall's stand beside them.
+`python -m benchmarks.training [ROWS...]` (default 100,000, 1,000,000, 5,000,000). Each table is in
+a folder that is removed afterwards. Each training runs in a separate process, to measure its peak
+of memory alone. The project reads a sample, fits, sets the threshold and evaluates. scikit-learn
+loads the whole table and scores every row of it, to turn a contamination into a threshold. Times
+are processor time, which other work on the machine does not change; wall time is in brackets.
 """
 
 import json
@@ -22,22 +22,21 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from sklearn.ensemble import IsolationForest
 
-from core.detector.rarity_scale import tails
+from core.detector.rarity_scale import learn_rarity_scale
 from core.features import features
 from core.settings import TrainerSettings
 from core.transaction import NUMERIC_FIELDS
 from data_ingestion.simulation import traffic
-from model.challenger import make
-from model.sampling import draw
-from model.training import plan_of, recipe_of
+from model.challenger import Recipe, TrainingData, train_challenger
+from model.sampling import SamplingPlan, draw_sample
 
 SIZES = (100_000, 1_000_000, 5_000_000)
 DAYS, FILES_A_DAY = 10, 5
 AIMS = "5 million rows within 2x of 100 thousand, 20x faster than scikit-learn, below 1 GiB"
 
 
-def write(folder: Path, rows: int) -> None:
-    """A table over ten days, five files a day, drawn from half a million generated rows."""
+def write_table(folder: Path, rows: int) -> None:
+    """Write a table of ten days, five files a day, drawn from half a million generated rows."""
     base = traffic.numbers(min(rows, 500_000), seed=1)
     rng, each = np.random.default_rng(0), rows // (DAYS * FILES_A_DAY)
     for part in range(DAYS * FILES_A_DAY):
@@ -53,14 +52,16 @@ def write(folder: Path, rows: int) -> None:
 
 
 def ours(folder: str) -> None:
-    """One training by the defaults, up to the gate."""
+    """Train as the project does by default, up to the gate."""
     settings = TrainerSettings()
-    recipe = recipe_of(settings, "simulated")
-    make(draw(DeltaTable(folder), plan_of(settings, recipe), 7), recipe, 0.0)
+    recipe = Recipe.from_settings(settings, "simulated")
+    plan = SamplingPlan.from_settings(settings, recipe.rows)
+    sample = draw_sample(DeltaTable(folder), plan, 7)
+    train_challenger(TrainingData.prepare(sample, recipe), 0.0)
 
 
 def scikit_learn(folder: str) -> None:
-    """The same features and trees; the threshold by contamination."""
+    """Train the same features and trees, with the threshold by contamination."""
     settings = TrainerSettings()
     table = DeltaTable(folder).to_pyarrow_table(columns=list(NUMERIC_FIELDS))
     rows = np.column_stack([table.column(name).to_numpy() for name in NUMERIC_FIELDS])
@@ -70,14 +71,14 @@ def scikit_learn(folder: str) -> None:
         contamination=settings.alert_budget,
         random_state=7,
     )
-    forest.fit(features(rows, tails(rows[:100_000])))
+    forest.fit(features(rows, learn_rarity_scale(rows[:100_000])))
 
 
-WAYS = {"ours": ours, "scikit-learn": scikit_learn}
+TRAINERS = {"ours": ours, "scikit-learn": scikit_learn}
 
 
 class Cost(NamedTuple):
-    """What one training took: seconds of all cores, seconds on the wall, peak memory in MiB."""
+    """The cost of one training: processor seconds, wall seconds, peak memory in MiB."""
 
     processor: float
     wall: float
@@ -87,25 +88,21 @@ class Cost(NamedTuple):
         return f"{self.processor:.2f} s ({self.wall:.2f} s) | {self.peak:,.0f} MiB"
 
 
-def measured(way: str, folder: Path) -> Cost:
-    """What one training takes, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.training", "--measure", way, str(folder)]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True)
-    return Cost(*json.loads(answer.stdout.splitlines()[-1]))
+def cost_of(trainer: str, folder: Path) -> Cost:
+    """Train in a separate process, and return the cost."""
+    command = [sys.executable, "-m", "benchmarks.training", "--measure", trainer, str(folder)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return Cost(*json.loads(output.splitlines()[-1]))
 
 
-def measure(way: str, folder: str) -> None:
-    """Train, and print what it took: imports and compiling are not in the time."""
-    features(traffic.numbers(10, seed=1), tails(traffic.numbers(1_000, seed=1)))
+def measure(trainer: str, folder: str) -> None:
+    """Train, and print the cost; the times leave out imports and compiling."""
+    features(traffic.numbers(10, seed=1), learn_rarity_scale(traffic.numbers(1_000, seed=1)))
     wall, processor = perf_counter(), process_time()
-    WAYS[way](folder)
-    cost = Cost(process_time() - processor, perf_counter() - wall, peak_mebibytes())
-    print(json.dumps(cost))
-
-
-def peak_mebibytes() -> float:
-    """The most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    TRAINERS[trainer](folder)
+    seconds = process_time() - processor, perf_counter() - wall
+    peak_mebibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(Cost(*seconds, peak_mebibytes)))
 
 
 def main() -> None:
@@ -117,8 +114,8 @@ def main() -> None:
     first = 0.0
     for rows in [int(a) for a in sys.argv[1:] if a.isdigit()] or SIZES:
         with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder), rows)
-            own, other = (measured(way, Path(folder)) for way in WAYS)
+            write_table(Path(folder), rows)
+            own, other = (cost_of(trainer, Path(folder)) for trainer in TRAINERS)
         first = first or own.processor
         of_first, ratio = own.processor / first, other.processor / own.processor
         print(f"| {rows:,} | {own} | {of_first:.2f}x | {other} | {ratio:.1f}x |", flush=True)

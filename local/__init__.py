@@ -1,1 +1,1 @@
-"""The whole stack without Docker: jars, broker, and one command that runs every service."""
+"""The whole stack without Docker: one command runs the broker, MLflow and every service."""

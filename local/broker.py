@@ -1,8 +1,8 @@
-"""One Kafka broker that is its own controller (KRaft), from the resolved jars, on the loopback.
+"""One Kafka broker that is also its controller (KRaft), run from the resolved jars on 127.0.0.1.
 
     python -m local.broker
 
-Formats its folder at the first start, then becomes the broker: SIGTERM stops it cleanly.
+The first start formats its folder. The process is then replaced by the broker; SIGTERM stops it.
 """
 
 import os
@@ -21,7 +21,7 @@ METRICS_RULES = Path(__file__).resolve().parent / "kafka-metrics.yml"
 
 @dataclass(frozen=True)
 class Broker:
-    """Where a broker keeps its log, and its ports on 127.0.0.1; no metrics without their port."""
+    """A broker: the folder of its log, and its ports on 127.0.0.1; None serves no metrics."""
 
     folder: Path
     port: int
@@ -49,8 +49,8 @@ transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 """.lstrip()
 
-    def prepare(self) -> Path:
-        """Write the properties and format the log where it is new; return the properties."""
+    def prepare(self) -> None:
+        """Write the properties, and format the log where it is new."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "server.properties"
         path.write_text(self.properties())
@@ -60,7 +60,6 @@ group.initial.rebalance.delay.ms=0
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        return path
 
     def command(self) -> list[str]:
         """The command that runs the prepared broker in the foreground."""
@@ -77,7 +76,7 @@ def _java(*options: str) -> list[str]:
 
 
 def main() -> None:
-    """Prepare the broker of the settings, then become it."""
+    """Prepare the broker of the settings, then replace this process by it."""
     kafka = KafkaSettings()
     folder = DataSettings().data_dir.resolve() / "kafka"
     broker = Broker(folder, kafka.kafka_port, kafka.kafka_controller_port, kafka.kafka_metrics_port)

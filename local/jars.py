@@ -1,9 +1,8 @@
-"""Bring the jars of `ivy.xml` into `.jars/{spark,kafka,agent}`, through the Ivy that pyspark ships.
+"""Download the jars of `ivy.xml` into `.jars/{spark,kafka,agent}`, with the Ivy in pyspark.
 
     python local/jars.py [FOLDER]
 
-Does nothing when the folder is complete for today's list. Raises `JarsError` with Ivy's last lines
-when Maven Central does not answer or an artifact is missing.
+Does nothing when the folder already has every jar of the list.
 """
 
 import fcntl
@@ -16,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 JARS = HERE.parent / ".jars"
-"""Where the local stack and the tests look for them."""
+"""Where the local stack and the tests look for the jars."""
 
 _LISTS = (HERE / "ivy.xml", HERE / "ivysettings.xml")
 
@@ -26,13 +25,17 @@ class JarsError(RuntimeError):
 
 
 def complete(folder: Path = JARS) -> bool:
-    """Say whether the folder holds every jar of today's list."""
+    """Whether the folder holds every jar of the current list."""
     stamp = folder / "complete"
     return stamp.is_file() and stamp.read_text() == _digest()
 
 
 def resolve(folder: Path = JARS) -> None:
-    """Fill the folder unless it is complete; two processes may call it at once."""
+    """Fill the folder unless it is complete; two processes may call this at once.
+
+    Raises `JarsError` with Ivy's last lines when Maven Central does not answer or an artifact is
+    missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -43,15 +46,15 @@ def resolve(folder: Path = JARS) -> None:
 
 
 def classpath(conf: str, folder: Path = JARS) -> str:
-    """The Java class path of one conf: `kafka` or `spark`."""
+    """The Java class path of one configuration of `ivy.xml`: `kafka` or `spark`."""
     return f"{folder / conf}/*"
 
 
 def agent(folder: Path = JARS) -> Path:
-    """Kafka's metrics agent; raises `FileNotFoundError` before `resolve`."""
+    """The jar of Kafka's metrics agent; raises `FileNotFoundError` before `resolve`."""
     for jar in (folder / "agent").glob("*.jar"):
         return jar
-    raise FileNotFoundError(f"no agent in {folder}: run python local/jars.py")
+    raise FileNotFoundError(f"no metrics agent in {folder}: run python local/jars.py")
 
 
 def _digest() -> str:

@@ -1,41 +1,13 @@
-"""Every port of the local stack, from the settings, so that two stacks can run side by side."""
+"""The ports of the local stack, as the settings say, and free ports for tests and benchmarks.
+
+`PORT_OFFSET` moves all of them at once, so that two stacks run side by side on one machine.
+"""
 
 import socket
 
-from core.settings import (
-    ApiSettings,
-    DashboardSettings,
-    KafkaSettings,
-    MlflowSettings,
-    ProducerSettings,
-    PrometheusSettings,
-    SimulatorSettings,
-    StreamSettings,
-    TrainerSettings,
-)
+from core.settings import classes
 
-
-def ports() -> dict[str, int]:
-    """Each port by the name of its setting."""
-    kafka = KafkaSettings()
-    stream = StreamSettings()
-    return {
-        "KAFKA_PORT": kafka.kafka_port,
-        "KAFKA_CONTROLLER_PORT": kafka.kafka_controller_port,
-        "KAFKA_METRICS_PORT": kafka.kafka_metrics_port,
-        "SIMULATOR_PORT": SimulatorSettings().simulator_port,
-        "PRODUCER_METRICS_PORT": ProducerSettings().producer_metrics_port,
-        "STREAM_METRICS_PORT": stream.stream_metrics_port,
-        "SPARK_UI_PORT": stream.spark_ui_port,
-        "MLFLOW_PORT": MlflowSettings().mlflow_port,
-        "TRAINER_METRICS_PORT": TrainerSettings().trainer_metrics_port,
-        "API_PORT": ApiSettings().api_port,
-        "DASHBOARD_PORT": DashboardSettings().dashboard_port,
-        "PROMETHEUS_PORT": PrometheusSettings().prometheus_port,
-    }
-
-
-METRICS = {
+_METRICS_SETTINGS = {
     "kafka": "KAFKA_METRICS_PORT",
     "simulator": "SIMULATOR_PORT",
     "producer": "PRODUCER_METRICS_PORT",
@@ -46,13 +18,22 @@ METRICS = {
     "dashboard": "DASHBOARD_PORT",
     "prometheus": "PROMETHEUS_PORT",
 }
-"""The setting of the port on which each service shows its metrics."""
+
+
+def ports() -> dict[str, int]:
+    """Each port of the local stack by the name of its setting; Grafana runs in Docker only."""
+    return {
+        name.upper(): value
+        for settings in classes()
+        for name, value in settings()
+        if name.endswith("_port") and name != "grafana_port"
+    }
 
 
 def targets() -> dict[str, int]:
-    """The port to scrape, by the service's name."""
-    known = ports()
-    return {service: known[setting] for service, setting in METRICS.items()}
+    """The port on which each service serves its metrics, by the service's name."""
+    numbers = ports()
+    return {service: numbers[setting] for service, setting in _METRICS_SETTINGS.items()}
 
 
 def free_port() -> int:
@@ -61,11 +42,11 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free together: all are held until each has its own."""
+    """Different ports that nobody listens on: all are held until the last one is chosen."""
     holders = [socket.socket() for _ in range(count)]
     for holder in holders:
         holder.bind(("127.0.0.1", 0))
-    found = [int(holder.getsockname()[1]) for holder in holders]
+    numbers = [int(holder.getsockname()[1]) for holder in holders]
     for holder in holders:
         holder.close()
-    return found
+    return numbers

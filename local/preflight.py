@@ -1,6 +1,6 @@
-"""What must hold before anything starts, each said in one sentence with its remedy.
+"""What must hold before anything starts; each problem is one sentence with its remedy.
 
-python3 local/preflight.py        (any Python 3, nothing installed: run by `make install`)
+python3 local/preflight.py        (by `make install`: any Python 3, no package installed)
 """
 
 import re
@@ -16,7 +16,7 @@ JAVA = 17
 
 
 def python_problem(version: tuple[int, int] = sys.version_info[:2]) -> str | None:
-    """Say what is wrong with this Python; it must be 3.11 and able to make an environment."""
+    """What is wrong with this Python; it must be 3.11 and able to make an environment."""
     if version != PYTHON:
         return (
             f"Python {version[0]}.{version[1]} runs this, but 3.11 is needed: install it "
@@ -36,26 +36,32 @@ def java_version() -> str | None:
 
 
 def java_problem(printed: str | None) -> str | None:
-    """Say what is wrong with this Java; Spark and Kafka need 17."""
+    """What is wrong with the Java that printed this; Spark and Kafka need 17."""
     remedy = "install it (Debian: apt-get install openjdk-17-jre-headless) and put it on the PATH."
     if printed is None:
         return f"Java is not installed, but {JAVA} is needed: {remedy}"
-    found = re.search(r'version "(?:1\.)?(\d+)', printed)
-    major = found.group(1) if found else "of an unknown version"
+    match = re.search(r'version "(?:1\.)?(\d+)', printed)
+    major = match.group(1) if match else "of an unknown version"
     return None if major == str(JAVA) else f"Java {major} is found, but {JAVA} is needed: {remedy}"
 
 
-def port_problems(ports: Mapping[str, int]) -> list[str]:
-    """Say which ports cannot be had, each under the name of its setting."""
-    problems = []
+def port_problems(ports: Mapping[str, int], second_stack: str) -> list[str]:
+    """Which ports cannot be used, each with the name of its setting.
+
+    `second_stack` is the command that starts the same stack on other ports.
+    """
+    problems, any_taken = [], False
     for setting, port in ports.items():
         others = [name for name, number in ports.items() if number == port and name < setting]
         if others:
             problems.append(f"{setting} and {others[0]} are both {port}: set one to another port.")
         elif _taken(port):
+            any_taken = True
             problems.append(
                 f"Port {port} is taken: stop what listens there or set {setting} to a free port."
             )
+    if any_taken:
+        problems.append(f"If another stack runs, start this one beside it: {second_stack}")
     return problems
 
 
@@ -69,12 +75,12 @@ def _taken(port: int) -> bool:
     return False
 
 
-def refuse(problems: Iterable[str | None]) -> None:
+def exit_if(problems: Iterable[str | None]) -> None:
     """Print the problems and exit with 1, or return when there are none."""
-    found = [problem for problem in problems if problem]
-    if found:
-        sys.exit("\n".join(found))
+    sentences = [problem for problem in problems if problem]
+    if sentences:
+        sys.exit("\n".join(sentences))
 
 
 if __name__ == "__main__":
-    refuse([python_problem(), java_problem(java_version())])
+    exit_if([python_problem(), java_problem(java_version())])

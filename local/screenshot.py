@@ -1,6 +1,8 @@
-"""Takes a picture of a page in Chromium: `screenshot.py URL OUT [WIDTH HEIGHT [THEME]]`.
+"""Take a picture of a dashboard page in Chromium.
 
-The page gets the time it needs to draw itself; THEME is light or dark.
+    python local/screenshot.py URL OUT [WIDTH HEIGHT [THEME]]
+
+It waits until the page is drawn; THEME is light or dark.
 """
 
 import os
@@ -21,7 +23,7 @@ SETTLE_MS = 2_500
 
 
 def take(url: str, out: Path, width: int, height: int, theme: str) -> None:
-    """Write what a browser of that size shows of a page, as PNG."""
+    """Write what a browser window of that size shows of the page, as PNG."""
     executable = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(QUIET))
@@ -31,7 +33,7 @@ def take(url: str, out: Path, width: int, height: int, theme: str) -> None:
             page = browser.new_page(viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
             page.goto(url)
             page.wait_for_load_state("networkidle")
-            page.wait_for_selector("#first", state="detached", timeout=120_000)
+            page.wait_for_selector("#first-view", state="detached", timeout=120_000)
             page.wait_for_timeout(SETTLE_MS)
             page.screenshot(path=out)
         finally:
@@ -39,7 +41,7 @@ def take(url: str, out: Path, width: int, height: int, theme: str) -> None:
 
 
 def main() -> None:
-    """Read the arguments, take the picture, say where it is."""
+    """Read the arguments, take the picture, print its path."""
     url, out, *rest = sys.argv[1:]
     width, height = (int(each) for each in rest[:2]) if len(rest) >= 2 else (1440, 900)
     take(url, Path(out), width, height, rest[2] if len(rest) > 2 else "dark")

@@ -1,4 +1,4 @@
-"""The services of the local stack: commands, environment, and how each shows it is ready."""
+"""The services of the local stack: command, environment, and how each shows that it is ready."""
 
 import os
 import shutil
@@ -11,31 +11,33 @@ from pathlib import Path
 from honcho.environ import parse_procfile
 
 from core.lake import open_table
-from core.settings import BindSettings, DataSettings
-from local.ports import METRICS, ports
+from core.settings import DataSettings
+from local.ports import ports, targets
 from local.supervisor import Service
 
 ORIGINS = {"demo": "simulated", "live": "live"}
-BOUNDS = {
+"""The modes of the stack, and the origin of the data in each."""
+
+LIMITS = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "2",
     "MALLOC_ARENA_MAX": "2",
 }
-"""Ten processes share two cores and 4 GiB."""
+"""Ten processes share two cores and 4 GiB of memory."""
 
-DEFAULTS = {"live": BOUNDS, "demo": BOUNDS | {"REQUEST_INTERVAL_SECONDS": "1"}}
-"""What a mode sets unless the environment does: the demo may ask its own simulator often."""
+DEFAULTS = {"live": LIMITS, "demo": LIMITS | {"REQUEST_INTERVAL_SECONDS": "1"}}
+"""What a mode sets unless the environment does; the simulator may be asked each second."""
 
-FOUNDATIONS = ("kafka", "mlflow", "simulator")
-HEALTH = {
+STOP_LAST = ("kafka", "mlflow", "simulator")
+READY_PATHS = {
     "simulator": "/simulator/health",
     "mlflow": "/health",
     "api": "/health",
     "dashboard": "/",
     "prometheus": "/-/ready",
 }
-"""Where a service says that it serves; the others are ready when they show metrics."""
+"""The path that answers once a service is ready; of the others, /metrics."""
 
 
 def services(mode: str) -> list[Service]:
@@ -47,63 +49,59 @@ def services(mode: str) -> list[Service]:
     if shutil.which("prometheus") is None:
         absent.add("prometheus")
     return [
-        Service(name, command, _probe(name), name in FOUNDATIONS)
+        Service(name, command, _ready_probe(name), name in STOP_LAST)
         for name, command in procfile.processes.items()
         if name not in absent
     ]
 
 
 def environment(mode: str, data: Path) -> dict[str, str]:
-    """The environment of every service: this one's, and the settings of the mode.
+    """The environment of every service: this process's, with the settings of the mode.
 
-    The parts are told of each other: a server named in this environment is not the stack's.
+    The services find each other on this machine, even where this process's environment names
+    another server. They read the ports, as this process does, from the settings.
     """
-    known = ports()
-    made = {name: str(port) for name, port in known.items()} | {
-        "KAFKA_BOOTSTRAP_SERVERS": f"localhost:{known['KAFKA_PORT']}",
-        "MLFLOW_TRACKING_URI": f"http://localhost:{known['MLFLOW_PORT']}",
-        "API_URL": f"http://localhost:{known['API_PORT']}",
+    numbers = ports()
+    overrides = {
+        "KAFKA_BOOTSTRAP_SERVERS": f"localhost:{numbers['KAFKA_PORT']}",
+        "MLFLOW_TRACKING_URI": f"http://localhost:{numbers['MLFLOW_PORT']}",
+        "API_URL": f"http://localhost:{numbers['API_PORT']}",
         "DATA_DIR": str(data),
         "DATA_ORIGIN": ORIGINS[mode],
-        "BIND_ADDRESS": BindSettings().bind_address,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
     }
     if mode == "demo":
-        made["BLOCKCHAIN_API_URL"] = f"http://localhost:{known['SIMULATOR_PORT']}"
-    return DEFAULTS[mode] | os.environ | made
+        overrides["BLOCKCHAIN_API_URL"] = f"http://localhost:{numbers['SIMULATOR_PORT']}"
+    return DEFAULTS[mode] | os.environ | overrides
 
 
-def urls() -> str:
-    """One table of what a person can open."""
-    known = ports()
+def url_table() -> str:
+    """The URLs that a person can open, one a line."""
+    numbers = ports()
     rows = {
-        "Dashboard": f"http://localhost:{known['DASHBOARD_PORT']}",
-        "API": f"http://localhost:{known['API_PORT']}/docs",
-        "MLflow": f"http://localhost:{known['MLFLOW_PORT']}",
-        "Spark": f"http://localhost:{known['SPARK_UI_PORT']}",
+        "Dashboard": f"http://localhost:{numbers['DASHBOARD_PORT']}",
+        "API": f"http://localhost:{numbers['API_PORT']}/docs",
+        "MLflow": f"http://localhost:{numbers['MLFLOW_PORT']}",
+        "Spark": f"http://localhost:{numbers['SPARK_UI_PORT']}",
     }
     if shutil.which("prometheus") is not None:
-        rows["Prometheus"] = f"http://localhost:{known['PROMETHEUS_PORT']}"
+        rows["Prometheus"] = f"http://localhost:{numbers['PROMETHEUS_PORT']}"
     return "\n".join(f"  {name:<12} {url}" for name, url in rows.items())
 
 
-def first_score(data: Path, mode: str) -> Callable[[], bool]:
-    """A probe that tells whether the lake holds a scored transaction."""
+def has_scores(data: Path, mode: str) -> bool:
+    """Whether the lake holds a scored transaction."""
     lake = DataSettings(data_dir=data).lake
-
-    def probe() -> bool:
-        table = open_table(lake, "scored_transactions", ORIGINS[mode])
-        return table is not None and bool(table.count())
-
-    return probe
+    table = open_table(lake, "scored_transactions", ORIGINS[mode])
+    return table is not None and bool(table.count())
 
 
-def _probe(name: str) -> Callable[[], bool]:
-    port = ports()["KAFKA_PORT" if name == "kafka" else METRICS[name]]
+def _ready_probe(name: str) -> Callable[[], bool]:
     if name == "kafka":
-        return lambda: _accepts(port)
-    url = f"http://localhost:{port}{HEALTH.get(name, '/metrics')}"
+        kafka_port = ports()["KAFKA_PORT"]
+        return lambda: _accepts(kafka_port)
+    url = f"http://localhost:{targets()[name]}{READY_PATHS.get(name, '/metrics')}"
     return lambda: _answers(url)
 
 

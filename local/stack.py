@@ -21,28 +21,30 @@ from pydantic import ValidationError
 from core.settings import ROOT, DataSettings, classes
 from local import jars, preflight
 from local.ports import ports
-from local.services import environment, first_score, services, urls
+from local.services import ORIGINS, environment, has_scores, services, url_table
 from local.supervisor import Supervisor
 
 READY_SECONDS = 180
+SECOND_OFFSET = 10_000
+"""PORT_OFFSET that is proposed for a stack beside another one."""
 
 
 class Stack:
-    """The services of one mode, from their start to the last of them stopped."""
+    """The services of one mode, from their start until the last of them has stopped."""
 
     def __init__(self, mode: str, data: Path) -> None:
+        self._mode, self._data = mode, data
         self._services = services(mode)
         self._supervisor = Supervisor(self._services, environment(mode, data), data / "logs")
-        self._scored = first_score(data, mode)
-        self._begun = time.monotonic()
-        self._asked = False
+        self._started = time.monotonic()
+        self._stop_requested = False
 
-    def ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
-        """Handle SIGINT, SIGTERM and SIGHUP: stop as soon as the loop comes round."""
-        self._asked = True
+    def request_stop(self, _signal: int, _frame: FrameType | None) -> None:
+        """Handle SIGINT, SIGTERM and SIGHUP: `run` stops the services within a second."""
+        self._stop_requested = True
 
     def run(self) -> int:
-        """Start, report, wait; return the exit code: 0 when asked to stop, 1 when a part failed."""
+        """Start, report, wait; the exit code is 0 after a signal and 1 when a service failed."""
         self._supervisor.start()
         try:
             return self._run()
@@ -52,53 +54,63 @@ class Stack:
 
     def _run(self) -> int:
         for service in self._services:
-            if not self._await(service.name, service.ready):
-                return self._verdict(service.name)
-        print(f"\n{urls()}\n\nCtrl-C stops everything.\n", flush=True)
-        self._await("first score", self._scored, limit=inf)
+            if not self._wait_until(service.name, service.ready):
+                return self._exit_code(service.name)
+        print(f"\n{url_table()}\n\nCtrl-C stops everything.\n", flush=True)
+        self._wait_until("first score", lambda: has_scores(self._data, self._mode), limit=inf)
         while self._healthy():
             time.sleep(0.2)
-        return self._verdict(None)
+        return self._exit_code(None)
 
-    def _await(self, name: str, ready: Callable[[], bool], limit: float = READY_SECONDS) -> bool:
+    def _wait_until(
+        self, name: str, ready: Callable[[], bool], limit: float = READY_SECONDS
+    ) -> bool:
         while self._healthy():
+            seconds = time.monotonic() - self._started
             if ready():
-                print(f"  {name:<12} after {self._seconds():5.1f} s", flush=True)
+                print(f"  {name:<12} after {seconds:5.1f} s", flush=True)
                 return True
-            if self._seconds() > limit:
+            if seconds > limit:
                 return False
             time.sleep(0.2)
         return False
 
-    def _seconds(self) -> float:
-        return time.monotonic() - self._begun
-
     def _healthy(self) -> bool:
-        return not self._asked and self._supervisor.ended() is None
+        return not self._stop_requested and self._supervisor.ended() is None
 
-    def _verdict(self, slow: str | None) -> int:
-        if self._asked:
+    def _exit_code(self, not_ready: str | None) -> int:
+        if self._stop_requested:
             return 0
-        failed = self._supervisor.ended() or slow
+        failed = self._supervisor.ended() or not_ready
         if failed is not None:
-            print(self._supervisor.obituary(failed), file=sys.stderr, flush=True)
+            print(self._supervisor.failure_report(failed), file=sys.stderr, flush=True)
         return 1
 
 
-def lock(data: Path) -> TextIO:
-    """Keep the data folder for this stack alone; exits with a sentence when another has it."""
+def lock(data: Path, mode: str) -> TextIO:
+    """Reserve the data folder for this stack; exits with a sentence when another one has it."""
     data.mkdir(parents=True, exist_ok=True)
-    held = (data / "lock").open("w")
+    lock_file = (data / "lock").open("w")
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        held.close()
-        sys.exit(f"Another stack runs on {data}: stop it, or set DATA_DIR to another folder.")
-    return held
+        lock_file.close()
+        offset = DataSettings().port_offset
+        sys.exit(
+            f"Another stack uses {data}: stop it, or set DATA_DIR to another folder:"
+            f" {_second_stack(mode, offset)}"
+        )
+    return lock_file
+
+
+def _second_stack(mode: str, offset: int) -> str:
+    """The command that runs a stack on these ports, in a data folder beside the usual one."""
+    shift = f"PORT_OFFSET={offset} " if offset else ""
+    return f"{shift}DATA_DIR=data/second make {mode}"
 
 
 def settings_problems() -> list[str]:
-    """Say which variables hold what their setting cannot be."""
+    """A sentence for each variable whose value its setting refuses."""
     problems = []
     for settings in classes():
         try:
@@ -109,37 +121,40 @@ def settings_problems() -> list[str]:
                 "in the environment or .env, as .env.example says."
                 for e in error.errors()
             ]
-    return problems
+    return list(dict.fromkeys(problems))
 
 
 def check(mode: str) -> None:
     """Exit with a sentence for everything that would keep the stack from starting."""
-    preflight.refuse(settings_problems())
-    wanted = ports()
+    preflight.exit_if(settings_problems())
+    numbers = ports()
     if mode == "live":
-        del wanted["SIMULATOR_PORT"]
+        del numbers["SIMULATOR_PORT"]
     if shutil.which("prometheus") is None:
-        del wanted["PROMETHEUS_PORT"]
-    preflight.refuse(
+        del numbers["PROMETHEUS_PORT"]
+    beside = _second_stack(mode, DataSettings().port_offset + SECOND_OFFSET)
+    preflight.exit_if(
         [
             preflight.python_problem(),
             preflight.java_problem(preflight.java_version()),
-            None if jars.complete() else "The jars are not there: run make install.",
-            *preflight.port_problems(wanted),
+            None if jars.complete() else "The jars are absent: run make install.",
+            *preflight.port_problems(numbers, beside),
         ]
     )
 
 
 def main() -> None:
     """Check, start, print the URLs, and stop everything at the end."""
+    if len(sys.argv) != 2 or sys.argv[1] not in ORIGINS:
+        sys.exit(f"usage: python -m local.stack {'|'.join(ORIGINS)}")
     mode = sys.argv[1]
     os.chdir(ROOT)
     check(mode)
     data = DataSettings().data_dir.resolve() / mode
-    with lock(data):
+    with lock(data, mode):
         stack = Stack(mode, data)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, stack.ask_to_stop)
+            signal.signal(number, stack.request_stop)
         code = stack.run()
     sys.exit(code)
 

@@ -1,7 +1,7 @@
-"""Run several services as one: all of them or none, their output in files, nothing left behind.
+"""Run several services together, each with its output in a file, and stop all their processes.
 
-Each service is the leader of a session of its own. It is asked to stop by SIGTERM; whatever is
-left of its session after that is killed, so that no grandchild (a JVM, a worker) stays.
+Each service leads its own session. SIGTERM asks it to stop; what is left of its session after that
+is killed, so that no grandchild (a JVM, a worker) stays.
 """
 
 import os
@@ -20,16 +20,16 @@ LAST_LINES = 15
 
 @dataclass(frozen=True)
 class Service:
-    """A command, how to see that it serves, and whether the others lean on it (stopped last)."""
+    """A command, a probe whether it is ready, and whether it stops after those that need it."""
 
     name: str
     command: str
     ready: Callable[[], bool]
-    foundation: bool = False
+    stop_last: bool = False
 
 
 class Supervisor:
-    """Starts the services, reports on them, stops them; `logs` holds a file for each."""
+    """Starts the services, notices when one ends, stops them; `logs` has a file for each."""
 
     def __init__(
         self, services: Sequence[Service], environment: Mapping[str, str], logs: Path
@@ -38,34 +38,37 @@ class Supervisor:
         self._environment = environment
         self._services = services
         self._logs = logs
-        self._running: dict[str, Popen] = {}
+        self._processes: dict[str, Popen] = {}
 
     def start(self) -> None:
-        """Start every service at once: none depends on the order."""
+        """Start every service; the log of the run before becomes `NAME.log.1`."""
         for service in self._services:
-            with _fresh(self._log(service.name)).open("wb") as log:
-                self._running[service.name] = Popen(
+            log_path = self._log(service.name)
+            if log_path.exists():
+                log_path.replace(log_path.with_suffix(".log.1"))
+            with log_path.open("wb") as log:
+                self._processes[service.name] = Popen(
                     service.command, env=self._environment, stdout=log
                 )
 
     def ended(self) -> str | None:
-        """The name of a service that has ended, if any has."""
-        return next((n for n, p in self._running.items() if p.poll() is not None), None)
+        """The name of a service that has ended, if any."""
+        return next((n for n, p in self._processes.items() if p.poll() is not None), None)
 
-    def obituary(self, name: str) -> str:
-        """How a service ended, or that it is not ready, with its last lines."""
-        code = self._running[name].poll()
-        how = "is not ready" if code is None else f"ended with exit code {code}"
+    def failure_report(self, name: str) -> str:
+        """How a service ended, or that it is not ready, with the last lines of its log."""
+        code = self._processes[name].poll()
+        state = "is not ready" if code is None else f"ended with exit code {code}"
         log = self._log(name)
         last = log.read_text(errors="replace").splitlines()[-LAST_LINES:]
         lines = "".join(f"    {line}\n" for line in last)
-        return f"{name} {how}; its last lines:\n{lines}    all of them: {log}"
+        return f"{name} {state}; its last lines:\n{lines}    all of them: {log}"
 
     def stop(self) -> None:
-        """End every service, those that others lean on last; return when no process is left."""
-        for foundation in (False, True):
-            names = [s.name for s in self._services if s.foundation is foundation]
-            running = [self._running[name] for name in names if name in self._running]
+        """Stop every service, those with `stop_last` last; returns when no process is left."""
+        for last in (False, True):
+            names = [s.name for s in self._services if s.stop_last is last]
+            running = [self._processes[name] for name in names if name in self._processes]
             for process in running:
                 process.terminate()
             deadline = time.monotonic() + GRACE_SECONDS
@@ -77,13 +80,6 @@ class Supervisor:
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
-
-
-def _fresh(log: Path) -> Path:
-    """Keep the log of the run before beside the new one."""
-    if log.exists():
-        log.replace(log.with_suffix(".log.1"))
-    return log
 
 
 def _kill_sessions(sessions: set[int]) -> None:

@@ -11,19 +11,19 @@ from pathlib import Path
 from core.settings import DataSettings, MlflowSettings
 
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-"""No job queue: nothing here runs jobs in the server, and it would start processes of its own."""
+"""Without a job queue: nothing here uses it, and it would start more processes."""
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """Where a server keeps what it is given, its port on 127.0.0.1, and its names."""
+    """An MLflow server: its folder, its port on 127.0.0.1, and the host names it answers to."""
 
     folder: Path
     port: int
     allowed_hosts: str
 
     def command(self) -> list[str]:
-        """The command that runs the server in the foreground; makes its folders."""
+        """The command that runs the server in the foreground; creates its folders."""
         metrics, artifacts = self.folder / "metrics", self.folder / "artifacts"
         metrics.mkdir(parents=True, exist_ok=True)
         return [
@@ -36,7 +36,7 @@ class Tracking:
 
 
 def main() -> None:
-    """Become the server of the settings."""
+    """Replace this process by the server of the settings."""
     folder = DataSettings().data_dir.resolve() / "mlflow"
     settings = MlflowSettings()
     command = Tracking(folder, settings.mlflow_port, settings.mlflow_allowed_hosts).command()

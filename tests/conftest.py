@@ -1,18 +1,25 @@
-"""The real parts that tests share: a Kafka broker and an MLflow server, each started once."""
+"""The real parts that tests share, a Kafka broker and an MLflow server; and how the suite runs."""
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 from local import jars
 from local.broker import Broker
 from local.ports import free_port
 from local.tracking import ENVIRONMENT, Tracking
+from tests.support import suite
 from tests.support.processes import accepts, answers, missing, process, wait_until
 
 from core.settings import MlflowSettings
 from core.topics import ensure_topics
+
+# How long an example takes depends on what else runs on the machine.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +60,30 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def lake(tmp_path: Path) -> str:
     """An empty lake of the test's own."""
     return str(tmp_path / "lake")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    suite.longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--numprocesses`: give a process one unit after another, in the order of the tests."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByUnit(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return suite.unit(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByUnit(config, log)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """With `--cov`: print the total and the files of which few lines were executed."""
+    if config.getoption("cov_source", None):
+        terminalreporter.section("coverage")
+        for line in suite.coverage_lines(".coverage"):
+            terminalreporter.line(line)

@@ -20,6 +20,7 @@ INSIDE = {"DATA_DIR", "DATA_ORIGIN", "SPARK_JARS_DIR", "SIMULATOR_REPLAY"}
 INSIDE |= {"API_URL", "DASHBOARD_TRAINER_URL", "KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"}
 INSIDE |= {f"{name}_METRICS_PORT" for name in ("KAFKA", "PRODUCER", "STREAM", "TRAINER")}
 INSIDE |= {"KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SPARK_UI_PORT"}
+INSIDE |= {"PORT_OFFSET"}  # only what compose publishes on the host may move: the *_PORT settings
 
 # docker-compose 1.29.2 refuses these, wherever they stand
 NOT_IN_1_29 = {"develop", "start_interval", "include", "additional_contexts"}

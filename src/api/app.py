@@ -28,7 +28,8 @@ def application() -> "FastAPI":
     from api.application import create_app
     from api.routes.anomalies import ScoredTable
     from core.registry.follower import ChampionFollower
-    from monitoring.prometheus_metrics import ApiMetrics, new_registry
+    from monitoring.api_metrics import ApiMetrics
+    from monitoring.prometheus_metrics import new_registry
 
     settings, data = ApiSettings(), DataSettings()
     if not settings.api_access_log:

@@ -1,6 +1,7 @@
-"""How the inner loops are compiled: once a machine where a cache folder is writable, else anew.
+"""How the inner loops are compiled to machine code.
 
-Numba keeps what it compiles beside the source, or in `NUMBA_CACHE_DIR`, or in the user's cache.
+Numba stores the result beside the source, in `NUMBA_CACHE_DIR` or in the user's cache folder. Where
+none of these is writable, each process compiles again.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,11 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function of NumPy arrays to machine code with plain IEEE arithmetic.
+    """Compile a function of NumPy arrays with plain IEEE arithmetic.
 
-    No fast-math: a result does not depend on how many rows are computed together.
+    Without fast-math a result does not depend on how many rows are computed together.
     """
     try:
         return cast("Callable[P, R]", numba.njit(cache=True, nogil=True)(function))
-    except RuntimeError:  # no folder to keep the cache in: a read-only image without a home
+    except RuntimeError:  # no folder for the cache, as in a read-only image without a home folder
         return cast("Callable[P, R]", numba.njit(nogil=True)(function))

@@ -1,6 +1,7 @@
-"""The features as a person knows them: names, words, formulas, units, sources.
+"""The features in words: names, formulas, units and sources.
 
-Apart from the code that computes them, so that who only shows them needs no compiler.
+`core/features.py` computes them. This table is separate so that a service that only shows features
+does not import the compiler.
 """
 
 from dataclasses import dataclass
@@ -8,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature: its name, the measure's words, formula and unit, and where it comes from.
+    """One feature: its name, the words, formula and unit of its measure, and the source.
 
-    `floor` is added before the logarithm: far below the least usual value.
+    `floor` is added to the measure before its logarithm; it is far below any usual value.
     """
 
     name: str
@@ -39,6 +40,6 @@ FEATURES = (
     Feature("value_per_input", "mean input", "input_value / inputs_count", "sat", 1.0, "ratio"),
     Feature("value_per_output", "mean output", "output_value / outputs_count", "sat", 1.0, "ratio"),
 )
-"""Every feature, in the order of the columns of `measures`, `tails` and `rarities`."""
+"""Every feature, in the order of the columns of `core.features.measures`."""
 
 NAMES = tuple(feature.name for feature in FEATURES)

@@ -1,18 +1,21 @@
-"""The only feature code: what a model sees of a transaction, from its seven numbers alone.
+"""The features that a model computes from the seven numbers of a transaction.
 
-A *measure* is what a person reads, in its own unit (sat/vB, satoshi, ...). Its *rarity* says how
-far out in recent traffic it lies, in decades of rows: 0 at the median, 2 where one in a hundred
-goes further, 4 where one in 10,000 does; negative on the low side
-(`core/detector/rarity_scale.py`). So no unit, currency or fee level matters, and zero is far out
-without being infinite. The forest sees each measure's rarity, and how far out the rarest is, and
-the two rarest together: without these a single wild fee among ordinary counts and amounts would be
-found by one split in nine only.
+A *measure* is a quantity in its own unit (sat/vB, satoshi, ...). Its *rarity* says how far from the
+median of recent traffic it lies, as a power of ten: 0 at the median, 2 where one row in 100 lies
+further out, 4 where one in 10,000 does; negative below the median. `core/detector/rarity_scale.py`
+learns that scale from traffic. Rarities have no unit, so neither the currency nor the level of fees
+matters, and a measure of zero is far out but finite.
 
-One compiled loop serves one row and a million, training and the stream: equal to the bit.
+The forest sees the rarity of each measure and two summaries: the largest rarity, and the sum of the
+two largest. Without the summaries only one split in nine could isolate a transaction with one
+extreme fee among ordinary counts and amounts.
+
+The same compiled loop computes one row and a million, at training and in the stream, so the results
+are equal to the bit.
 
 >>> import numpy as np
 >>> row = np.array([[250, 1000, 5000, 2, 2, 1_000_000, 995_000]])
->>> float(measures(row)[0, NAMES.index("fee_rate")])
+>>> float(measures(row)[0, 0])  # the fee rate, in sat/vB
 20.0
 """
 
@@ -23,9 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.compiled import compiled
-from core.feature_table import FEATURES as FEATURES
-from core.feature_table import NAMES as NAMES
-from core.transaction import NUMERIC_FIELDS
+from core.feature_table import FEATURES
+from core.transaction import NUMERIC_FIELDS, is_coinbase
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.integer[Any]] | NDArray[np.floating[Any]] | NDArray[np.number[Any]]
@@ -33,14 +35,14 @@ Numbers = NDArray[np.integer[Any]] | NDArray[np.floating[Any]] | NDArray[np.numb
 
 
 SUMMARIES = 6
-"""How often each summary is repeated: a tree draws its columns evenly, so this is its weight."""
+"""How often each summary is repeated: a tree draws its columns uniformly, so this is its weight."""
 
 RARITIES = (0.0, 2.0, 2.5, 3.0, 3.5, 4.0)
-"""The rarities whose place each model learns; straight lines between them and beyond."""
+"""The rarities that each model learns a distance for; interpolated between them and beyond."""
 
 _WIDTH = len(FEATURES)
 COLUMNS = _WIDTH + 2 * SUMMARIES
-"""What the forest sees of a row."""
+"""How many columns the forest sees."""
 
 _FLOORS = tuple(feature.floor for feature in FEATURES)
 _LN10 = math.log(10.0)
@@ -63,14 +65,14 @@ def _measure(row: Floats, out: Floats) -> None:
 
 @compiled
 def measures_into(numbers: Floats, out: Floats) -> None:
-    """Compiled `measures`."""
+    """Compute `measures` of contiguous arrays; compiled."""
     for i in range(len(numbers)):
         _measure(numbers[i], out[i])
 
 
 @compiled
 def _rarity(level: float, side: Floats) -> float:
-    """Rarity, 0 or more, of a level on one side of the median; `side` is one of `rarity_scale`."""
+    """Rarity, 0 or more, of a level on one side of the median; `side` is a row of `tails`."""
     far: float = abs(level - side[0])
     near = 0.0
     for k in range(1, _KNOTS):
@@ -85,7 +87,7 @@ def _rarity(level: float, side: Floats) -> float:
 
 @compiled
 def features_into(numbers: Floats, tails: Floats, out: Floats) -> None:
-    """Compiled `features`."""
+    """Compute `features` of contiguous arrays; compiled."""
     row = np.empty(_WIDTH)
     for i in range(len(numbers)):
         _measure(numbers[i], row)
@@ -107,7 +109,7 @@ def features_into(numbers: Floats, tails: Floats, out: Floats) -> None:
 
 @compiled
 def credit_into(parts: Floats, features: Floats, out: Floats) -> None:
-    """Compiled `credited`."""
+    """Compute `credit_summaries`; compiled."""
     for i in range(len(parts)):
         first, second = 0, 1
         if abs(features[i, 1]) > abs(features[i, 0]):
@@ -126,7 +128,7 @@ def credit_into(parts: Floats, features: Floats, out: Floats) -> None:
 
 
 def _contiguous(numbers: Any) -> Floats:
-    """One memory layout whatever comes (array, list, frame), so that one loop is compiled."""
+    """One memory layout for any input (array, list, frame), so that one loop is compiled."""
     array = np.ascontiguousarray(numbers, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != len(NUMERIC_FIELDS):
         raise ValueError(f"expected shape (n, {len(NUMERIC_FIELDS)}), got {array.shape}")
@@ -134,7 +136,7 @@ def _contiguous(numbers: Any) -> Floats:
 
 
 def measures(numbers: Numbers) -> Floats:
-    """Each feature's measure, in the unit that a person reads: shape (n, len(FEATURES)).
+    """Each feature's measure in its own unit: shape (n, len(FEATURES)).
 
     Raises `ValueError` for another number of columns than seven.
     """
@@ -153,8 +155,8 @@ def levels(measured: Floats) -> Floats:
 def features(numbers: Numbers, tails: Floats) -> Floats:
     """What the forest sees: rarities, then the summaries; finite for any transaction.
 
-    Shape (n, COLUMNS). `tails` is what `core.detector.rarity_scale.tails` learned of recent
-    traffic. Raises `ValueError` for another number of columns than seven, and for other tails.
+    Shape (n, COLUMNS). `tails` is the scale that `learn_rarity_scale` made of recent traffic.
+    Raises `ValueError` for another number of columns than seven, and for a scale of another shape.
     """
     array = _contiguous(numbers)
     if tails.shape != (2, _WIDTH, _KNOTS + 1):
@@ -164,19 +166,21 @@ def features(numbers: Numbers, tails: Floats) -> Floats:
     return out
 
 
-def credited(parts: Floats, features: Floats) -> Floats:
-    """Put what is attributed to the summaries down to the measures that they are made of.
+def credit_summaries(parts: Floats, features: Floats) -> Floats:
+    """Attribute the parts of the summaries to the measures that they are computed from.
 
-    Both of the shape of `features`; the result (n, len(FEATURES)) has the same sum in each row.
+    `parts` and `features` have shape (n, COLUMNS); the result has shape (n, len(FEATURES)) and the
+    same sum in each row.
     """
     out = np.empty((len(parts), _WIDTH))
     credit_into(parts, features, out)
     return out
 
 
-def is_coinbase(numbers: Numbers) -> NDArray[np.bool_]:
-    """Whether a row creates coins: it spends nothing, pays no fee and has outputs; shape (n,)."""
-    columns = dict(zip(NUMERIC_FIELDS, np.asarray(numbers).T, strict=True))
-    spends_nothing = (columns["input_value"] == 0) & (columns["fee"] == 0)
-    mints: NDArray[np.bool_] = spends_nothing & (columns["output_value"] > 0)
-    return mints
+def coinbase_rows(numbers: Numbers) -> NDArray[np.bool_]:
+    """Which rows are coinbase transactions; shape (n,)."""
+    _size, _weight, fee, _inputs, _outputs, input_value, output_value = np.asarray(numbers).T
+    rows: NDArray[np.bool_] = is_coinbase(
+        fee=fee, input_value=input_value, output_value=output_value
+    )
+    return rows

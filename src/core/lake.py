@@ -1,6 +1,6 @@
-"""The Delta tables as readers see them: where they are and how to ask them, without a JVM.
+"""Reading the Delta tables: where they are and how to query them, without a JVM.
 
-Tables are created by the stream alone; to a reader a table that is not there yet is `None`.
+Only the stream creates tables. For a reader a table that does not exist yet is `None`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,11 @@ ORIGIN_PROPERTY = "bitcoin.origin"
 
 
 class OriginMismatchError(RuntimeError):
-    """The lake holds data of the other origin: simulated and real rows never mix."""
+    """The lake holds data of the other origin; simulated and real rows are never mixed."""
 
 
 class LakeUnreadableError(DeltaError):
-    """A query failed: files of a table are missing or damaged, or the store does not answer."""
+    """A query failed: a table's files are missing or damaged, or the store does not answer."""
 
 
 def table_uri(lake: str, name: str) -> str:
@@ -32,7 +32,7 @@ def table_uri(lake: str, name: str) -> str:
 
 
 def open_table(lake: str, name: str, origin: str) -> DeltaTable | None:
-    """Open a table's newest version, or None where there is none yet.
+    """Open the newest version of a table; None where the table does not exist yet.
 
     Raises `OriginMismatchError` for a table of the other origin.
     """
@@ -40,17 +40,17 @@ def open_table(lake: str, name: str, origin: str) -> DeltaTable | None:
         table = DeltaTable(table_uri(lake, name))
     except TableNotFoundError:
         return None
-    found = table.metadata().configuration.get(ORIGIN_PROPERTY)
-    if found != origin:
+    its_origin = table.metadata().configuration.get(ORIGIN_PROPERTY)
+    if its_origin != origin:
         raise OriginMismatchError(
-            f"{table_uri(lake, name)} holds {found} data, this service is set to {origin}: "
-            f"set DATA_ORIGIN={found} or another LAKE_URI"
+            f"{table_uri(lake, name)} holds {its_origin} data, this service is set to {origin}: "
+            f"set DATA_ORIGIN={its_origin} or another LAKE_URI"
         )
     return table
 
 
 def query(sql: str, **tables: DeltaTable) -> pa.Table:
-    """Answer an SQL query over tables registered under their keywords' names.
+    """The result of an SQL query; each keyword names a table in it.
 
     Raises `LakeUnreadableError` when a file is missing or damaged, or the query is wrong.
     """
@@ -61,9 +61,9 @@ def query(sql: str, **tables: DeltaTable) -> pa.Table:
 
 
 def batches(sql: str, **tables: DeltaTable) -> Iterator[pa.RecordBatch]:
-    """Answer as `query`, some thousand rows at a time: for what takes too much room as a whole.
+    """The result of `query`, some thousand rows at a time, for results too large for memory.
 
-    One thread reads, since each would decode files of its own.
+    A single thread reads, because each thread would hold decoded files.
     """
     try:
         engine = _engine(tables)
@@ -82,7 +82,7 @@ def _engine(tables: Mapping[str, DeltaTable]) -> QueryBuilder:
 
 
 def sql_time(at: datetime) -> str:
-    """An instant as a literal of `query`'s SQL, of the type of the tables' times; any year.
+    """A time as an SQL literal for `query`, of the type of the tables' time columns; any year.
 
     >>> from datetime import UTC
     >>> print(sql_time(datetime(2026, 1, 2, tzinfo=UTC)))

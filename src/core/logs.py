@@ -1,7 +1,12 @@
-"""How every service logs: one line an event, UTC time, facts as `key=value` in the message.
+"""The log format of every service: one line per event, written to standard error.
 
-A line reads `2026-11-23T10:00:00.000Z INFO producer published count=100`; whatever holds a line
-break (a traceback, say) is escaped, so that one event stays one line.
+A line has a UTC time, the level, the service, and a message of `key=value` pairs:
+
+    2026-11-23T10:00:00.000Z INFO producer event=page_published records=100
+
+The message starts with `event=` and a name in snake_case, which operators search for. Values are
+numbers or single words, except the last: `reason=` takes free text to the end of the line. A line
+break within a message (in a traceback, say) is escaped, so that one event stays one line.
 """
 
 import logging
@@ -15,7 +20,7 @@ _QUIET = ("kafka", "py4j", "urllib3", "alembic", "mlflow.store", "httpx", "werkz
 class _OneLine(logging.Formatter):
     @staticmethod
     def converter(seconds: float | None) -> time.struct_time:
-        """UTC, so that the lines of machines in different places sort together."""
+        """UTC, so that lines of machines in different time zones sort together."""
         return time.gmtime(seconds)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -23,7 +28,7 @@ class _OneLine(logging.Formatter):
 
 
 def configure(service: str) -> None:
-    """Send this process's log to standard error, from LOG_LEVEL up; libraries warn only."""
+    """Log to standard error from LOG_LEVEL up; for libraries, warnings and errors only."""
     handler = logging.StreamHandler()
     handler.setFormatter(
         _OneLine(

@@ -1,26 +1,27 @@
-"""Every setting of every service, one small class per concern, with the defaults of one machine.
+"""Every setting of every service: one class per concern, with defaults for one machine.
 
-This module is the only reader of the environment. It prints `.env.example`:
-`python -m core.settings > .env.example`.
+No other module reads the environment. `python -m core.settings > .env.example` writes the example.
 """
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: defaults that are paths do not depend on the folder a service starts from."""
+_LOCAL_JARS = ROOT / ".jars" / "spark"
 
 
 class Settings(BaseSettings):
-    """Read from the environment, then from `.env`, then the default; an empty variable is unset.
+    """What every service has.
 
-    A field `api_port` is the variable `API_PORT`. Raises `pydantic.ValidationError`, which names
-    the variable, for a value out of its bounds.
+    A field `api_port` is the variable `API_PORT`. Its value comes from the environment, else from
+    `.env`, else it is the default; an empty variable counts as unset. Raises
+    `pydantic.ValidationError`, which names the variable, for a value out of its bounds.
     """
 
     model_config = SettingsConfigDict(
@@ -31,16 +32,30 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
+    port_offset: int = Field(0, ge=0)
+    """Added to every port, so that two stacks can run side by side on one machine"""
+
+
+def _add_offset(port: int, info: ValidationInfo) -> int:
+    """The port to use; 0 stays 0, which asks the system for any free port."""
+    if port and (port := port + info.data.get("port_offset", 0)) > 65_535:
+        raise ValueError("a port, with PORT_OFFSET added, is at most 65535")
+    return port
+
+
+Port = Annotated[int, AfterValidator(_add_offset)]
+"""A port as it was set, plus PORT_OFFSET."""
+
 
 class DataSettings(Settings):
-    """The one folder of all data, and the lake in it."""
+    """The folder of all data, and the lake in it."""
 
     data_dir: Path = ROOT / "data"
     """Folder of all data that is kept; a relative path starts at the checkout"""
     lake_uri: str | None = None
     """Delta Lake: a path or a URI (default: lake in DATA_DIR)"""
     data_origin: Literal["live", "simulated"] = "live"
-    """What the data is; a lake or model registry of the other kind is refused"""
+    """Origin of the data; a lake or model registry of the other origin is refused"""
 
     @field_validator("data_dir")
     @classmethod
@@ -58,9 +73,6 @@ class LogSettings(Settings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severity that is logged"""
-
-
-Port = int
 
 
 class BindSettings(Settings):
@@ -97,9 +109,8 @@ class MlflowSettings(Settings):
     """Port of the local MLflow server"""
     mlflow_tracking_uri: str | None = None
     """MLflow server (default: localhost on MLFLOW_PORT)"""
-
     mlflow_allowed_hosts: str = "localhost:*,127.0.0.1:*"
-    """Host names by which browsers may call MLflow, parted by commas"""
+    """Host names by which browsers may call MLflow, separated by commas"""
 
     @property
     def tracking_uri(self) -> str:
@@ -108,7 +119,7 @@ class MlflowSettings(Settings):
 
 
 class SourceSettings(Settings):
-    """How the Blockchain.com API is asked."""
+    """How the producer asks the Blockchain.com API."""
 
     blockchain_api_url: str = "https://blockchain.info"
     """Base URL of the Blockchain.com API or simulator"""
@@ -117,53 +128,49 @@ class SourceSettings(Settings):
     request_timeout_seconds: float = Field(10, gt=0)
     """Longest wait for one answer"""
     block_timeout_seconds: float = Field(60, gt=0)
-    """Longest time for a whole block to arrive, once it is answered"""
+    """Longest time to read a whole block, from the start of the answer"""
     backoff_max_seconds: float = Field(300, gt=0)
-    """Longest pause after failures, unless the source asks for a longer"""
+    """Longest pause after failures, unless the source asks for a longer one"""
     silent_after_seconds: float = Field(120, gt=0)
-    """Without an answer for so long, the source counts as silent"""
+    """The source counts as silent after this time without an answer"""
 
 
 class ProducerSettings(Settings):
     """The producer."""
 
-    producer_metrics_port: int = 8001
+    producer_metrics_port: Port = 8001
     """Port of the producer's metrics and of its /ready"""
     memory_days: float = Field(14, gt=0)
-    """Days for which a published transaction is never published again"""
+    """Days for which the producer remembers what it published, and does not publish it again"""
     tip_check_requests: int = Field(6, ge=2)
-    """One request in so many asks whether there is a new block"""
+    """One request in this many asks for the newest block"""
     max_blocks_behind: int = Field(144, ge=1)
-    """Blocks made up after a stop; older ones are skipped and counted"""
+    """Most blocks fetched after a stop; older ones are skipped and counted"""
     grace_seconds: float = Field(8, gt=0)
-    """Time for the broker's acknowledgements when told to stop"""
+    """Longest wait for the broker's acknowledgements when the producer stops"""
 
 
 class SimulatorSettings(Settings):
-    """The simulator: how much traffic it makes, how often a block, and how much it remembers."""
+    """The simulator: its traffic, its blocks and how much history it keeps."""
 
-    simulator_port: int = 8070
+    simulator_port: Port = 8070
     """Port of the simulator"""
     simulator_rate: float = Field(7, gt=0, le=5_000)
     """Transactions a second, generated or replayed"""
     simulator_seed: int | None = None
-    """Seed of the traffic; unset, every start makes new transactions. A fixed one repeats the same
-    hashes, which a producer with a memory takes for old"""
+    """Seed of the traffic (default: another at each start); a fixed one repeats the same hashes"""
     simulator_replay: Path | None = None
     """File to replay, one transaction a line, .gz too (default: generate)"""
     simulator_block_seconds: float = Field(150, gt=0)
     """Mean time between two blocks in seconds"""
     simulator_block_transactions: int = Field(3_000, ge=1, le=10_000)
-    """So many waiting transactions make a block at once"""
+    """A block is mined at once when this many transactions wait"""
     simulator_first_block: int = Field(3_000, ge=0, le=10_000)
-    """Transactions in the block that it starts with"""
+    """Transactions in the first block"""
     simulator_anomaly_every: int = Field(2_000, ge=0)
-    """One injected anomaly in so many generated transactions; 0: none"""
+    """One generated transaction in this many is an injected anomaly; 0: none"""
     simulator_history: int = Field(30_000, ge=1_000)
-    """Mined transactions that it can still answer for"""
-
-
-_LOCAL_JARS = ROOT / ".jars" / "spark"
+    """Mined transactions that the simulator can still answer for"""
 
 
 class StreamSettings(Settings):
@@ -171,14 +178,14 @@ class StreamSettings(Settings):
 
     spark_master: str = "local[*]"
     """Spark master that the stream runs on"""
-    spark_ui_port: int = 4040
+    spark_ui_port: Port = 4040
     """Port of the Spark UI"""
     spark_jars_dir: Path | None = _LOCAL_JARS if _LOCAL_JARS.is_dir() else None
     """Folder of the Delta and Kafka jars (default: .jars/spark where it exists); spark-submit
     brings its own with --packages"""
     spark_driver_memory: str = "1g"
     """Java heap of the stream's driver"""
-    stream_metrics_port: int = 8002
+    stream_metrics_port: Port = 8002
     """Port of the stream's metrics"""
     trigger_seconds: float = Field(5, ge=0)
     """Time from one micro-batch to the next"""
@@ -193,30 +200,30 @@ class StreamSettings(Settings):
     retention_days: int = Field(30, ge=9)
     """Days of append time that the tables keep (late data takes 8)"""
     compact_after_files: int = Field(60, ge=2)
-    """Small files in a table before they are compacted"""
+    """A table is compacted when it has this many small files"""
     vacuum_after_hours: int = Field(2, ge=1)
-    """Hours that files outlive the version that needed them, for readers"""
+    """Hours for which files that left a table are kept, for readers of older versions"""
     webhook_url: str | None = None
-    """Where flagged transactions are posted to"""
+    """URL to which flagged transactions are posted (default: none)"""
     webhook_per_minute: int = Field(10, ge=1)
-    """Most posts a minute; what is held back is summed up in one"""
+    """Most posts a minute; further transactions are summarised in one post"""
 
 
 class TrainerSettings(Settings):
     """When and how a challenger is trained."""
 
-    trainer_metrics_port: int = 8003
+    trainer_metrics_port: Port = 8003
     """Port of the trainer's metrics"""
     min_training_rows: int = Field(2_000, ge=256)
     """Rows of raw_transactions before the first training"""
     training_interval_seconds: float = Field(6 * 3600, gt=0)
     """Time from one training to the next"""
     drift_check_seconds: float = Field(300, gt=0)
-    """Time between two looks at drift and at the flag rate"""
+    """Time between two measurements of drift and of the flag rate"""
     drift_limit: float = Field(0.25, gt=0)
-    """Population stability index from which on training comes early"""
+    """Population stability index from which a training starts early"""
     early_training_seconds: float = Field(1800, ge=0)
-    """Least time from a training to an early one"""
+    """Least time from a training to one that drift starts early"""
     alert_budget: float = Field(0.001, gt=0, lt=0.1)
     """Share of ordinary traffic that may be flagged"""
     forest_trees: int = Field(200, ge=10, le=2_000)
@@ -224,13 +231,13 @@ class TrainerSettings(Settings):
     forest_sub_sample: int = Field(4_096, ge=16, le=65_536)
     """Rows that each tree sees"""
     calibration_rows: int = Field(50_000, ge=500)
-    """Rows that set the threshold"""
+    """Rows that the threshold is calibrated on"""
     newest_rows: int = Field(20_000, ge=250)
-    """Newest rows held out to judge a challenger by"""
+    """Newest rows, held out to evaluate a challenger"""
     training_days: int = Field(14, ge=1)
-    """Days of traffic that training looks back"""
+    """Days of traffic that a training samples"""
     training_half_life_days: float = Field(3, gt=0)
-    """Age in days at which a row weighs half in training"""
+    """Age in days at which a row has half the weight of a new one"""
     training_seed: int = Field(7, ge=0, lt=2**32)
     """Seed of sampling and training"""
     recall_margin: float = Field(0.05, ge=0, le=1)
@@ -242,7 +249,7 @@ class TrainerSettings(Settings):
 class ApiSettings(Settings):
     """The prediction service."""
 
-    api_port: int = 5001
+    api_port: Port = 5001
     """Port of the API on the host"""
     api_url: str | None = None
     """The API as the dashboard reaches it (default: localhost on API_PORT)"""
@@ -251,15 +258,15 @@ class ApiSettings(Settings):
     api_key: SecretStr | None = Field(None, min_length=16)
     """Key that callers send as X-API-Key (default: none needed)"""
     api_cors_origins: str = ""
-    """Web origins whose pages may call the API, parted by commas"""
+    """Web origins whose pages may call the API, separated by commas"""
     api_max_batch: int = Field(10_000, ge=1, le=100_000)
     """Most transactions in one call of /predict/batch"""
     api_max_body_bytes: int = Field(16 * 1024 * 1024, ge=1024)
     """Largest request body in bytes"""
     api_max_requests: int = Field(1_000, ge=1)
-    """Most requests under way in one process; more get 503"""
+    """Most requests in progress in one process; further ones get 503"""
     api_request_seconds: float = Field(30, gt=0, le=3600)
-    """Longest time for one request; then it gets 503"""
+    """Longest time for one request; after it the answer is 503"""
     api_model_poll_seconds: float = Field(5, gt=0, le=3600)
     """How often the API asks MLflow for a new champion"""
     api_access_log: bool = False
@@ -279,16 +286,16 @@ class ApiSettings(Settings):
 class DashboardSettings(Settings):
     """The dashboard."""
 
-    dashboard_port: int = 8050
+    dashboard_port: Port = 8050
     """Port of the dashboard"""
     dashboard_refresh_seconds: float = Field(5, ge=1, le=600)
     """How often the dashboard reads the lake and updates the page"""
     dashboard_cache_hours: float = Field(25, ge=1, le=24 * 31)
-    """Hours of scored transactions the dashboard keeps at hand"""
+    """Hours of scored transactions that the dashboard keeps in memory"""
     dashboard_cache_rows: int = Field(1_500_000, ge=10_000)
-    """Most scored transactions kept at hand, the newest ones"""
+    """Most scored transactions kept in memory, the newest ones"""
     dashboard_max_rows: int = Field(5_000_000, ge=10_000)
-    """Most rows one view beyond those at hand reads, the newest ones"""
+    """Most rows that a view reads from the lake beyond those in memory, the newest ones"""
     dashboard_explorer_url: str = "https://mempool.space/tx/"
     """Public block explorer; a hash is appended to it"""
     dashboard_trainer_url: str | None = None
@@ -300,14 +307,14 @@ class DashboardSettings(Settings):
 class PrometheusSettings(Settings):
     """Prometheus and Grafana, as they are published on the host."""
 
-    prometheus_port: int = 9090
+    prometheus_port: Port = 9090
     """Port of Prometheus"""
-    grafana_port: int = 3000
+    grafana_port: Port = 3000
     """Port of Grafana (Docker only)"""
     grafana_admin_password: str = "admin"
     """Password of Grafana's user admin (Docker only)"""
     alert_webhook_url: str = "http://127.0.0.1:9/"
-    """Where Grafana posts alerts (Docker only; by default nobody listens there)"""
+    """Where Grafana posts alerts (Docker only; the default reaches nobody)"""
 
 
 HEADER = """\
@@ -317,30 +324,26 @@ HEADER = """\
 
 
 def classes() -> list[type[Settings]]:
-    """Every settings class, in the order of their names."""
-    return sorted(Settings.__subclasses__(), key=lambda settings: settings.__name__)
+    """Every settings class, the one that all share first, the others by name."""
+    return [Settings, *sorted(Settings.__subclasses__(), key=lambda settings: settings.__name__)]
 
 
 def render() -> str:
-    """The whole text; a variable stands once, in the first class that has it."""
-    seen: set[str] = set()
+    """The text of `.env.example`, one section per class."""
     parts = [HEADER]
     for settings in classes():
-        fields = {n: f for n, f in settings.model_fields.items() if n not in seen}
-        seen.update(fields)
-        if fields:
-            title = (settings.__doc__ or "").splitlines()[0]
-            parts.append("\n".join([f"# --- {title}", *map(_line, fields, fields.values())]) + "\n")
+        own = {n: f for n, f in settings.model_fields.items() if n in settings.__annotations__}
+        title = (settings.__doc__ or "").splitlines()[0]
+        parts.append("\n".join([f"# --- {title}", *map(_line, own, own.values())]) + "\n")
     return "\n".join(parts)
 
 
 def _line(name: str, field: FieldInfo) -> str:
-    default = field.default
+    default = "" if field.default is None else field.default
     if isinstance(default, Path) and default.is_relative_to(ROOT):
         default = f"./{default.relative_to(ROOT)}"
-    shown = "" if default is None else default
     meaning = " ".join((field.description or "").split())
-    return f"# {meaning}\n#{name.upper()}={shown}"
+    return f"# {meaning}\n#{name.upper()}={default}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The columns of every Delta table, as Arrow schemas: Spark writes by them, everyone reads by them.
+"""The columns of every Delta table, as Arrow schemas, for the stream and all readers.
 
-Times are UTC microseconds. `append_time` is when Kafka appended the record; every table is
-partitioned by its `date`. `event_time` is the transaction's own time where that is plausible.
+Times are UTC microseconds. `append_time` is when Kafka appended the record; `date` is its day, by
+which every table is partitioned. `event_time` is the transaction's time where it is plausible.
 """
 
 from datetime import timedelta
@@ -14,14 +14,14 @@ from core.transaction import NUMERIC_FIELDS, DescribedTransaction, ObservedTrans
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 EVENT_BEFORE, EVENT_AFTER = timedelta(days=7), timedelta(hours=2)
-"""An event time is at most so long before, and at most so long after, its append time."""
+"""How long before and after its `append_time` an event time is plausible."""
 
 PARTITION = pa.field("date", pa.date32(), nullable=False)
 _ARROW = {int: pa.int64(), str: pa.string(), bool: pa.bool_()}
 
 
 def _arrow_type(annotation: Any) -> pa.DataType:
-    """The Arrow type of a field's annotation; None in a union only makes it nullable."""
+    """The Arrow type of a field's annotation; a None in a union means nullable, not a type."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _arrow_type(arguments[0])
@@ -64,6 +64,10 @@ QUARANTINE = pa.schema(
         PARTITION,
     ]
 )
+"""Refused records as they came."""
+
+QUARANTINE_KINDS = ("empty", "not_json", "missing_field", "wrong_type", "out_of_range")
+"""The kinds of refusal; `reason` has the sentence."""
 
 REASON = pa.struct(
     [
@@ -74,7 +78,7 @@ REASON = pa.struct(
         pa.field("contribution", pa.float64()),
     ]
 )
-"""One reason of a verdict: a feature, its value and usual range in its own unit, and its part."""
+"""One reason of a verdict, the columns of `core.detector.verdict.Reason`."""
 
 VERDICT = pa.schema(
     [
@@ -87,7 +91,7 @@ VERDICT = pa.schema(
         pa.field("model_version", pa.string(), nullable=False),
     ]
 )
-"""What the champion says of one transaction; scores are in 0..1, higher is more unusual."""
+"""The champion's verdict on one transaction, the columns of `core.detector.verdict.Verdict`."""
 
 SCORED_TRANSACTIONS = pa.schema(
     [

@@ -1,4 +1,4 @@
-"""The Kafka topics, and how whoever comes first makes them."""
+"""The Kafka topics, and their creation by whichever service starts first."""
 
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import TopicAlreadyExistsError
@@ -12,7 +12,7 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """No record is larger; a block of 5,000 hashes takes 0.35 MB."""
 
 _BOOTSTRAP_TIMEOUT_MS = 3_000
-"""Who waits for a broker asks again and again: better soon and often than late."""
+"""Callers repeat the attempt until a broker answers, so each one is short."""
 
 _CONFIG = {
     "message.timestamp.type": "LogAppendTime",
@@ -22,9 +22,9 @@ _CONFIG = {
 
 
 def ensure_topics(bootstrap_servers: str, partitions: int) -> None:
-    """Create the topics that are missing; those that exist stay as they are.
+    """Create the missing topics; existing ones are not changed.
 
-    Only `bitcoin-transactions` is divided: the others need their order or are small.
+    Only `bitcoin-transactions` has several partitions: the others depend on order or are small.
     Raises `kafka.errors.KafkaError` while no broker answers.
     """
     admin = KafkaAdminClient(

@@ -1,8 +1,8 @@
 """What a transaction is: the only schema, with its units and bounds.
 
-Every service takes it from here: the producer publishes it, the stream validates by it, the API
-accepts it as its body. Money is integer satoshi, time is Unix seconds, size is bytes and weight is
-weight units (four per virtual byte, BIP 141).
+The producer publishes it, the stream validates records with it, and the API accepts it as a request
+body. Money is integer satoshi, time is Unix seconds, size is bytes and weight is weight units (four
+per virtual byte, BIP 141).
 
 >>> Transaction(hash="a1b2", size=250, weight=1000, fee=5000, inputs_count=2, outputs_count=2,
 ...             input_value=1_000_000, output_value=995_000).fee_rate
@@ -10,7 +10,7 @@ weight units (four per virtual byte, BIP 141).
 """
 
 from operator import attrgetter
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,16 +27,18 @@ MAX_COUNT = MAX_WEIGHT // 36
 """Inputs or outputs in a full block: an output takes at least 9 bytes of 4 weight units each."""
 
 MAX_OUTPOINTS = 1_000
-"""Spent outpoints kept of one transaction, so that a record stays far below 4 MiB."""
+"""Spent outpoints kept of one transaction, so that its record stays far below 4 MiB."""
 
 Money = Annotated[int, Field(ge=0, le=MAX_MONEY)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 UnixTime = Annotated[int, Field(ge=0, le=2**32 - 1)]
 HexHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+TransactionSource = Literal["mempool", "block"]
+"""Where the producer saw a transaction first."""
 
 
 class Transaction(BaseModel):
-    """The eight fields that every score is made from; unknown fields are ignored."""
+    """The hash and the seven numbers that a score is computed from; unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
@@ -67,8 +69,20 @@ numbers_of = attrgetter(*NUMERIC_FIELDS)
 """The seven numbers of one transaction, as a tuple in that order."""
 
 
+def is_coinbase(*, fee: Any, input_value: Any, output_value: Any) -> Any:
+    """Whether a transaction creates coins: it spends nothing, pays no fee and has outputs.
+
+    The arguments are numbers of one transaction, or arrays of one length for many; the result is
+    a bool or an array of them.
+
+    >>> is_coinbase(fee=0, input_value=0, output_value=312_500_000)
+    True
+    """
+    return (fee == 0) & (input_value == 0) & (output_value > 0)
+
+
 class DescribedTransaction(Transaction):
-    """A transaction with what else its raw JSON tells; each fact is absent when unknown."""
+    """A transaction with the facts of its raw JSON beyond the numbers; an unknown fact is None."""
 
     largest_output: Annotated[Money | None, Field(description="Largest output in satoshi")] = None
     smallest_output: Annotated[Money | None, Field(description="Smallest output in satoshi")] = None
@@ -113,16 +127,14 @@ class ObservedTransaction(DescribedTransaction):
     block_height: Annotated[
         int | None, Field(ge=0, le=2**31, description="Height of the block that confirms it")
     ] = None
-    source: Annotated[
-        Literal["mempool", "block"], Field(description="Where the producer saw it first")
-    ]
+    source: Annotated[TransactionSource, Field(description="Where the producer saw it first")]
 
 
 class Block(BaseModel):
     """What ingestion publishes to `bitcoin-blocks`: one mined block, as its transactions' hashes.
 
-    After a reorganisation each block of the winning branch is published too: at one height the
-    block that was published last counts.
+    After a reorganisation the blocks of the winning branch are published as well. Of several blocks
+    at one height, the one published last is valid.
     """
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
@@ -135,7 +147,7 @@ class Block(BaseModel):
 
 
 class DeadLetter(BaseModel):
-    """What ingestion publishes to `bitcoin-transactions-dlq`: an item it cannot use, and why."""
+    """What ingestion publishes to `bitcoin-transactions-dlq`: an unusable item and the reason."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 

@@ -1,1 +1,1 @@
-"""The analyst's screen."""
+"""The analyst's web page: what arrives, which transactions are unusual, and why."""

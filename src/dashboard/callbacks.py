@@ -1,59 +1,101 @@
-"""The thin layer between the browser and the pure functions, bound to one app by `register`."""
+"""The callbacks: a thin layer between the browser and the pure functions."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import requests
-from dash import Dash, Input, Output, State, ctx, no_update, set_props
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, html, no_update, set_props
 from dash.exceptions import PreventUpdate
 
-from dashboard import activity, queries, sync, trial
-from dashboard.browser import register_browser
-from dashboard.desk import Desk, Viewer
-from dashboard.drawer import drawer
-from dashboard.filters import Filters
-from dashboard.layout import FIGURE_NAMES, TILES
-from dashboard.model_page import model_view
-from dashboard.state import pipeline_state
-from dashboard.views import current_threshold
+from dashboard.activity import filter_inputs
+from dashboard.activity.filters import Filters
+from dashboard.activity.page_text import page_text, threshold_readout
+from dashboard.activity.view import model_threshold
+from dashboard.pages import trial
+from dashboard.pages.layout import FIGURE_NAMES, PAGES, TILES, readout_text, tile_number
+from dashboard.pages.model_page import model_view
+from dashboard.pages.transaction_panel import transaction_panel
+from dashboard.services import Services, Viewer
 
-Answer = dict[str, Any]
+Json = dict[str, Any]
 
 
-def register(app: Dash, desk: Desk) -> None:
+def register_callbacks(app: Dash, services: Services) -> None:
     """Bind every callback to an app."""
-    register_browser(app)
-    _register_activity(app, desk)
-    _register_filters(app, desk)
-    _register_transaction(app, desk)
-    _register_trial(app, desk)
+    _register_browser(app)
+    _register_activity(app, services)
+    _register_filters(app, services)
+    _register_transaction(app, services)
+    _register_trial(app, services)
+    _register_model(app, services)
 
 
-def _register_activity(app: Dash, desk: Desk) -> None:
+def _register_browser(app: Dash) -> None:
+    """What the browser does without the server: functions of `assets/page.js`."""
+
+    clientside_callback: Any = app.clientside_callback
+
+    def bind(function: str, *arguments: Any, **options: Any) -> None:
+        clientside_callback(ClientsideFunction("page", function), *arguments, **options)
+
+    names = [path[1:] or "activity" for path, _ in PAGES]
+    bind("client", Output("client", "data"), Input("theme", "n_clicks"))
+    bind(
+        "show",
+        [Output(f"page-{name}", "hidden") for name in names],
+        [Output(f"nav-{name}", "className") for name in names],
+        Input("url", "pathname"),
+    )
+    bind(
+        "pause",
+        Output("tick", "disabled"),
+        Output("pause", "children"),
+        Input("pause", "n_clicks"),
+        prevent_initial_call=True,
+    )
+    bind("exportAddress", Output("export", "href"), Input("url", "search"))
+    bind("draw", Input("figures", "data"), prevent_initial_call=True)
+    bind(
+        "clickedTransaction",
+        Output("url", "hash"),
+        Input("scatter", "clickData"),
+        prevent_initial_call=True,
+    )
+
+
+def _register_activity(app: Dash, services: Services) -> None:
+    pill = tuple(Output("pill", name) for name in ("children", "className", "title"))
+    tiles = {
+        n: [Output(f"{n}-{part}", "children") for part in ("number", "note")] for n, _ in TILES
+    }
+
     @app.callback(
         output={
-            "pill": (Output("pill", "children"), Output("pill", "className"),
-                     Output("pill", "title")),
+            "pill": pill,
             "notices": Output("notices", "children"),
-            "tiles": {n: (Output(f"{n}-number", "children"), Output(f"{n}-note", "children"))
-                      for n, _ in TILES},
+            "tiles": tiles,
             "figures": Output("figures", "data"),
-            "empty": {n: Output(f"{n}-empty", "children") for n in FIGURE_NAMES},
+            "empty": {name: Output(f"{name}-empty", "children") for name in FIGURE_NAMES},
             "rows": Output("grid", "rowData"),
             "note": Output("table-note", "children"),
             "serial": Output("serial", "data"),
         },
-        inputs=[Input("tick", "n_intervals"), Input("url", "search"), Input("client", "data"),
-                State("serial", "data")],
-    )  # fmt: skip
-    def refresh(_: int, search: str, client: Answer | None, serial: int | None) -> Answer:
+        inputs=[
+            Input("tick", "n_intervals"),
+            Input("url", "search"),
+            Input("client", "data"),
+            State("serial", "data"),
+        ],
+    )
+    def refresh(_: int, search: str, client: Json | None, serial: int | None) -> Json:
         if client is None:
             raise PreventUpdate
-        desk.saw(client)
-        if ctx.triggered_id == "tick" and serial == desk.recent.snapshot.serial:
+        services.record_viewer(client)
+        if ctx.triggered_id == "tick" and serial == services.recent.snapshot.serial:
             raise PreventUpdate
-        with desk.timed("activity"):
-            return shown(desk, Filters.from_query(search), Viewer.of(client))
+        with services.metrics.callback_seconds.labels("activity").time():
+            filters = Filters.from_query(search)
+            return activity_outputs(services, filters, Viewer.from_client(client))
 
     @app.callback(
         Output("readout", "children"),
@@ -62,67 +104,73 @@ def _register_activity(app: Dash, desk: Desk) -> None:
         Input("serial", "data"),
     )
     def read_out(dragged: float | None, search: str, _: int) -> Any:
-        view, snapshot = Filters.from_query(search), desk.recent.snapshot
-        rows, _problem = desk.views.rows(view, snapshot)
-        passing = queries.narrowed(rows, view)
-        moved = dragged if ctx.triggered_id == "threshold" else None
-        return activity.readout(*activity.flags(snapshot, passing, view, moved))
+        filters, snapshot = Filters.from_query(search), services.recent.snapshot
+        rows, _problem = services.views.rows(filters, snapshot)
+        dragged = dragged if ctx.triggered_id == "threshold" else None
+        return readout_text(threshold_readout(snapshot, rows, filters, dragged))
 
 
-def shown(desk: Desk, view: Filters, viewer: Viewer) -> Answer:
-    """Every output of the activity page for one view."""
-    found = desk.views.activity(view, viewer.theme, viewer.zone)
-    state = pipeline_state(found.snapshot, desk.origin)
-    empty = activity.nothing(found, state)
-    waits = "Waiting for the stream's first ten minutes." if found.windows is None else ""
+def activity_outputs(services: Services, filters: Filters, viewer: Viewer) -> Json:
+    """Every output of the activity page."""
+    view = services.views.view(filters, viewer.theme, viewer.zone)
+    text = page_text(view, filters, services.origin)
+    state = text.state
     return {
         "pill": (state.word, f"pill {state.kind}", state.sentence),
-        "notices": activity.notices(found),
-        "tiles": activity.tiles(found, view, state),
-        "figures": {n: getattr(found, n) or {} for n in FIGURE_NAMES},
-        "empty": {n: waits if n == "windows" else empty for n in FIGURE_NAMES},
-        "rows": found.table,
-        "note": activity.table_note(found, view),
-        "serial": found.snapshot.serial,
+        "notices": [html.P(notice) for notice in text.notices],
+        "tiles": {name: (tile_number(tile), tile.note) for name, tile in text.tiles.items()},
+        "figures": view.figures,
+        "empty": text.empty,
+        "rows": view.table,
+        "note": text.table_note,
+        "serial": view.snapshot.serial,
     }
 
 
-def _register_filters(app: Dash, desk: Desk) -> None:
+def _register_filters(app: Dash, services: Services) -> None:
     @app.callback(
         output={
-            "inputs": {n: Output(n, "value") for n in sync.INPUTS},
-            "custom": Output("custom-range", "hidden"),
-            "narrowing": Output("narrowing", "children"),
+            "inputs": {name: Output(name, "value") for name in filter_inputs.INPUTS},
+            "hide_custom": Output("custom-range", "hidden"),
+            "count": Output("filter-count", "children"),
         },
         inputs={
             "search": Input("url", "search"),
-            "values": {n: Input(n, "value") for n in sync.INPUTS},
+            "values": {name: Input(name, "value") for name in filter_inputs.INPUTS},
             "_reset": Input("reset", "n_clicks"),
-            "brushed": Input("scatter", "selectedData"),
-            "pattern": Input("patterns", "clickData"),
+            "selection": Input("scatter", "selectedData"),
+            "click": Input("patterns", "clickData"),
             "client": Input("client", "data"),
         },
     )
-    def follow(search: str, values: Answer, _reset: int, brushed: Answer | None,
-               pattern: Answer | None, client: Answer | None) -> Answer:  # fmt: skip
+    def follow(
+        search: str,
+        values: Json,
+        _reset: int,
+        selection: Json | None,
+        click: Json | None,
+        client: Json | None,
+    ) -> Json:
         if client is None:
             raise PreventUpdate
-        snapshot, zone = desk.recent.snapshot, ZoneInfo(Viewer.of(client).zone)
-        model = current_threshold(snapshot)
-        old, cause = Filters.from_query(search), ctx.triggered_id
-        with desk.timed("filters"):
-            new = sync.changed(old, cause, values, brushed, pattern, model, snapshot.taken, zone)
+        snapshot, zone = services.recent.snapshot, ZoneInfo(Viewer.from_client(client).zone)
+        model, now = model_threshold(snapshot), snapshot.taken_at
+        old, trigger = Filters.from_query(search), ctx.triggered_id
+        with services.metrics.callback_seconds.labels("filters").time():
+            new = filter_inputs.after_event(
+                old, trigger, values, selection, click, model, now, zone
+            )
         if new != old:
             # not an Output: at the start the figures would wait for this callback's answer
             set_props("url", {"search": new.query})
         return {
-            "inputs": sync.values(new, model, zone),
-            "custom": new.range != "custom",
-            "narrowing": f" {new.narrowing}" if new.narrowing else "",
+            "inputs": filter_inputs.input_values(new, model, zone),
+            "hide_custom": new.range != "custom",
+            "count": f" {new.row_filters}" if new.row_filters else "",
         }
 
 
-def _register_transaction(app: Dash, desk: Desk) -> None:
+def _register_transaction(app: Dash, services: Services) -> None:
     @app.callback(
         Output("why", "children"),
         Output("drawer", "className"),
@@ -131,52 +179,52 @@ def _register_transaction(app: Dash, desk: Desk) -> None:
         Input("client", "data"),
         State("url", "search"),
     )
-    def explain(mark: str | None, _: int, client: Answer | None, search: str) -> Any:
+    def explain(fragment: str | None, _: int, client: Json | None, search: str) -> Any:
         if client is None:
             raise PreventUpdate
-        wanted = (mark or "").lstrip("#").lower()
-        if not wanted or wanted == "transactions":
+        digits = (fragment or "").lstrip("#").lower()
+        if not digits or digits == "transactions":
             return no_update, "closed"
-        with desk.timed("transaction"):
-            zone = ZoneInfo(Viewer.of(client).zone)
-            return drawer(desk, wanted, Filters.from_query(search), zone), "open"
+        with services.metrics.callback_seconds.labels("transaction").time():
+            zone = ZoneInfo(Viewer.from_client(client).zone)
+            filters = Filters.from_query(search)
+            return transaction_panel(services, digits, filters, zone), "open"
 
 
-def _register_trial(app: Dash, desk: Desk) -> None:
+def _register_trial(app: Dash, services: Services) -> None:
     @app.callback(
         Output("answer", "children"),
         Input("score-form", "n_clicks"),
         Input("score-json", "n_clicks"),
         State("pasted", "value"),
-        {n: State(f"try-{n}", "value") for n in trial.EXAMPLE},
+        {name: State(f"try-{name}", "value") for name in trial.EXAMPLE},
         prevent_initial_call=True,
     )
-    def score(_form: int, _json: int, pasted: str | None, form: Answer) -> Any:
+    def score(_form: int, _json: int, pasted: str | None, form: Json) -> Any:
         body = (pasted or "") if ctx.triggered_id == "score-json" else trial.form_body(form)
         try:
-            with desk.timed("score"):
-                return trial.answer_view(*desk.api.score(body), body)
+            with services.metrics.callback_seconds.labels("score").time():
+                return trial.answer_view(*services.api.score(body), body)
         except requests.RequestException:
-            desk.metrics.errors.labels("api").inc()
-            return trial.unreachable()
+            services.metrics.errors.labels("api").inc()
+            return trial.unreachable_view()
 
+
+def _register_model(app: Dash, services: Services) -> None:
     @app.callback(
         Output("page-model", "children"),
         Input("slow", "n_intervals"),
         Input("url", "pathname"),
         Input("client", "data"),
     )
-    def model(_: int, path: str, client: Answer | None) -> Any:
+    def show_model(_: int, path: str, client: Json | None) -> Any:
         if path != "/model" or client is None:
             raise PreventUpdate
-        with desk.timed("model"):
-            known, zone = desk.recent.snapshot, ZoneInfo(Viewer.of(client).zone)
-            drift = _drift(desk)
-            return model_view(known.model, known.api_problem, drift, desk.mlflow, zone)
-
-
-def _drift(desk: Desk) -> dict[str, float] | None:
-    try:
-        return desk.trainer.drift()
-    except requests.RequestException:
-        return None
+        snapshot, zone = services.recent.snapshot, ZoneInfo(Viewer.from_client(client).zone)
+        with services.metrics.callback_seconds.labels("model").time():
+            try:
+                drift = services.trainer.drift()
+            except requests.RequestException:
+                drift = None
+            model, problem = snapshot.model, snapshot.api_problem
+            return model_view(model, problem, drift, services.mlflow_url, zone)

@@ -1,23 +1,28 @@
-"""Builds the Dash app around a desk: the page's frame, the plain routes, errors told kindly."""
+"""The web server: the page's HTML with the first view, the plain routes, and what errors answer.
+
+The first view is the activity page before any script has run: a Jinja template with the numbers,
+and a skeleton where the charts and the table will be. The browser removes it when Dash has drawn
+the first chart (`replaceFirstView` in `assets/page.js`).
+"""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import plotly
 from dash import Dash, set_props
 from dash.fingerprint import build_fingerprint
-from flask import Flask, Response, request
+from flask import Flask, Response, render_template, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from dashboard import export
-from dashboard.callbacks import register
-from dashboard.desk import Desk
-from dashboard.filters import Filters
-from dashboard.first_view import first_view
-from dashboard.layout import page
-from dashboard.palette import style_sheet
+from core.detector.explanation import NOT_ILLICIT
+from dashboard.activity.export import csv_lines
+from dashboard.activity.filters import CUSTOM, ORDERS, PRESETS, Filters
+from dashboard.activity.page_text import page_text, threshold_readout
+from dashboard.callbacks import register_callbacks
+from dashboard.look.theme import style_sheet
+from dashboard.pages.layout import FIGURES, PAGES, TILES, WINDOWS_FIGURE, page
+from dashboard.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -28,129 +33,111 @@ POLICY = (
 )
 """No request leaves the machine: the browser itself refuses any other host."""
 
-FRAME = """<!DOCTYPE html>
-<html lang="en">
-<head>
-{%metas%}
-<title>{%title%}</title>
-{%favicon%}
-<link rel="icon" type="image/svg+xml" href="/assets/icon.svg">
-<style>STYLE</style>
-<script>
-document.documentElement.dataset.theme = localStorage.getItem("theme")
-  || (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
-</script>
-{%css%}
-</head>
-<body>
-<!-- the first view -->
-{%app_entry%}
-<noscript>This page needs JavaScript.</noscript>
-<footer>{%config%}{%scripts%}{%renderer%}</footer>
-</body>
-</html>"""
 
-PLACE = "<!-- the first view -->"
+class DashboardApp(Dash):
+    """Dash with the page's HTML from a template, which includes the first view."""
 
-CLOCK = """<script>
-for (const at of document.querySelectorAll("#first time")) {
-  const form = at.className === "day" ? { day: "numeric", month: "short" }
-    : { hour: "2-digit", minute: "2-digit" };
-  at.textContent = new Date(at.dateTime).toLocaleString("en-GB", form);
-}
-</script>"""
-"""Writes the moments of the first view by the viewer's clock."""
-
-
-class Page(Dash):
-    """Dash whose page comes with the first view in it."""
-
-    def __init__(self, desk: Desk, *parts: Any, **settings: Any) -> None:
-        self.desk = desk
+    def __init__(self, services: Services, *parts: Any, **settings: Any) -> None:
+        self.services = services
         super().__init__(*parts, **settings)
 
-    def index(self, *parts: Any, **more: Any) -> str:
-        """The page's HTML, the first view before the place where Dash will draw."""
-        page: str = super().index(*parts, **more)  # type: ignore[no-untyped-call]
-        return page.replace(PLACE, self._first_view())
-
-    def _first_view(self) -> str:
-        if request.path != "/":
-            return ""
-        try:
-            return first_view(self.desk, request.query_string.decode(errors="replace")) + CLOCK
-        except Exception as error:  # the page can do without: it says itself what is wrong
-            _count(self.desk, error)
-            return ""
+    def interpolate_index(self, *_: Any, **parts: Any) -> str:
+        """The page's HTML; `parts` are those that Dash needs in it."""
+        first_view = ""
+        if request.path == "/":
+            query = request.query_string.decode(errors="replace")
+            try:
+                first_view = render_first_view(self.services, query)
+            except Exception as error:  # the page works without, and its callbacks show the error
+                _log_failure(self.services, error)
+        colours = style_sheet()
+        return render_template("page.html", colours=colours, first_view=first_view, **parts)
 
 
-def build(desk: Desk) -> Dash:
-    """Make the app; it serves nothing yet."""
-    app = Page(
-        desk,
+def render_first_view(services: Services, query: str) -> str:
+    """The activity page for a URL's query as HTML; its numbers depend on no theme and no zone."""
+    filters = Filters.from_query(query)
+    view = services.views.view(filters, "dark", "UTC")
+    rows, _ = services.views.rows(filters, view.snapshot)
+    return render_template(
+        "first_view.html",
+        pages=PAGES,
+        ranges=[(name, name) for name in (*PRESETS, CUSTOM)],
+        orders=ORDERS,
+        tile_titles=TILES,
+        figures=FIGURES,
+        windows_figure=WINDOWS_FIGURE,
+        footer=NOT_ILLICIT,
+        filters=filters,
+        text=page_text(view, filters, services.origin),
+        readout=threshold_readout(view.snapshot, rows, filters),
+    )
+
+
+def build_app(services: Services) -> Dash:
+    """The app with its routes and callbacks; it serves nothing yet."""
+    app = DashboardApp(
+        services,
         __package__,
         title="Bitcoin Anomalies",
         update_title="",
         description="Bitcoin transactions as they arrive: which are unusual, and why.",
-        index_string=FRAME.replace("STYLE", style_sheet()),
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
-        external_scripts=[_plotly()],
-        on_error=lambda error: _failed(desk, error),
+        external_scripts=[_plotly_address()],
+        on_error=lambda error: _show_failure(services, error),
         enable_mcp=False,
     )
-    app.layout = lambda: page(desk.refresh_seconds)
-    register(app, desk)
-    _routes(app.server, desk)
+    app.layout = lambda: page(services.refresh_seconds)
+    register_callbacks(app, services)
+    _add_routes(app.server, services)
     return app
 
 
-def _plotly() -> str:
-    """Plotly's own address, under which a browser keeps it for a year.
+def _plotly_address() -> str:
+    """Plotly's address with its version in it, so that a browser keeps it for a year.
 
-    Without this the page asks for it last of all, and anew at each visit.
+    Without this the page requests it last of all, and again at each visit.
     """
     package = Path(str(plotly.__file__)).parent / "package_data"
-    stamp = int((package / "plotly.min.js").stat().st_mtime)
+    modified = int((package / "plotly.min.js").stat().st_mtime)
     file, version = "plotly/package_data/plotly.min.js", plotly.__version__
-    path: str = build_fingerprint(file, version, stamp)  # type: ignore[no-untyped-call]
+    path: str = build_fingerprint(file, version, modified)  # type: ignore[no-untyped-call]
     return f"/_dash-component-suites/{path}"
 
 
-def _failed(desk: Desk, error: Exception) -> None:
-    """Log a callback's failure once with its context; the viewer gets a sentence."""
-    _count(desk, error)
-    said = "Something on this page could not be updated; it is tried again by itself."
-    set_props("said", {"children": said})
+def _show_failure(services: Services, error: Exception) -> None:
+    _log_failure(services, error)
+    message = "Something on this page could not be updated; it is tried again by itself."
+    set_props("toast", {"children": message})
 
 
-def _count(desk: Desk, error: Exception) -> None:
-    desk.metrics.errors.labels("callback").inc()
-    log.error("event=callback_failed", exc_info=error)
+def _log_failure(services: Services, error: Exception) -> None:
+    services.metrics.errors.labels("callback").inc()
+    log.error("event=callback_failed path=%s", request.path, exc_info=error)
 
 
-def _routes(server: Flask, desk: Desk) -> None:
+def _add_routes(server: Flask, services: Services) -> None:
     @server.get("/metrics")
     def metrics() -> Response:
-        return Response(generate_latest(desk.metrics.registry), mimetype=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(services.metrics.registry), mimetype=CONTENT_TYPE_LATEST)
 
     @server.get("/health")
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
     @server.get("/export.csv")
-    def exported() -> Response:
-        view = Filters.from_query(request.query_string.decode(errors="replace"))
-        rows, _ = desk.views.rows(view, desk.recent.snapshot)
-        name = {"Content-Disposition": "attachment; filename=transactions.csv"}
-        lines: Iterator[str] = export.lines(rows, view)
-        return Response(lines, mimetype="text/csv", headers=name)
+    def export() -> Response:
+        filters = Filters.from_query(request.query_string.decode(errors="replace"))
+        rows, _ = services.views.rows(filters, services.recent.snapshot)
+        headers = {"Content-Disposition": "attachment; filename=transactions.csv"}
+        return Response(csv_lines(rows, filters), mimetype="text/csv", headers=headers)
 
     @server.errorhandler(500)
-    def broken(_: Exception) -> tuple[str, int]:
+    def answer_error(_: Exception) -> tuple[str, int]:
         return "This request failed; the log of the dashboard says why.", 500
 
     @server.after_request
-    def guarded(response: Response) -> Response:
+    def add_security_headers(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"

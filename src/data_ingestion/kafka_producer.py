@@ -19,7 +19,8 @@ from core.settings import (
     SourceSettings,
 )
 from data_ingestion.producer import Producer
-from monitoring.prometheus_metrics import ProducerMetrics, new_registry
+from monitoring.producer_metrics import ProducerMetrics
+from monitoring.prometheus_metrics import new_registry
 
 
 def main() -> None:

@@ -9,20 +9,19 @@ remembers them all and moves the position in the chain.
 import re
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from core.blockchain_json.describe import UnusableItemError, built, described, read
+from core.blockchain_json.describe import UnusableItemError, build, decode_item, fields_of
 from core.topics import BLOCKS, DEAD_LETTERS, TRANSACTIONS
-from core.transaction import Block, DeadLetter, ObservedTransaction
+from core.transaction import Block, DeadLetter, ObservedTransaction, TransactionSource
 from data_ingestion.blockchain_client import RawBlock
 from data_ingestion.clock import Clock
 from data_ingestion.journal import Journal, Record
 from monitoring.producer_metrics import ProducerMetrics
 
 Item = bytes | msgspec.Raw
-Origin = Literal["mempool", "block"]
 
 MAX_ORIGINAL_BYTES = 200_000
 """Bytes of the item that a dead letter keeps; escaped they stay below 1 MB."""
@@ -48,13 +47,13 @@ _ITEM_WITH_HASH = msgspec.json.Decoder(_ItemWithHash)
 
 
 def observe(
-    item: Item, first_seen: int, origin: Origin, block_height: int | None = None
+    item: Item, first_seen: int, origin: TransactionSource, block_height: int | None = None
 ) -> ObservedTransaction:
     """Read one item; `first_seen` is a Unix time in seconds.
 
     Raises `core.blockchain_json.describe.UnusableItemError`.
     """
-    raw = read(item)
+    raw = decode_item(item)
     if block_height is None and raw.block_height and 0 < raw.block_height <= _MAX_HEIGHT:
         block_height = raw.block_height  # an unconfirmed item has null, 0 or nothing
     observed = {
@@ -63,7 +62,7 @@ def observe(
         "block_height": block_height,
         "source": origin,
     }
-    return built(ObservedTransaction, described(raw) | observed)
+    return build(ObservedTransaction, fields_of(raw) | observed)
 
 
 def hash_of(item: Item) -> str | None:
@@ -103,7 +102,7 @@ class ItemRecord(NamedTuple):
     refusal: str | None
 
 
-def item_record(item: Item, now: int, origin: Origin, height: int | None) -> ItemRecord:
+def item_record(item: Item, now: int, origin: TransactionSource, height: int | None) -> ItemRecord:
     """Turn an item into its record; `now` is the Unix time in seconds."""
     try:
         return ItemRecord(transaction_record(observe(item, now, origin, height)), None)
@@ -164,7 +163,7 @@ class Publisher:
         self._metrics.block_height.set(raw.height)
 
     def _records(
-        self, items: Sequence[Item], origin: Origin, height: int | None
+        self, items: Sequence[Item], origin: TransactionSource, height: int | None
     ) -> list[ItemRecord]:
         now = int(self._clock.time())
         self._metrics.items.labels(origin).inc(len(items))

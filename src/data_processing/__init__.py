@@ -1,1 +1,1 @@
-"""From Kafka to Delta Lake."""
+"""From Kafka to Delta Lake, scored: one Spark query, and chores between its micro-batches."""

@@ -1,55 +1,94 @@
-"""The stream as a process: starts Spark, runs until it is told to stop, says how it ended."""
+"""The stream as a process: connects its parts, runs until a signal, reports how it ended."""
 
 import logging
+import re
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from kafka.errors import KafkaError
 from py4j.protocol import Py4JError
+from pyspark.sql import SparkSession
 
 from core.registry.follower import ChampionFollower
-from data_processing.assembly import Place, assemble, start, wait_for_topics
-from data_processing.failure import last_line
+from core.settings import DataSettings, KafkaSettings, StreamSettings
+from core.topics import ensure_topics
+from data_processing import writer_lock
+from data_processing.chores import Chore
+from data_processing.chores.announcements import Announcements
+from data_processing.chores.backlog import Backlog
+from data_processing.chores.housekeeping import Housekeeping
+from data_processing.chores.replacements import Replacements
+from data_processing.chores.webhook import Webhook
+from data_processing.chores.window_statistics import WindowStatistics
+from data_processing.lake_tables import LakeTables, create_tables
+from data_processing.micro_batch import MicroBatchWriter
+from data_processing.query import StreamQuery
+from data_processing.seen_transactions import SeenTransactions
 from data_processing.session import start_session
-from monitoring.prometheus_metrics import StreamMetrics, new_registry, serve
+from data_processing.start_offsets import source_settings
+from data_processing.telemetry import QueryListener, bind_gauges
+from data_processing.worker_scoring import ChampionBroadcast
+from monitoring.prometheus_metrics import new_registry, serve
+from monitoring.stream_metrics import StreamMetrics
 
 log = logging.getLogger(__name__)
 
+_RETRY_SECONDS, _REMIND_SECONDS = 2.0, 60.0
+_JAVA_CAUSE = re.compile(r"^Caused by: (?:[\w.$]+\.)?(\w+(?:Exception|Error)\b.*)$", re.MULTILINE)
+_MAX_REASON = 400
 
-def run(place: Place, address: str, follower: ChampionFollower) -> int:
-    """Run until SIGTERM, SIGINT or a failure; the process's exit code, 0 when it was told to stop.
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """The settings of the stream; `lock_seconds` is how long it waits for another writer to end."""
+
+    stream: StreamSettings
+    data: DataSettings
+    kafka: KafkaSettings
+    lock_seconds: float = 20.0
+
+
+def run(config: StreamConfig, address: str, follower: ChampionFollower) -> int:
+    """Run until SIGTERM, SIGINT or a failure; return the exit code, 0 after a signal.
 
     The metrics and the Spark UI listen on `address`.
     """
     stop = threading.Event()
-    with _java_deaf_to(signal.SIGTERM):
-        spark = start_session(place.stream, address)
+    with _hidden_from_child_processes(signal.SIGTERM):
+        spark = start_session(config.stream, address)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
     metrics = StreamMetrics(new_registry("stream"))
     try:
-        serve(metrics.registry, address, place.stream.stream_metrics_port)
+        serve(metrics.registry, address, config.stream.stream_metrics_port)
         follower.start()
-        if wait_for_topics(place.kafka, stop):
-            stream = assemble(spark, place, follower, metrics, stop)
-            stream.run(start(stream, spark, place))
-    except Exception as error:  # whatever it is, the last line says it
+        if wait_for_topics(config.kafka, stop):
+            tables = _open_lake(spark, config)
+            query = _build_query(tables, config, follower, metrics, stop)
+            source = source_settings(tables, config.kafka.bootstrap_servers, config.data.data_dir)
+            query.run(source, config.stream)
+    except Exception as error:  # any error at all must be the last line of the log
         if not stop.is_set():
-            with suppress(Py4JError):  # Java may have ended; its traces would come after that line
+            with suppress(Py4JError):  # Java may have ended; its traces would follow that line
                 spark.sparkContext.setLogLevel("OFF")
-            log.critical("stream failed: %s", last_line(error))
+            log.critical("event=stream_failed reason=%s", failure_reason(error))
             return 1
-        log.warning("cut off while stopping, the next start mends it: %s", last_line(error))
-    log.info("stream stopped on request")
+        # A micro-batch was interrupted: the next start reads its records again.
+        log.warning("event=stream_interrupted reason=%s", failure_reason(error))
+    log.info("event=stream_stopped reason=requested")
     return 0
 
 
 @contextmanager
-def _java_deaf_to(number: signal.Signals) -> Iterator[None]:
-    """Let processes started meanwhile, and theirs, never see a signal; it waits for this one.
+def _hidden_from_child_processes(number: signal.Signals) -> Iterator[None]:
+    """Processes started in this block, and their children, ignore a signal; this one gets it later.
 
-    A signal to the whole group would end Java and the workers in the middle of a micro-batch.
+    A signal to the whole process group would end Java and the workers within a micro-batch.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     signal.signal(number, signal.SIG_IGN)
@@ -57,3 +96,88 @@ def _java_deaf_to(number: signal.Signals) -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+
+
+def wait_for_topics(kafka: KafkaSettings, stop: threading.Event) -> bool:
+    """Create the missing topics as soon as a broker answers; False when stopped before that."""
+    reminded = -_REMIND_SECONDS
+    while not stop.is_set():
+        try:
+            ensure_topics(kafka.bootstrap_servers, kafka.kafka_partitions)
+            return True
+        except KafkaError as error:
+            if time.monotonic() - reminded >= _REMIND_SECONDS:
+                reminded = time.monotonic()
+                log.info(
+                    "event=waiting_for_kafka servers=%s reason=%s", kafka.bootstrap_servers, error
+                )
+        stop.wait(_RETRY_SECONDS)
+    return False
+
+
+def _open_lake(spark: SparkSession, config: StreamConfig) -> LakeTables:
+    """Take the writer's lock, then create the missing tables.
+
+    Raises `SecondWriterError`, `OriginMismatchError` and `ProtocolError`.
+    """
+    lake, origin = config.data.lake, config.data.data_origin
+    lock = writer_lock.lock_path(lake, config.data.data_dir)
+    writer_lock.acquire(spark, lock, config.lock_seconds)
+    create_tables(spark, lake, origin, config.stream.vacuum_after_hours)
+    return LakeTables(spark, lake, origin)
+
+
+def _build_query(
+    tables: LakeTables,
+    config: StreamConfig,
+    follower: ChampionFollower,
+    metrics: StreamMetrics,
+    stop: threading.Event,
+) -> StreamQuery:
+    seen = SeenTransactions(tables, config.stream.dedup_horizon_hours)
+    champion = ChampionBroadcast(tables.spark.sparkContext, lambda: follower.current)
+    bind_gauges(metrics, lambda: follower.current, seen.keys, tables.lake)
+    tables.spark.streams.addListener(QueryListener(metrics))
+    writer = MicroBatchWriter(tables, seen, champion)
+    chores = _build_chores(tables, config, champion, metrics)
+    return StreamQuery(tables.spark, writer, chores, metrics, stop)
+
+
+def _build_chores(
+    tables: LakeTables, config: StreamConfig, champion: ChampionBroadcast, metrics: StreamMetrics
+) -> list[Chore]:
+    settings = config.stream
+    listeners = []
+    if settings.webhook_url is not None:
+        webhook = Webhook(settings.webhook_url, settings.webhook_per_minute)
+        webhook.start()
+        listeners.append(webhook)
+    announcements = Announcements(tables, config.kafka.bootstrap_servers, listeners, metrics)
+    announcements.recover(timedelta(hours=settings.dedup_horizon_hours))
+    statistics = WindowStatistics(
+        tables, settings.statistics_seconds, settings.retention_days, metrics
+    )
+
+    def on_backlog_scored(scored_at: datetime) -> None:
+        announcements.on_scored(scored_at)
+        statistics.on_scored(scored_at)
+
+    return [
+        announcements,
+        Backlog(tables, champion, metrics, on_backlog_scored),
+        statistics,
+        Replacements(tables, settings.dedup_horizon_hours, settings.statistics_seconds, metrics),
+        Housekeeping(tables, settings, metrics),
+    ]
+
+
+def failure_reason(error: BaseException) -> str:
+    """The innermost cause of an error in one line, at most 400 characters: Spark wraps causes.
+
+    >>> failure_reason(OSError(28, "No space left on device"))
+    'OSError: [Errno 28] No space left on device'
+    """
+    text = str(error)
+    causes = _JAVA_CAUSE.findall(text)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return str(causes[-1] if causes else f"{type(error).__name__}: {first}")[:_MAX_REASON]

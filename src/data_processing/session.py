@@ -1,11 +1,12 @@
 """The Spark session of the stream: Delta, UTC, few partitions, a bounded heap.
 
-Started by Python it brings the jars itself; started by `spark-submit` it takes what that brought.
+Started by Python, the stream brings the jars itself; started by `spark-submit`, it uses those that
+`spark-submit` brings.
 """
 
 import os
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 
 from pyspark.sql import SparkSession
 
@@ -14,20 +15,20 @@ from core.settings import StreamSettings
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    # A log of a few thousand small files: one task reads it faster than fifty.
+    # The log is a few thousand small files: one task reads it faster than fifty.
     "spark.databricks.delta.snapshotPartitions": "1",
-    # Checksums of versions would hold the whole list of files, written again with each commit.
+    # A version's checksum would hold the whole list of files, written again with each commit.
     "spark.databricks.delta.writeChecksumFile.enabled": "false",
 }
 
-_STEADY = {
+_SPARK = {
     # On a plain disk Hadoop writes a checksum file beside each file, which nobody reads.
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    # No two hashes are equal: looking each up in a dictionary first is work for nothing.
+    # Hashes are distinct: a dictionary of them only costs time.
     "spark.hadoop.parquet.enable.dictionary#hash": "false",
-    # A micro-batch is kept for a second: packing it takes longer than writing it.
+    # A micro-batch is cached for a second: compressing it takes longer than writing it.
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.shuffle.partitions": "2",
@@ -48,32 +49,35 @@ _STEADY = {
 _JAVA_OPTIONS = "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Dlog4j2.level=ERROR"
 
 
-def start_session(settings: StreamSettings, ui_address: str) -> SparkSession:
-    """Start Spark; its UI, and on a cluster its driver, listen on `ui_address` alone."""
+def start_session(
+    settings: StreamSettings, ui_address: str, overrides: Mapping[str, str] | None = None
+) -> SparkSession:
+    """Start Spark; its UI, and on a cluster its driver, listen on `ui_address` alone.
+
+    `overrides` are Spark options that replace the stream's own.
+    """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", ui_address)  # Spark binds its UI by nothing else
     builder = SparkSession.builder.appName("bitcoin-stream").master(settings.spark_master)
-    for key, value in {**_DELTA, **_STEADY, **_of(settings, ui_address)}.items():
+    options = {**_DELTA, **_SPARK, **_options_of(settings, ui_address), **(overrides or {})}
+    for key, value in options.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
 
 
-def _of(settings: StreamSettings, address: str) -> dict[str, str]:
+def _options_of(settings: StreamSettings, address: str) -> dict[str, str]:
     options = {"spark.ui.port": str(settings.spark_ui_port)}
     if settings.spark_master.startswith("local"):
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-    else:  # of several networks the driver's name may stand for the one without the workers
+    else:  # on several networks, the driver's host name may be the one that workers cannot reach
         options["spark.driver.bindAddress"] = address
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         return options  # spark-submit has started Java already, with its own options
     options["spark.driver.memory"] = settings.spark_driver_memory
     options["spark.driver.extraJavaOptions"] = _JAVA_OPTIONS
     if settings.spark_jars_dir is not None:
-        options["spark.jars"] = ",".join(map(str, _jars(settings.spark_jars_dir)))
+        jars = sorted(settings.spark_jars_dir.resolve().glob("*.jar"))
+        options["spark.jars"] = ",".join(map(str, jars))
     return options
-
-
-def _jars(folder: Path) -> list[Path]:
-    return sorted(folder.resolve().glob("*.jar"))

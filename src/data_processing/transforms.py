@@ -1,4 +1,4 @@
-"""From a frame of arrivals to the frames of the tables: pure, each ends with its schema."""
+"""Selects the rows of each table from a frame of parsed records: pure functions of frames."""
 
 from datetime import datetime
 
@@ -8,41 +8,41 @@ from pyspark.sql import functions as F
 from core.tables import CONFIRMATIONS, QUARANTINE, RAW_TRANSACTIONS, SCORED_TRANSACTIONS
 
 
-def without(arrived: DataFrame, repeats: DataFrame) -> DataFrame:
-    """Leave out the records named by `repeats` (topic, partition, offset); few, so broadcast."""
-    return arrived.join(F.broadcast(repeats), ["topic", "partition", "offset"], "left_anti")
-
-
-def raw_rows(arrived: DataFrame) -> DataFrame:
-    """The transactions among the arrivals, as `raw_transactions` has them."""
-    return arrived.where("key IS NOT NULL").select(*RAW_TRANSACTIONS.names)
-
-
-def rejected_rows(arrived: DataFrame) -> DataFrame:
-    """The refused records, as `quarantine` has them."""
-    return arrived.where("reason IS NOT NULL").select(*QUARANTINE.names)
-
-
-def scored_rows(judged: DataFrame, scored_at: datetime) -> DataFrame:
-    """Rows with a verdict, as `scored_transactions` has them."""
-    rows = judged.where("anomaly_score IS NOT NULL")
-    rows = rows.withColumn("fee_rate", F.col("fee") * F.lit(4.0) / F.col("weight"))
-    rows = rows.withColumn("scored_at", F.lit(scored_at))
-    return rows.select(*SCORED_TRANSACTIONS.names)
-
-
-def confirmed_rows(arrived: DataFrame) -> DataFrame:
-    """A row for each transaction of each block among the arrivals, as `confirmations` has them."""
-    blocks = arrived.where("block_hash IS NOT NULL")
-    rows = blocks.withColumn("hash", F.explode("transaction_hashes"))
-    return rows.select(*CONFIRMATIONS.names)
-
-
-def receipts(arrived: DataFrame) -> DataFrame:
-    """What the driver decides by: the small columns of every record."""
-    return arrived.select(
+def receipts(parsed: DataFrame) -> DataFrame:
+    """The small columns of every record, by which the driver decides what is new."""
+    return parsed.select(
         *("topic", "partition", "offset", "append_time", "event_time", "key", "kind"),
         *("hash", "fee", "spent_outpoints", "is_anomaly", "anomaly_score"),
         *("block_hash", "previous_hash", "block_height"),
         F.size("transaction_hashes").alias("transactions"),
     )
+
+
+def without(parsed: DataFrame, repeats: DataFrame) -> DataFrame:
+    """Leave out the records in `repeats` (topic, partition, offset), which are few: broadcast."""
+    return parsed.join(F.broadcast(repeats), ["topic", "partition", "offset"], "left_anti")
+
+
+def raw_rows(parsed: DataFrame) -> DataFrame:
+    """The transactions, with the columns of `raw_transactions`."""
+    return parsed.where("key IS NOT NULL").select(*RAW_TRANSACTIONS.names)
+
+
+def rejected_rows(parsed: DataFrame) -> DataFrame:
+    """The rejects, with the columns of `quarantine`."""
+    return parsed.where("reason IS NOT NULL").select(*QUARANTINE.names)
+
+
+def scored_rows(scored: DataFrame, scored_at: datetime) -> DataFrame:
+    """The rows with a verdict, with the columns of `scored_transactions`."""
+    rows = scored.where("anomaly_score IS NOT NULL")
+    rows = rows.withColumn("fee_rate", F.col("fee") * F.lit(4.0) / F.col("weight"))
+    rows = rows.withColumn("scored_at", F.lit(scored_at))
+    return rows.select(*SCORED_TRANSACTIONS.names)
+
+
+def confirmed_rows(parsed: DataFrame) -> DataFrame:
+    """A row for each transaction of each block, with the columns of `confirmations`."""
+    blocks = parsed.where("block_hash IS NOT NULL")
+    rows = blocks.withColumn("hash", F.explode("transaction_hashes"))
+    return rows.select(*CONFIRMATIONS.names)

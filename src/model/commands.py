@@ -1,61 +1,64 @@
-"""What the trainer does when it is asked for one thing: each returns the process's exit code."""
+"""What the trainer does when it is started with an option: one job, then it exits.
+
+Each command takes the service and the option's value, and returns the exit code of the process.
+"""
 
 import logging
 from collections.abc import Callable
 
-from core.registry.follower import champion_version, load_champion, promote
-from model.repetition import repeat
-from model.service import Service, Source
+from core.registry.follower import load_champion
+from model.repeat_run import repeat_run
+from model.service import NO_TABLE, Service
 from model.training import Outcome
 
 log = logging.getLogger(__name__)
 
-Command = Callable[[Service, Source, str], int]
+Command = Callable[[Service, str], int]
 
 
-def once(service: Service, _source: Source, _value: str) -> int:
-    """Train one time, waiting for rows and MLflow; 0 when the challenger became champion."""
-    return 0 if service.once().promoted else 1
+def once(service: Service, _value: str) -> int:
+    """Train once, waiting for rows and MLflow; 0 when the challenger became champion."""
+    return 0 if service.train_once().promoted else 1
 
 
-def dry_run(service: Service, _source: Source, _value: str) -> int:
-    """Train and judge, write nothing; 0 when the gate would have let it pass."""
-    table = service.table()
+def dry_run(service: Service, _value: str) -> int:
+    """Train and evaluate without writing anything; 0 when the gate would let it pass."""
+    table = service.open_table()
     if table is None:
-        log.error("there is no table raw_transactions yet")
+        log.error("event=dry_run_impossible reason=%s", NO_TABLE)
         return 1
-    return _told(service.trainer.rehearse(table))
+    return _log_outcome("dry_run_ended", service.trainer.dry_run(table))
 
 
-def recalibrate(service: Service, source: Source, _value: str) -> int:
-    """Set the champion's threshold anew; 0 when the new version became champion."""
-    table, version = service.table(), champion_version(source.tracking_uri, source.origin)
+def recalibrate(service: Service, _value: str) -> int:
+    """Set a new threshold for the champion's trees; 0 when the new version became champion."""
+    table, version = service.open_table(), service.registry.champion_version()
     if table is None or version is None:
-        log.error("there is no table, or no champion to recalibrate")
+        reason = NO_TABLE if table is None else "there is no champion yet"
+        log.error("event=recalibration_impossible reason=%s", reason)
         return 1
-    return _told(service.trainer.recalibrate(table, version))
+    return _log_outcome("recalibration_ended", service.trainer.recalibrate(table, version))
 
 
-def from_run(_service: Service, source: Source, run_id: str) -> int:
+def from_run(service: Service, run_id: str) -> int:
     """Repeat a run from its record; 0 when its scores are equal to the bit."""
-    return 0 if repeat(source.tracking_uri, run_id) else 1
+    return 0 if repeat_run(service.registry, run_id) else 1
 
 
-def rollback(_service: Service, source: Source, version: str) -> int:
-    """Give the alias to another version, if it loads."""
-    champion_version(source.tracking_uri, source.origin)
-    load_champion(source.tracking_uri, version)
-    promote(source.tracking_uri, version)
-    log.info("champion is version=%s", version)
+def rollback(service: Service, version: str) -> int:
+    """Give the alias to another version, if it loads and the registry is of this origin."""
+    service.registry.champion_version()
+    service.registry.promote(load_champion(service.registry.tracking_uri, version))
+    log.info("event=champion_rolled_back version=%s", version)
     return 0
 
 
-def _told(outcome: Outcome) -> int:
-    log.info("ended %s", outcome.summary())
+def _log_outcome(event: str, outcome: Outcome) -> int:
+    log.info("event=%s %s", event, outcome.summary())
     return 1 if outcome.reasons else 0
 
 
 COMMANDS: dict[str, Command] = {
     command.__name__: command for command in (once, dry_run, recalibrate, from_run, rollback)
 }
-"""Every option's command."""
+"""The command of each option."""

@@ -1,6 +1,6 @@
 """Whether a challenger may become champion: every reason against it, in words.
 
-Nothing here looks at the held-out kinds.
+The gate never uses the held-out kinds.
 """
 
 from dataclasses import dataclass
@@ -9,23 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from core.features import NAMES, measures
+from core.feature_table import NAMES
+from core.features import measures
 from model.evaluation import Evaluation
 
 CONFIDENCE = 0.99
-"""Of the interval for the flag rate; a small sample gives a wide one and blocks nobody."""
+"""Of the interval for the flag rate; a small sample gives a wide one and refuses no challenger."""
 
 _ONE_VALUE = 0.999
-"""Share of one value from which on a measure tells nothing."""
+"""A measure whose commonest value has this share of the rows carries no information."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What is asked of a challenger.
+    """The limits of the gate.
 
-    The flag rate may be half to twice the `budget`; the mean recall may be at most `margin` below
-    the champion's on the same rows, and must be at least `least_recall`: what flags nothing at all
-    has learned nothing.
+    The flag rate must fit half to twice the `budget`. The mean recall may be at most `margin` below
+    the champion's on the same rows. It must also reach `least_recall`, because a model that flags
+    nothing keeps every budget.
     """
 
     budget: float
@@ -42,13 +43,13 @@ def interval(flagged: int, rows: int) -> tuple[float, float]:
 
 
 def keeps_budget(flagged: int, rows: int, budget: float) -> bool:
-    """Whether what was flagged is compatible with a true rate of half to twice the budget."""
+    """Whether the flagged rows are compatible with a true rate of half to twice the budget."""
     low, high = interval(flagged, rows)
     return high >= budget / 2 and low <= budget * 2
 
 
 def refusals(challenger: Evaluation, champion: Evaluation | None, rules: Rules) -> list[str]:
-    """The reasons against a challenger; none means that it may become champion."""
+    """The reasons against a challenger; an empty list means that it may become champion."""
     reasons = []
     if not keeps_budget(challenger.flagged, challenger.rows, rules.budget):
         reasons.append(
@@ -59,23 +60,23 @@ def refusals(challenger: Evaluation, champion: Evaluation | None, rules: Rules) 
     if recall < rules.least_recall:
         reasons.append(f"recall {recall:.3f} is below the least, {rules.least_recall:g}")
     if champion is not None:
-        before = champion.mean_recall(held_out=False)
-        if recall < before - rules.margin:
+        champion_recall = champion.mean_recall(held_out=False)
+        if recall < champion_recall - rules.margin:
             reasons.append(
                 f"recall {recall:.3f} is more than {rules.margin:g} below the champion's "
-                f"{before:.3f}"
+                f"{champion_recall:.3f}"
             )
     return reasons
 
 
-def degenerate(rows: NDArray[np.int64]) -> list[str]:
-    """The reason against training rows in which a measure has one value only, or almost.
+def constant_measures(rows: NDArray[np.int64]) -> list[str]:
+    """A reason for each measure that has one value in all training rows, or nearly all.
 
-    A model of such rows knows nothing else as usual, and would flag all traffic once the source is
-    well again.
+    The source of such rows is broken. A model trained on them would flag all traffic as soon as the
+    source works again.
     """
     return [
-        f"{name} has the same value in nearly every row: the data are not whole"
+        f"{name} has the same value in nearly every row: the data are incomplete"
         for name, column in zip(NAMES, measures(rows).T, strict=True)
         if np.unique(column, return_counts=True)[1].max(initial=0) >= _ONE_VALUE * len(rows)
     ]

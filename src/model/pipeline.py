@@ -1,9 +1,9 @@
-"""The model: our features, then an Isolation Forest, as one scikit-learn pipeline.
+"""The model: the project's features, then an Isolation Forest, as one scikit-learn pipeline.
 
-Liu, Ting, Zhou: Isolation Forest, ICDM 2008. Each tree needs only a small sub-sample, so that a
-forest needs few rows, however large the table is: a few hundred new ones a tree, whose sub-sample
-is drawn from them all. The threshold is no part of it (`contamination` would score every row at
-fit): `core/detector/calibration.py` sets it.
+The detector is that of Liu, Ting, Zhou: Isolation Forest, ICDM 2008. Each tree is grown from a
+small sub-sample, so a forest needs only a few hundred new rows per tree, however large the table
+is. The pipeline does not set the alert threshold: scikit-learn's `contamination` would score every
+training row at fit. `core/detector/calibration.py` sets it from a separate sample.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from core.detector.rarity_scale import tails
+from core.detector.rarity_scale import learn_rarity_scale
 from core.features import features
 
-_ROWS_A_TREE = 256
+_LEAST_ROWS_PER_TREE = 256
 
 
 @dataclass(frozen=True)
 class ForestShape:
-    """What a forest is grown by; the same shape, rows and seed give the same forest to the bit."""
+    """Size and seed of a forest; the same shape and rows give the same forest to the bit."""
 
     trees: int = 200
     sub_sample: int = 4_096
@@ -30,8 +30,8 @@ class ForestShape:
 
     @property
     def rows(self) -> int:
-        """The rows it is grown from."""
-        return self.trees * max(_ROWS_A_TREE, self.sub_sample // 8)
+        """How many rows the forest is grown from."""
+        return self.trees * max(_LEAST_ROWS_PER_TREE, self.sub_sample // 8)
 
 
 def fit(rows: NDArray[np.int64], shape: ForestShape) -> Pipeline:
@@ -42,16 +42,16 @@ def fit(rows: NDArray[np.int64], shape: ForestShape) -> Pipeline:
         max_samples=min(shape.sub_sample, len(used)),
         contamination="auto",
         random_state=shape.seed,
-        n_jobs=1,  # several jobs add the depths in another order: no longer equal to the bit
+        n_jobs=1,  # parallel jobs add the depths in another order: no longer equal to the bit
     )
-    seen = FunctionTransformer(features, kw_args={"tails": tails(used)})
-    return Pipeline([("features", seen), ("forest", forest)]).fit(used)
+    transformer = FunctionTransformer(features, kw_args={"tails": learn_rarity_scale(used)})
+    return Pipeline([("features", transformer), ("forest", forest)]).fit(used)
 
 
-def with_threshold(pipeline: Pipeline, threshold: float) -> Pipeline:
-    """Move the forest's own offset, so that `predict` says -1 exactly where our verdict flags.
+def set_threshold(pipeline: Pipeline, threshold: float) -> Pipeline:
+    """Move the forest's offset so that `predict` returns -1 exactly for scores from `threshold` on.
 
-    Changes the pipeline that is given, and returns it; scores stay as they are.
+    Changes and returns the given pipeline; its scores stay as they are.
     """
     pipeline[-1].offset_ = float(np.nextafter(-threshold, np.inf))
     return pipeline

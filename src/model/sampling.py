@@ -1,15 +1,16 @@
-"""The rows that a training sees, drawn from `raw_transactions` without loading the table.
+"""The rows of a training, drawn from `raw_transactions` without loading the whole table.
 
-Whole Parquet row groups are read one at a time, seven columns and two to tell the rows apart, and
-never more than `READ_ROWS` of them: the cost does not follow the table's size. Row groups are
-drawn with a weight that halves every so many days. The newest traffic is held out from all else.
+The reader takes whole Parquet row groups, one at a time, and at most `READ_ROWS` rows: the cost
+does not grow with the table. A row group's weight halves with every so many days of age. The newest
+traffic is held out from the rest.
 
 The same table version, plan and seed draw the same rows in the same order.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,25 +20,29 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from numpy.typing import NDArray
 
-from core.features import is_coinbase
+from core.features import coinbase_rows
+from core.settings import TrainerSettings
 from core.transaction import NUMERIC_FIELDS
 
 Integers = NDArray[np.int64]
 
 READ_ROWS = 4_000_000
-"""Rows read at most in one drawing: about half a second's work."""
+"""The most rows that one sample reads: about half a second's work."""
 
-_KEYS = ("partition", "offset")
-_COLUMNS = [*NUMERIC_FIELDS, *_KEYS]
+_COLUMNS = [*NUMERIC_FIELDS, "partition", "offset"]
+"""Partition and offset identify a row."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TABLE_FACTS = ("table_uri", "table_version", "table_rows")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How many rows are drawn, from how far back, and how much the recent weighs.
+class SamplingPlan:
+    """How many rows are drawn, from how many days, and how much recent days weigh.
 
-    `rows` are for the trees and the threshold together; `newest_rows` are held out of at most the
-    last quarter. A day's weight halves every `half_life_days`; days before `days` are left out.
+    `rows` are for the trees and the threshold together. `newest_rows` are held out, but at most a
+    quarter of the table. A day's weight halves every `half_life_days`; rows older than `days` are
+    left out.
     """
 
     rows: int
@@ -45,16 +50,63 @@ class Plan:
     days: int = 14
     half_life_days: float = 3.0
 
+    @classmethod
+    def from_settings(cls, settings: TrainerSettings, rows: int) -> "SamplingPlan":
+        """The plan of the settings for so many rows."""
+        days, half_life = settings.training_days, settings.training_half_life_days
+        return cls(rows, settings.newest_rows, days, half_life)
+
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of shape (n, 7), coinbase left out: `drawn` in random order, and the `newest`."""
+    """Rows of shape (n, 7) without coinbase: `drawn` in random order, and the held-out `newest`."""
 
     drawn: Integers
     newest: Integers
     table_uri: str
     table_version: int
     table_rows: int
+
+    def write(self, path: Path) -> None:
+        """Write the rows in their order, with a column that says which are the held-out ones."""
+        rows = np.concatenate([self.drawn, self.newest])
+        columns = dict(zip(NUMERIC_FIELDS, rows.T, strict=True))
+        newest = np.arange(len(rows)) >= len(self.drawn)
+        facts = {name: str(getattr(self, name)) for name in _TABLE_FACTS}
+        table = pa.table(columns | {"newest": newest}).replace_schema_metadata(facts)
+        pq.write_table(table, path, compression="zstd")
+
+    @classmethod
+    def read(cls, path: Path) -> "Sample":
+        """Read a file of `write`."""
+        table = pq.read_table(path, use_threads=False)
+        rows = np.column_stack([table.column(name).to_numpy() for name in NUMERIC_FIELDS])
+        newest, facts = table.column("newest").to_numpy(), table.schema.metadata
+        uri, version, count = (facts[name.encode()].decode() for name in _TABLE_FACTS)
+        return cls(rows[~newest], rows[newest], uri, int(version), int(count))
+
+
+def count_rows(table: DeltaTable) -> int:
+    """Rows of a table, from its log alone."""
+    return sum(pa.table(table.get_add_actions(flatten=True)).column("num_records").to_pylist())
+
+
+def newest_rows(table: DeltaTable, rows: int) -> Integers:
+    """The rows of the newest files, at least `rows` where the table has so many; shape (n, 7)."""
+    return _ordinary(_TableReader(table).newest(rows))
+
+
+def draw_sample(table: DeltaTable, plan: SamplingPlan, seed: int) -> Sample:
+    """Draw a sample; the table must not be empty."""
+    rng = np.random.default_rng(seed)
+    reader = _TableReader(table)
+    held_out = _hold_out(reader, plan.newest_rows, rng)
+    drawn = _draw(reader, plan, rng)
+    kept = drawn[~np.isin(_row_ids(drawn), _row_ids(held_out))]
+    kept = rng.permutation(kept)[: plan.rows]
+    return Sample(
+        _ordinary(kept), _ordinary(held_out), table.table_uri, table.version(), reader.rows
+    )
 
 
 @dataclass(frozen=True)
@@ -65,20 +117,14 @@ class _File:
     latest: datetime
 
 
-@dataclass
-class _Reader:
-    """Reads row groups through the table's own storage, whatever its URI's scheme."""
+class _TableReader:
+    """Lists a table's files and reads their row groups, on any storage that delta-rs knows."""
 
-    table: DeltaTable
-    filesystem: pa.fs.FileSystem = field(init=False)
-
-    def __post_init__(self) -> None:
-        handler = DeltaStorageHandler(self.table.table_uri, self.table._storage_options)
-        self.filesystem = pa.fs.PyFileSystem(handler)
-
-    def files(self) -> list[_File]:
-        actions = pa.table(self.table.get_add_actions(flatten=True)).to_pylist()
-        return [
+    def __init__(self, table: DeltaTable) -> None:
+        handler = DeltaStorageHandler(table.table_uri, table._storage_options)
+        self._filesystem = pa.fs.PyFileSystem(handler)
+        actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+        self.files = [
             _File(
                 action["path"],
                 action["num_records"],
@@ -88,67 +134,57 @@ class _Reader:
             )
             for action in sorted(actions, key=lambda action: str(action["path"]))
         ]
+        self.rows = sum(file.rows for file in self.files)
 
-    def groups(self, file: _File) -> Iterator[Integers]:
-        """Each row group's rows: the seven fields, then partition and offset; shape (n, 9)."""
-        with pq.ParquetFile(self.filesystem.open_input_file(file.path)) as parquet:
+    def row_groups(self, file: _File) -> Iterator[Integers]:
+        """The rows of each group: the seven numbers, partition and offset; shape (n, 9)."""
+        with pq.ParquetFile(self._filesystem.open_input_file(file.path)) as parquet:
             for number in range(parquet.num_row_groups):
                 group = parquet.read_row_group(number, columns=_COLUMNS, use_threads=False)
                 yield np.column_stack(
                     [group.column(name).to_numpy().astype(np.int64) for name in _COLUMNS]
                 )
 
-
-def count_rows(table: DeltaTable) -> int:
-    """Rows of a table, by its log alone."""
-    return sum(pa.table(table.get_add_actions(flatten=True)).column("num_records").to_pylist())
-
-
-def newest(table: DeltaTable, rows: int) -> Integers:
-    """The newest rows, at least as many as asked where there are so many; shape (n, 7)."""
-    reader = _Reader(table)
-    found = _newest(reader, reader.files(), rows)
-    return _ordinary(found)
-
-
-def draw(table: DeltaTable, plan: Plan, seed: int) -> Sample:
-    """Draw a sample; the table must not be empty."""
-    rng = np.random.default_rng(seed)
-    reader = _Reader(table)
-    files = reader.files()
-    total = sum(file.rows for file in files)
-    held_out = _held_out(reader, files, plan.newest_rows, rng)
-    drawn = _drawn(reader, _recent(files, plan, rng), plan, rng)
-    kept = drawn[~np.isin(_key(drawn), _key(held_out))]
-    kept = rng.permutation(kept)[: plan.rows]
-    return Sample(_ordinary(kept), _ordinary(held_out), table.table_uri, table.version(), total)
+    def newest(self, rows: int) -> Integers:
+        """Whole files, the newest first, until there are `rows`; shape (n, 9)."""
+        groups: list[Integers] = [np.empty((0, len(_COLUMNS)), np.int64)]
+        missing = rows
+        for file in sorted(self.files, key=lambda file: (file.latest, file.path), reverse=True):
+            if missing <= 0:
+                break
+            groups += list(self.row_groups(file))
+            missing -= file.rows
+        return np.concatenate(groups)
 
 
-def _held_out(
-    reader: _Reader, files: list[_File], wanted: int, rng: np.random.Generator
-) -> Integers:
-    """A random half of the newest rows: one block's order by fee rate must not decide who is in."""
-    total = sum(file.rows for file in files)
-    if total <= 4 * wanted:
-        window, wanted = _newest(reader, files, total), total // 4
+def _hold_out(reader: _TableReader, wanted: int, rng: np.random.Generator) -> Integers:
+    """A random half of the newest rows, because a block lists its rows by their fee rate."""
+    if reader.rows <= 4 * wanted:
+        window, wanted = reader.newest(reader.rows), reader.rows // 4
     else:
-        window = _newest(reader, files, 2 * wanted)
+        window = reader.newest(2 * wanted)
     return rng.permutation(window)[:wanted]
 
 
-def _newest(reader: _Reader, files: list[_File], rows: int) -> Integers:
-    found: list[Integers] = [np.empty((0, len(_COLUMNS)), np.int64)]
-    missing = rows
-    for file in sorted(files, key=lambda file: (file.latest, file.path), reverse=True):
-        if missing <= 0:
-            break
-        found += list(reader.groups(file))
-        missing -= file.rows
-    return np.concatenate(found)
+def _draw(reader: _TableReader, plan: SamplingPlan, rng: np.random.Generator) -> Integers:
+    """Draw from each row group a share by its weight: a few more rows than planned."""
+    files = _weighted_files(reader.files, plan, rng)
+    rows_before = np.cumsum([file.rows for file, _ in files])
+    files = files[: int(np.searchsorted(rows_before, READ_ROWS)) + 1]
+    total_weight = sum(file.rows * weight for file, weight in files)
+    wanted = plan.rows + 2 * plan.newest_rows
+    groups: list[Integers] = []
+    for file, weight in files:
+        for group in reader.row_groups(file):
+            share = min(1.0, wanted * weight / total_weight)
+            groups.append(group[rng.random(len(group)) < share])
+    return np.concatenate(groups)
 
 
-def _recent(files: list[_File], plan: Plan, rng: np.random.Generator) -> list[tuple[_File, float]]:
-    """Files with their rows' weight, in random order, weightier ones likelier to come early."""
+def _weighted_files(
+    files: list[_File], plan: SamplingPlan, rng: np.random.Generator
+) -> list[tuple[_File, float]]:
+    """Files with the weight of each of their rows, in random order, heavier ones rather first."""
     last = max(file.day for file in files)
     weighted = [
         (file, 0.5 ** ((last - file.day).days / plan.half_life_days))
@@ -156,33 +192,16 @@ def _recent(files: list[_File], plan: Plan, rng: np.random.Generator) -> list[tu
         if file.rows and (last - file.day).days < plan.days
     ]
     keys = [rng.random() ** (1 / (file.rows * weight)) for file, weight in weighted]
-    order = np.argsort(keys)[::-1]
-    return [weighted[i] for i in order]
+    return [weighted[i] for i in np.argsort(keys)[::-1]]
 
 
-def _drawn(
-    reader: _Reader, files: list[tuple[_File, float]], plan: Plan, rng: np.random.Generator
-) -> Integers:
-    """From each row group a share by its weight; a little more than planned, to be cut later."""
-    seen = np.cumsum([file.rows for file, _ in files])
-    files = files[: int(np.searchsorted(seen, READ_ROWS)) + 1]
-    mass = sum(file.rows * weight for file, weight in files)
-    wanted = plan.rows + 2 * plan.newest_rows
-    found: list[Integers] = []
-    for file, weight in files:
-        for group in reader.groups(file):
-            share = min(1.0, wanted * weight / mass)
-            chosen = rng.random(len(group)) < share
-            found.append(group[chosen])
-    return np.concatenate(found)
-
-
-def _key(rows: Integers) -> Integers:
-    key: Integers = (rows[:, -2] << 48) | rows[:, -1]
-    return key
+def _row_ids(rows: Integers) -> Integers:
+    ids: Integers = (rows[:, -2] << 48) | rows[:, -1]
+    return ids
 
 
 def _ordinary(rows: Integers) -> Integers:
+    """The seven numbers of all rows but coinbase transactions."""
     numbers = rows[:, : len(NUMERIC_FIELDS)]
-    kept: Integers = np.ascontiguousarray(numbers[~is_coinbase(numbers)])
+    kept: Integers = np.ascontiguousarray(numbers[~coinbase_rows(numbers)])
     return kept

@@ -1,24 +1,20 @@
-"""The trainer's door: keeps a champion in service, or does one thing and leaves.
+"""The trainer: keeps a good champion in MLflow, or does one job and exits.
 
 python train_model.py [--once | --dry-run | --from-run ID | --recalibrate | --rollback VERSION]
 """
 
 import argparse
-import logging
 import signal
 import sys
 from types import FrameType
 
 from core.lake import OriginMismatchError
 from core.logs import configure
-from core.registry.follower import RegistryUnavailableError
+from core.registry.rest import RegistryUnavailableError
 from core.registry.version_files import ModelRefusedError
 from core.settings import BindSettings, DataSettings, MlflowSettings, TrainerSettings
-from model.commands import COMMANDS
-from model.service import Service, Source
-from monitoring.prometheus_metrics import TrainerMetrics, new_registry, serve
-
-log = logging.getLogger("trainer")
+from monitoring.prometheus_metrics import new_registry, serve
+from monitoring.trainer_metrics import TrainerMetrics
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
@@ -26,28 +22,32 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train the champion, now or by interval.")
+    parser = argparse.ArgumentParser(description="Train the champion, now or at intervals.")
     one = parser.add_mutually_exclusive_group()
-    one.add_argument("--once", action="store_true", help="train one time")
-    one.add_argument("--dry-run", action="store_true", help="train and judge, write nothing")
-    one.add_argument("--recalibrate", action="store_true", help="set the threshold anew")
+    one.add_argument("--once", action="store_true", help="train once")
+    one.add_argument("--dry-run", action="store_true", help="train and evaluate, write nothing")
+    one.add_argument("--recalibrate", action="store_true", help="set a new threshold")
     one.add_argument("--from-run", metavar="ID", help="repeat a run and compare its scores")
     one.add_argument("--rollback", metavar="VERSION", help="give the alias to this version")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Wire the trainer and start it; ends with 0 on SIGTERM."""
+    """Wire the trainer and start it; exits with 0 on SIGTERM."""
     chosen = {name: value for name, value in vars(_arguments()).items() if value}
     configure("trainer")
     signal.signal(signal.SIGTERM, _stop)
+    # Not at import: MLflow starts a process (`uname`) when it is imported.
+    from model.commands import COMMANDS
+    from model.service import Service, TrainerConfig
+
     data, registry = DataSettings(), new_registry("trainer")
-    source = Source(data.lake, data.data_origin, MlflowSettings().tracking_uri)
-    service = Service(source, TrainerSettings(), TrainerMetrics(registry))
+    config = TrainerConfig(data.lake, data.data_origin, MlflowSettings().tracking_uri)
+    service = Service(config, TrainerSettings(), TrainerMetrics(registry))
     try:
         if chosen:
             ((name, value),) = chosen.items()
-            sys.exit(COMMANDS[name](service, source, str(value)))
+            sys.exit(COMMANDS[name](service, str(value)))
         serve(registry, BindSettings().bind_address, TrainerSettings().trainer_metrics_port)
         service.run()
     except (ModelRefusedError, OriginMismatchError, RegistryUnavailableError) as error:

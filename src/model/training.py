@@ -1,36 +1,36 @@
 """One training from the table to the gate, or one recalibration of the champion's trees.
 
-The order keeps every failure harmless: run, sample, model and version are written first, the gate
-looks at what was loaded back from the registry, and the alias moves last.
+The order makes every failure harmless. The run, the sample, the model and the version are written
+first. The gate checks what it loads back from the registry. The alias moves last.
 """
 
-import logging
-import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 from deltalake import DeltaTable
 
-from core.detector.champion import Champion
-from core.registry.follower import champion_version, download, load_champion, promote
-from core.registry.version_files import MODEL_FILE, ModelRefusedError, read_pipeline
+from core.registry.follower import load_champion
+from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
-from model.challenger import Challenger, Origin, Recipe, champion_on, judged, make, split
-from model.gate import Rules, degenerate, refusals
-from model.pipeline import ForestShape
-from model.registration import ensure_registered_model, register, tag_version
+from model.challenger import (
+    Challenger,
+    Recipe,
+    TrainingData,
+    evaluate_champion,
+    recalibrate_challenger,
+    train_challenger,
+)
+from model.gate import Rules, constant_measures, refusals
+from model.mlflow_runs import Registry, Run
 from model.report import attach_report
-from model.run import SAMPLE_FILE, Run, write_sample
-from model.sampling import Plan, Sample, draw
-
-log = logging.getLogger(__name__)
+from model.sampling import SamplingPlan, draw_sample
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a challenger: its version, and the reasons against it if it was refused."""
+    """The result of a training: the registered version, and the reasons against it if refused."""
 
     version: str | None
     reasons: tuple[str, ...]
@@ -38,148 +38,109 @@ class Outcome:
 
     @property
     def promoted(self) -> bool:
-        """Whether it is champion now."""
+        """Whether the version became champion."""
         return self.version is not None and not self.reasons
 
     def summary(self) -> str:
-        """The facts of it on one line."""
+        """The figures of it as `key=value` on one line."""
         evaluation = self.challenger.evaluation
         return (
-            f"version={self.version} threshold={self.challenger.calibration.threshold:.4f} "
+            f"version={self.version} threshold={self.challenger.model.threshold:.4f} "
             f"flagged={evaluation.flagged}/{evaluation.rows} "
             f"recall={evaluation.mean_recall(held_out=False):.3f} "
             f"recall_held_out_kinds={evaluation.mean_recall(held_out=True):.3f} "
-            f"reasons={'; '.join(self.reasons) or None}"
+            f"reason={'; '.join(self.reasons) or None}"
         )
 
 
-def recipe_of(settings: TrainerSettings, origin: Origin) -> Recipe:
-    """What the settings ask of a challenger."""
-    shape = ForestShape(settings.forest_trees, settings.forest_sub_sample, settings.training_seed)
-    return Recipe(shape, settings.calibration_rows, settings.alert_budget, origin)
-
-
-def plan_of(settings: TrainerSettings, recipe: Recipe) -> Plan:
-    """The rows that a challenger of the recipe is made from."""
-    return Plan(
-        rows=recipe.shape.rows + recipe.calibration_rows,
-        newest_rows=settings.newest_rows,
-        days=settings.training_days,
-        half_life_days=settings.training_half_life_days,
-    )
-
-
 class Trainer:
-    """Trains from a table into MLflow; raises `RegistryUnavailableError` when that is away."""
+    """Trains from a table into MLflow; raises `RegistryUnavailableError` when that fails."""
 
     def __init__(
-        self,
-        settings: TrainerSettings,
-        tracking_uri: str,
-        origin: Origin,
-        clock: Callable[[], float],
+        self, settings: TrainerSettings, registry: Registry, clock: Callable[[], float]
     ) -> None:
-        self._settings, self._uri, self._clock = settings, tracking_uri, clock
-        self._recipe = recipe_of(settings, origin)
+        self._settings, self._registry, self._clock = settings, registry, clock
+        self._recipe = Recipe.from_settings(settings, registry.origin)
+        self._plan = SamplingPlan.from_settings(settings, self._recipe.rows)
         self._rules = Rules(settings.alert_budget, settings.recall_margin, settings.least_recall)
 
-    def sample(self, table: DeltaTable) -> Sample:
-        """Draw what a challenger is made from."""
-        plan = plan_of(self._settings, self._recipe)
-        return draw(table, plan, self._settings.training_seed)
-
-    def champion(self) -> Champion | None:
-        """The champion, or None where there is none or none that still loads."""
-        version = champion_version(self._uri, self._recipe.origin)
-        if version is None:
-            return None
-        try:
-            return load_champion(self._uri, version)
-        except ModelRefusedError as error:
-            log.warning("champion does not load and is not compared with reason=%s", error)
-            return None
-
-    def rehearse(self, table: DeltaTable) -> Outcome:
-        """Train and judge, and write nothing anywhere."""
-        sample = self.sample(table)
-        challenger = make(sample, self._recipe, self._clock())
-        return Outcome(None, self._reasons(challenger, sample, self.champion()), challenger)
-
     def train(self, table: DeltaTable) -> Outcome:
-        """Train a challenger and promote it if the gate lets it pass."""
-        ensure_registered_model(self._uri, self._recipe.origin)
-        return self._in_a_run({"purpose": "training"}, table, self._grown)
+        """Train a challenger and promote it if it passes the gate."""
+        self._registry.ensure_model()
+        return self._run({"purpose": "training"}, table, train_challenger)
 
     def recalibrate(self, table: DeltaTable, version: str) -> Outcome:
-        """Set a version's threshold anew by recent traffic: the same trees as a new version."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = download(self._uri, version, Path(folder))
-            pipeline = read_pipeline(path / MODEL_FILE)
-        wanted = self._recipe.calibration_rows
+        """Register a version's trees again, with a threshold that is set from recent traffic."""
+        build = partial(recalibrate_challenger, self._registry.pipeline(version))
+        return self._run({"purpose": "recalibration", "trees_of_version": version}, table, build)
 
-        def judge(sample: Sample) -> Challenger:
-            rows = sample.drawn[:wanted]
-            return judged(pipeline, rows, sample, self._recipe, self._clock())
+    def dry_run(self, table: DeltaTable) -> Outcome:
+        """Train a challenger and apply the gate, without writing anything."""
+        challenger = train_challenger(self._training_data(table), self._clock())
+        return Outcome(None, self._refusals(challenger), challenger)
 
-        tags = {"purpose": "recalibration", "trees_of_version": version}
-        return self._in_a_run(tags, table, judge)
-
-    def _grown(self, sample: Sample) -> Challenger:
-        return make(sample, self._recipe, self._clock())
-
-    def _in_a_run(
-        self, tags: dict[str, str], table: DeltaTable, build: Callable[[Sample], Challenger]
+    def _run(
+        self,
+        tags: dict[str, str],
+        table: DeltaTable,
+        build: Callable[[TrainingData, float], Challenger],
     ) -> Outcome:
-        run = Run.start(self._uri, tags | {"origin": self._recipe.origin})
+        run = Run.start(self._registry.tracking_uri, tags | {"origin": self._recipe.origin})
         status = "FAILED"
         try:
-            sample = self.sample(table)
-            self._write_inputs(run, sample)
-            outcome = self._judge(run, sample, build(sample))
+            data = self._training_data(table)
+            self._log_inputs(run, data)
+            outcome = self._register(run, build(data, self._clock()))
             status = "FINISHED"
         finally:
             run.end(status)
         return outcome
 
-    def _write_inputs(self, run: Run, sample: Sample) -> None:
-        recipe = asdict(self._recipe.shape) | {"calibration_rows": self._recipe.calibration_rows}
-        facts = {"table_version": sample.table_version, "table_rows": sample.table_rows}
-        run.params(recipe | facts | {"budget": self._recipe.budget, "drawn": len(sample.drawn)})
-        run.dataset(sample)
-        run.file(SAMPLE_FILE, lambda path: write_sample(sample, path))
+    def _training_data(self, table: DeltaTable) -> TrainingData:
+        sample = draw_sample(table, self._plan, self._settings.training_seed)
+        return TrainingData.prepare(sample, self._recipe)
 
-    def _judge(self, run: Run, sample: Sample, challenger: Challenger) -> Outcome:
-        run.metrics(challenger.metrics(), self._clock())
-        run.params({"threshold": challenger.calibration.threshold})  # a metric would be rounded
-        reasons = self._reasons(challenger, sample, self.champion())
-        version = register(
-            self._uri, run.run_id, challenger.pipeline, challenger.calibration, sample.newest
+    def _log_inputs(self, run: Run, data: TrainingData) -> None:
+        sample, recipe = data.sample, data.recipe
+        run.log_params(
+            asdict(recipe.shape)
+            | {"calibration_rows": recipe.calibration_rows, "budget": recipe.budget}
+            | {"table_version": sample.table_version, "table_rows": sample.table_rows}
+            | {"drawn": len(sample.drawn)}
         )
-        reasons += self._loads_back(version, challenger, sample)
+        run.log_sample(sample)
+
+    def _register(self, run: Run, challenger: Challenger) -> Outcome:
+        """Register the challenger, apply the gate and promote it if nothing speaks against it."""
+        run.log_metrics(challenger.metrics(), self._clock())
+        model, newest = challenger.model, challenger.data.sample.newest
+        run.log_params({"threshold": model.threshold})  # MLflow would round a metric
+        reasons = self._refusals(challenger)
+        version = run.register(challenger.pipeline, model.calibration, newest)
+        reasons += self._loads_back(version, challenger)
         verdict = {"gate": "refused" if reasons else "passed", "reason": "; ".join(reasons)}
-        run.tags(verdict | {"version": version})
-        tag_version(self._uri, version, verdict)
+        run.set_tags(verdict | {"version": version})
+        self._registry.tag_version(version, verdict)
         if not reasons:
-            promote(self._uri, version)
-        attach_report(run, challenger, sample, self._recipe, self._clock())
+            self._registry.promote(replace(model, version=version))
+        attach_report(run, challenger, self._clock())
         return Outcome(version, reasons, challenger)
 
-    def _reasons(
-        self, challenger: Challenger, sample: Sample, champion: Champion | None
-    ) -> tuple[str, ...]:
-        against = None
-        if champion is not None:
-            _, rows = split(sample.drawn, self._recipe)
-            against = champion_on(champion, rows, sample.newest, self._recipe.budget)
-        found = refusals(challenger.evaluation, against, self._rules)
-        return tuple(found + degenerate(sample.drawn))
+    def _refusals(self, challenger: Challenger) -> tuple[str, ...]:
+        """The reasons against a challenger, compared with the champion of this moment."""
+        version = self._registry.champion_version()
+        champion = self._registry.load(version) if version else None
+        compared = evaluate_champion(champion, challenger.data) if champion else None
+        reasons = refusals(challenger.evaluation, compared, self._rules)
+        return tuple(reasons + constant_measures(challenger.data.sample.drawn))
 
-    def _loads_back(self, version: str, challenger: Challenger, sample: Sample) -> tuple[str, ...]:
+    def _loads_back(self, version: str, challenger: Challenger) -> tuple[str, ...]:
+        """A reason against a version that does not give its scores when it is loaded."""
+        newest = challenger.data.sample.newest
         try:
-            loaded = load_champion(self._uri, version)
+            loaded = load_champion(self._registry.tracking_uri, version)
         except ModelRefusedError as error:
             return (f"does not load back from the registry: {error}",)
-        expected = -challenger.pipeline.score_samples(sample.newest)
-        if np.array_equal(loaded.scores(sample.newest), expected):
+        if np.array_equal(loaded.scores(newest), -challenger.pipeline.score_samples(newest)):
             return ()
-        return ("scores otherwise when loaded back from the registry",)
+        return ("gives other scores when loaded back from the registry",)

@@ -1,96 +1,84 @@
-"""What the trainer sees before it decides: the table, the champion, and how the two fit."""
+"""What the trainer knows before it decides: the table, the champion, and how well they fit."""
 
-import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from deltalake import DeltaTable
 
 from core.detector.champion import Champion
-from core.registry.follower import champion_version, load_champion
-from core.registry.version_files import ModelRefusedError
-from model.challenger import Origin
-from model.drift import LEAST_ROWS, drift
-from model.run import run_of
-from model.sampling import count_rows, newest
-from model.schedule import Look
+from model.drift import LEAST_ROWS, drift_indexes
+from model.mlflow_runs import Registry
+from model.sampling import count_rows, newest_rows
+from model.schedule import Observation
 from monitoring.trainer_metrics import TrainerMetrics
 
-log = logging.getLogger(__name__)
-
-LOOK_ROWS = 5_000
-"""Newest rows that drift and flag rate are seen in."""
+OBSERVED_ROWS = 5_000
+"""Newest rows in which drift and flag rate are measured."""
 
 
-@dataclass
 class Watch:
-    """Follows the champion and remembers the last attempt; times are Unix seconds."""
+    """Follows the champion and remembers the last attempt; `clock` gives Unix seconds."""
 
-    tracking_uri: str
-    origin: Origin
-    metrics: TrainerMetrics
-    clock: Callable[[], float]
-    champion: Champion | None = field(default=None, init=False)
-    last_attempt: float = field(default=0.0, init=False)
-    rows_then: int = field(default=0, init=False)
+    def __init__(
+        self, registry: Registry, metrics: TrainerMetrics, clock: Callable[[], float]
+    ) -> None:
+        self.champion: Champion | None = None
+        self._registry, self._metrics, self._clock = registry, metrics, clock
+        self._last_attempt, self._last_attempt_rows = 0.0, 0
 
-    def follow(self) -> None:
-        """Have at hand what is in service, whoever moved the alias.
+    def refresh_champion(self) -> None:
+        """Load the version that has the alias now, if it is another one.
 
-        Raises `ModelRefusedError` for a registry of the other origin; a champion that cannot be
-        loaded counts as none, so that another one is trained.
+        A champion that does not load counts as none, so that another one is trained. Raises
+        `ModelRefusedError` for a registry of the other origin.
         """
-        version = champion_version(self.tracking_uri, self.origin)
+        version = self._registry.champion_version()
         if version is None or (self.champion is not None and self.champion.version == version):
             return
-        try:
-            self._take(load_champion(self.tracking_uri, version))
-        except ModelRefusedError as error:
-            log.error("champion does not load version=%s reason=%s", version, error)
-            self.champion = None
+        self.champion = self._registry.load(version)
+        if self.champion is None:
+            return
+        calibration = self.champion.calibration
+        trained = datetime.fromisoformat(calibration.trained_at).timestamp()
+        self._metrics.version.set(int(self.champion.version))
+        self._metrics.threshold.set(calibration.threshold)
+        self._metrics.budget.set(calibration.budget)
+        self._metrics.trained.set(trained)
+        if trained > self._last_attempt:
+            self._last_attempt = trained
+            self._last_attempt_rows = int(calibration.facts.get("table_rows", 0))
 
-    def _take(self, champion: Champion) -> None:
-        self.champion = champion
-        self.metrics.version.set(int(champion.version))
-        self.metrics.threshold.set(champion.threshold)
-        self.metrics.budget.set(champion.calibration.budget)
-        made = datetime.fromisoformat(champion.calibration.trained_at).timestamp()
-        self.metrics.trained.set(made)
-        if made > self.last_attempt:
-            self.last_attempt = made
-            self.rows_then = int(champion.calibration.facts.get("table_rows", 0))
+    def start_attempt(self, observed: Observation) -> None:
+        """Remember that a training or a recalibration starts."""
+        self._last_attempt, self._last_attempt_rows = observed.now, observed.rows
 
-    def attempted(self, look: Look) -> None:
-        """Remember that something is tried now."""
-        self.last_attempt, self.rows_then = look.now, look.rows
-
-    def look(self, table: DeltaTable) -> Look:
-        """Look at the table, and at its newest rows with the champion's eyes."""
+    def observe(self, table: DeltaTable) -> Observation:
+        """Count the table's rows, and score the newest of them with the champion."""
         rows = count_rows(table)
-        self.metrics.table_rows.set(rows)
-        look = Look(self.clock(), rows, self.last_attempt, self.rows_then)
-        return look if self.champion is None or rows == 0 else self._judge(look, table)
-
-    def _judge(self, look: Look, table: DeltaTable) -> Look:
-        assert self.champion is not None
-        seen = newest(table, LOOK_ROWS)
-        if len(seen) == 0:
-            return look
-        flagged = int(self.champion.flags(seen, self.champion.scores(seen)).sum())
-        moved = drift(self.champion, seen) if len(seen) >= LEAST_ROWS else {}
-        self._tell(moved, flagged / len(seen))
-        on = self.champion.calibration.rows
-        return Look(
-            look.now, look.rows, look.last_attempt, look.rows_then, on, len(seen), flagged, moved
+        self._metrics.table_rows.set(rows)
+        observed = Observation(self._clock(), rows, self._last_attempt, self._last_attempt_rows)
+        if self.champion is None or rows == 0:
+            return observed
+        newest = newest_rows(table, OBSERVED_ROWS)
+        if len(newest) == 0:
+            return observed
+        flagged = int(self.champion.flags(newest, self.champion.scores(newest)).sum())
+        drift = drift_indexes(self.champion, newest) if len(newest) >= LEAST_ROWS else {}
+        self._publish(self.champion, drift, flagged / len(newest))
+        return replace(
+            observed,
+            calibration_rows=self.champion.calibration.rows,
+            newest=len(newest),
+            flagged=flagged,
+            drift=drift,
         )
 
-    def _tell(self, moved: Mapping[str, float], flag_rate: float) -> None:
-        """As metrics, and in the champion's own run, where its history is looked up."""
-        assert self.champion is not None
-        self.metrics.flag_rate.set(flag_rate)
-        for name, index in moved.items():
-            self.metrics.drift.labels(name).set(index)
-        values = {f"drift_{name}": index for name, index in moved.items()}
-        run = run_of(self.tracking_uri, self.champion.version)
-        run.metrics(values | {"recent_flag_rate": flag_rate}, self.clock())
+    def _publish(self, champion: Champion, drift: dict[str, float], flag_rate: float) -> None:
+        """Publish as metrics, and in the champion's own run, which keeps the history."""
+        self._metrics.flag_rate.set(flag_rate)
+        for feature, index in drift.items():
+            self._metrics.drift.labels(feature).set(index)
+        values = {f"drift_{feature}": index for feature, index in drift.items()}
+        run = self._registry.run_of(champion.version)
+        run.log_metrics(values | {"recent_flag_rate": flag_rate}, self._clock())

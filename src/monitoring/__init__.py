@@ -1,1 +1,1 @@
-"""Floor 0: the metrics of every service."""
+"""The metrics of every service, for Prometheus."""

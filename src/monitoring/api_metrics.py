@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from monitoring.common import PREFIX
+from monitoring.prometheus_metrics import ServiceMetrics
 
 BUCKETS = (
     *(5e-05, 1e-04, 2.5e-04, 5e-04, 0.001, 0.0025, 0.005, 0.01, 0.025),
@@ -17,67 +17,59 @@ UNMATCHED = "unmatched"
 """The route of a request to a path that does not exist: the path itself is never a label."""
 
 
-class ApiMetrics:
-    """Every metric of the API.
+class ApiMetrics(ServiceMetrics):
+    """Every metric of the API, for the routes that `declare_routes` names."""
 
-    All of them exist from the start, for the routes that `declare_routes` names.
-    """
+    service = "api"
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.registry = registry
-        self.requests = Counter(
-            f"{PREFIX}api_requests",
+        super().__init__(registry)
+        self.requests = self.counter(
+            "requests",
             "Requests answered, by route and HTTP status (499: the caller left before the answer)",
-            ["route", "status"],
-            registry=registry,
+            route=(),
+            status=(),
         )
-        self.latency = Histogram(
-            f"{PREFIX}api_request_seconds",
+        self.latency = self.histogram(
+            "request_seconds",
             "Time from the request's arrival to its answer, in seconds",
-            ["route"],
-            buckets=BUCKETS,
-            registry=registry,
+            BUCKETS,
+            route=(),
         )
-        self.in_flight = Gauge(
-            f"{PREFIX}api_requests_in_flight",
-            "Requests under way, sampled once a second and at each scrape",
-            multiprocess_mode="livesum",
-            registry=registry,
+        self.in_flight = self.gauge(
+            "requests_in_flight",
+            "Requests in progress, sampled once a second and at each scrape",
+            "livesum",
         )
-        self.predictions = Counter(
-            f"{PREFIX}api_predictions",
+        self.predictions = self.counter(
+            "predictions",
             "Transactions scored for callers, by whether they were flagged",
-            ["flagged"],
-            registry=registry,
+            flagged=("false", "true"),
         )
+        self._declare_model()
+        # Looking a label up takes longer than counting, so the children are kept.
         self.flagged, self.not_flagged = map(self.predictions.labels, ("true", "false"))
-        # To find a child by its labels takes longer than to count: they are kept.
         self._request_counters: dict[tuple[str, int], Counter] = {}
         self._latencies: dict[str, Histogram] = {}
         self.declare_routes({UNMATCHED: [404]})
-        self._add_model_metrics(registry)
 
-    def _add_model_metrics(self, registry: CollectorRegistry) -> None:
-        gauge = partial(Gauge, registry=registry, multiprocess_mode="livemin")
+    def _declare_model(self) -> None:
+        gauge = partial(self.gauge, mode="livemin")
         self.model_ready = gauge(
-            f"{PREFIX}api_model_ready",
-            "Whether every process has a champion to score with: 1 or 0",
+            "model_ready", "Whether every process has a champion to score with: 1 or 0"
         )
         self.model_version = gauge(
-            f"{PREFIX}api_model_version",
-            "Version of the registered model that scores; 0 before there is one",
+            "model_version", "Version of the registered model that scores; 0 before there is one"
         )
         self.model_trained = gauge(
-            f"{PREFIX}api_model_trained_timestamp_seconds",
+            "model_trained_timestamp_seconds",
             "When the model that scores was trained, in Unix seconds; 0 before there is one",
         )
         self.model_threshold = gauge(
-            f"{PREFIX}api_model_threshold_ratio",
-            "Score from 0 to 1 at which the model in service flags; 0 before there is one",
+            "model_threshold_ratio",
+            "Score in 0..1 from which the model that scores flags; 0 before there is one",
         )
-        self.model_loads = Counter(
-            f"{PREFIX}api_model_loads", "Champions loaded into service", registry=registry
-        )
+        self.model_loads = self.counter("model_loads", "Champions loaded by this service")
 
     def declare_routes(self, statuses: Mapping[str, Iterable[int]]) -> None:
         """Start every counter at zero, for each route and the statuses that it can answer."""

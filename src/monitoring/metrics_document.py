@@ -1,52 +1,34 @@
-"""Every metric of every service as rows, read from the classes: the text of `docs/metrics.md`.
+"""The document `docs/metrics.md`: every metric of every service, read from the classes.
 
 python -m monitoring.metrics_document > docs/metrics.md
 """
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
 
 from prometheus_client import CollectorRegistry
 
-from monitoring.prometheus_metrics import (
-    ApiMetrics,
-    DashboardMetrics,
-    ProducerMetrics,
-    SimulatorMetrics,
-    StreamMetrics,
-    TrainerMetrics,
-    new_registry,
-)
-
-SERVICES: dict[str, Callable[[CollectorRegistry], Any]] = {
-    "producer": ProducerMetrics,
-    "stream": StreamMetrics,
-    "trainer": TrainerMetrics,
-    "api": ApiMetrics,
-    "dashboard": DashboardMetrics,
-    "simulator": SimulatorMetrics,
-}
+from monitoring.prometheus_metrics import SERVICES, service_metrics
 
 _UNITS = {"seconds": "seconds", "bytes": "bytes", "ratio": "0 to 1", "score": "0 to 1"}
 
 _HEADER = """\
 # Metrics
 
-Every metric of this project. Process metrics (`process_…`) and `bitcoin_build_info` come from
-each service; Kafka's (`kafka_…`) from its agent, by the rules in `local/kafka-metrics.yml`;
-MLflow's (`mlflow_…`) from MLflow. Made by
+Every metric of this project, by service. Each service also has process metrics (`process_…`) and
+`bitcoin_build_info`. Kafka's metrics (`kafka_…`) come from its agent, by the rules in
+`local/kafka-metrics.yml`; MLflow's (`mlflow_…`) come from MLflow. Made by
 `python -m monitoring.metrics_document > docs/metrics.md`.
 
-With `WORKERS` above 1 the API tells its processes as one: counts, processor time, memory and files
-are sums, a model is ready when every process has it, and the start is the youngest process's.
+With `WORKERS` above 1 the API reports its processes as one service: counts, processor time, memory
+and open files are sums, a model is ready when every process has it, and the start time is that of
+the newest process.
 """
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric as Prometheus sees it: `name` is a counter's with `_total`."""
+    """One metric as Prometheus stores it: a counter's `name` ends with `_total`."""
 
     service: str
     name: str
@@ -56,13 +38,13 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """The base unit that the name carries; a bare number where it carries none."""
+        """The unit that the name ends with; `number` where it has none."""
         words = self.name.removesuffix("_total").rsplit("_", 1)
         return _UNITS.get(words[-1], "number")
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names under which its samples are kept."""
+        """The names of its time series."""
         if self.kind == "histogram":
             return tuple(f"{self.name}{end}" for end in ("_bucket", "_count", "_sum"))
         return (self.name,)
@@ -74,29 +56,24 @@ def catalogue() -> list[Metric]:
 
 
 def of_service(service: str) -> list[Metric]:
-    """One service's own metrics; what every process has is left out."""
-    registry = new_registry(service)
-    SERVICES[service](registry)
-    collectors = cast(dict[Any, list[str]], registry._collector_to_names)
-    named = {
-        names[0]: tuple(getattr(c, "_labelnames", ())) for c, names in collectors.items() if names
-    }
-    found = [
+    """One service's own metrics by name; those that every process has are left out."""
+    registry = CollectorRegistry()
+    labels = service_metrics(service, registry).labels
+    metrics = [
         Metric(
             service,
             f"{family.name}_total" if family.type == "counter" else family.name,
             family.type,
-            named[family.name],
+            labels[family.name],
             family.documentation,
         )
         for family in registry.collect()
-        if family.name.startswith(f"bitcoin_{service}_")
     ]
-    return sorted(found, key=lambda metric: metric.name)
+    return sorted(metrics, key=lambda metric: metric.name)
 
 
 def render() -> str:
-    """The document: a table for each service."""
+    """The text, with a table for each service."""
     parts = [_HEADER]
     for service in SERVICES:
         lines = [f"## {service}", "", "| metric | kind | unit | labels | meaning |"]

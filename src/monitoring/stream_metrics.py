@@ -1,160 +1,113 @@
 """Metrics of the stream."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Histogram
 
-_REJECT_KINDS = ("empty", "not_json", "missing_field", "wrong_type", "out_of_range")
-_TABLES = (
-    "raw_transactions",
-    "quarantine",
-    "transaction_stats",
-    "scored_transactions",
-    "confirmations",
-    "replacements",
-)
-_CHORES = ("backlog", "statistics", "replacements", "announcements", "housekeeping")
-_STAGES = ("read", "raw_transactions", "scored_transactions", "quarantine")
+from core.detector.verdict import SCORE_AXIS
+from core.tables import QUARANTINE_KINDS, TABLES
+from monitoring.prometheus_metrics import ServiceMetrics
+
+CHORES = ("backlog", "statistics", "replacements", "announcements", "housekeeping")
+"""The kinds of work between micro-batches."""
+
+STAGES = ("read", "raw_transactions", "scored_transactions", "quarantine")
+"""The stages of a micro-batch: reading, then the write of each table."""
+
 _SECONDS = (0.25, 0.5, 1, 2, 4, 8, 12, 20, 40, 80, 160)
-_SCORES = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
+_SCORES = SCORE_AXIS[: SCORE_AXIS.index(0.8) + 1 : 5]
 
 
-class StreamMetrics:
-    """Every metric of the stream; all exist from the start.
+class StreamMetrics(ServiceMetrics):
+    """Every metric of the stream.
 
-    `records` are what Kafka brought, `rows` what a table got; times are seconds, sizes bytes.
+    `records` are counted as read from Kafka, `rows` as written to a table.
     """
 
+    service = "stream"
+
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.registry = registry
+        super().__init__(registry)
         self._newest = 0.0
-        self._count_work(registry)
-        self._watch_progress(registry)
-        self._watch_tables(registry)
-        for kind in _REJECT_KINDS:
-            self.quarantined.labels(kind)
-        for table in _TABLES:
-            self.rows.labels(table)
-            self.table_files.labels(table)
-            self.table_bytes.labels(table)
-        for stage in _STAGES:
-            self.stage_seconds.labels(stage)
-        for chore in _CHORES:
-            self.chore_seconds.labels(chore)
-
-    def _count_work(self, registry: CollectorRegistry) -> None:
-        self.records = Counter(
-            "bitcoin_stream_records", "Records read from Kafka", registry=registry
+        counter, histogram = self.counter, self.histogram
+        self.records = counter("records", "Records read from Kafka")
+        self.rows = counter("rows", "Rows written, by table", table=TABLES)
+        self.repeats = counter("repeats", "Transactions that were already stored")
+        self.quarantined = counter("quarantined", "Records refused, by kind", kind=QUARANTINE_KINDS)
+        self.anomalies = counter("anomalies", "Transactions flagged")
+        self.announced = counter(
+            "anomalies_published", "Flagged transactions published to bitcoin-anomalies"
         )
-        self.rows = Counter(
-            "bitcoin_stream_rows", "Rows written, by table", ["table"], registry=registry
+        self.failures = counter("failures", "Queries that ended with an error")
+        self.batch_seconds = histogram(
+            "batch_seconds", "Time of one micro-batch, from trigger to commit", _SECONDS
         )
-        self.repeats = Counter(
-            "bitcoin_stream_repeats", "Transactions that were there already", registry=registry
+        self.scoring_latency = histogram(
+            "published_to_scored_seconds",
+            "Time from Kafka's append to the commit in scored_transactions, each transaction",
+            _SECONDS,
         )
-        self.quarantined = Counter(
-            "bitcoin_stream_quarantined", "Records refused, by kind", ["kind"], registry=registry
+        self.scores = histogram(
+            "anomaly_score", "Anomaly score of each new transaction, from 0 to 1", _SCORES
         )
-        self.anomalies = Counter(
-            "bitcoin_stream_anomalies", "Transactions flagged", registry=registry
-        )
-        self.announced = Counter(
-            "bitcoin_stream_anomalies_published",
-            "Flagged transactions published to bitcoin-anomalies",
-            registry=registry,
-        )
-        self.failures = Counter(
-            "bitcoin_stream_failures", "Queries that ended with an error", registry=registry
-        )
-
-    def _watch_progress(self, registry: CollectorRegistry) -> None:
-        self.batch_seconds = Histogram(
-            "bitcoin_stream_batch_seconds",
-            "Time of one micro-batch, from trigger to commit",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.scoring_latency = Histogram(
-            "bitcoin_stream_published_to_scored_seconds",
-            "From Kafka's append to the commit in scored_transactions, each transaction",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.scores = Histogram(
-            "bitcoin_stream_anomaly_score",
-            "Anomaly score of each new transaction, from 0 to 1",
-            buckets=_SCORES,
-            registry=registry,
-        )
-        self.chore_seconds = Histogram(
-            "bitcoin_stream_chore_seconds",
+        self.chore_seconds = histogram(
+            "chore_seconds",
             "Time of one piece of work between micro-batches, by kind",
-            ["chore"],
-            buckets=_SECONDS,
-            registry=registry,
+            _SECONDS,
+            chore=CHORES,
         )
-        self._watch_lag(registry)
+        self.stage_seconds = counter(
+            "stage_seconds",
+            "Time of micro-batches by stage: read (with parsing and scoring), or a table's write",
+            stage=STAGES,
+        )
+        self._declare_state()
 
-    def _watch_lag(self, registry: CollectorRegistry) -> None:
-        self.stage_seconds = Counter(
-            "bitcoin_stream_stage_seconds",
-            "Time of micro-batches by stage: read (parse and score too), or a table's write",
-            ["stage"],
-            registry=registry,
+    def _declare_state(self) -> None:
+        gauge = self.gauge
+        self.lag_records = gauge("lag_records", "Records not read yet, in all partitions")
+        self.lag_seconds = gauge(
+            "lag_seconds",
+            "Age of the newest record read, when it was committed; 0 when no record waits",
         )
-        self.lag_records = Gauge(
-            "bitcoin_stream_lag_records", "Records not read yet, all partitions", registry=registry
+        self.last_batch = gauge(
+            "last_batch_timestamp_seconds", "When the last micro-batch was committed, Unix time"
         )
-        self.lag_seconds = Gauge(
-            "bitcoin_stream_lag_seconds",
-            "Age of the newest record read, when it was committed; 0 when none is waiting",
-            registry=registry,
+        self.model_version = gauge(
+            "model_version", "Version of the champion that scores; 0 while there is none"
         )
-        self.last_batch = Gauge(
-            "bitcoin_stream_last_batch_timestamp_seconds",
-            "When the last micro-batch was committed, Unix time",
-            registry=registry,
+        self.known_keys = gauge("known_hashes", "Hashes kept to recognise repeats")
+        self.known_outpoints = gauge(
+            "known_outpoints", "Spent outpoints kept to recognise replacements"
         )
-        self.model_version = Gauge(
-            "bitcoin_stream_model_version",
-            "Version of the champion that scores, 0 while there is none",
-            registry=registry,
+        self.unscored = gauge("unscored_rows", "Rows of raw_transactions not scored yet")
+        self.disk_bytes = gauge(
+            "disk_bytes", "Size of the disk that holds the lake; 0 where the lake is not on a disk"
         )
-
-    def _watch_tables(self, registry: CollectorRegistry) -> None:
-        self.known_keys = Gauge(
-            "bitcoin_stream_known_hashes", "Hashes kept to recognise repeats", registry=registry
+        self.disk_free_bytes = gauge(
+            "disk_free_bytes", "Free space on the disk that holds the lake"
         )
-        self.known_outpoints = Gauge(
-            "bitcoin_stream_known_outpoints",
-            "Spent outpoints kept to recognise replacements",
-            registry=registry,
-        )
-        self.unscored = Gauge(
-            "bitcoin_stream_unscored_rows",
-            "Rows of raw_transactions not scored yet",
-            registry=registry,
-        )
-        self.disk_bytes = Gauge(
-            "bitcoin_stream_disk_bytes",
-            "Size of the disk that holds the lake; 0 where the lake is not on a disk",
-            registry=registry,
-        )
-        self.disk_free_bytes = Gauge(
-            "bitcoin_stream_disk_free_bytes",
-            "Free space on the disk that holds the lake",
-            registry=registry,
-        )
-        self.table_files = Gauge(
-            "bitcoin_stream_table_files", "Files of a table", ["table"], registry=registry
-        )
-        self.table_bytes = Gauge(
-            "bitcoin_stream_table_bytes", "Size of a table", ["table"], registry=registry
-        )
+        self.table_files = gauge("table_files", "Files of a table", table=TABLES)
+        self.table_bytes = gauge("table_bytes", "Size of a table", table=TABLES)
 
     def read(self, newest: float) -> None:
-        """Note that records up to Kafka's append time `newest`, in Unix seconds, were taken."""
+        """Note that records up to Kafka's append time `newest`, in Unix seconds, were read."""
         self._newest = max(self._newest, newest)
 
     def behind(self, records: int, now: float) -> None:
-        """Show how many records wait, and how old at Unix time `now` the newest one taken is."""
+        """Set how many records wait, and the age at Unix time `now` of the newest one read."""
         self.lag_records.set(records)
         self.lag_seconds.set(now - self._newest if records and self._newest else 0)
+
+
+def observe_all(histogram: Histogram, values: NDArray[np.float64]) -> None:
+    """Observe many values at once.
+
+    The public `observe` takes 0.9 µs a value; for the two histograms of each transaction that is
+    3 % of the stream's time at 16,000 transactions/s. This takes 0.02 µs, by private attributes.
+    """
+    bounds = np.asarray(histogram._upper_bounds)
+    counts = np.bincount(np.searchsorted(bounds, values), minlength=len(bounds))
+    for bucket, count in zip(histogram._buckets, counts.tolist(), strict=True):
+        bucket.inc(count)
+    histogram._sum.inc(float(values.sum()))

@@ -1,92 +1,68 @@
 """Metrics of the trainer."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
-from monitoring.common import PREFIX
+from monitoring.prometheus_metrics import ServiceMetrics
 
-_PREFIX = f"{PREFIX}trainer_"
 RESULTS = ("promoted", "refused", "failed")
+"""What a training can end with."""
 
 
-class TrainerMetrics:
-    """Every metric of the trainer; all exist from the start."""
+class TrainerMetrics(ServiceMetrics):
+    """Every metric of the trainer."""
+
+    service = "trainer"
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.registry = registry
-        self.trainings = Counter(
-            f"{_PREFIX}trainings_total",
-            "Trainings and recalibrations that ended, by result",
-            ["result"],
-            registry=registry,
+        super().__init__(registry)
+        counter, gauge = self.counter, self.gauge
+        self.trainings = counter(
+            "trainings", "Trainings and recalibrations that ended, by result", result=RESULTS
         )
-        self.recalibrations = Counter(
-            f"{_PREFIX}recalibrations_total",
-            "Thresholds set anew for the same trees, promoted or not",
-            registry=registry,
+        self.recalibrations = counter(
+            "recalibrations", "Recalibrations: a new threshold for the same trees, promoted or not"
         )
-        self.seconds = Histogram(
-            f"{_PREFIX}training_seconds",
-            "Time a training took, from sampling to promotion",
-            buckets=(1, 2, 5, 10, 20, 60, 300),
-            registry=registry,
+        self.seconds = self.histogram(
+            "training_seconds",
+            "Time of a training, from sampling to promotion",
+            (1, 2, 5, 10, 20, 60, 300),
         )
-        for result in RESULTS:
-            self.trainings.labels(result)
-        self._describe_champion(registry)
-        self._describe_traffic(registry)
-
-    def _describe_champion(self, registry: CollectorRegistry) -> None:
-        self.last_promotion = Gauge(
-            f"{_PREFIX}last_promotion_timestamp_seconds",
-            "Unix time at which a version was last promoted by this process; 0 for never",
-            registry=registry,
+        self.last_promotion = gauge(
+            "last_promotion_timestamp_seconds",
+            "Unix time at which this process last promoted a version; 0 for never",
         )
-        self.last_end = Gauge(
-            f"{_PREFIX}last_training_timestamp_seconds",
+        self.last_end = gauge(
+            "last_training_timestamp_seconds",
             "Unix time at which a training last ended without failing; 0 for never",
-            registry=registry,
         )
-        self.threshold = Gauge(
-            f"{_PREFIX}champion_threshold_ratio",
-            "Score from which on the champion flags, in 0..1; 0 while there is none",
-            registry=registry,
+        self.recall = gauge(
+            "recall_ratio", "Recall of injected anomalies in the last training, by kind", kind=()
         )
-        self.version = Gauge(
-            f"{_PREFIX}champion_version",
-            "Registered version of the champion; 0 while there is none",
-            registry=registry,
-        )
-        self.trained = Gauge(
-            f"{_PREFIX}champion_trained_timestamp_seconds",
-            "Unix time at which the champion was trained or recalibrated; 0 while there is none",
-            registry=registry,
-        )
-        self.budget = Gauge(
-            f"{_PREFIX}champion_budget_ratio",
-            "Share of traffic that the champion is meant to flag; 0 while there is none",
-            registry=registry,
-        )
-        self.recall = Gauge(
-            f"{_PREFIX}recall_ratio",
-            "Recall of injected anomalies in the last training, by kind",
-            ["kind"],
-            registry=registry,
-        )
+        self._declare_champion_and_traffic()
 
-    def _describe_traffic(self, registry: CollectorRegistry) -> None:
-        self.flag_rate = Gauge(
-            f"{_PREFIX}flag_rate_ratio",
-            "Share of the newest traffic that the champion flags",
-            registry=registry,
+    def _declare_champion_and_traffic(self) -> None:
+        gauge = self.gauge
+        self.threshold = gauge(
+            "champion_threshold_ratio",
+            "Score in 0..1 from which the champion flags; 0 while there is none",
         )
-        self.drift = Gauge(
-            f"{_PREFIX}drift_index",
+        self.version = gauge(
+            "champion_version", "Registered version of the champion; 0 while there is none"
+        )
+        self.trained = gauge(
+            "champion_trained_timestamp_seconds",
+            "Unix time at which the champion was trained or recalibrated; 0 while there is none",
+        )
+        self.budget = gauge(
+            "champion_budget_ratio",
+            "Share of traffic that the champion is meant to flag; 0 while there is none",
+        )
+        self.flag_rate = gauge(
+            "flag_rate_ratio", "Share of the newest traffic that the champion flags"
+        )
+        self.drift = gauge(
+            "drift_index",
             "Population stability index of the newest traffic against the champion's, by feature",
-            ["feature"],
-            registry=registry,
+            feature=(),
         )
-        self.table_rows = Gauge(
-            f"{_PREFIX}table_rows",
-            "Rows of raw_transactions when last looked at",
-            registry=registry,
-        )
+        self.table_rows = gauge("table_rows", "Rows of raw_transactions at the last check")

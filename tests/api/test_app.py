@@ -14,6 +14,8 @@ from tests.support.api_process import ApiProcess, api_process, wait_for
 
 from api.schemas import EXAMPLE
 
+pytestmark = pytest.mark.slow
+
 UVICORN = [sys.executable, "-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port", "{port}"]
 NOWHERE = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "API_MODEL_POLL_SECONDS": "600"}
 CONTENT = json.dumps(EXAMPLE).encode()

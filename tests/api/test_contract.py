@@ -59,6 +59,7 @@ def app(champion: Champion, lake: str) -> ASGIApp:
     return application(FixedFollower(champion), lake=lake)
 
 
+@pytest.mark.slow
 def test_every_answer_to_generated_requests_conforms(app: ASGIApp, tmp_path: Path) -> None:
     cases, complaint = generated(app, tmp_path, examples=15)
     assert not complaint, complaint

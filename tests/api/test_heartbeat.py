@@ -13,7 +13,8 @@ from api.middleware import RequestsInFlight
 from api.schemas import EXAMPLE
 from core.detector.champion import Champion
 from core.settings import ApiSettings
-from monitoring.prometheus_metrics import ApiMetrics, new_registry
+from monitoring.api_metrics import ApiMetrics
+from monitoring.prometheus_metrics import new_registry
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from core.detector.champion import Champion, calibrate
-from core.detector.rarity_scale import tails
+from core.detector.calibration import calibrate
+from core.detector.champion import Champion
+from core.detector.rarity_scale import learn_rarity_scale
 from core.features import features
 from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 from data_ingestion.simulation.traffic import numbers
@@ -21,14 +22,14 @@ Integers = NDArray[np.int64]
 
 
 def fitted(rows: Integers, trees: int = 200, sub_sample: int = 1024) -> Pipeline:
-    seen = FunctionTransformer(features, kw_args={"tails": tails(rows)})
+    columns = FunctionTransformer(features, kw_args={"tails": learn_rarity_scale(rows)})
     forest = IsolationForest(
         n_estimators=trees, max_samples=min(sub_sample, len(rows)), random_state=7
     )
-    return Pipeline([("features", seen), ("forest", forest)]).fit(rows)
+    return Pipeline([("features", columns), ("forest", forest)]).fit(rows)
 
 
-def made(pipeline: Pipeline, recent: Integers) -> Champion:
+def champion_of(pipeline: Pipeline, recent: Integers) -> Champion:
     calibration = calibrate(
         recent,
         -pipeline.score_samples(recent),
@@ -52,7 +53,7 @@ def pipeline(traffic: Integers) -> Pipeline:
 
 @pytest.fixture(scope="session")
 def champion(pipeline: Pipeline, traffic: Integers) -> Champion:
-    return made(pipeline, traffic[30_000:50_000])
+    return champion_of(pipeline, traffic[30_000:50_000])
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +62,7 @@ def version_files(tmp_path_factory: pytest.TempPathFactory, traffic: Integers) -
     small = fitted(rows, trees=20)
     skops.io.dump(small, folder / MODEL_FILE)
     (folder / EXTRA_FOLDER).mkdir()
-    write_extras(folder / EXTRA_FOLDER, small, made(small, rows).calibration, rows[:20])
+    write_extras(folder / EXTRA_FOLDER, small, champion_of(small, rows).calibration, rows[:20])
     return folder
 
 

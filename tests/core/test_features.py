@@ -9,16 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from core.detector.rarity_scale import tails
-from core.features import (
-    FEATURES,
-    NAMES,
-    SUMMARIES,
-    credited,
-    features,
-    is_coinbase,
-    measures,
-)
+from core.detector.rarity_scale import learn_rarity_scale
+from core.feature_table import FEATURES, NAMES
+from core.features import SUMMARIES, coinbase_rows, credit_summaries, features, measures
 from core.transaction import MAX_COUNT, MAX_MONEY, MAX_WEIGHT, NUMERIC_FIELDS
 
 Integers = NDArray[np.int64]
@@ -29,12 +22,12 @@ _weight = st.integers(1, MAX_WEIGHT)
 _count = st.integers(0, MAX_COUNT)
 rows = st.lists(
     st.tuples(_weight, _weight, _money, _count, _count, _money, _money), min_size=1, max_size=9
-).map(lambda found: np.array(found, np.int64))
+).map(lambda numbers: np.array(numbers, np.int64))
 
 
 @pytest.fixture(scope="module")
 def learned(traffic: Integers) -> NDArray[np.float64]:
-    return tails(traffic)
+    return learn_rarity_scale(traffic)
 
 
 def test_each_measure_follows_its_formula() -> None:
@@ -47,27 +40,27 @@ def test_each_measure_follows_its_formula() -> None:
         "input_value": 1_000_000.0,
         "output_value": 995_000.0,
     }
-    found = measures(np.array([[row[name] for name in NUMERIC_FIELDS]]))[0]
-    for feature, value in zip(FEATURES, found, strict=True):
+    measured = measures(np.array([[row[name] for name in NUMERIC_FIELDS]]))[0]
+    for feature, value in zip(FEATURES, measured, strict=True):
         formula = feature.formula.replace("2 inputs", "2 * inputs").replace("4 out", "4 * out")
         assert value == eval(formula, dict(row)), feature.name
 
 
 @given(rows)
 @settings(deadline=None)
-def test_every_transaction_has_finite_features(found: Integers) -> None:
-    learned = tails(np.array([[250, 1000, 5000, 2, 2, 1_000_000, 995_000]]))
-    seen = features(found, learned)
-    assert seen.shape == (len(found), K + 2 * SUMMARIES)
-    assert np.isfinite(seen.astype(np.float32)).all()
+def test_every_transaction_has_finite_features(numbers: Integers) -> None:
+    learned = learn_rarity_scale(np.array([[250, 1000, 5000, 2, 2, 1_000_000, 995_000]]))
+    columns = features(numbers, learned)
+    assert columns.shape == (len(numbers), K + 2 * SUMMARIES)
+    assert np.isfinite(columns.astype(np.float32)).all()
 
 
 @given(rows)
 @settings(deadline=None)
-def test_a_row_has_the_same_features_alone_as_among_others(found: Integers) -> None:
-    learned = tails(found)
-    together = features(found, learned)
-    alone = np.concatenate([features(found[i : i + 1], learned) for i in range(len(found))])
+def test_a_row_has_the_same_features_alone_as_among_others(numbers: Integers) -> None:
+    learned = learn_rarity_scale(numbers)
+    together = features(numbers, learned)
+    alone = np.concatenate([features(numbers[i : i + 1], learned) for i in range(len(numbers))])
     assert np.array_equal(together, alone)
 
 
@@ -114,31 +107,32 @@ def test_rarity_is_zero_at_the_median_and_two_at_the_bound_of_one_in_a_hundred(
 def test_the_summaries_are_the_rarest_and_the_two_rarest(
     traffic: Integers, learned: NDArray[np.float64]
 ) -> None:
-    seen = features(traffic[:500], learned)
-    ordered = np.sort(np.abs(seen[:, :K]), axis=1)
+    columns = features(traffic[:500], learned)
+    ordered = np.sort(np.abs(columns[:, :K]), axis=1)
     for repeat in range(SUMMARIES):
-        assert np.array_equal(seen[:, K + 2 * repeat], ordered[:, -1])
-        assert np.allclose(seen[:, K + 2 * repeat + 1], ordered[:, -2:].sum(axis=1), rtol=1e-15)
+        assert np.array_equal(columns[:, K + 2 * repeat], ordered[:, -1])
+        assert np.allclose(columns[:, K + 2 * repeat + 1], ordered[:, -2:].sum(axis=1), rtol=1e-15)
 
 
 def test_crediting_gives_each_summary_to_the_measures_it_is_made_of() -> None:
-    seen = np.zeros((1, K + 2 * SUMMARIES))
-    seen[0, [2, 5]] = [-3.0, 1.0]
-    parts = np.zeros_like(seen)
+    columns = np.zeros((1, K + 2 * SUMMARIES))
+    columns[0, [2, 5]] = [-3.0, 1.0]
+    parts = np.zeros_like(columns)
     parts[0, K], parts[0, K + 1], parts[0, 4] = 10.0, 4.0, 0.5
-    found = credited(parts, seen)[0]
-    assert found.tolist() == [0, 0, 10.0 + 3.0, 0, 0.5, 1.0, 0, 0, 0]
+    expected = np.zeros(K)
+    expected[[2, 4, 5]] = [10.0 + 3.0, 0.5, 1.0]
+    assert np.array_equal(credit_summaries(parts, columns)[0], expected)
 
 
 @given(rows, st.integers(0, 2**32 - 1))
 @settings(deadline=None)
-def test_crediting_loses_nothing(found: Integers, seed: int) -> None:
-    seen = features(found, tails(found))
-    parts = np.random.default_rng(seed).normal(size=seen.shape)
-    assert np.allclose(credited(parts, seen).sum(axis=1), parts.sum(axis=1))
+def test_crediting_loses_nothing(numbers: Integers, seed: int) -> None:
+    columns = features(numbers, learn_rarity_scale(numbers))
+    parts = np.random.default_rng(seed).normal(size=columns.shape)
+    assert np.allclose(credit_summaries(parts, columns).sum(axis=1), parts.sum(axis=1))
 
 
 def test_a_coinbase_spends_nothing_pays_no_fee_and_has_outputs() -> None:
     coinbase = [200, 700, 0, 1, 1, 0, 312_500_000]
     others = [[200, 700, 1, 1, 1, 0, 5], [200, 700, 0, 1, 1, 5, 5], [200, 700, 0, 1, 1, 0, 0]]
-    assert is_coinbase(np.array([coinbase, *others])).tolist() == [True, False, False, False]
+    assert coinbase_rows(np.array([coinbase, *others])).tolist() == [True, False, False, False]

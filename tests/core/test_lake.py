@@ -12,9 +12,9 @@ def table(tmp_path: Path) -> DeltaTable:
     """A table as the stream makes it, but for its columns."""
     uri = table_uri(str(tmp_path), "numbers")
     write_deltalake(uri, pa.table({"n": [1, 2, 3]}))
-    made = DeltaTable(uri)
-    made.alter.set_table_properties({"bitcoin.origin": "live"}, raise_if_not_exists=False)
-    return made
+    delta = DeltaTable(uri)
+    delta.alter.set_table_properties({"bitcoin.origin": "live"}, raise_if_not_exists=False)
+    return delta
 
 
 def test_a_table_that_is_not_there_yet_is_none(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_query_names_tables_by_its_keywords(table: DeltaTable) -> None:
     assert query("SELECT SUM(n) AS total FROM t", t=table)["total"].to_pylist() == [6]
 
 
-def test_a_missing_file_is_told_as_an_unreadable_lake(table: DeltaTable, tmp_path: Path) -> None:
+def test_a_missing_file_makes_the_lake_unreadable(table: DeltaTable, tmp_path: Path) -> None:
     for file in (tmp_path / "numbers").glob("*.parquet"):
         file.unlink()
     with pytest.raises(LakeUnreadableError):

@@ -12,7 +12,7 @@ from api.schemas import SubmittedTransaction
 from api.scoring import predict, predict_batch
 from core.detector.champion import Champion
 from core.transaction import NUMERIC_FIELDS
-from data_processing.arrival import scoring
+from data_processing.worker_scoring import score_rows
 
 Integers = NDArray[np.int64]
 
@@ -21,7 +21,7 @@ def streamed(champion: Champion, rows: Integers) -> list[dict[str, Any]]:
     """The verdicts of the stream, in three batches of different lengths."""
     table = pa.table({name: rows[:, i] for i, name in enumerate(NUMERIC_FIELDS)})
     batches = [table[a:b].combine_chunks().to_batches()[0] for a, b in ((0, 1), (1, 18), (18, 500))]
-    scored = pa.Table.from_batches(list(scoring(lambda: champion)(iter(batches))))
+    scored = pa.Table.from_batches(list(score_rows(lambda: champion)(iter(batches))))
     found: list[dict[str, Any]] = scored.to_pylist()
     return found
 

@@ -1,4 +1,4 @@
-"""The page in Chromium: what a person sees and does, on one lake that grows as the tests do."""
+"""The page in Chromium: what a person sees and does."""
 
 import csv
 import io
@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 from playwright.sync_api import Browser, Page
-from tests.dashboard.browsing import Watched, chromium, serving
-from tests.dashboard.conftest import World, desk
-from tests.dashboard.fake_api import FakeApi
-from tests.dashboard.lake_maker import scored, write
+from tests.support.dashboard_api import FakeApi
+from tests.support.dashboard_backend import Backend, make_services
+from tests.support.dashboard_browser import WatchedPage, chromium, serving
+from tests.support.delta_tables import scored, write
 
 from core.lake import query
 
@@ -28,24 +28,23 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def watched(browser: Browser, world: World) -> Iterator[Watched]:
-    parts = desk(world.lake, world.api.url, every=2)
-    with serving(parts) as url:
+def watched(browser: Browser, backend: Backend) -> Iterator[WatchedPage]:
+    with serving(backend.services(refresh_seconds=2)) as url:
         context = browser.new_context(
             viewport={"width": 1440, "height": 900},
             timezone_id="America/New_York",
             color_scheme="dark",
             reduced_motion="reduce",
         )
-        seen = Watched(context.new_page(), url)
-        yield seen
+        watched = WatchedPage(context.new_page(), url)
+        yield watched
         context.close()
-        assert seen.errors == []
-        assert seen.elsewhere == []
+        assert watched.errors == []
+        assert watched.other_hosts == []
 
 
-def counted(world: World, where: str) -> int:
-    table = DeltaTable(str(world.lake / "scored_transactions"))
+def counted(backend: Backend, where: str) -> int:
+    table = DeltaTable(str(backend.lake / "scored_transactions"))
     return int(query(f"SELECT count(*) AS n FROM t WHERE {where}", t=table)["n"][0].as_py())
 
 
@@ -61,43 +60,43 @@ def drag(page: Page, figure: str, begin: tuple[float, float], end: tuple[float, 
 
 
 def test_filters_change_what_is_shown_and_the_url_restores_them(
-    watched: Watched, world: World
+    watched: WatchedPage, backend: Backend
 ) -> None:
     page = watched.open("/?range=24h")
-    watched.transactions(counted(world, "TRUE"))
+    watched.wait_for_transactions(counted(backend, "TRUE"))
     page.click("#more-filters summary")
     page.fill("#value_min", "0.001")
-    watched.transactions(counted(world, "output_value >= 100000"))
+    watched.wait_for_transactions(counted(backend, "output_value >= 100000"))
     page.fill("#fee_rate_max", "20")
-    both = counted(world, "output_value >= 100000 AND fee_rate <= 20")
-    watched.transactions(both)
+    both = counted(backend, "output_value >= 100000 AND fee_rate <= 20")
+    watched.wait_for_transactions(both)
     assert "value_min=0.001" in page.url and "fee_rate_max=20" in page.url
     page.reload()
-    watched.transactions(both)
-    watched.until("() => document.querySelector('#value_min').value === '0.001'")
-    assert watched.text("#narrowing").strip() == "2"
+    watched.wait_for_transactions(both)
+    watched.wait_for("() => document.querySelector('#value_min').value === '0.001'")
+    assert watched.text("#filter-count").strip() == "2"
     page.click("#reset")
-    watched.until("() => location.search === ''")
-    watched.until("() => document.querySelector('#value_min').value === ''")
+    watched.wait_for("() => location.search === ''")
+    watched.wait_for("() => document.querySelector('#value_min').value === ''")
 
 
-def test_the_threshold_says_what_it_flags(watched: Watched, world: World) -> None:
+def test_the_threshold_shows_what_it_flags(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h")
     page.locator("#threshold [role=slider]").focus()
     for _ in range(20):
         page.keyboard.press("ArrowLeft")
-    watched.until("() => /threshold=0.6(&|$)/.test(location.search)")
-    expected = counted(world, "anomaly_score >= 0.6")
-    watched.begins("#readout-count", str(expected))
-    watched.begins("#flagged-number", f"{expected} ")
+    watched.wait_for("() => /threshold=0.6(&|$)/.test(location.search)")
+    expected = counted(backend, "anomaly_score >= 0.6")
+    watched.wait_for_start("#readout-count", str(expected))
+    watched.wait_for_start("#flagged-number", f"{expected} ")
 
 
-def test_a_row_opens_why_and_the_keyboard_closes_it(watched: Watched, world: World) -> None:
+def test_a_row_opens_why_and_the_keyboard_closes_it(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h")
     page.click("#grid .ag-row[row-index='0'] .ag-cell[col-id='pattern']")
     page.wait_for_selector("#drawer.open [data-feature='fee_rate']")
     hash = page.url.split("#")[1]
-    assert hash in world.flagged and hash in watched.text("#why")
+    assert hash in backend.flagged and hash in watched.text("#why")
     page.keyboard.press("Escape")
     page.wait_for_selector("#drawer.closed", state="attached")
     page.locator("#grid .ag-row[row-index='1'] .ag-cell[col-id='time']").focus()
@@ -106,13 +105,13 @@ def test_a_row_opens_why_and_the_keyboard_closes_it(watched: Watched, world: Wor
     assert page.url.split("#")[1] != hash
 
 
-def test_a_link_to_a_transaction_opens_it(watched: Watched, world: World) -> None:
-    page = watched.open(f"/?range=24h#{world.flagged[0]}")
+def test_a_link_to_a_transaction_opens_it(watched: WatchedPage, backend: Backend) -> None:
+    page = watched.open(f"/?range=24h#{backend.flagged[0]}")
     page.wait_for_selector("#drawer.open >> text=in block 914,233")
-    watched.open(f"/?range=24h#{world.flagged[2][:16]}")
+    watched.open(f"/?range=24h#{backend.flagged[2][:16]}")
 
 
-def test_a_point_opens_why_and_a_brush_filters(watched: Watched, world: World) -> None:
+def test_a_point_opens_why_and_a_brush_filters(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h")
     page.wait_for_selector("#scatter .points path")
     page.evaluate("""() => { const plot = document.querySelector('#scatter .js-plotly-plot');
@@ -122,22 +121,22 @@ def test_a_point_opens_why_and_a_brush_filters(watched: Watched, world: World) -
     page.wait_for_selector("#drawer.open [data-feature='fee_rate']")
     page.keyboard.press("Escape")
     drag(page, "#scatter", (0.2, 0.55), (0.6, 0.95))
-    watched.until("() => location.search.includes('fee_rate_max')")
+    watched.wait_for("() => location.search.includes('fee_rate_max')")
     sides = dict(re.findall(r"(\w+)=([\d.]+)", page.url))
-    found = counted(
-        world,
+    count = counted(
+        backend,
         f"output_value BETWEEN {float(sides['value_min']) * 1e8}"
         f" AND {float(sides['value_max']) * 1e8} AND fee_rate BETWEEN"
         f" {sides['fee_rate_min']} AND {sides['fee_rate_max']}",
     )
-    assert 0 < found < len(world.rows)
-    watched.transactions(found)
+    assert 0 < count < len(backend.rows)
+    watched.wait_for_transactions(count)
 
 
-def test_times_are_the_viewers_and_utc_on_hover(watched: Watched, world: World) -> None:
-    page = watched.open(f"/?range=24h#{world.flagged[0]}")
+def test_times_are_the_viewers_and_utc_on_hover(watched: WatchedPage, backend: Backend) -> None:
+    page = watched.open(f"/?range=24h#{backend.flagged[0]}")
     page.wait_for_selector("#why time")
-    row = world.rows.slice(world.rows["hash"].to_pylist().index(world.flagged[0]), 1)
+    row = backend.rows.slice(backend.rows["hash"].to_pylist().index(backend.flagged[0]), 1)
     at: datetime = row["event_time"][0].as_py()
     title = page.locator("#why time").get_attribute("title")
     assert title == f"{at:%Y-%m-%d %H:%M:%S} UTC"
@@ -145,10 +144,10 @@ def test_times_are_the_viewers_and_utc_on_hover(watched: Watched, world: World) 
 
 
 def test_what_arrives_is_shown_without_losing_the_readers_place(
-    watched: Watched, world: World
+    watched: WatchedPage, backend: Backend
 ) -> None:
     page = watched.open("/?range=24h")
-    watched.transactions(6_000)
+    watched.wait_for_transactions(6_000)
     drag(page, "#fee_rates", (0.3, 0.3), (0.6, 0.7))
     zoom = "document.querySelector('#fee_rates .js-plotly-plot')._fullLayout.yaxis.range"
     zoomed = page.evaluate(zoom)
@@ -158,8 +157,8 @@ def test_what_arrives_is_shown_without_losing_the_readers_place(
     top = "document.querySelector('#scatter').getBoundingClientRect().top"
     before = page.evaluate(top)
     page.evaluate("document.querySelector('#grid .ag-body-viewport').scrollTop = 170")
-    write(world.lake, "scored_transactions", scored(50, datetime.now(UTC), 5, seed=3))
-    watched.transactions(6_050)
+    write(backend.lake, "scored_transactions", scored(50, datetime.now(UTC), 5, seed=3))
+    watched.wait_for_transactions(6_050)
     assert page.evaluate(top) == pytest.approx(before, abs=1)
     assert page.evaluate("document.querySelector('#grid .ag-body-viewport').scrollTop") == 170
     assert page.locator("#grid .ag-row-selected").count() >= 1
@@ -168,16 +167,16 @@ def test_what_arrives_is_shown_without_losing_the_readers_place(
     assert "open" in str(page.locator("#drawer").get_attribute("class"))
 
 
-def test_the_csv_is_of_what_is_filtered(watched: Watched, world: World) -> None:
+def test_the_csv_is_of_what_is_filtered(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h&flagged=1")
-    watched.until("() => document.querySelector('#export').href.includes('flagged=1')")
+    watched.wait_for("() => document.querySelector('#export').href.includes('flagged=1')")
     with page.expect_download() as started:
         page.click("#export")
     text = Path(started.value.path()).read_text()
-    assert sorted(r["hash"] for r in csv.DictReader(io.StringIO(text))) == sorted(world.flagged)
+    assert sorted(r["hash"] for r in csv.DictReader(io.StringIO(text))) == sorted(backend.flagged)
 
 
-def test_a_transaction_is_tried_and_a_refusal_told_kindly(watched: Watched) -> None:
+def test_a_transaction_is_tried_and_a_refusal_is_explained(watched: WatchedPage) -> None:
     page = watched.page
     page.goto(f"{watched.url}/try")
     page.fill("#try-fee", "500000")
@@ -192,37 +191,37 @@ def test_a_transaction_is_tried_and_a_refusal_told_kindly(watched: Watched) -> N
     page.wait_for_selector("#answer >> text=The body is not JSON.")
 
 
-def test_the_page_outlives_the_api_and_the_lake(watched: Watched, world: World) -> None:
+def test_the_page_outlives_the_api_and_the_lake(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h")
-    watched.transactions(6_000)
-    world.api.stop()
+    watched.wait_for_transactions(6_000)
+    backend.api.stop()
     page.wait_for_selector("#notices >> text=The API does not answer.")
-    away = world.lake.with_name("away")
-    shutil.move(world.lake, away)
+    away = backend.lake.with_name("away")
+    shutil.move(backend.lake, away)
     page.wait_for_selector("#pill.bad")
     assert page.locator("#timeline .bars .point").count() > 5
     page.click("text=6h")
-    watched.until("() => location.search.includes('6h')")
-    watched.transactions(6_000)
-    shutil.move(away, world.lake)
-    world.api.start()
-    watched.until("() => document.querySelector('#notices').innerText === ''")
-    write(world.lake, "scored_transactions", scored(30, datetime.now(UTC), 3, seed=8))
-    watched.transactions(6_030)
+    watched.wait_for("() => location.search.includes('6h')")
+    watched.wait_for_transactions(6_000)
+    shutil.move(away, backend.lake)
+    backend.api.start()
+    watched.wait_for("() => document.querySelector('#notices').innerText === ''")
+    write(backend.lake, "scored_transactions", scored(30, datetime.now(UTC), 3, seed=8))
+    watched.wait_for_transactions(6_030)
 
 
-def test_the_model_page_and_the_themes(watched: Watched) -> None:
+def test_the_model_page_and_the_themes(watched: WatchedPage) -> None:
     page = watched.open("/")
     page.click("#theme")
-    watched.until("() => document.documentElement.dataset.theme === 'light'")
+    watched.wait_for("() => document.documentElement.dataset.theme === 'light'")
     page.click("text=Model")
     page.wait_for_selector("#page-model >> text=20,000 simulated transactions")
     page.wait_for_selector("#page-model >> text=0.310")
     page.reload()
-    watched.until("() => document.documentElement.dataset.theme === 'light'")
+    watched.wait_for("() => document.documentElement.dataset.theme === 'light'")
 
 
-def test_nothing_overflows_at_any_width(watched: Watched) -> None:
+def test_nothing_overflows_at_any_width(watched: WatchedPage) -> None:
     page = watched.open("/?range=24h")
     page.click("#more-filters summary")
     outside = """() => [...document.querySelectorAll('.panel')].filter(
@@ -230,20 +229,38 @@ def test_nothing_overflows_at_any_width(watched: Watched) -> None:
     ).map(e => e.className)"""
     for width in (1920, 1440, 1024, 390):
         watched.page.set_viewport_size({"width": width, "height": 844})
-        watched.until("w => document.documentElement.scrollWidth <= w", width)
+        watched.wait_for("w => document.documentElement.scrollWidth <= w", width)
         assert page.evaluate(outside) == []
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_nothing_moves_when_dash_replaces_the_first_view(watched: WatchedPage, width: int) -> None:
+    places = """() => [...document.querySelectorAll('.top, .panel, .number, .body, .grid')].filter(
+        e => e.getClientRects().length).map(e => { const r = e.getBoundingClientRect();
+        return [r.x, r.y, r.width, r.height] })"""
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": 844})
+    watched.open("/?range=24h")
+    watched.wait_for_transactions(6_000)
+    after = page.evaluate(places)
+    page.route("**/_dash-component-suites/**", lambda route: route.fulfill(body=""))
+    page.goto(f"{watched.url}/?range=24h")
+    before = page.evaluate(places)
+    watched.errors.clear()  # without its scripts the page reports that Dash is missing
+    assert len(before) == len(after) > 20
+    assert before == [pytest.approx(place, abs=1) for place in after]
 
 
 def test_an_empty_lake_says_what_it_waits_for(
     browser: Browser, tmp_path: Path, api: FakeApi
 ) -> None:
-    with serving(desk(tmp_path, api.url)) as url:
-        seen = Watched(browser.new_page(), url)
-        page = seen.open()
+    with serving(make_services(tmp_path, api.url)) as url:
+        watched = WatchedPage(browser.new_page(), url)
+        page = watched.open()
         page.wait_for_selector("#pill.waiting >> text=Waiting for data")
-        assert "waiting for the producer" in seen.text("#timeline-empty")
+        assert "waiting for the producer" in watched.text("#timeline-empty")
         write(tmp_path, "scored_transactions", scored(40, datetime.now(UTC), 30))
         page.wait_for_selector("#pill.good >> text=Simulated")
-        seen.transactions(40)
-        assert seen.errors == [] and seen.elsewhere == []
+        watched.wait_for_transactions(40)
+        assert watched.errors == [] and watched.other_hosts == []
         page.close()

@@ -1,77 +1,118 @@
 import csv
 import io
-from zoneinfo import ZoneInfo
+import re
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
 
-from flask.testing import FlaskClient
-from tests.dashboard.conftest import World
-from tests.dashboard.fake_api import MODEL
-from tests.dashboard.test_drawer import words
+import pytest
+from tests.support.dashboard_api import FakeApi
+from tests.support.dashboard_backend import Backend, http_client, make_services
 
-from dashboard.desk import Desk
-from dashboard.model_page import model_view
-from dashboard.server import build
-
-
-def client(parts: Desk) -> FlaskClient:
-    parts.recent.refresh()
-    test_client: FlaskClient = build(parts).server.test_client()
-    return test_client
+from dashboard import server
+from dashboard.activity.filters import Filters
+from dashboard.services import Services
 
 
-def test_the_page_names_no_other_host_and_forbids_any(world: World) -> None:
-    answer = client(world.desk()).get("/")
+def test_the_page_names_no_other_host_and_forbids_any(services: Services) -> None:
+    answer = http_client(services).get("/")
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
     text = answer.get_data(as_text=True)
     assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text
     assert "<title>Bitcoin Anomalies</title>" in text
 
 
-def test_every_asset_of_the_page_is_served_from_here(world: World) -> None:
-    browser = client(world.desk())
+def test_every_asset_of_the_page_is_served_from_here(services: Services) -> None:
+    browser = http_client(services)
     for name in ("page.css", "page.js", "icon.svg", "dashAgGridFunctions.js"):
         with browser.get(f"/assets/{name}") as answer:
             assert answer.status_code == 200
 
 
-def test_the_csv_holds_exactly_what_is_filtered(world: World) -> None:
-    text = client(world.desk()).get("/export.csv?range=24h&flagged=1").get_data(as_text=True)
+def test_the_csv_holds_exactly_what_is_filtered(backend: Backend, services: Services) -> None:
+    text = http_client(services).get("/export.csv?range=24h&flagged=1").get_data(as_text=True)
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert sorted(row["hash"] for row in rows) == sorted(world.flagged)
+    assert sorted(row["hash"] for row in rows) == sorted(backend.flagged)
     assert {row["is_anomaly"] for row in rows} == {"True"}
 
 
-def test_the_metrics_tell_rows_viewers_and_errors_from_the_start(world: World) -> None:
-    text = client(world.desk()).get("/metrics").get_data(as_text=True)
+def test_the_metrics_have_rows_viewers_and_errors_from_the_start(services: Services) -> None:
+    text = http_client(services).get("/metrics").get_data(as_text=True)
     assert "bitcoin_dashboard_cached_rows 6000.0" in text
     assert "bitcoin_dashboard_viewers 0.0" in text
     assert 'bitcoin_dashboard_errors_total{source="callback"} 0.0' in text
 
 
-def test_a_callback_that_fails_sends_a_sentence_and_no_traceback(world: World) -> None:
-    parts = world.desk()
-    browser = client(parts)
-    wanted = {"output": "readout.children", "outputs": {"id": "readout", "property": "children"},
-              "changedPropIds": ["threshold.drag_value"],
-              "inputs": [{"id": "threshold", "property": "drag_value", "value": "nonsense"},
-                         {"id": "url", "property": "search", "value": ""},
-                         {"id": "serial", "property": "data", "value": 1}]}  # fmt: skip
+def test_a_callback_that_fails_sends_a_sentence_and_no_traceback(services: Services) -> None:
+    browser = http_client(services)
+    wanted = {
+        "output": "readout.children",
+        "outputs": {"id": "readout", "property": "children"},
+        "changedPropIds": ["threshold.drag_value"],
+        "inputs": [
+            {"id": "threshold", "property": "drag_value", "value": "nonsense"},
+            {"id": "url", "property": "search", "value": ""},
+            {"id": "serial", "property": "data", "value": 1},
+        ],
+    }
     answer = browser.post("/_dash-update-component", json=wanted)
     text = answer.get_data(as_text=True)
     assert "Traceback" not in text and "TypeError" not in text
     assert "could not be updated" in text
-    read = parts.metrics.registry.get_sample_value
+    read = services.metrics.registry.get_sample_value
     assert read("bitcoin_dashboard_errors_total", {"source": "callback"}) == 1
 
 
-def test_the_model_page_tells_the_version_its_evaluation_and_its_drift(world: World) -> None:
-    parts = world.desk()
-    said = words(model_view(MODEL, None, parts.trainer.drift(), parts.mlflow, ZoneInfo("UTC")))
-    assert "20,000 simulated transactions" in said and "2026-11-23 08:00:00" in said
-    assert "dust fan out" in said and "0.310" in said and "fill hot" in said
-    assert "fee / (weight / 4)" in said
+def page(services: Services, address: str = "/") -> str:
+    return http_client(services).get(address).get_data(as_text=True)
 
 
-def test_without_a_model_the_model_page_is_a_sentence() -> None:
-    utc = ZoneInfo("UTC")
-    said = words(model_view(None, "No champion yet.", None, "http://localhost:5000", utc))
-    assert "No champion yet." in said
+def text(html: str) -> str:
+    return unescape(re.sub("<[^>]+>", " ", html))
+
+
+def test_the_first_view_has_the_numbers_of_the_filters(
+    backend: Backend, services: Services
+) -> None:
+    query = "?range=24h&fee_rate_max=20"
+    html = page(services, f"/{query}")
+    summary = services.views.view(Filters.from_query(query), "dark", "UTC").summary
+    assert 0 < summary.transactions < len(backend.rows)
+    assert f"{summary.transactions:,} in the last 24 h" in text(html)
+    assert f"of {summary.transactions:,}" in text(html)
+    assert f'title="{summary.volume:,} sat"' in html
+    assert re.search(r"checked>24h<", html)
+    assert html.count('class="graph skeleton"') == 6
+
+
+def test_no_id_stands_twice_on_the_page(services: Services) -> None:
+    ids = re.findall(r'<div [^>]*id="([^"]+)"', page(services))
+    assert ids == ["first-view", "react-entry-point"]
+
+
+def test_only_the_activity_page_has_a_first_view(services: Services) -> None:
+    assert 'id="first-view"' not in page(services, "/try")
+
+
+def test_the_first_view_of_an_empty_lake_says_what_it_waits_for(
+    tmp_path: Path, api: FakeApi
+) -> None:
+    assert "waiting for the producer" in text(page(make_services(tmp_path, api.url)))
+
+
+def test_a_first_view_that_fails_is_counted_and_left_out(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = http_client(services)
+    monkeypatch.setattr(server, "page_text", lambda *_: 1 / 0)
+    html = client.get("/").get_data(as_text=True)
+    assert "react-entry-point" in html and 'id="first-view"' not in html
+    read = services.metrics.registry.get_sample_value
+    assert read("bitcoin_dashboard_errors_total", {"source": "callback"}) == 1
+
+
+def test_text_in_the_first_view_is_escaped(services: Services) -> None:
+    client = http_client(services)
+    services.recent.snapshot = replace(services.recent.snapshot, problem="<script>")
+    html = client.get("/").get_data(as_text=True)
+    assert "&lt;script&gt; What was read before is shown." in html

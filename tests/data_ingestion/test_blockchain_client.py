@@ -22,10 +22,9 @@ from data_ingestion.blockchain_client import (
 )
 from data_ingestion.clock import StoppedError
 from data_ingestion.request_budget import RequestBudget
-from data_ingestion.simulation.answers import Answer, Manner
 from data_ingestion.simulation.faults import Fault
-from data_ingestion.simulation.http_server import listen
-from data_ingestion.simulator import Simulator
+from data_ingestion.simulation.http_server import Answer, Delivery, listen
+from data_ingestion.simulation.simulator_service import Simulator
 from monitoring.producer_metrics import RESULTS, ProducerMetrics
 
 
@@ -209,7 +208,7 @@ def test_retry_after_is_seconds_or_a_date(
         (Answer(200, b"[" * 100_000), "unreadable"),
         (Answer(200, b'{"hash":"\xff","height":1}'), "unreadable"),
         (Answer(200, b"x" * 65 * 1024 * 1024), "too_large"),
-        (Answer(200, b"{}", manner=Manner.TIMEOUT), "connection"),
+        (Answer(200, b"{}", delivery=Delivery.TIMEOUT), "connection"),
     ],
 )
 def test_odd_answers_are_failures_of_the_source(

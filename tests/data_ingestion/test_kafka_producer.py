@@ -23,7 +23,7 @@ from tests.support.ingestion_processes import (
 from core.settings import SimulatorSettings
 from core.topics import ensure_topics
 from data_ingestion.simulation.faults import FAULTS
-from data_ingestion.simulator import Simulator
+from data_ingestion.simulation.simulator_service import Simulator
 
 pytestmark = pytest.mark.stack
 

@@ -91,6 +91,7 @@ PATIENT = settings(
 )
 
 
+@pytest.mark.slow
 @PATIENT
 @given(item=malformed())
 def test_each_of_2000_malformed_items_is_published_or_explained(

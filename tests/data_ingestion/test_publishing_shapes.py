@@ -11,7 +11,6 @@ from tests.support.blockchain_samples import NOW, item, paid, payment, spent, tx
 
 from core.blockchain_json.describe import REFUSALS, UnusableItemError
 from data_ingestion.publishing import observe
-from monitoring import producer_metrics
 
 CAPTURED = Path(__file__).parents[3] / "shared" / "data" / "blockchain_info"
 COINBASE = {"n": 0xFFFFFFFF, "script": "", "tx_index": 0, "value": 0}
@@ -123,10 +122,6 @@ def test_a_wrong_type_is_refused_with_its_place() -> None:
 @pytest.mark.parametrize("time", [-1, 2**32, 0, None])
 def test_an_impossible_time_is_left_out(time: int | None) -> None:
     assert observe(item(time=time), NOW, "mempool").time is None
-
-
-def test_every_refusal_has_its_metric() -> None:
-    assert producer_metrics.REFUSALS == REFUSALS
 
 
 def captured() -> Iterator[tuple[str, dict[str, Any]]]:

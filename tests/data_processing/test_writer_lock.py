@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from data_processing.writer_lock import SecondWriterError, hold, lock_path
+from data_processing.writer_lock import SecondWriterError, acquire, lock_path
 
 
 def is_held(path: Path) -> bool:
@@ -19,12 +19,12 @@ def is_held(path: Path) -> bool:
 
 
 @pytest.mark.stack
-def test_the_lock_is_java_s_own_and_outlives_every_collection(
+def test_java_holds_the_lock_through_every_garbage_collection(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     jvm: Any = spark.sparkContext._jvm
     path = tmp_path / "lake" / ".stream.lock"
-    hold(spark, path)
+    acquire(spark, path, timeout_seconds=20)
     for _ in range(5):
         jvm.java.lang.System.gc()
         spark.range(10).count()  # gives Java's cleaner its time
@@ -33,14 +33,14 @@ def test_the_lock_is_java_s_own_and_outlives_every_collection(
 
 
 @pytest.mark.stack
-def test_a_second_writer_is_told_who_holds_the_lake(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_second_writer_learns_who_holds_the_lake(spark: SparkSession, tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with path.open("w") as file:
         file.write("4711")
         file.flush()
         fcntl.lockf(file, fcntl.LOCK_EX)
         with pytest.raises(SecondWriterError, match="process 4711 holds .*; stop it first"):
-            hold(spark, path, patience_seconds=0)
+            acquire(spark, path, timeout_seconds=0)
 
 
 def test_the_lock_of_a_lake_on_a_disk_is_in_it_and_of_another_in_the_data_folder() -> None:

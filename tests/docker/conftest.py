@@ -1,10 +1,10 @@
-"""The stack in Docker, started anew for each module that asks for it."""
+"""The stack in Docker, started once for each module that asks for it."""
 
 from collections.abc import Iterator
 
 import pytest
-from benchmarks.containers import CLUSTER_FILES, FILES, Containers, unable
 from tests.docker.ledger import Ledger
+from tests.support.containers import CLUSTER_FILES, FILES, Containers, unable
 
 
 @pytest.fixture(scope="module")

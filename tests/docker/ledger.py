@@ -1,37 +1,36 @@
-"""What was published and mined against what is in the lake: nothing lost, nothing doubled.
+"""Compares what was published and mined with what is in the lake: nothing lost, nothing doubled.
 
-The simulator keeps its chain in memory alone: one that ends takes with it what it has not yet told
-anybody, as no real source would. So all that it mined is seen into the lake before it is touched.
-What the producer had published is on the topic, whoever ends at whatever moment, and is asked for
-in full each time.
+The simulator keeps its chain in memory. When it ends, what it has not yet sent is gone, which is
+not so with the real source. So a test waits until all that is mined is in the lake before it ends
+the simulator. What the producer has published stays on the topic, whichever service ends.
 """
 
 from collections import Counter
 
-from benchmarks.containers import Containers, wait
+from tests.support.containers import Containers, wait
 
 SETTLED_SECONDS = 300
 
 
 class Ledger:
-    """A stack and all that must be in its lake."""
+    """A stack, and the hashes that must be in its lake (`owed`)."""
 
     def __init__(self, stack: Containers) -> None:
         self.stack = stack
         self.owed: set[str] = set()
 
     def note_mined(self) -> None:
-        """Mine what waits; all that is in a block is owed from now on. Coinbases are not."""
+        """Mine what waits, and expect all that is in a block, apart from coinbases."""
         self.stack.mine()
         truth = self.stack.truth()
         self.owed |= set(truth["mined"]) & set(truth["emitted"])
 
     def note_published(self) -> None:
-        """Whatever is on the topic is owed from now on."""
+        """Expect all that is on the topic."""
         self.owed |= set(self.stack.published())
 
     def settle(self) -> None:
-        """Wait until all that is owed is scored."""
+        """Wait until all that is expected is scored."""
         left: set[str] = set()
 
         def arrived() -> bool:
@@ -42,14 +41,14 @@ class Ledger:
         wait(arrived, SETTLED_SECONDS, lambda: f"{len(left)} of {len(self.owed)} are not scored")
 
     def balance(self) -> int:
-        """Assert that each is there once, and nothing that was not published; the rows of raw."""
+        """Assert that each is there once, and nothing else; the number of rows in raw."""
         self.note_mined()
         self.note_published()
         self.settle()
         scored = Counter(self.stack.rows("scored_transactions"))
         raw = Counter(self.stack.rows("raw_transactions"))
-        for name, found in {"raw": raw, "scored": scored}.items():
-            assert [value for value, times in found.items() if times > 1] == [], name
+        for name, counts in {"raw": raw, "scored": scored}.items():
+            assert [value for value, times in counts.items() if times > 1] == [], name
         assert set(scored) <= set(raw) <= set(self.stack.published())
         assert self.owed <= set(scored)
         assert self.stack.rows("quarantine", "reason") == []

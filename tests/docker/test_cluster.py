@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from benchmarks.containers import wait
 from tests.docker.ledger import Ledger
+from tests.support.containers import wait
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 
@@ -16,11 +16,11 @@ def ask(ledger: Ledger, service: str, url: str) -> Any:
 
 
 def executors(ledger: Ledger) -> list[dict[str, Any]]:
-    """The stream's executors as its Spark tells them, without the driver."""
+    """The stream's executors by Spark's own interface, without the driver."""
     applications = "http://localhost:4040/api/v1/applications"
     (stream,) = ask(ledger, "spark", applications)
-    found = ask(ledger, "spark", f"{applications}/{stream['id']}/executors")
-    return [each for each in found if each["id"] != "driver"]
+    executors = ask(ledger, "spark", f"{applications}/{stream['id']}/executors")
+    return [executor for executor in executors if executor["id"] != "driver"]
 
 
 def test_two_workers_serve_the_master_and_both_work_for_the_stream(cluster: Ledger) -> None:

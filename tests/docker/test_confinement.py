@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import requests
-from benchmarks.containers import wait
 from tests.docker.ledger import Ledger
+from tests.support.containers import wait
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 
@@ -64,6 +64,6 @@ def test_an_injected_anomaly_is_among_the_recent_ones_of_the_api(ledger: Ledger)
 
     def listed() -> bool:
         answer = requests.get(ledger.stack.url("API", "anomalies/recent"), timeout=10)
-        return injected in {found["transaction_hash"] for found in answer.json()["anomalies"]}
+        return injected in {row["transaction_hash"] for row in answer.json()["anomalies"]}
 
     wait(listed, 300, lambda: f"{injected} is not listed")

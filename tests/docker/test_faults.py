@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 CARRIERS = ("kafka", "simulator", "producer", "spark")
 OTHERS = ("mlflow", "trainer", "api", "dashboard", "prometheus", "grafana")
 STOPPED_BY_JAVA = 143
-"""Java ends with 128 + 15 when SIGTERM asks it to, after Kafka has closed its log in good order."""
+"""Java's exit code after SIGTERM is 128 + 15; Kafka has closed its files before."""
 
 
 def restart(ledger: Ledger, service: str) -> None:
@@ -31,7 +31,7 @@ def kill(ledger: Ledger, service: str) -> None:
 
 
 def crash(ledger: Ledger, service: str) -> None:
-    """End the process as the kernel would; Docker alone may start it again."""
+    """End the process as the kernel would, and leave it to Docker to start it again."""
     if os.geteuid() != 0:
         pytest.skip("killing a container's process needs root")
     before = ledger.stack.inspect()[service][0]
@@ -42,18 +42,18 @@ def crash(ledger: Ledger, service: str) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("deed", [restart, kill, crash])
+@pytest.mark.parametrize("end", [restart, kill, crash])
 @pytest.mark.parametrize("service", CARRIERS + OTHERS)
 def test_nothing_is_lost_or_doubled_when_a_service_is_ended(
-    ledger: Ledger, service: str, deed: Callable[[Ledger, str], None]
+    ledger: Ledger, service: str, end: Callable[[Ledger, str], None]
 ) -> None:
     if service == "simulator":
         ledger.balance()
     begun = time.monotonic()
-    deed(ledger, service)
+    end(ledger, service)
     ledger.stack.wait_healthy()
     log.info("%s: all healthy after %.0f s", service, time.monotonic() - begun)
-    if service in CARRIERS:  # the last test finds what the others may have done
+    if service in CARRIERS:  # for the others, the last test compares
         log.info("%d rows, each once", ledger.balance())
 
 
@@ -64,11 +64,12 @@ def test_the_stack_stops_within_its_grace_with_clean_exit_codes_and_goes_on(
     begun = time.monotonic()
     ledger.stack.compose("stop")
     seconds = time.monotonic() - begun
-    codes = {name: found[0]["State"]["ExitCode"] for name, found in ledger.stack.inspect().items()}
+    stopped = {name: containers[0]["State"] for name, containers in ledger.stack.inspect().items()}
+    codes = {name: state["ExitCode"] for name, state in stopped.items()}
     assert {name: code for name, code in codes.items() if code} == {"kafka": STOPPED_BY_JAVA}
     ledger.stack.compose("down")
     assert ledger.stack.inspect() == {}
     ledger.stack.compose("up", "-d")
-    again = ledger.stack.wait_healthy()
-    log.info("stopped in %.0f s, all healthy %.0f s after up", seconds, again)
+    healthy = ledger.stack.wait_healthy()
+    log.info("stopped in %.0f s, all healthy %.0f s after up", seconds, healthy)
     ledger.balance()

@@ -1,4 +1,4 @@
-"""A real Prometheus on the running stack: everything that is asked of it has an answer."""
+"""A real Prometheus on the running stack has an answer to every query of panels and rules."""
 
 import json
 import shutil
@@ -10,9 +10,9 @@ from math import isnan
 from typing import Any
 
 import pytest
-from tests.e2e.running import READY_SECONDS, SCORED_SECONDS, TRANSACTION, Demo, ask
-from tests.monitoring.reading import alerts, filled, panel_expressions, rules
 from tests.monitoring.test_metrics_document import FOREIGN
+from tests.support.demo_stack import READY_SECONDS, SCORED_SECONDS, TRANSACTION, Demo, ask
+from tests.support.monitoring_files import alerts, filled, panel_expressions, rules
 from tests.support.processes import missing
 
 from core.settings import ROOT
@@ -48,31 +48,26 @@ class Prometheus:
             return json.load(answer)["data"]
 
     def values(self, expression: str) -> list[float]:
-        """What an expression gives now; raises `HTTPError` when it does not parse."""
-        found = self.get("query", query=expression)["result"]
-        return [float(sample["value"][1]) for sample in found]
+        """The values of an expression now; raises `HTTPError` when it does not parse."""
+        samples = self.get("query", query=expression)["result"]
+        return [float(sample["value"][1]) for sample in samples]
 
 
 @pytest.fixture(scope="module")
 def prometheus(demo: Demo) -> Iterator[Prometheus]:
     if shutil.which("prometheus") is None:
         missing("Prometheus is not installed (Debian: apt-get install prometheus)")
-    scored = demo.wait_for("URLs", lambda: printed(demo), READY_SECONDS)
-    assert scored
+    demo.wait_for("table of URLs", demo.urls, READY_SECONDS)
     demo.wait_for("scored row", lambda: demo.rows("scored_transactions", "hash"), SCORED_SECONDS)
     demo.wait_for("verdict", lambda: ask(f"{demo.url('API_PORT')}/predict", TRANSACTION), 60)
     yield Prometheus(demo.url("PROMETHEUS_PORT"))
 
 
-def printed(demo: Demo) -> bool | None:
-    return True if "Ctrl-C stops everything" in demo.log.read_text() else None
-
-
 def until_none(left: Callable[[], list[str]], keep_busy: Callable[[], object]) -> None:
-    """Wait until nothing is left; what is, after all, is the failure's text."""
+    """Wait until nothing is left, or fail with what is."""
     deadline = time.monotonic() + ANSWER_SECONDS
-    while still := left():
-        assert time.monotonic() < deadline, still
+    while rest := left():
+        assert time.monotonic() < deadline, rest
         keep_busy()
         time.sleep(2)
 
@@ -139,18 +134,18 @@ MOVED_ELSEWHERE = {
     "bitcoin_stream_repeats_total": "monitoring/test_causes.py",
     "bitcoin_stream_quarantined_total": "monitoring/test_causes.py",
     "bitcoin_stream_failures_total": "monitoring/test_causes.py",
-    "bitcoin_stream_lag_records": "data_processing/test_progress.py",
-    "bitcoin_stream_lag_seconds": "data_processing/test_vital_signs.py",
-    "bitcoin_stream_unscored_rows": "data_processing/test_chores.py",
+    "bitcoin_stream_lag_records": "data_processing/test_telemetry.py",
+    "bitcoin_stream_lag_seconds": "data_processing/test_telemetry.py",
+    "bitcoin_stream_unscored_rows": "data_processing/chores/test_backlog.py",
     "bitcoin_trainer_recalibrations_total": "model/test_service.py",
     "bitcoin_trainer_flag_rate_ratio": "model/test_service.py",
-    "bitcoin_api_requests_in_flight": "api/test_serving.py",
+    "bitcoin_api_requests_in_flight": "api/test_app.py",
     "bitcoin_dashboard_callback_duration_seconds": "dashboard/test_server.py",
-    "bitcoin_dashboard_errors_total": "dashboard/test_recent.py",
+    "bitcoin_dashboard_errors_total": "dashboard/lake/test_recent.py",
     "bitcoin_dashboard_viewers": "dashboard/test_server.py",
     "bitcoin_simulator_faults_total": "data_ingestion/test_simulator.py",
 }
-"""What the quiet demo need not move: a fault, a moment or a viewer does, in the test named."""
+"""Metrics that an undisturbed demo does not change, each with the test that changes it."""
 
 
 def test_every_metric_moves_here_or_where_its_cause_is_made(
@@ -159,13 +154,13 @@ def test_every_metric_moves_here_or_where_its_cause_is_made(
     ask(f"{demo.url('SIMULATOR_PORT')}/simulator/inject?kind=fat_finger_fee", method="POST")
     wanted = [metric for metric in catalogue() if metric.name not in MOVED_ELSEWHERE]
 
-    def still() -> list[str]:
-        return [m.name for m in wanted if not any(prometheus.values(most(m.series)))]
+    def unmoved() -> list[str]:
+        return [m.name for m in wanted if not any(prometheus.values(largest(m.series)))]
 
-    def most(series: tuple[str, ...]) -> str:
+    def largest(series: tuple[str, ...]) -> str:
         return f"max_over_time({series[1] if len(series) > 1 else series[0]}[1h])"
 
-    until_none(still, lambda: ask(f"{demo.url('API_PORT')}/predict", TRANSACTION))
+    until_none(unmoved, lambda: ask(f"{demo.url('API_PORT')}/predict", TRANSACTION))
 
 
 @pytest.mark.parametrize(("name", "file"), MOVED_ELSEWHERE.items())

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.dashboard.browsing import Watched, chromium
-from tests.e2e.running import READY_SECONDS, SCORED_SECONDS, TRANSACTION, Demo, ask
+from tests.support.dashboard_browser import WatchedPage, chromium
+from tests.support.demo_stack import READY_SECONDS, SCORED_SECONDS, TRANSACTION, Demo, ask
 
 from core.detector.injected_anomalies import KINDS
 
@@ -16,12 +16,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(480)]
 
 
 def test_every_service_comes_up_and_the_urls_are_printed(demo: Demo) -> None:
-    demo.wait_for(
-        "table of URLs",
-        lambda: True if "Ctrl-C stops everything" in demo.log.read_text() else None,
-        READY_SECONDS,
-    )
-    printed = demo.log.read_text()
+    printed = demo.wait_for("table of URLs", demo.urls, READY_SECONDS)
     for setting in ("DASHBOARD_PORT", "API_PORT", "MLFLOW_PORT", "SPARK_UI_PORT"):
         assert demo.url(setting) in printed
 
@@ -72,7 +67,7 @@ def test_prometheus_names_are_answered_by_every_service(demo: Demo) -> None:
 @pytest.mark.browser
 def test_injected_anomalies_are_on_the_dashboard_within_30_s_and_it_says_why(demo: Demo) -> None:
     with chromium() as browser:
-        seen = Watched(browser.new_page(), demo.url("DASHBOARD_PORT"))
+        seen = WatchedPage(browser.new_page(), demo.url("DASHBOARD_PORT"))
         page = seen.open("/?range=15m&flagged=1&order=newest")
         page.wait_for_selector("#pill.good >> text=Simulated")
         simulator = f"{demo.url('SIMULATOR_PORT')}/simulator/inject"
@@ -87,17 +82,17 @@ def test_injected_anomalies_are_on_the_dashboard_within_30_s_and_it_says_why(dem
             assert first.get_attribute("data-feature") in KINDS[kind].features
             page.keyboard.press("Escape")
             page.wait_for_selector("#drawer.closed", state="attached")
-        assert (seen.errors, seen.elsewhere) == ([], [])
+        assert (seen.errors, seen.other_hosts) == ([], [])
 
 
 def patience() -> timedelta:
-    """30 s, and in proportion longer where others leave the stack less than half of the cores."""
+    """30 s, and longer in proportion when other programs use more than half of the cores."""
     busy = os.getloadavg()[0] / (os.cpu_count() or 1)
     return timedelta(seconds=30) * max(1.0, busy / 2)
 
 
 def published(demo: Demo, hash: str) -> datetime:
-    """When Kafka took a transaction."""
+    """When Kafka received a transaction."""
     rows = demo.rows("raw_transactions", "hash, append_time") or []
     moment: datetime = next(row["append_time"] for row in rows if row["hash"] == hash)
     return moment

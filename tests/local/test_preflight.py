@@ -1,13 +1,14 @@
-"""What keeps the stack from starting is said before it starts."""
+"""What keeps the stack from starting is reported before it starts."""
 
 import socket
 
 import pytest
-from local.preflight import java_problem, port_problems, python_problem, refuse
+from local.preflight import exit_if, java_problem, port_problems, python_problem
 
 JAVA_17 = 'openjdk version "17.0.15" 2025-04-15'
 JAVA_8 = 'java version "1.8.0_392"'
 JAVA_21 = 'openjdk version "21" 2023-09-19'
+BESIDE = "PORT_OFFSET=10000 make demo"
 
 
 def test_python_3_11_is_right_and_any_other_is_named_with_the_remedy() -> None:
@@ -23,36 +24,37 @@ def test_java_17_is_right() -> None:
 
 
 @pytest.mark.parametrize(
-    ("printed", "says"), [(None, "not installed"), (JAVA_8, "Java 8"), (JAVA_21, "Java 21")]
+    ("printed", "words"), [(None, "not installed"), (JAVA_8, "Java 8"), (JAVA_21, "Java 21")]
 )
-def test_another_java_or_none_is_said_with_the_remedy(printed: str | None, says: str) -> None:
+def test_another_java_or_none_is_reported_with_the_remedy(printed: str | None, words: str) -> None:
     problem = java_problem(printed)
     assert problem is not None
-    assert says in problem
+    assert words in problem
     assert "openjdk-17" in problem
 
 
-def test_a_taken_port_is_said_with_its_setting() -> None:
+def test_a_taken_port_is_reported_with_its_setting_and_a_way_to_run_beside() -> None:
     with socket.socket() as holder:
         holder.bind(("0.0.0.0", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        (problem,) = port_problems({"API_PORT": port})
-    assert problem == (
-        f"Port {port} is taken: stop what listens there or set API_PORT to a free port."
-    )
-    assert port_problems({"API_PORT": port}) == []
+        problems = port_problems({"API_PORT": port}, BESIDE)
+    assert problems == [
+        f"Port {port} is taken: stop what listens there or set API_PORT to a free port.",
+        f"If another stack runs, start this one beside it: {BESIDE}",
+    ]
+    assert port_problems({"API_PORT": port}, BESIDE) == []
 
 
-def test_two_services_on_one_port_are_said() -> None:
+def test_two_services_on_one_port_are_reported() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (problem,) = port_problems({"API_PORT": port, "MLFLOW_PORT": port})
+    (problem,) = port_problems({"API_PORT": port, "MLFLOW_PORT": port}, BESIDE)
     assert problem.startswith(f"MLFLOW_PORT and API_PORT are both {port}")
 
 
 def test_every_problem_is_printed_and_the_exit_code_is_1() -> None:
     with pytest.raises(SystemExit, match=r"^one\ntwo$"):
-        refuse(["one", None, "two"])
-    refuse([None, None])
+        exit_if(["one", None, "two"])
+    exit_if([None, None])

@@ -1,10 +1,10 @@
-"""What the services of the local stack are told."""
+"""The ports, the environment and the URLs of the local stack."""
 
 from pathlib import Path
 
 import pytest
-from local.ports import ports
-from local.services import environment
+from local.ports import free_ports, ports, targets
+from local.services import environment, url_table
 
 
 @pytest.mark.parametrize(
@@ -15,9 +15,47 @@ from local.services import environment
         ("API_URL", "API_PORT"),
     ],
 )
-def test_the_parts_find_each_other_whatever_server_the_environment_names(
+def test_the_services_find_each_other_whatever_server_the_environment_names(
     name: str, port: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(name, "http://elsewhere:1")
-    told = environment("demo", tmp_path)
-    assert told[name].removeprefix("http://") == f"localhost:{ports()[port]}"
+    settings = environment("demo", tmp_path)
+    assert settings[name].removeprefix("http://") == f"localhost:{ports()[port]}"
+
+
+def test_the_offset_moves_every_port_every_target_and_every_url(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PORT_OFFSET", raising=False)
+    before, targets_before, urls_before = ports(), targets(), url_table()
+    monkeypatch.setenv("PORT_OFFSET", "10000")
+    assert ports() == {name: port + 10_000 for name, port in before.items()}
+    assert targets() == {service: port + 10_000 for service, port in targets_before.items()}
+    for port in before.values():
+        urls_before = urls_before.replace(f":{port}", f":{port + 10_000}")
+    assert url_table() == urls_before
+    settings = environment("demo", tmp_path)
+    assert settings["BLOCKCHAIN_API_URL"] == f"http://localhost:{ports()['SIMULATOR_PORT']}"
+
+
+def test_a_service_reads_the_same_ports_from_its_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No port is shifted twice: once here and once in the service."""
+    monkeypatch.setenv("PORT_OFFSET", "10000")
+    monkeypatch.setenv("API_PORT", "5005")
+    here = ports()
+    for name, value in environment("demo", tmp_path).items():
+        monkeypatch.setenv(name, value)
+    assert ports() == here
+    assert here["API_PORT"] == 15_005
+
+
+def test_every_port_of_the_stack_has_its_setting_and_grafana_is_not_among_them() -> None:
+    assert len(set(ports().values())) == len(ports()) == 12
+    assert "GRAFANA_PORT" not in ports()
+    assert set(targets().values()) <= set(ports().values())
+
+
+def test_free_ports_are_different() -> None:
+    assert len(set(free_ports(20))) == 20

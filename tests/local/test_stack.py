@@ -1,4 +1,4 @@
-"""The launcher says what is wrong in a sentence, before anything starts or with the last lines."""
+"""The launcher reports what is wrong in a sentence, before anything starts or with a log's end."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from local.ports import ports
+from local.ports import free_ports, ports
 from local.stack import lock
 
 from core.settings import ROOT
@@ -19,18 +19,14 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    holders = {name: socket.socket() for name in ports()}
-    for holder in holders.values():
-        holder.bind(("127.0.0.1", 0))
-    free = {name: str(holder.getsockname()[1]) for name, holder in holders.items()}
-    for holder in holders.values():
-        holder.close()
+    names = ports()
+    free = dict(zip(names, map(str, free_ports(len(names))), strict=True))
     return dict(os.environ) | free | {"DATA_DIR": str(tmp_path)}
 
 
-def demo(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def demo(environment: dict[str, str], mode: str = "demo") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "local.stack", "demo"],
+        [sys.executable, "-m", "local.stack", mode],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -48,18 +44,20 @@ def taken(environment: dict[str, str]) -> Iterator[int]:
         yield int(environment["API_PORT"])
 
 
-def test_a_taken_port_is_said_before_anything_starts(
+def test_a_taken_port_is_reported_before_anything_starts(
     java: None, environment: dict[str, str], taken: int, tmp_path: Path
 ) -> None:
     run = demo(environment)
     assert run.returncode == 1
     assert run.stderr.splitlines() == [
-        f"Port {taken} is taken: stop what listens there or set API_PORT to a free port."
+        f"Port {taken} is taken: stop what listens there or set API_PORT to a free port.",
+        "If another stack runs, start this one beside it: "
+        "PORT_OFFSET=10000 DATA_DIR=data/second make demo",
     ]
     assert not list(tmp_path.iterdir())
 
 
-def test_no_java_is_said_before_anything_starts(
+def test_no_java_is_reported_before_anything_starts(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     run = demo(environment | {"PATH": str(tmp_path)})
@@ -68,7 +66,7 @@ def test_no_java_is_said_before_anything_starts(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_setting_out_of_its_bounds_is_said_before_anything_starts(
+def test_a_setting_out_of_its_bounds_is_reported_before_anything_starts(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     run = demo(environment | {"WORKERS": "0"})
@@ -94,8 +92,29 @@ def test_one_that_dies_stops_the_rest_and_its_last_lines_are_shown(
     assert not left
 
 
-def test_a_second_stack_on_the_same_data_is_refused(tmp_path: Path) -> None:
-    with lock(tmp_path), pytest.raises(SystemExit, match="Another stack runs on"):
-        lock(tmp_path)
-    with lock(tmp_path):
+@pytest.mark.parametrize(("offset", "shift"), [("0", ""), ("10000", "PORT_OFFSET=10000 ")])
+def test_a_second_stack_on_the_same_data_is_refused_with_the_command_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offset: str, shift: str
+) -> None:
+    monkeypatch.setenv("PORT_OFFSET", offset)
+    with lock(tmp_path, "demo"), pytest.raises(SystemExit) as refusal:
+        lock(tmp_path, "demo")
+    assert str(refusal.value) == (
+        f"Another stack uses {tmp_path}: stop it, or set DATA_DIR to another folder: "
+        f"{shift}DATA_DIR=data/second make demo"
+    )
+    with lock(tmp_path, "demo"):
         pass
+
+
+@pytest.mark.parametrize("mode", ["dmeo", ""])
+def test_a_wrong_mode_is_reported_in_a_sentence(environment: dict[str, str], mode: str) -> None:
+    run = demo(environment, mode)
+    assert (run.returncode, run.stderr) == (1, "usage: python -m local.stack demo|live\n")
+
+
+def test_an_invalid_offset_is_reported_once(environment: dict[str, str]) -> None:
+    run = demo(environment | {"PORT_OFFSET": "-1"})
+    assert run.returncode == 1
+    (problem,) = run.stderr.splitlines()
+    assert problem.startswith("PORT_OFFSET is -1: ")

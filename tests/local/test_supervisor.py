@@ -1,4 +1,4 @@
-"""All services or none, and nothing left behind, shown with real processes."""
+"""Services start and stop together and leave no process, shown with real processes."""
 
 import os
 import time
@@ -9,11 +9,11 @@ import psutil
 import pytest
 from local.supervisor import Service, Supervisor
 
-FOR_EVER = "exec sleep 600"
+FOREVER = "exec sleep 600"
 
 
 def supervise(logs: Path, **commands: str) -> Supervisor:
-    services = [Service(n, c, lambda: True, n == "foundation") for n, c in commands.items()]
+    services = [Service(n, c, lambda: True, n == "needed") for n, c in commands.items()]
     supervisor = Supervisor(services, os.environ, logs)
     supervisor.start()
     return supervisor
@@ -35,7 +35,7 @@ def wait_until_holds(log: Path, text: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays() -> Iterator[None]:
+def no_process_stays() -> Iterator[None]:
     before = {p.pid for p in psutil.Process().children(recursive=True)}
     yield
     left = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "600"]]
@@ -44,9 +44,9 @@ def nothing_stays() -> Iterator[None]:
 
 
 def test_one_that_dies_is_named_with_its_last_lines(tmp_path: Path) -> None:
-    supervisor = supervise(tmp_path, good=FOR_EVER, bad="echo no disk; exit 3")
+    supervisor = supervise(tmp_path, good=FOREVER, bad="echo no disk; exit 3")
     assert wait_until_ended(supervisor) == "bad"
-    assert supervisor.obituary("bad").startswith(
+    assert supervisor.failure_report("bad").startswith(
         "bad ended with exit code 3; its last lines:\n    no disk\n"
     )
     supervisor.stop()
@@ -54,7 +54,7 @@ def test_one_that_dies_is_named_with_its_last_lines(tmp_path: Path) -> None:
 
 def test_no_grandchild_stays_even_in_a_group_of_its_own(tmp_path: Path) -> None:
     grandchild = 'python3 -c \'import os; os.setpgid(0, 0); os.execvp("sleep", ["sleep", "600"])\''
-    supervisor = supervise(tmp_path, parent=f"{grandchild} & echo up; {FOR_EVER}")
+    supervisor = supervise(tmp_path, parent=f"{grandchild} & echo up; {FOREVER}")
     wait_until_holds(tmp_path / "parent.log", "up")
     supervisor.stop()
 
@@ -68,23 +68,23 @@ def test_one_that_ignores_the_signal_is_killed(
     supervisor.stop()
 
 
-def test_foundations_stop_last(tmp_path: Path) -> None:
+def test_a_service_that_others_need_stops_last(tmp_path: Path) -> None:
     order = tmp_path / "order"
     command = "trap 'echo {0} >> {1}; exit 0' TERM; echo up; while :; do sleep 0.05; done"
     supervisor = supervise(
         tmp_path,
-        foundation=command.format("foundation", order),
-        leaning=command.format("leaning", order),
+        needed=command.format("needed", order),
+        needing=command.format("needing", order),
     )
-    for name in ("foundation", "leaning"):
+    for name in ("needed", "needing"):
         wait_until_holds(tmp_path / f"{name}.log", "up")
     supervisor.stop()
-    assert order.read_text().split() == ["leaning", "foundation"]
+    assert order.read_text().split() == ["needing", "needed"]
 
 
 def test_the_log_of_the_run_before_is_kept(tmp_path: Path) -> None:
     for text in ("first", "second"):
-        supervisor = supervise(tmp_path, one=f"echo {text}; {FOR_EVER}")
+        supervisor = supervise(tmp_path, one=f"echo {text}; {FOREVER}")
         wait_until_holds(tmp_path / "one.log", text)
         supervisor.stop()
     assert (tmp_path / "one.log.1").read_text() == "first\n"

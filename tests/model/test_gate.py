@@ -2,15 +2,15 @@ import pytest
 
 from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation import traffic
-from model.evaluation import Detection, Evaluation
-from model.gate import Rules, degenerate, interval, keeps_budget, refusals
+from model.evaluation import Evaluation, KindEvaluation
+from model.gate import Rules, constant_measures, interval, keeps_budget, refusals
 
 RULES = Rules(budget=0.001)
 
 
 def evaluation(flagged: int, rows: int, recall: float, held_out: float = 0.9) -> Evaluation:
     kinds = {
-        name: Detection(1.0, 1.0, held_out if kind.held_out else recall)
+        name: KindEvaluation(1.0, 1.0, held_out if kind.held_out else recall)
         for name, kind in KINDS.items()
     }
     return Evaluation(rows, flagged, kinds)
@@ -19,7 +19,7 @@ def evaluation(flagged: int, rows: int, recall: float, held_out: float = 0.9) ->
 @pytest.mark.parametrize(
     ("flagged", "rows", "expected"),
     [
-        (0, 500, True),  # nothing is known yet: the first champion must not be blocked
+        (0, 500, True),  # too few rows to tell: the first champion must not be refused
         (2, 750, True),
         (10, 750, False),
         (20, 20_000, True),
@@ -56,13 +56,17 @@ def test_each_refusal_says_why() -> None:
     assert "below the least" in blind
 
 
-def test_the_gate_never_looks_at_kinds_that_are_held_out() -> None:
+def test_the_gate_never_uses_the_held_out_kinds() -> None:
     champion = evaluation(20, 20_000, 0.95, held_out=1.0)
     assert refusals(evaluation(20, 20_000, 0.95, held_out=0.0), champion, RULES) == []
 
 
 def test_rows_in_which_a_measure_never_changes_are_refused() -> None:
     rows = traffic.numbers(2_000, seed=1)
-    assert degenerate(rows) == []
+    assert constant_measures(rows) == []
     rows[:, 2] = 0
-    assert [reason.split()[0] for reason in degenerate(rows)] == ["fee_rate", "fee", "fee_share"]
+    assert [reason.split()[0] for reason in constant_measures(rows)] == [
+        "fee_rate",
+        "fee",
+        "fee_share",
+    ]

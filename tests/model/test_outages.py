@@ -1,52 +1,48 @@
-"""MLflow stops at the worst moments: nothing is half-promoted, and the next run works."""
+"""MLflow stops during a training: nothing is half-promoted, and the next run works."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from pkgutil import resolve_name
+from typing import Any
 
 import pytest
-from tests.model.lake_rows import write
-from tests.model.tracking_server import Server
+from tests.support.raw_lake import append_rows
+from tests.support.tracking_server import TrackingServer
 
-import model.training
-from core.registry.follower import (
-    ChampionFollower,
-    RegistryUnavailableError,
-    champion_version,
-    download,
-)
+from core.registry.follower import ChampionFollower, champion_version, download
+from core.registry.rest import RegistryUnavailableError
 from data_ingestion.simulation import traffic
 from model.training import Trainer
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("no_report")]
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-STEPS = ["make", "register", "promote"]
-"""During training, before the model is logged, and between logging and promotion."""
+STEPS = {
+    "during training": "model.training.train_challenger",
+    "before the model is logged": "model.mlflow_runs.Run.register",
+    "between logging and promotion": "model.mlflow_runs.promote",
+}
 
 
 def test_whenever_mlflow_stops_the_old_champion_stays_and_the_next_run_works(
     lake: str,
     trainer: Trainer,
-    server: Server,
+    server: TrackingServer,
     tracking_uri: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    table = write(lake, traffic.numbers(3_000, seed=1))
+    table = append_rows(lake, traffic.numbers(3_000, seed=1))
     first = trainer.train(table).version
     follower = ChampionFollower(tracking_uri, "simulated", 1)
     assert follower.refresh()
-    for step in STEPS:
+    for moment, step in STEPS.items():
         with monkeypatch.context() as patched:
-            patched.setattr(model.training, step, _stopping(server, getattr(model.training, step)))
+            patched.setattr(step, _stopping(server, resolve_name(step)))
             with pytest.raises(RegistryUnavailableError):
                 trainer.train(table)
         assert not follower.refresh()
         assert follower.problem is not None and "does not answer" in follower.problem
         assert follower.current is not None and follower.current.version == first
         server.start()
-        assert champion_version(tracking_uri) == first, step
+        assert champion_version(tracking_uri) == first, moment
     outcome = trainer.train(table)
     assert outcome.promoted
     assert follower.refresh()
@@ -54,9 +50,13 @@ def test_whenever_mlflow_stops_the_old_champion_stays_and_the_next_run_works(
 
 
 def test_a_champion_that_cannot_be_fetched_leaves_the_old_one_in_service(
-    lake: str, trainer: Trainer, server: Server, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+    lake: str,
+    trainer: Trainer,
+    server: TrackingServer,
+    tracking_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    table = write(lake, traffic.numbers(3_000, seed=1))
+    table = append_rows(lake, traffic.numbers(3_000, seed=1))
     first = trainer.train(table).version
     follower = ChampionFollower(tracking_uri, "simulated", 1)
     follower.refresh()
@@ -70,9 +70,9 @@ def test_a_champion_that_cannot_be_fetched_leaves_the_old_one_in_service(
     assert follower.current.version == second
 
 
-def _stopping(server: Server, step: Callable[P, R]) -> Callable[P, R]:
-    def stop_and_go_on(*arguments: P.args, **named: P.kwargs) -> R:
+def _stopping(server: TrackingServer, step: Callable[..., Any]) -> Callable[..., Any]:
+    def stop_first(*arguments: Any, **named: Any) -> Any:
         server.stop()
         return step(*arguments, **named)
 
-    return stop_and_go_on
+    return stop_first

@@ -1,8 +1,9 @@
 import numpy as np
 
-from core.detector.champion import Champion, calibrate
+from core.detector.calibration import calibrate
+from core.detector.champion import Champion
 from data_ingestion.simulation import traffic
-from model.pipeline import ForestShape, fit, with_threshold
+from model.pipeline import ForestShape, fit, set_threshold
 
 ROWS = traffic.numbers(4_000, seed=6)
 SHAPE = ForestShape(trees=40)
@@ -15,15 +16,15 @@ def test_the_same_rows_shape_and_seed_give_the_same_scores_to_the_bit() -> None:
     assert not np.array_equal(first, other)
 
 
-def test_the_pipelines_own_prediction_is_our_flag() -> None:
+def test_the_prediction_of_the_pipeline_is_the_flag_of_the_champion() -> None:
     pipeline = fit(ROWS, SHAPE)
     scores = -pipeline.score_samples(ROWS)
     calibration = calibrate(
         ROWS, scores, budget=0.01, origin="live", trained_at="2026-11-20", facts={}
     )
     champion = Champion.from_pipeline(pipeline, calibration, "1")
-    predicted = with_threshold(pipeline, calibration.threshold).predict(ROWS) == -1
+    predicted = set_threshold(pipeline, calibration.threshold).predict(ROWS) == -1
     np.testing.assert_array_equal(predicted, champion.flags(ROWS, scores))
     assert 20 < predicted.sum() <= 40
-    exact = with_threshold(pipeline, float(scores[0])).predict(ROWS[:1])
+    exact = set_threshold(pipeline, float(scores[0])).predict(ROWS[:1])
     assert exact[0] == -1

@@ -3,15 +3,15 @@ from dataclasses import replace
 import pytest
 
 from core.settings import TrainerSettings
-from model.schedule import Action, Look, decide
+from model.schedule import Action, Observation, decide
 
 SETTINGS = TrainerSettings(_env_file=None)
-SETTLED = Look(
+SETTLED = Observation(
     now=10_000,
     rows=100_000,
     last_attempt=8_000,
-    rows_then=90_000,
-    calibrated_on=50_000,
+    last_attempt_rows=90_000,
+    calibration_rows=50_000,
     newest=5_000,
     flagged=5,
     drift={"fee": 0.05},
@@ -20,13 +20,13 @@ HOUR = 3_600
 
 
 @pytest.mark.parametrize(
-    ("look", "action", "word"),
+    ("observed", "action", "word"),
     [
-        (Look(100, 1_999, 0, 0), "wait", "1999 of 2000"),
-        (Look(100, 2_000, 0, 0), "train", "no champion"),
-        (Look(100, 2_099, 90, 2_000), "wait", "last attempt"),
-        (Look(100, 2_100, 90, 2_000), "train", "no champion"),
-        (Look(151, 2_000, 90, 2_000), "train", "no champion"),
+        (Observation(100, 1_999, 0, 0), "wait", "1999 of 2000"),
+        (Observation(100, 2_000, 0, 0), "train", "no champion"),
+        (Observation(100, 2_099, 90, 2_000), "wait", "last attempt"),
+        (Observation(100, 2_100, 90, 2_000), "train", "no champion"),
+        (Observation(151, 2_000, 90, 2_000), "train", "no champion"),
         (SETTLED, "wait", "nothing"),
         (replace(SETTLED, now=8_000 + 6 * HOUR), "train", "interval"),
         (replace(SETTLED, drift={"fee": 0.3, "bulk": 0.1}), "train", "fee has drifted"),
@@ -34,11 +34,17 @@ HOUR = 3_600
         (replace(SETTLED, drift={"fee": 0.3}, newest=500, flagged=1), "wait", ""),
         (replace(SETTLED, flagged=60), "recalibrate", "flags 60"),
         (replace(SETTLED, flagged=60, now=8_100), "wait", "recent"),
-        (replace(SETTLED, calibrated_on=2_000, rows_then=50_000), "train", "2000 rows only"),
-        (replace(SETTLED, calibrated_on=2_000, rows_then=50_001), "wait", "nothing"),
+        (
+            replace(SETTLED, calibration_rows=2_000, last_attempt_rows=50_000),
+            "train",
+            "2000 rows only",
+        ),
+        (replace(SETTLED, calibration_rows=2_000, last_attempt_rows=50_001), "wait", "nothing"),
     ],
 )
-def test_what_is_done_follows_from_what_is_seen(look: Look, action: Action, word: str) -> None:
-    done, why = decide(look, SETTINGS)
-    assert done == action
-    assert word in why
+def test_the_decision_follows_from_the_observation(
+    observed: Observation, action: Action, word: str
+) -> None:
+    decided, reason = decide(observed, SETTINGS)
+    assert decided == action
+    assert word in reason

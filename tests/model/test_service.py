@@ -3,16 +3,20 @@ from datetime import timedelta
 
 import pytest
 from mlflow import MlflowClient
-from tests.model.lake_rows import START, Integers, write
-from tests.model.tracking_server import Server
+from tests.support.raw_lake import START, Integers, append_rows
+from tests.support.tracking_server import TrackingServer
 
-import model.training
 from core.lake import OriginMismatchError
 from core.registry.follower import MODEL_NAME, champion_version, promote
 from core.settings import TrainerSettings
 from data_ingestion.simulation import traffic
-from model.service import Service, Source
-from monitoring.prometheus_metrics import TrainerMetrics, new_registry
+from model.challenger import Origin
+from model.sampling import Sample
+from model.service import Service, TrainerConfig
+from monitoring.prometheus_metrics import new_registry
+from monitoring.trainer_metrics import TrainerMetrics
+
+pytestmark = pytest.mark.usefixtures("no_report")
 
 NOW = 1_795_428_000.0
 
@@ -30,17 +34,18 @@ def clock() -> Clock:
     return Clock()
 
 
-def service_of(lake: str, uri: str, settings: TrainerSettings, clock: Clock) -> Service:
+def service_of(
+    lake: str, uri: str, settings: TrainerSettings, clock: Clock, origin: Origin = "simulated"
+) -> Service:
     metrics = TrainerMetrics(new_registry("trainer"))
-    return Service(Source(lake, "simulated", uri), settings, metrics, clock)
+    return Service(TrainerConfig(lake, origin, uri), settings, metrics, clock)
 
 
 def value(service: Service, name: str, **labels: str) -> float | None:
-    registry = service.watch.metrics.registry
-    return registry.get_sample_value(f"bitcoin_trainer_{name}", labels)
+    return service.metrics.registry.get_sample_value(f"bitcoin_trainer_{name}", labels)
 
 
-def test_it_waits_for_the_table_and_says_so_once_a_minute(
+def test_it_waits_for_the_table_and_logs_it_once_a_minute(
     lake: str, settings: TrainerSettings, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     service = service_of(lake, "http://localhost:9", settings, clock)
@@ -48,7 +53,7 @@ def test_it_waits_for_the_table_and_says_so_once_a_minute(
         for _ in range(3):
             assert service.step() is None
         assert [r.message for r in caplog.records] == [
-            "waits reason=there is no table raw_transactions yet"
+            "event=training_waiting reason=there is no table raw_transactions yet"
         ]
         clock.now += 61
         service.step()
@@ -58,7 +63,7 @@ def test_it_waits_for_the_table_and_says_so_once_a_minute(
 def test_it_waits_for_mlflow(
     lake: str, settings: TrainerSettings, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write(lake, traffic.numbers(2_500, seed=1))
+    append_rows(lake, traffic.numbers(2_500, seed=1))
     service = service_of(lake, "http://localhost:9", settings, clock)
     with caplog.at_level(logging.INFO):
         assert service.step() is None
@@ -68,9 +73,8 @@ def test_it_waits_for_mlflow(
 def test_a_lake_of_the_other_origin_is_refused(
     lake: str, settings: TrainerSettings, clock: Clock
 ) -> None:
-    write(lake, traffic.numbers(10, seed=1))
-    metrics = TrainerMetrics(new_registry("trainer"))
-    service = Service(Source(lake, "live", "http://localhost:9"), settings, metrics, clock)
+    append_rows(lake, traffic.numbers(10, seed=1))
+    service = service_of(lake, "http://localhost:9", settings, clock, "live")
     with pytest.raises(OriginMismatchError):
         service.step()
 
@@ -80,11 +84,11 @@ def test_from_the_first_rows_to_a_stale_threshold(
     lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
 ) -> None:
     service = service_of(lake, tracking_uri, settings, clock)
-    write(lake, traffic.numbers(1_000, seed=1))
+    append_rows(lake, traffic.numbers(1_000, seed=1))
     assert service.step() is None
     assert value(service, "table_rows") == 1_000
     assert value(service, "trainings_total", result="promoted") == 0
-    write(lake, traffic.numbers(2_000, seed=2), START, 1_000)
+    append_rows(lake, traffic.numbers(2_000, seed=2), START, 1_000)
     outcome = service.step()
     assert outcome is not None and outcome.promoted
     _check_metrics_of_promotion(service)
@@ -93,7 +97,7 @@ def test_from_the_first_rows_to_a_stale_threshold(
     assert value(service, "drift_index", feature="fee_rate") is not None
 
     clock.now += settings.drift_check_seconds + 1
-    write(lake, _odd(traffic.numbers(2_500, seed=3)), START + timedelta(hours=1), 3_000)
+    append_rows(lake, _odd(traffic.numbers(2_500, seed=3)), START + timedelta(hours=1), 3_000)
     outcome = service.step()
     assert outcome is not None
     assert value(service, "recalibrations_total") == 1
@@ -124,13 +128,13 @@ def test_drift_trains_early_and_is_kept_with_the_champions_run(
     lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
 ) -> None:
     service = service_of(lake, tracking_uri, settings, clock)
-    write(lake, traffic.numbers(3_000, seed=1))
+    append_rows(lake, traffic.numbers(3_000, seed=1))
     service.step()
     clock.now += settings.early_training_seconds + 1
     rows = traffic.numbers(6_000, seed=2)
     rows[:, 2] *= 5
     rows[:, 5] = rows[:, 6] + rows[:, 2]
-    write(lake, rows, START + timedelta(hours=1), 3_000)
+    append_rows(lake, rows, START + timedelta(hours=1), 3_000)
     outcome = service.step()
     assert outcome is not None
     drifted = value(service, "drift_index", feature="fee_rate")
@@ -144,7 +148,7 @@ def test_drift_trains_early_and_is_kept_with_the_champions_run(
 def test_a_new_process_goes_on_where_the_last_one_ended(
     lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
 ) -> None:
-    write(lake, traffic.numbers(3_000, seed=1))
+    append_rows(lake, traffic.numbers(3_000, seed=1))
     service_of(lake, tracking_uri, settings, clock).step()
     clock.now += 60
     again = service_of(lake, tracking_uri, settings, clock)
@@ -163,14 +167,14 @@ def test_a_training_that_fails_is_counted_and_tried_again(
     lake: str,
     settings: TrainerSettings,
     clock: Clock,
-    server: Server,
+    server: TrackingServer,
     tracking_uri: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    write(lake, traffic.numbers(3_000, seed=1))
+    append_rows(lake, traffic.numbers(3_000, seed=1))
     service = service_of(lake, tracking_uri, settings, clock)
     with monkeypatch.context() as patched:
-        patched.setattr(model.training, "write_sample", lambda *_: server.stop())
+        patched.setattr(Sample, "write", lambda *_: server.stop())
         assert service.step() is None
     assert value(service, "trainings_total", result="failed") == 1
     server.start()

@@ -11,6 +11,8 @@ from local.ports import free_port
 
 from core.settings import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def environment(lake: str) -> dict[str, str]:
@@ -45,10 +47,11 @@ def metrics(environment: dict[str, str]) -> str:
             time.sleep(0.2)
 
 
-def test_it_shows_its_metrics_while_it_waits_and_ends_well_on_sigterm(
+def test_it_serves_its_metrics_while_it_waits_and_exits_with_0_on_sigterm(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    trainer = start(environment, tmp_path / "log")
+    log = tmp_path / "log"
+    trainer = start(environment, log)
     try:
         assert 'bitcoin_trainer_trainings_total{result="promoted"} 0.0' in metrics(environment)
         trainer.send_signal(signal.SIGTERM)
@@ -56,12 +59,10 @@ def test_it_shows_its_metrics_while_it_waits_and_ends_well_on_sigterm(
     finally:
         trainer.kill()
         trainer.wait(20)
-    assert "waits reason=there is no table raw_transactions yet" in (tmp_path / "log").read_text()
+    assert "event=training_waiting reason=there is no table raw_transactions yet" in log.read_text()
 
 
-def test_what_cannot_be_done_is_said_in_one_line(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_command_that_fails_prints_one_line(environment: dict[str, str], tmp_path: Path) -> None:
     trainer = start(environment, tmp_path / "log", "--rollback", "3")
     assert trainer.wait(120) == 1
     assert (tmp_path / "log").read_text() == "MLflow at http://localhost:9 does not answer\n"

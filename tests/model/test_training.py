@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from tests.model.lake_rows import START, Integers, write
+from tests.support.raw_lake import START, Integers, append_rows
 
 from core.detector.injected_anomalies import KINDS
 from core.registry.follower import (
@@ -15,8 +15,9 @@ from core.registry.follower import (
 from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
 from data_ingestion.simulation import traffic
-from model.repetition import repeat
-from model.training import Outcome, Trainer
+from model.mlflow_runs import Registry
+from model.repeat_run import repeat_run
+from model.training import Trainer
 
 pytestmark = pytest.mark.stack
 
@@ -33,7 +34,7 @@ def last_run(uri: str) -> str:
 def test_one_block_of_transactions_gives_the_first_champion(
     lake: str, trainer: Trainer, tracking_uri: str
 ) -> None:
-    outcome = trainer.train(write(lake, BLOCK))
+    outcome = trainer.train(append_rows(lake, BLOCK))
     assert outcome.promoted, outcome.reasons
     assert champion_version(tracking_uri, "simulated") == outcome.version == "1"
     client = MlflowClient(tracking_uri)
@@ -54,14 +55,14 @@ def test_one_block_of_transactions_gives_the_first_champion(
 def test_a_run_repeated_from_its_own_record_gives_the_same_scores_to_the_bit(
     lake: str, trainer: Trainer, tracking_uri: str
 ) -> None:
-    table = write(lake, BLOCK)
+    table, registry = append_rows(lake, BLOCK), Registry(tracking_uri, "simulated")
     outcome = trainer.train(table)
     first = last_run(tracking_uri)
-    write(lake, traffic.numbers(500, seed=9), offset=3_000)  # the table has moved on
-    assert repeat(tracking_uri, first)
+    append_rows(lake, traffic.numbers(500, seed=9), offset=3_000)  # the table has moved on
+    assert repeat_run(registry, first)
     assert outcome.version is not None
     trainer.recalibrate(table, outcome.version)
-    assert repeat(tracking_uri, last_run(tracking_uri))
+    assert repeat_run(registry, last_run(tracking_uri))
 
 
 def _extreme(rows: Integers) -> Integers:
@@ -91,7 +92,7 @@ def test_poison_ends_in_a_refusal_or_in_a_model_that_does_not_flood(
     poison: object, lake: str, trainer: Trainer, tracking_uri: str
 ) -> None:
     assert callable(poison)
-    outcome = trainer.train(write(lake, poison(BLOCK)))
+    outcome = trainer.train(append_rows(lake, poison(BLOCK)))
     version = champion_version(tracking_uri, "simulated")
     if outcome.promoted:
         champion = load_champion(tracking_uri, str(version))
@@ -106,10 +107,10 @@ def test_poison_ends_in_a_refusal_or_in_a_model_that_does_not_flood(
 def test_a_worse_challenger_leaves_the_champion_in_service(
     lake: str, trainer: Trainer, settings: TrainerSettings, tracking_uri: str
 ) -> None:
-    table = write(lake, traffic.numbers(8_000, seed=1))
+    table = append_rows(lake, traffic.numbers(8_000, seed=1))
     assert trainer.train(table).promoted
     poor = settings.model_copy(update={"forest_trees": 10, "forest_sub_sample": 16})
-    outcome = Trainer(poor, tracking_uri, "simulated", lambda: 0.0).train(table)
+    outcome = Trainer(poor, Registry(tracking_uri, "simulated"), lambda: 0.0).train(table)
     assert outcome.version == "2"
     assert "below the champion's" in "; ".join(outcome.reasons)
     assert champion_version(tracking_uri) == "1"
@@ -120,9 +121,9 @@ def test_a_worse_challenger_leaves_the_champion_in_service(
 def test_a_recalibration_is_a_new_version_of_the_same_trees(
     lake: str, trainer: Trainer, tracking_uri: str
 ) -> None:
-    table = write(lake, BLOCK)
+    table = append_rows(lake, BLOCK)
     assert trainer.train(table).version == "1"
-    more = write(lake, traffic.numbers(9_000, seed=3), START, 3_000)
+    more = append_rows(lake, traffic.numbers(9_000, seed=3), START, 3_000)
     outcome = trainer.recalibrate(more, "1")
     assert (outcome.version, outcome.promoted) == ("2", True)
     before, after = (load_champion(tracking_uri, version) for version in ("1", "2"))
@@ -132,7 +133,7 @@ def test_a_recalibration_is_a_new_version_of_the_same_trees(
 
 
 def test_rolling_back_is_moving_the_alias(lake: str, trainer: Trainer, tracking_uri: str) -> None:
-    table = write(lake, BLOCK)
+    table = append_rows(lake, BLOCK)
     trainer.train(table)
     trainer.train(table)
     assert champion_version(tracking_uri) == "2"
@@ -144,16 +145,16 @@ def test_rolling_back_is_moving_the_alias(lake: str, trainer: Trainer, tracking_
 def test_a_registry_of_the_other_origin_is_refused(
     lake: str, trainer: Trainer, settings: TrainerSettings, tracking_uri: str
 ) -> None:
-    table = write(lake, BLOCK)
+    table = append_rows(lake, BLOCK)
     trainer.train(table)
-    live = Trainer(settings, tracking_uri, "live", lambda: 0.0)
+    live = Trainer(settings, Registry(tracking_uri, "live"), lambda: 0.0)
     with pytest.raises(ModelRefusedError, match="made from simulated data"):
         live.train(table)
     with pytest.raises(ModelRefusedError):
         champion_version(tracking_uri, "live")
 
 
-def test_a_rehearsal_writes_nothing(lake: str, trainer: Trainer, tracking_uri: str) -> None:
-    outcome: Outcome = trainer.rehearse(write(lake, BLOCK))
+def test_a_dry_run_writes_nothing(lake: str, trainer: Trainer, tracking_uri: str) -> None:
+    outcome = trainer.dry_run(append_rows(lake, BLOCK))
     assert outcome.version is None and outcome.reasons == ()
     assert champion_version(tracking_uri) is None

@@ -1,6 +1,5 @@
 """What only a fault, or a viewer, moves; the rest is seen to move on the running stack."""
 
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -11,8 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from data_ingestion.journal import Record
 from data_ingestion.kafka_delivery import KafkaDelivery
-from data_processing.progress import ProgressListener
-from data_processing.running import Stream
+from data_processing.telemetry import QueryListener, record_micro_batch
 from monitoring.producer_metrics import ProducerMetrics
 from monitoring.stream_metrics import StreamMetrics
 
@@ -42,20 +40,18 @@ def test_what_the_broker_did_not_take_is_counted() -> None:
 
 def test_a_query_that_ends_with_an_error_is_counted_and_one_that_is_stopped_is_not() -> None:
     registry = CollectorRegistry()
-    listener = ProgressListener(StreamMetrics(registry))
+    listener = QueryListener(StreamMetrics(registry))
     listener.onQueryTerminated(cast(Any, SimpleNamespace(exception=None)))
     assert registry.get_sample_value("bitcoin_stream_failures_total") == 0
     listener.onQueryTerminated(cast(Any, SimpleNamespace(exception="disk full")))
     assert registry.get_sample_value("bitcoin_stream_failures_total") == 1
 
 
-def test_a_micro_batch_tells_of_repeats_rejects_and_scores() -> None:
+def test_a_micro_batch_is_recorded_with_repeats_rejects_and_scores() -> None:
     registry = CollectorRegistry()
     metrics = StreamMetrics(registry)
-    nothing = cast(Any, None)
-    stream = Stream(nothing, nothing, [], metrics, threading.Event())
     now = datetime.now(UTC)
-    taken = SimpleNamespace(
+    batch = SimpleNamespace(
         new=pa.table({"append_time": [now, now], "anomaly_score": [0.4, 0.7]}),
         rejects=pa.table({"kind": ["not_json"]}),
         repeats=3,
@@ -65,7 +61,7 @@ def test_a_micro_batch_tells_of_repeats_rejects_and_scores() -> None:
         newest=now,
         seconds={"read": 0.5},
     )
-    stream._tell(cast(Any, taken))
+    record_micro_batch(metrics, cast(Any, batch))
     seen = {
         "bitcoin_stream_repeats_total": 3.0,
         "bitcoin_stream_anomalies_total": 1.0,

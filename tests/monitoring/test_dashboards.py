@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.monitoring.reading import DASHBOARDS, dashboard, panels
+from tests.support.monitoring_files import DASHBOARDS, dashboard, panels
 
 from core.settings import ROOT
 
@@ -45,7 +45,7 @@ def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
     )
 
 
-def test_the_four_dashboards_are_there_and_told_apart() -> None:
+def test_the_four_dashboards_have_their_titles_and_different_uids() -> None:
     models = [dashboard(path.name) for path in DASHBOARDS]
     assert {model["title"] for model in models} == TITLES
     assert len({model["uid"] for model in models}) == len(models)

@@ -14,7 +14,7 @@ import pytest
 from local.ports import free_port, free_ports, targets
 from local.ports import ports as known_ports
 from local.services import environment, services
-from tests.monitoring.drill import Part, Watcher, configuration, drill, until
+from tests.support.alert_drill import Part, Watcher, configuration, drill, until
 from tests.support.processes import missing
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,8 @@ def prometheus(folder: Path, ports: dict[str, int], own: int) -> Part:
     return Part("prometheus", command, os.environ, folder / "prometheus.log")
 
 
-def test_a_killed_api_is_told_and_its_return_too(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_killed_api_raises_its_alert_and_its_return_ends_it(tmp_path: Path) -> None:
     own, port = free_port(), free_port()
     settings = {
         "API_PORT": str(port),
@@ -91,17 +92,17 @@ def parts(tmp_path_factory: pytest.TempPathFactory, java: None) -> Iterator[dict
 
 @pytest.fixture(scope="module")
 def watcher(parts: dict[str, Part]) -> Watcher:
-    found = Watcher(targets()["prometheus"])
+    prometheus_watcher = Watcher(targets()["prometheus"])
     for job in targets():
-        until(f"{job} is up", lambda job=job: found.up(job), 300)  # type: ignore[misc]
-    return found
+        until(f"{job} is up", lambda job=job: prometheus_watcher.up(job), 300)  # type: ignore[misc]
+    return prometheus_watcher
 
 
 @pytest.mark.soak
 @pytest.mark.stack
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("service", "alert", "job"), DRILLS)
-def test_each_service_killed_is_told_and_its_return_too(
+def test_each_killed_service_raises_its_alert_and_its_return_ends_it(
     parts: dict[str, Part], watcher: Watcher, service: str, alert: str, job: str
 ) -> None:
     def settled() -> bool:

@@ -1,4 +1,4 @@
-"""Several processes, told as one service."""
+"""The metrics of several processes, reported as one service's."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from monitoring.exposition import Processes
 STARTED = "process_start_time_seconds"
 
 
-def told(*processes: int) -> dict[str, float]:
+def exported(*processes: int) -> dict[str, float]:
     registry = CollectorRegistry()
     registry.register(Processes(processes))
     return {s.name: s.value for family in registry.collect() for s in family.samples}
@@ -32,7 +32,7 @@ def other() -> Iterator[subprocess.Popen[bytes]]:
 def test_metrics_are_summed_and_the_start_is_that_of_the_youngest(
     other: subprocess.Popen[bytes],
 ) -> None:
-    own, others, both = told(os.getpid()), told(other.pid), told(other.pid, os.getpid())
+    own, others, both = exported(os.getpid()), exported(other.pid), exported(other.pid, os.getpid())
     assert set(both) == set(own) and len(both) == 6
     assert both["process_max_fds"] == own["process_max_fds"] + others["process_max_fds"]
     resident = "process_resident_memory_bytes"
@@ -43,5 +43,5 @@ def test_metrics_are_summed_and_the_start_is_that_of_the_youngest(
 def test_a_process_that_ended_counts_nothing(other: subprocess.Popen[bytes]) -> None:
     other.kill()
     other.wait()
-    assert set(told(other.pid, os.getpid())) == set(told(os.getpid()))
-    assert not told(other.pid)
+    assert set(exported(other.pid, os.getpid())) == set(exported(os.getpid()))
+    assert not exported(other.pid)

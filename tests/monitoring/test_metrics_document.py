@@ -4,10 +4,11 @@ import re
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.monitoring.reading import names, rules, runbook_expressions, used_names
+from tests.support.monitoring_files import names, rules, runbook_expressions, used_names
 
 from core.settings import ROOT
-from monitoring.metrics_document import SERVICES, Metric, catalogue, of_service, render
+from monitoring.metrics_document import Metric, catalogue, of_service, render
+from monitoring.prometheus_metrics import SERVICES, service_metrics
 
 FOREIGN = {
     "up",
@@ -35,8 +36,8 @@ UNBOUNDED = {"hash", "address", "transaction", "path", "url", "user", "id", "ins
 def test_nothing_is_used_that_does_not_exist() -> None:
     ours = {name for metric in ALL for name in metric.series}
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    asked = used_names().union(*map(names, runbook_expressions()))
-    assert asked - ours - recorded - FOREIGN == set()
+    queried = used_names().union(*map(names, runbook_expressions()))
+    assert queried - ours - recorded - FOREIGN == set()
 
 
 def test_nothing_is_exported_that_no_dashboard_and_no_rule_shows() -> None:
@@ -70,7 +71,7 @@ def test_a_name_follows_the_practice(metric: Metric) -> None:
 @pytest.mark.parametrize("service", sorted(SERVICES))
 def test_counters_and_histograms_are_there_at_zero_from_the_start(service: str) -> None:
     registry = CollectorRegistry()
-    SERVICES[service](registry)
+    service_metrics(service, registry)
     empty = {
         family.name
         for family in registry.collect()
@@ -86,5 +87,5 @@ def test_two_of_one_service_do_not_meet(service: str) -> None:
 
 
 def test_no_name_stands_for_two_services() -> None:
-    found = [metric.name for metric in ALL]
-    assert len(found) == len(set(found))
+    every_name = [metric.name for metric in ALL]
+    assert len(every_name) == len(set(every_name))

@@ -2,8 +2,8 @@
 
 from prometheus_client import CollectorRegistry
 
+from core.blockchain_json.describe import REFUSALS
 from core.topics import BLOCKS, DEAD_LETTERS, TRANSACTIONS
-from monitoring import producer_metrics
 from monitoring.producer_metrics import ProducerMetrics
 
 
@@ -21,8 +21,18 @@ def test_every_metric_is_at_zero_before_anything_happens() -> None:
     assert all(sample.name.startswith("bitcoin_producer_") for sample in samples)
 
 
-def test_the_topics_are_those_of_the_contract() -> None:
-    assert set(producer_metrics.TOPICS) == {TRANSACTIONS, BLOCKS, DEAD_LETTERS}
+def test_records_and_dead_letters_are_counted_by_the_words_of_core() -> None:
+    registry = CollectorRegistry()
+    ProducerMetrics(registry)
+    values = {
+        (name, value)
+        for family in registry.collect()
+        for sample in family.samples
+        for name, value in sample.labels.items()
+        if name in ("topic", "reason")
+    }
+    topics = {("topic", topic) for topic in (TRANSACTIONS, BLOCKS, DEAD_LETTERS)}
+    assert values == topics | {("reason", refusal) for refusal in REFUSALS}
 
 
 def test_answers_and_failures_move_their_metrics() -> None:

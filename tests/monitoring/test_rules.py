@@ -1,4 +1,4 @@
-"""Prometheus's own tools judge the configuration and the rules."""
+"""Prometheus's own tools check the configuration and the rules."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from local.scraper import local_config
-from tests.monitoring.reading import (
+from tests.support.monitoring_files import (
     RULE_FILES,
     alerts,
     filled,
@@ -25,10 +25,10 @@ RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 
 @pytest.fixture
 def promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None:
+    path = shutil.which("promtool")
+    if path is None:
         missing("promtool is not installed (Debian: apt-get install prometheus)")
-    return str(found)
+    return str(path)
 
 
 def succeeds(*command: str) -> None:
@@ -55,16 +55,17 @@ def test_docker_and_the_local_stack_load_the_same_rules() -> None:
 
 def test_every_expression_of_a_panel_or_the_runbook_parses(promtool: str, tmp_path: Path) -> None:
     expressions = [expression for _, expression in panel_expressions()] + runbook_expressions()
-    asked = [
-        {"record": f"asked:{number}", "expr": filled(expression)}
+    recorded = [
+        {"record": f"expression:{number}", "expr": filled(expression)}
         for number, expression in enumerate(expressions)
     ]
     file = tmp_path / "panels.yml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": asked}]}))
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": recorded}]}))
     succeeds(promtool, "check", "rules", str(file))
 
 
 @pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda p: p.stem)
+@pytest.mark.slow
 def test_alerts_fire_when_they_should_and_stay_quiet_when_not(promtool: str, path: Path) -> None:
     succeeds(promtool, "test", "rules", str(path))
 
@@ -80,15 +81,15 @@ def test_every_alert_is_tested_both_ways(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", alerts())
-def test_an_alert_tells_what_how_bad_and_what_to_do(name: str) -> None:
+def test_an_alert_has_its_severity_summary_action_and_runbook_section(name: str) -> None:
     rule = alerts()[name]
     assert rule["labels"] == {"severity": rule["labels"]["severity"]}
     assert rule["labels"]["severity"] in {"critical", "warning"}
-    said = rule["annotations"]
-    assert set(said) == {"summary", "action", "runbook"}
-    assert said["summary"].endswith(".")
-    assert said["action"].endswith((".", "?"))
-    assert said["runbook"] == f"docs/runbook.md#{name.lower()}"
+    annotations = rule["annotations"]
+    assert set(annotations) == {"summary", "action", "runbook"}
+    assert annotations["summary"].endswith(".")
+    assert annotations["action"].endswith((".", "?"))
+    assert annotations["runbook"] == f"docs/runbook.md#{name.lower()}"
 
 
 def test_each_section_of_the_runbook_has_commands() -> None:

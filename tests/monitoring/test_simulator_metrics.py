@@ -1,6 +1,6 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
-from monitoring.prometheus_metrics import SimulatorMetrics
+from monitoring.simulator_metrics import SimulatorMetrics
 
 
 def test_every_series_is_there_from_the_start() -> None:

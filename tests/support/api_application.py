@@ -8,10 +8,12 @@ from sklearn.pipeline import Pipeline
 from api.application import create_app
 from api.routes.anomalies import ScoredTable
 from api.schemas import EXAMPLE
-from core.detector.champion import Champion, calibrate
+from core.detector.calibration import calibrate
+from core.detector.champion import Champion
 from core.settings import ApiSettings
 from model.pipeline import ForestShape, fit
-from monitoring.prometheus_metrics import ApiMetrics, new_registry
+from monitoring.api_metrics import ApiMetrics
+from monitoring.prometheus_metrics import new_registry
 
 OVERPAID = EXAMPLE | {
     "size": 90_000,

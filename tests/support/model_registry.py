@@ -14,7 +14,7 @@ from tests.support.processes import answers, process, wait_until
 from core.registry.follower import MODEL_NAME
 from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 from core.settings import MlflowSettings
-from model.registration import ensure_registered_model
+from model.mlflow_runs import Registry
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def mlflow_process(folder: Path, port: int) -> Iterator[str]:
 
 def register_pipeline(uri: str, pipeline: Pipeline, folder: Path) -> str:
     """Register a version without the alias, with the files that a service reads; returns it."""
-    ensure_registered_model(uri, "simulated")
+    Registry(uri, "simulated").ensure_model()
     client, rows = MlflowClient(uri), traffic(500)
     run = client.create_run("0").info
     extras = folder / run.run_id / EXTRA_FOLDER

@@ -1,1 +1,1 @@
-"""The JSON of Blockchain.com: its schema, its scripts, and the transaction that it describes."""
+"""The JSON of Blockchain.com: its schema, its scripts, and the transactions that it describes."""

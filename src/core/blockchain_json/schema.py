@@ -1,7 +1,7 @@
-"""One transaction in the JSON of Blockchain.com: the fields that are used, everything optional that
-was ever absent.
+"""The schema of one transaction in the JSON of Blockchain.com, with the fields that are used.
 
-Fields that are not named here (witnesses, most of the bytes) are skipped without being stored.
+A field is optional where any capture lacks it. All other fields (witnesses, which are most of the
+bytes) are skipped while decoding.
 """
 
 import msgspec
@@ -33,7 +33,7 @@ class Output(msgspec.Struct):
 
 
 class RawTransaction(msgspec.Struct, kw_only=True):
-    """One transaction: HTTP of today and of 2018, websocket, or pruned to some addresses."""
+    """One transaction: HTTP as of today or 2018, websocket, or pruned to some addresses."""
 
     hash: str
     size: int
@@ -64,7 +64,7 @@ class _BareInput(msgspec.Struct):
 
 
 class _BareTransaction(msgspec.Struct, kw_only=True):
-    """What the eight fields need: read when something else in the item is malformed."""
+    """What the eight fields are made of; decoded when another part of the item is malformed."""
 
     hash: str
     size: int
@@ -81,9 +81,9 @@ _BARE = msgspec.json.Decoder(_BareTransaction)
 
 
 def decode_transaction(item: bytes | msgspec.Raw) -> RawTransaction:
-    """One transaction, without its facts where only these are malformed.
+    """Decode one transaction; without the facts beyond the eight fields where they are malformed.
 
-    Raises `msgspec.DecodeError`, which says what is missing or wrong, and where.
+    Raises `msgspec.DecodeError`, whose message names the place and the fault.
     """
     try:
         return _TRANSACTION.decode(item)

@@ -1,8 +1,8 @@
-"""What an output's script is, read from its bytes in hexadecimal.
+"""The type and the dust limit of an output's script, from its bytes in hexadecimal.
 
-The forms are those of Bitcoin Core's `Solver` (`script/solver.cpp`), under the field's short
-names. But: public keys are recognised by their length and first byte, not checked for being on the
-curve, and a script that spends is not looked at.
+The types are those of Bitcoin Core's `Solver` (`script/solver.cpp`), under their short names.
+Public keys are recognised by length and first byte; whether they lie on the curve is not checked.
+The scripts of inputs are not read.
 
 >>> script_type("0014d5bfb7a6d05d44c1e14443919b30d284c0c0a10a")
 'p2wpkh'
@@ -17,10 +17,10 @@ _FIXED = {
     70: (("2102", "ac", "p2pk"), ("2103", "ac", "p2pk")),
     134: (("4104", "ac", "p2pk"),),
 }
-"""Length in hexadecimal digits -> (first, last digits, type)."""
+"""By length in hexadecimal digits: the first digits, the last digits and the type."""
 
 _SMALL_NUMBERS = {f"{opcode:02x}" for opcode in range(0x51, 0x61)}
-"""OP_1 to OP_16: the version of a later witness program, the counts of a multisig."""
+"""OP_1 to OP_16: versions of later witness programs, and the counts of a multisig."""
 
 _WITNESS_VERSIONS = _SMALL_NUMBERS | {"00"}
 
@@ -31,7 +31,7 @@ _INPUT_SIZE = 148
 """Virtual bytes to spend an output with a script signature (`GetDustThreshold`, `policy.cpp`)."""
 
 _WITNESS_INPUT_SIZE = 67
-"""Virtual bytes to spend a witness program: 32 + 4 + 1 + 107 / 4 + 4, the same place."""
+"""Virtual bytes to spend a witness program: 32 + 4 + 1 + 107 / 4 + 4 (`GetDustThreshold`)."""
 
 _MAX_SCRIPT_SIZE = 10_000
 """Bytes above which a script can never be spent (`MAX_SCRIPT_SIZE`, `script/script.h`)."""
@@ -63,8 +63,9 @@ def _is_witness_program(script: str) -> bool:
 def dust_limit(script: str) -> int:
     """The value in satoshi below which Bitcoin Core does not relay an output: its dust limit.
 
-    Three times the virtual bytes of the output and of the input that would spend it; 0 for what
-    cannot be spent. By type: p2pkh 546, p2sh 540, p2wpkh 294, p2wsh and p2tr 330, p2a 240.
+    Three times the virtual bytes of the output and of the input that would spend it; 0 for an
+    output that cannot be spent.
+    By type: p2pkh 546, p2sh 540, p2wpkh 294, p2wsh and p2tr 330, p2a 240.
 
     >>> dust_limit("76a91450feb99697a4901d3fe082eca341204fb6711b9488ac")
     546

@@ -1,10 +1,10 @@
-"""Why a row is isolated early: each feature's part in its path length through the forest.
+"""Attribution: each feature's part in the path length of a row, which its score is made of.
 
 At every split the expected path length of a row changes, from the mean over the node's training
-rows to the mean over the child's. The change is put down to the feature that splits; the parts and
-the expectation at the roots add up to the path length. This is the decision-path attribution of
-Saabas ("Interpreting random forests", 2014), applied to the path length of an Isolation Forest: a
-walk down each tree, where Shapley values (Lundberg et al., 2020) weigh all paths.
+rows to the mean over the child's. The change is attributed to the feature that splits. The parts
+and the expectation at the roots add up to the path length. This is the decision-path attribution of
+Saabas ("Interpreting random forests", 2014), applied to the path length of an Isolation Forest. It
+costs one walk down each tree, where Shapley values (Lundberg et al., 2020) weigh all paths.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.compiled import compiled
-from core.detector.forest import COLUMN, PLACE_BITS, Forest, Indices, Nodes, following
+from core.detector.forest import COLUMN, PLACE_BITS, Forest, Indices, Nodes, child_of
 
 _BLOCK = 64
-"""Rows that go down a tree one after another, while it is in the processor's cache."""
+"""Rows that walk down a tree one after another, while the tree is in the processor's cache."""
 
 _TREES = 16
-"""Trees that a single row goes down by turns."""
+"""Trees that a single row walks down in turns."""
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """What the walk adds at each node of a forest; made once by `attribution`.
+    """The change of the expected path length at each node of a forest; made by `attribution`.
 
-    `expected` is the path length that a training row has on average, in splits per tree.
+    `step` is that change, per node, in splits. `expected` is the mean path length of the training
+    rows, in splits per tree.
     """
 
     forest: Forest
@@ -56,10 +57,10 @@ def _descend(
         for root in roots:
             for row in range(start, min(start + _BLOCK, len(rows))):
                 node = root
-                child = following(nodes[node], rows, row)
+                child = child_of(nodes[node], rows, row)
                 while child != node:
                     out[row, nodes[node].place & COLUMN] += step[child]
-                    node, child = child, following(nodes[child], rows, row)
+                    node, child = child, child_of(nodes[child], rows, row)
 
 
 @compiled
@@ -72,23 +73,23 @@ def descend_once(
     row: NDArray[np.float32],
     out: NDArray[np.float64],
 ) -> float:
-    """The path length of `row`, shape (1, k), summed over the trees; `out` is added to as rows are.
+    """The path length of `row`, shape (1, k), summed over the trees; its parts are added to `out`.
 
-    It goes down several trees by turns, so that one node's way from memory hides behind another's;
-    what it saw is then added in the order of `_descend`, to the same bits.
+    The row walks down several trees in turns, so that the memory accesses overlap. The parts are
+    added in the same order as in `_descend`, so that the sums are equal to the bit.
     """
-    seen = np.empty((_TREES, depths.max() + 1), np.uint32)
+    visited = np.empty((_TREES, depths.max() + 1), np.uint32)
     total = 0.0
     for start in range(0, len(roots), _TREES):
         some = min(_TREES, len(roots) - start)
         deepest = depths[start : start + some].max()
-        seen[:some, 0] = roots[start : start + some]
+        visited[:some, 0] = roots[start : start + some]
         for depth in range(deepest):
             for tree in range(some):
-                seen[tree, depth + 1] = following(nodes[seen[tree, depth]], row, 0)
+                visited[tree, depth + 1] = child_of(nodes[visited[tree, depth]], row, 0)
         for tree in range(some):
-            node = seen[tree, 0]
-            for child in seen[tree, 1 : deepest + 1]:
+            node = visited[tree, 0]
+            for child in visited[tree, 1 : deepest + 1]:
                 if child == node:
                     break
                 out[0, nodes[node].place & COLUMN] += step[child]
@@ -98,7 +99,7 @@ def descend_once(
 
 
 def attribution(forest: Forest) -> Attribution:
-    """Prepare a forest's attribution: the expected path length below each node, and its steps."""
+    """Compute the expected path length at each node of a forest, and its change at each split."""
     left = forest.nodes["place"] >> PLACE_BITS
     expected, parent = _expected(left, forest.rows, forest.path)
     step = expected - expected[parent]

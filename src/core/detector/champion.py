@@ -1,11 +1,8 @@
-"""The champion: one loaded model, which scores transactions and says why.
+"""The champion: a loaded model version, which scores transactions and explains the scores.
 
-The stream and the API both use it, so that a transaction has the same score wherever it is asked
-for. A champion never changes; a newer version is another one.
-
-One transaction in one compiled call: its measures, its way through the forest, each one's part.
-
-The same compiled functions as for many rows, so that the results are equal to the bit.
+The stream and the API both use it, so a transaction has the same score in both. A champion never
+changes; a newer version is another object. One row and many rows go through the same compiled
+functions, so their results are equal to the bit.
 """
 
 import logging
@@ -17,22 +14,22 @@ from numpy.typing import NDArray
 
 from core.compiled import compiled
 from core.detector.attribution import Attribution, attribution, descend_once
-from core.detector.calibration import Calibration, calibrate
+from core.detector.calibration import Calibration
 from core.detector.forest import Indices, Nodes, flatten
 from core.detector.patterns import COINBASE, Shape, facts_of, pattern_of
 from core.detector.sklearn_parity import is_exact
-from core.detector.verdict import LEAST_PART, MOST_REASONS, Reason, Verdict
-from core.feature_table import FEATURES
+from core.detector.verdict import LEAST_SHARE, MOST_REASONS, Reason, Verdict
+from core.feature_table import NAMES
 from core.features import (
     COLUMNS,
-    NAMES,
     Floats,
     Numbers,
+    coinbase_rows,
     credit_into,
-    credited,
+    credit_summaries,
     features,
     features_into,
-    is_coinbase,
+    measures,
     measures_into,
 )
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction, numbers_of
@@ -40,56 +37,60 @@ from core.transaction import NUMERIC_FIELDS, DescribedTransaction, numbers_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
-__all__ = ["Calibration", "Champion", "Reason", "Verdict", "calibrate"]
-
 Explain = Literal["all", "flagged", "none"]
+"""Which rows get reasons."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Champion:
-    """A model version in service; it can be pickled and sent to workers.
+    """A model version that scores; it can be pickled and sent to workers.
 
-    `fallback` is the scikit-learn pipeline that scores in place of the flattened forest where the
-    two differed at loading; there are no reasons then.
+    `tails` is the rarity scale that `features` takes. `fallback` is the scikit-learn pipeline, set
+    where the flattened forest scored differently when the model was loaded: it then computes the
+    scores, and there are no reasons.
     """
 
     version: str
     calibration: Calibration
     attribution: Attribution
-    tails: NDArray[np.float64]
+    tails: Floats
     fallback: Any = None
 
     @classmethod
     def from_pipeline(cls, pipeline: Any, calibration: Calibration, version: str) -> "Champion":
-        """Flatten a fitted pipeline of two steps: `features` with their tails, then the forest.
+        """Make a champion of a fitted pipeline of two steps, `features` and the forest.
 
-        What is flattened is compared with scikit-learn, bit by bit, on rows that lie on its
+        The forest is flattened and compared with scikit-learn, bit by bit, on rows that lie on its
         thresholds; where they differ it logs an error and scores with scikit-learn. Raises
         `ValueError` for a forest that draws features for each tree.
         """
         forest, tails = flatten(pipeline[-1]), pipeline[0].kw_args["tails"]
         exact = is_exact(forest, pipeline)
         if not exact:
-            _log.error("flattened forest differs from scikit-learn: slow path version=%s", version)
+            _log.error(
+                "event=slow_scoring version=%s reason=the flattened forest differs from "
+                "scikit-learn, which scores instead",
+                version,
+            )
         fallback = None if exact else pipeline
         champion = cls(version, calibration, attribution(forest), tails, fallback)
         champion.compile()
         return champion
 
     def compile(self) -> None:
-        """Compile what scores now, rather than at a process's first request."""
+        """Compile all scoring code now, rather than at a process's first request."""
         row = [1.0] * len(NUMERIC_FIELDS)
-        self.shortenings(np.array([row])), self._judged(row)
+        self.shortenings(np.array([row]))
+        self._score_and_explain(row)
 
     @property
     def threshold(self) -> float:
-        """The score from which on a transaction is flagged, in 0..1."""
+        """The score in 0..1 from which a transaction is flagged."""
         return self.calibration.threshold
 
-    def scores(self, numbers: Numbers) -> NDArray[np.float64]:
+    def scores(self, numbers: Numbers) -> Floats:
         """The anomaly score of each row in 0..1, higher is more unusual; shape (n,).
 
         `numbers` has shape (n, 7), the columns in the order of `NUMERIC_FIELDS`.
@@ -98,20 +99,21 @@ class Champion:
             return -np.asarray(self.fallback.score_samples(np.asarray(numbers)), np.float64)
         return self.attribution.forest.scores(features(numbers, self.tails))
 
-    def flags(self, numbers: Numbers, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def flags(self, numbers: Numbers, scores: Floats) -> NDArray[np.bool_]:
         """Whether each row is flagged, given its score: coinbase transactions never are."""
-        return (scores >= self.threshold) & ~is_coinbase(numbers)
+        return (scores >= self.threshold) & ~coinbase_rows(numbers)
 
-    def shortenings(self, numbers: Numbers) -> NDArray[np.float64]:
+    def shortenings(self, numbers: Numbers) -> Floats:
         """By how many splits each measure shortens the mean path; shape (n, len(FEATURES))."""
-        seen = features(numbers, self.tails)
-        return credited(self.attribution.shortenings(seen), seen)
+        columns = features(numbers, self.tails)
+        return credit_summaries(self.attribution.shortenings(columns), columns)
 
     def verdict(self, transaction: DescribedTransaction) -> Verdict:
         """The verdict on one transaction, with its reasons whether or not it is flagged."""
         values = list(map(float, numbers_of(transaction)))
-        score, reasons = self._judged(values)
-        pattern = pattern_of(Shape(*values, *map(_known, facts_of(transaction))))
+        score, reasons = self._score_and_explain(values)
+        facts = (np.nan if fact is None else float(fact) for fact in facts_of(transaction))
+        pattern = pattern_of(Shape(*values, *facts))
         return Verdict(
             anomaly_score=score,
             percentile=self.calibration.percentile(score),
@@ -122,51 +124,51 @@ class Champion:
             model_version=self.version,
         )
 
-    def _judged(self, values: list[float]) -> tuple[float, tuple[Reason, ...]]:
+    def _score_and_explain(self, values: list[float]) -> tuple[float, tuple[Reason, ...]]:
         """The score of one row, and its reasons, the most important first."""
         if self.fallback is not None:
             return float(self.scores(np.array([values]))[0]), ()
-        depth, measured, parts = judged(self.attribution, self.tails, values)
-        score = float(self.attribution.forest.scores_of(depth))
-        return score, self._reasons(parts, measured)
-
-    def _reasons(self, parts: list[float], measured: list[float]) -> tuple[Reason, ...]:
-        """The measures that shorten one row's path most, the most first."""
+        depth, measured, parts = score_row(self.attribution, self.tails, values)
         order = sorted(range(len(parts)), key=parts.__getitem__, reverse=True)
-        usual, least = self.calibration.usual, max(LEAST_PART * parts[order[0]], 0.0)
-        return tuple(
+        usual, least = self.calibration.usual, max(LEAST_SHARE * parts[order[0]], 0.0)
+        reasons = tuple(
             Reason(NAMES[i], measured[i], *usual[NAMES[i]], parts[i])
             for i in order[:MOST_REASONS]
             if parts[i] > least
         )
+        return float(self.attribution.forest.scores_of(depth)), reasons
 
     def verdicts(self, table: "pa.Table | pa.RecordBatch", explain: Explain = "all") -> "pa.Table":
         """The verdict on each row: columns `core.tables.VERDICT`, rows in the same order.
 
-        `table` has the seven numeric fields without nulls, and the optional facts of
-        `DescribedTransaction` where they are known; other columns are ignored. `explain` says
-        which rows get reasons. Raises `KeyError` when a numeric field is missing.
+        `table` has the seven numeric fields without nulls, and optionally the facts of
+        `DescribedTransaction`; other columns are ignored. Raises `KeyError` when a numeric field is
+        missing.
         """
-        from core.detector.verdict_table import (
-            verdict_table,  # Arrow: not for one who scores single rows
-        )
+        # Arrow takes 40 MiB, which a service that scores single transactions does not need.
+        from core.detector.verdict_table import reason_lists, shape_of, verdict_table
 
-        return verdict_table(self, table, explain)
+        shape = shape_of(table)
+        numbers = np.column_stack(shape[: len(NUMERIC_FIELDS)])
+        scores = self.scores(numbers)
+        flagged = self.flags(numbers, scores)
+        rows = {"all": np.ones_like(flagged), "flagged": flagged, "none": np.zeros_like(flagged)}
+        explained = rows[explain] & (self.fallback is None)
+        parts = self.shortenings(numbers[explained])
+        usual = np.array([self.calibration.usual[name] for name in NAMES])
+        reasons = reason_lists(explained, parts, measures(numbers[explained]), usual)
+        return verdict_table(self.version, self.calibration, shape, scores, flagged, reasons)
 
 
-def _known(fact: int | bool | None) -> float:
-    return float("nan") if fact is None else float(fact)
-
-
-def judged(
+def score_row(
     attribution: Attribution, tails: Floats, values: list[float]
 ) -> tuple[float, list[float], list[float]]:
     """The path length summed over the trees, each measure, and by how much it shortens the path.
 
-    `values` are the seven numbers in the order of `NUMERIC_FIELDS`; `tails` fit `features`.
+    `values` are the seven numbers in the order of `NUMERIC_FIELDS`; `tails` as for `features`.
     """
-    forest, out = attribution.forest, np.empty((2, 1, len(FEATURES)))
-    depth = _judged(
+    forest, out = attribution.forest, np.empty((2, 1, len(NAMES)))
+    depth = _score_row(
         np.array([values]),
         tails,
         forest.roots,
@@ -181,7 +183,7 @@ def judged(
 
 
 @compiled
-def _judged(
+def _score_row(
     numbers: Floats,
     tails: Floats,
     roots: Indices,
@@ -191,9 +193,9 @@ def _judged(
     path: Floats,
     out: Floats,
 ) -> float:
-    seen, changes = np.empty((1, COLUMNS)), np.zeros((1, COLUMNS))
+    columns, changes = np.empty((1, COLUMNS)), np.zeros((1, COLUMNS))
     measures_into(numbers, out[0])
-    features_into(numbers, tails, seen)
-    depth = descend_once(roots, depths, nodes, step, path, seen.astype(np.float32), changes)
-    credit_into(changes / -len(roots), seen, out[1])
+    features_into(numbers, tails, columns)
+    depth = descend_once(roots, depths, nodes, step, path, columns.astype(np.float32), changes)
+    credit_into(changes / -len(roots), columns, out[1])
     return depth

@@ -1,4 +1,4 @@
-"""What a person reads: amounts, rates and reasons as sentences.
+"""Verdicts, reasons and numbers in words, for people.
 
 >>> value("fee_rate", 58_400.0)
 '58,400 sat/vB'
@@ -14,14 +14,14 @@ from core.feature_table import FEATURES
 from core.transaction import COIN
 
 NOT_ILLICIT = "Unusual is not illicit: it is rare among recent transactions, no more."
-"""Said wherever a person could mistake one for the other."""
+"""Shown wherever a person could take an unusual transaction for an illicit one."""
 
 _FEATURES = {feature.name: feature for feature in FEATURES}
 _PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
 
 
 def number(value: float) -> str:
-    """Three significant digits, thousands parted: 58,400, 12.3, 0.00042."""
+    """Three significant digits, with separated thousands: 58,400, 12.3, 0.00042."""
     if value == 0:
         return "0"
     if abs(value) >= 100:
@@ -32,7 +32,7 @@ def number(value: float) -> str:
 
 
 def amount(satoshi: float) -> str:
-    """An amount in the unit that reads best: satoshi below 0.01 BTC, else BTC."""
+    """An amount in satoshi below 0.01 BTC, else in BTC."""
     return " ".join(_parts("sat", satoshi))
 
 
@@ -42,7 +42,7 @@ def value(feature: str, measure: float) -> str:
 
 
 def _parts(unit: str, measure: float) -> tuple[str, str]:
-    """A measure's number and the unit to read it in."""
+    """A measure as a number and the unit to show it in."""
     if unit == "sat" and abs(measure) >= COIN // 100:
         return number(measure / COIN), "BTC"
     if unit == "share":
@@ -52,21 +52,21 @@ def _parts(unit: str, measure: float) -> tuple[str, str]:
 
 @lru_cache(maxsize=1_024)
 def _bounds(unit: str, low: float, high: float) -> tuple[tuple[str, str], tuple[str, str]]:
-    """A usual range in parts; a model has one for each feature, told again and again."""
+    """The parts of a usual range; cached, since a model has only one for each feature."""
     return _parts(unit, low), _parts(unit, high)
 
 
-def reason(found: Reason) -> str:
+def reason(given: Reason) -> str:
     """One reason: "fee rate 58,400 sat/vB; usual 12 to 140"."""
-    feature = _FEATURES[found.feature]
-    told, unit = _parts(feature.unit, found.value)
-    (low, low_unit), (high, high_unit) = _bounds(feature.unit, found.usual_low, found.usual_high)
+    feature = _FEATURES[given.feature]
+    measured, unit = _parts(feature.unit, given.value)
+    (low, low_unit), (high, high_unit) = _bounds(feature.unit, given.usual_low, given.usual_high)
     if low_unit == high_unit:
         low_unit = ""
     if unit == high_unit and not low_unit:
         high_unit = ""
     usual = f"{low} {low_unit}".strip() + " to " + f"{high} {high_unit}".strip()
-    return f"{feature.words} {f'{told} {unit}'.strip()}; usual {usual}"
+    return f"{feature.words} {f'{measured} {unit}'.strip()}; usual {usual}"
 
 
 def pattern(name: str) -> str:
@@ -75,15 +75,15 @@ def pattern(name: str) -> str:
 
 
 def explanation(verdict: Verdict) -> str:
-    """A verdict in sentences: how unusual, what shape, which features and their usual ranges."""
+    """A verdict in sentences: the rank of its score, the pattern, and the reasons."""
     rank = f"{100 * verdict.percentile:.2f} %"
     opening = "Unusual" if verdict.is_anomaly else "Not unusual enough for an alert"
     parts = [f"{opening}: it scores at least as high as {rank} of recent traffic."]
     if verdict.pattern is not None:
         parts.append(f"In shape, {pattern(verdict.pattern)}.")
     if verdict.reasons:
-        told = " · ".join(reason(found) for found in verdict.reasons)
-        parts.append(f"{told[0].upper()}{told[1:]}.")
+        reasons = " · ".join(map(reason, verdict.reasons))
+        parts.append(f"{reasons[0].upper()}{reasons[1:]}.")
     if verdict.is_anomaly:
         parts.append(NOT_ILLICIT)
     return " ".join(parts)

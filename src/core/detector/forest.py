@@ -1,10 +1,10 @@
 """A fitted Isolation Forest as flat arrays, scored by one compiled loop, bit-equal to scikit-learn.
 
 scikit-learn compares a float32 feature with a float64 threshold. A threshold rounded *down* to
-float32 decides the same for every float32 feature, so everything fits in float32. The two
-children of a node are neighbours, and a leaf is a node whose threshold is infinite and whose
-left child is itself: the walk needs no branch. Depths are added in the order of the trees, as
-scikit-learn adds them, since floating-point addition depends on it.
+float32 gives the same result for every float32 feature, so float32 is enough. The two children of a
+node are stored next to each other. A leaf is a node whose threshold is infinite and whose left
+child is itself, so the loop has no branch. Depths are added in the order of the trees, as
+scikit-learn does, since the order changes a floating-point sum.
 
 Liu, Ting, Zhou: Isolation Forest, ICDM 2008: score = 2^(-E[h] / c), higher is more unusual.
 """
@@ -22,25 +22,26 @@ Indices = NDArray[np.uint32]
 Nodes = NDArray[np.void]
 
 NODE = np.dtype([("threshold", np.float32), ("place", np.uint32)])
-"""What a walk reads of a node, side by side: the threshold, and both places in one number."""
+"""A node as the loop reads it: the threshold, and the column and left child in one integer."""
 
 PLACE_BITS = np.uint32(5)
-"""Of `place`, the column that is compared; the bits above are the index of the left child."""
+"""The bits of `place` for the compared column; the higher bits hold the left child's index."""
 
 COLUMN = np.uint32(2**PLACE_BITS - 1)
-"""The mask of the column."""
+"""The mask of these bits."""
 
 _BLOCK = 256
-"""Rows that go down a tree together, while it is in the processor's cache."""
+"""Rows that walk down a tree together, while the tree is in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class Forest:
-    """Every tree's nodes, one after another; all arrays but `roots` and `depths` are per node.
+    """The nodes of all trees, tree after tree; all arrays but `roots` and `depths` are per node.
 
-    `path` is a leaf's path length in splits: its depth and, for the rows that fell together
-    there, the average path length of a tree of them. `normaliser` is trees x c(sub-sample).
-    Indices are unsigned: none can be negative, so the compiled loop need not ask.
+    `path` is a leaf's path length in splits: its depth, plus the average path length of a tree of
+    the training rows that reached it. `rows` is how many training rows reached the node.
+    `normaliser` is trees x c(sub-sample). Indices are unsigned, so that the compiled loop does not
+    check for negative ones.
     """
 
     roots: Indices
@@ -62,9 +63,9 @@ class Forest:
         return self.scores_of(self.path_lengths(features))
 
     def scores_of(self, depths: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """The anomaly scores of path lengths summed over the trees, of many or of one.
+        """The anomaly scores of path lengths summed over the trees, for an array or one number.
 
-        By NumPy's function for one too: Python's own power may differ in the last bit.
+        NumPy computes one number too, because Python's power may differ in the last bit.
         """
         if self.normaliser == 0:
             return np.full(np.shape(depths), 0.5)
@@ -73,8 +74,8 @@ class Forest:
 
 
 @compiled
-def following(node: Any, rows: NDArray[np.float32], i: int) -> np.uint32:
-    """The index of the child that row i goes to from one of the `nodes`; a leaf's is its own."""
+def child_of(node: Any, rows: NDArray[np.float32], i: int) -> np.uint32:
+    """The index of the node that row i goes to from `node`; a leaf's is the leaf itself."""
     right = np.uint32(rows[i, node.place & COLUMN] > node.threshold)
     child: np.uint32 = (node.place >> PLACE_BITS) + right
     return child
@@ -97,16 +98,16 @@ def _walk(
             at[:n] = roots[tree]
             for _ in range(depths[tree]):
                 for i in range(n):
-                    at[i] = following(nodes[at[i]], block, i)
+                    at[i] = child_of(nodes[at[i]], block, i)
             for i in range(n):
                 out[start + i] += path[at[i]]
 
 
 def flatten(isolation_forest: Any) -> Forest:
-    """Flatten a fitted `sklearn.ensemble.IsolationForest` that uses all its features in each tree.
+    """Flatten a fitted `sklearn.ensemble.IsolationForest` that uses all features in each tree.
 
-    Raises `ValueError` for one that draws features (`max_features` below 1), and for one too wide
-    or too large for `NODE`: more than 32 columns, or 134 million nodes.
+    Raises `ValueError` for one that draws features (`max_features` below 1), and for one too large
+    for `NODE`: more than 32 columns, or 134 million nodes.
     """
     fitted = isolation_forest
     if fitted._max_features != fitted.n_features_in_:
@@ -125,7 +126,7 @@ def flatten(isolation_forest: Any) -> Forest:
 
 
 def _children_together(tree: Any) -> NDArray[np.int64]:
-    """The nodes in an order where the children of each node are neighbours, the root first."""
+    """The nodes in an order where each node's children follow each other, the root first."""
     order = [0]
     for node in order:
         if tree.children_left[node] != -1:

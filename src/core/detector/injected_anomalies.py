@@ -1,14 +1,13 @@
-"""The kinds of injected anomaly: one table for the simulator and the evaluation.
+"""The kinds of injected anomaly, for the simulator and for the evaluation of models.
 
-Each kind turns ordinary transactions into what a known accident, attack or oddity would have made
-of them, in the seven numbers alone. The magnitudes were fixed before any model was tuned, and by
-one rule: in the 8,131 unconfirmed transactions of March 2024 that the project is calibrated on, no
-row comes near (they reach 446 sat/vB, 0.012 BTC of fee, 800 inputs, 366 outputs, 1,299 BTC and
-329 kB). A kind is *held out* when nothing is ever chosen by it (no feature, no setting, no
-champion): how good the detector is, is told by those.
+Each kind changes the seven numbers of an ordinary transaction as a known accident, attack or oddity
+would. The magnitudes were fixed before any model was tuned, by one rule: none of the 8,131
+unconfirmed transactions of March 2024 that the project is calibrated on comes near them. (Those
+reach 446 sat/vB, 0.012 BTC of fee, 800 inputs, 366 outputs, 1,299 BTC and 329 kB.) A kind is *held
+out* when it serves for measuring only: no feature, setting or champion is ever chosen by it. The
+quality of the detector is quoted on those.
 
-But: a kind says nothing of crime, and a transaction of such a shape can be perfectly ordinary to
-the one who made it.
+A kind is no evidence of crime: its sender may find such a transaction ordinary.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +32,7 @@ _SMALLEST_OUTPUT = 294
 class Kind:
     """One kind of anomaly.
 
-    `features` are the names in `core.features.FEATURES` that it drives out of the usual range.
+    `features` names the features of `core.features.FEATURES` that it moves out of the usual range.
     """
 
     name: str
@@ -43,11 +42,10 @@ class Kind:
     change: Callable[[Columns, np.random.Generator], Columns]
 
     def apply(self, rows: Integers, rng: np.random.Generator) -> Integers:
-        """Turn ordinary rows, no coinbase among them, into this kind.
+        """Change ordinary rows without coinbase transactions into anomalies of this kind.
 
-        `rows` has shape (n, 7) in the order of `NUMERIC_FIELDS`, and so has the result: a new
-        array of valid transactions, in which fee = input_value - output_value and
-        size <= weight <= 4 * size.
+        `rows` has shape (n, 7) in the order of `NUMERIC_FIELDS`, and so has the new array that it
+        returns. Its rows are valid: fee = input_value - output_value, size <= weight <= 4 * size.
         """
         columns = dict(zip(NUMERIC_FIELDS, rows.T.copy(), strict=True))
         changed = self.change(columns, rng)
@@ -55,7 +53,7 @@ class Kind:
 
 
 def _between(low: float, high: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw n numbers between two bounds, every order of magnitude as likely as the next."""
+    """Draw n numbers between two bounds, uniformly on a logarithmic scale."""
     return np.exp(rng.uniform(np.log(low), np.log(high), n))
 
 
@@ -64,7 +62,7 @@ def _whole(numbers: NDArray[np.float64]) -> Integers:
 
 
 def _shaped(t: Columns, inputs: Integers, outputs: Integers, paid: Integers) -> Columns:
-    """Give it other counts and another output value, at the fee rate that it had."""
+    """Change the counts and the output value of transactions, and keep their fee rates."""
     rate = t["fee"] / t["weight"]
     size = _OVERHEAD[0] + _INPUT[0] * inputs + _OUTPUT[0] * outputs
     weight = _OVERHEAD[1] + _INPUT[1] * inputs + _OUTPUT[1] * outputs

@@ -1,8 +1,9 @@
-"""Known shapes of transactions, each with its source: what a transaction is, unusual or not.
+"""Patterns: known shapes of transactions, unusual or not, each with its source.
 
-The model decides whether a transaction is unusual; a pattern helps to say what it is. The first
-that fits is told. A shape says nothing of intent: a consolidation is housekeeping, a coinjoin is
-privacy. Facts that only the raw JSON tells are NaN where they are unknown, and then fit nothing.
+The model decides whether a transaction is unusual; its pattern says what kind of transaction it is.
+Where several patterns fit, the first one counts. A shape says nothing of intent: a consolidation is
+housekeeping, a coinjoin is privacy. Facts that only the raw JSON has are NaN where they are
+unknown; no pattern that needs one fits then.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.transaction import COIN
+from core.transaction import COIN, is_coinbase
 
 FACTS = ("equal_outputs", "dust_outputs", "op_return")
 """The facts beyond the seven numbers that patterns use."""
@@ -21,13 +22,12 @@ FACTS = ("equal_outputs", "dust_outputs", "op_return")
 facts_of = attrgetter(*FACTS)
 """These facts of a described transaction, as a tuple."""
 
-
 COINBASE = "coinbase"
 """The pattern that is never flagged."""
 
 
 class Shape(NamedTuple):
-    """What a pattern looks at: floats for one transaction, arrays of one length for many.
+    """What a pattern is computed from: floats for one transaction, arrays of one length for many.
 
     The seven numbers, in their fields' units, then `FACTS`, NaN where unknown.
     """
@@ -46,7 +46,7 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True)
 class Pattern:
-    """One shape: its name, what a person reads, where it comes from, and the rule."""
+    """One shape: its name, its description for readers, its source, and the rule."""
 
     name: str
     words: str
@@ -59,7 +59,7 @@ PATTERNS = (
         COINBASE,
         "it creates a block's new coins",
         "Bitcoin Core, primitives/transaction.h: IsCoinBase",
-        lambda t: (t.input_value == 0) & (t.fee == 0) & (t.output_value > 0),
+        lambda t: is_coinbase(fee=t.fee, input_value=t.input_value, output_value=t.output_value),
     ),
     Pattern(
         "zero_fee",
@@ -129,7 +129,7 @@ PATTERNS = (
         lambda t: t.dust_outputs >= 1,
     ),
 )
-"""Every pattern; the first that fits is told."""
+"""Every pattern, in the order in which they are tried."""
 
 _NAMES = np.array([*(pattern.name for pattern in PATTERNS), None], dtype=object)
 
@@ -141,8 +141,8 @@ def pattern_of(shape: Shape) -> str | None:
 
 def patterns_of(shape: Shape) -> NDArray[np.object_]:
     """The pattern of each transaction, or None; shape (n,)."""
-    place = np.full(len(shape.fee), len(PATTERNS))
+    index = np.full(len(shape.fee), len(PATTERNS))
     for i in range(len(PATTERNS) - 1, -1, -1):
-        place[PATTERNS[i].fits(shape)] = i
-    names: NDArray[np.object_] = _NAMES[place]
+        index[PATTERNS[i].fits(shape)] = i
+    names: NDArray[np.object_] = _NAMES[index]
     return names

@@ -1,11 +1,11 @@
-"""How far out each measure goes in recent traffic: what rarity is counted by.
+"""The rarity scale: how far from the median each measure of recent traffic lies, by rarity.
 
-On the logarithmic scale and on both sides of the median: how far out one row in a hundred lies, one
-in 300, and so on as long as ten rows lie beyond. Farther out the mean excess says how fast the tail
-thins, which is the decay of a Pareto tail (Hill, "A simple general approach to inference about the
-tail of a distribution", 1975): amounts, counts and fees have such tails. A few rows tell a mean
-badly, so that it is drawn towards the excess over the 1 % bound. Learned at training, kept in the
-registered pipeline.
+On a logarithmic scale, and separately below and above the median, it holds the distance that one
+row in 100 exceeds, one in 300, and so on, as long as ten rows lie beyond. Further out it
+extrapolates by the mean excess beyond the last of these bounds, which estimates the decay of a
+Pareto tail (Hill, "A simple general approach to inference about the tail of a distribution", 1975);
+amounts, counts and fees have such tails. Since the mean of a few rows is uncertain, it is averaged
+with the excess beyond the 1 % bound. The scale is learned at training and saved in the pipeline.
 """
 
 import math
@@ -18,24 +18,25 @@ from core.features import RARITIES, Numbers, levels, measures
 Floats = NDArray[np.float64]
 
 _LEAST_REACH = 0.05
-"""Decades from the median to the first bound, at the least: many rows can share one value."""
+"""The least distance, in decades, from the median to the first bound: many rows can be equal."""
 
 _LEAST_SPREAD = 0.15
-"""Decades of mean excess, at the least: a tail of a few rows must not look like a wall."""
+"""The least mean excess, in decades: a tail of few rows must not seem to end abruptly."""
 
 _LEAST_BEYOND = 10
-"""Rows beyond a bound that is counted, not extrapolated."""
+"""The least number of rows beyond a bound that is counted rather than extrapolated."""
 
 _PRIOR_ROWS = 10
-"""How many rows the excess over the 1 % bound counts for in the excess over the last bound."""
+"""The weight, in rows, of the excess beyond the 1 % bound in the excess beyond a later one."""
 
 
-def tails(numbers: Numbers) -> Floats:
-    """Learn the tails of rows without coinbase transactions, shape (n, 7), at least one.
+def learn_rarity_scale(numbers: Numbers) -> Floats:
+    """Learn the scale from rows without coinbase transactions, shape (n, 7), at least one.
 
-    Shape (2, len(FEATURES), len(RARITIES) + 1), the low side and the high one, on the scale of
-    `core.features.levels`: the median, the distances from it to each other of `RARITIES`, and the
-    mean excess beyond the last.
+    The result is the argument `tails` of `core.features.features`. Its shape is
+    (2, len(FEATURES), len(RARITIES) + 1): the side below the median and the one above, on the scale
+    of `core.features.levels`. For each feature it has the median, the distance from the median to
+    each further rarity of `RARITIES`, and the mean excess beyond the last.
     """
     scale = levels(measures(numbers))
     median = np.median(scale, axis=0)
@@ -44,7 +45,7 @@ def tails(numbers: Numbers) -> Floats:
 
 
 def _side(distance: Floats) -> list[Floats]:
-    """The distances of all rarities but that of the median, then the mean excess."""
+    """The distance of each rarity but the median's, then the mean excess."""
     bounds = [np.maximum(_bound(distance, RARITIES[1]), _LEAST_REACH)]
     first = excess = _mean_excess(distance - bounds[0], 0.0, 0)
     for before, rarity in zip(RARITIES[1:], RARITIES[2:], strict=False):
@@ -59,13 +60,13 @@ def _side(distance: Floats) -> list[Floats]:
 
 
 def _bound(distance: Floats, rarity: float) -> Floats:
-    """How far out each column goes with one row in 10 ** rarity."""
+    """The distance that one row in 10 ** rarity exceeds, for each column."""
     bound: Floats = np.quantile(distance, 1.0 - 10.0**-rarity, axis=0)
     return bound
 
 
 def _mean_excess(beyond: Floats, prior: Floats | float, prior_rows: int) -> Floats:
-    """The mean of what is above 0 in each column, and not less than the least spread."""
+    """The mean of the positive values in each column, but at least `_LEAST_SPREAD`."""
     count = np.maximum((beyond > 0).sum(axis=0) + prior_rows, 1)
     excess: Floats = (np.maximum(beyond, 0).sum(axis=0) + prior * prior_rows) / count
     return np.maximum(excess, _LEAST_SPREAD)

@@ -1,13 +1,16 @@
-"""What the champion says of one transaction, and why."""
+"""The verdict on one transaction, its reasons, and the axis on which scores are shown."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 MOST_REASONS = 3
-"""Reasons told of one transaction, at the most."""
+"""The largest number of reasons of one verdict."""
 
-LEAST_PART = 0.1
-"""Of the first reason's contribution: what contributes less is not worth a person's time."""
+LEAST_SHARE = 0.1
+"""A feature is a reason when it contributes more than this share of what the first one does."""
+
+SCORE_AXIS = tuple(percent / 100 for percent in range(30, 91))
+"""Where scores are shown and counted: 0.3 to 0.9 in steps of 0.01; others count at the ends."""
 
 
 class Reason(NamedTuple):
@@ -27,8 +30,8 @@ class Verdict(NamedTuple):
     """A score and what follows from it.
 
     `anomaly_score` is in 0..1, higher is more unusual; `percentile` is the share of recent traffic,
-    in 0..1, that scores no higher; `is_anomaly` is whether the score reaches the `threshold`.
-    `pattern` names a known shape, anomalous or not. Unusual is not illicit.
+    in 0..1, that scores no higher; `is_anomaly` is whether the score reaches the `threshold`, and
+    False for a coinbase transaction. `pattern` names a known shape, anomalous or not.
     """
 
     anomaly_score: float
@@ -41,6 +44,6 @@ class Verdict(NamedTuple):
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Verdict":
-        """Read one row of the columns `core.tables.VERDICT`; others are ignored."""
-        facts = {name: row[name] for name in cls._fields if name != "reasons"}
-        return cls(**facts, reasons=tuple(Reason(**reason) for reason in row["reasons"]))
+        """Read one row of the columns `core.tables.VERDICT`; other columns are ignored."""
+        fields = {name: row[name] for name in cls._fields if name != "reasons"}
+        return cls(**fields, reasons=tuple(Reason(**reason) for reason in row["reasons"]))

@@ -1,80 +1,77 @@
-"""Verdicts on many rows, as an Arrow table: built from whole columns, never row by row."""
+"""Verdicts on many rows as an Arrow table, built from whole columns, never row by row.
 
-from typing import TYPE_CHECKING
+Separate from `core/detector/champion.py` because that must be importable without Arrow.
+"""
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from core.detector.calibration import Calibration
 from core.detector.patterns import FACTS, Shape, patterns_of
-from core.detector.verdict import LEAST_PART, MOST_REASONS
-from core.features import NAMES, measures
+from core.detector.verdict import LEAST_SHARE, MOST_REASONS
+from core.feature_table import NAMES
+from core.features import Floats
 from core.tables import REASON, VERDICT
 from core.transaction import NUMERIC_FIELDS
 
-if TYPE_CHECKING:
-    from core.detector.champion import Champion, Explain
+
+def shape_of(table: pa.Table | pa.RecordBatch) -> Shape:
+    """The columns that patterns use, as float64 arrays; a null and a missing fact are NaN.
+
+    Raises `KeyError` when a numeric field is missing.
+    """
+    unknown = np.full(table.num_rows, np.nan)
+    present = set(table.schema.names)
+    numbers = [_column(table, name) for name in NUMERIC_FIELDS]
+    return Shape(*numbers, *(_column(table, n) if n in present else unknown for n in FACTS))
 
 
-def verdict_table(
-    champion: "Champion", table: pa.Table | pa.RecordBatch, explain: "Explain"
-) -> pa.Table:
-    """The columns of `VERDICT`, rows in the order of `table`; see `Champion.verdicts`."""
-    numbers = np.column_stack([_numbers(table, name) for name in NUMERIC_FIELDS])
-    scores = champion.scores(numbers)
-    flagged = champion.flags(numbers, scores)
-    told = {"all": np.ones_like(flagged), "flagged": flagged, "none": np.zeros_like(flagged)}
-    n = len(scores)
-    columns = {
-        "anomaly_score": scores,
-        "percentile": champion.calibration.percentiles(scores),
-        "threshold": np.full(n, champion.threshold),
-        "is_anomaly": flagged,
-        "pattern": pa.array(patterns_of(_shape(table, numbers)), pa.string()),
-        "reasons": _reasons(champion, numbers, told[explain]),
-        "model_version": pa.repeat(champion.version, n),
-    }
-    return pa.table(columns, schema=VERDICT)
-
-
-def _numbers(table: pa.Table | pa.RecordBatch, name: str) -> NDArray[np.float64]:
-    """A column as float64; a null is NaN."""
+def _column(table: pa.Table | pa.RecordBatch, name: str) -> Floats:
     column = table.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
     return np.asarray(column, dtype=np.float64)
 
 
-def _shape(table: pa.Table | pa.RecordBatch, numbers: NDArray[np.float64]) -> Shape:
-    unknown = np.full(len(numbers), np.nan)
-    present = set(table.schema.names)
-    facts = [_numbers(table, name) if name in present else unknown for name in FACTS]
-    return Shape(*numbers.T, *facts)
-
-
-def _reasons(
-    champion: "Champion", numbers: NDArray[np.float64], told: NDArray[np.bool_]
+def reason_lists(
+    explained: NDArray[np.bool_], parts: Floats, measured: Floats, usual: Floats
 ) -> pa.ListArray:
-    """A list of reasons for each row, empty where it is not to be told."""
-    rows = numbers[told] if champion.fallback is None else numbers[:0]
-    parts = champion.shortenings(rows)
+    """A list of reasons for each row, the most important first; empty where not `explained`.
+
+    `parts` and `measured` have one row per explained row and one column per feature: by how many
+    splits the feature shortens the path, and its measure. `usual` has each feature's usual range,
+    shape (len(FEATURES), 2).
+    """
     order = np.argsort(-parts, axis=1, kind="stable")[:, :MOST_REASONS]
     best = np.take_along_axis(parts, order, axis=1)
-    kept = best > np.maximum(LEAST_PART * best[:, :1], 0.0)
-    counts = np.zeros(len(numbers), np.int32)
-    if champion.fallback is None:
-        counts[told] = kept.sum(axis=1)
+    chosen = best > np.maximum(LEAST_SHARE * best[:, :1], 0.0)
+    counts = np.zeros(len(explained), np.int32)
+    counts[explained] = chosen.sum(axis=1)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    measured = np.take_along_axis(measures(rows), order, axis=1)
-    structs = _structs(champion, order[kept], measured[kept], best[kept])
-    return pa.ListArray.from_arrays(pa.array(offsets), structs, type=pa.list_(REASON))
-
-
-def _structs(
-    champion: "Champion",
-    feature: NDArray[np.int64],
-    measured: NDArray[np.float64],
-    parts: NDArray[np.float64],
-) -> pa.StructArray:
-    lows, highs = np.array([champion.calibration.usual[name] for name in NAMES]).T
+    feature = order[chosen]
+    low, high = usual[feature].T
+    values = np.take_along_axis(measured, order, axis=1)[chosen]
     names = pa.DictionaryArray.from_arrays(pa.array(feature), pa.array(NAMES)).cast(pa.string())
-    values = [pa.array(v) for v in (measured, lows[feature], highs[feature], parts)]
-    return pa.StructArray.from_arrays([names, *values], fields=list(REASON))
+    fields = [names, *(pa.array(column) for column in (values, low, high, best[chosen]))]
+    reasons = pa.StructArray.from_arrays(fields, fields=list(REASON))
+    return pa.ListArray.from_arrays(pa.array(offsets), reasons, type=pa.list_(REASON))
+
+
+def verdict_table(
+    version: str,
+    calibration: Calibration,
+    shape: Shape,
+    scores: Floats,
+    flagged: NDArray[np.bool_],
+    reasons: pa.ListArray,
+) -> pa.Table:
+    """The columns of `VERDICT`; all arguments but the first two have one entry per row."""
+    columns = {
+        "anomaly_score": scores,
+        "percentile": calibration.percentiles(scores),
+        "threshold": np.full(len(scores), calibration.threshold),
+        "is_anomaly": flagged,
+        "pattern": pa.array(patterns_of(shape), pa.string()),
+        "reasons": reasons,
+        "model_version": pa.repeat(version, len(scores)),
+    }
+    return pa.table(columns, schema=VERDICT)

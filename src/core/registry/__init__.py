@@ -1,1 +1,1 @@
-"""The model registry in MLflow: asking it, reading a version safely, following the champion."""
+"""The model registry in MLflow: its API, the files of a version, and the champion's alias."""

@@ -1,7 +1,7 @@
-"""Models in MLflow: one registered model, whose alias `champion` is in service.
+"""The registered model in MLflow, and following its alias `champion`: the version that scores.
 
-The registered model carries the origin of its data as a tag, so that a champion made from simulated
-transactions never judges real ones. `core/registry/version_files.py` says what a version holds.
+A tag of the registered model has the origin of its data, so that a model of simulated transactions
+never scores real ones. `core/registry/version_files.py` describes the files of a version.
 """
 
 import logging
@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.detector.champion import Champion
-from core.registry.reader_process import read_apart
-from core.registry.rest import RegistryUnavailableError, answering, ask, fetch, tell
+from core.registry.reader_process import read_in_process
+from core.registry.rest import RegistryUnavailableError, download_file, get, post, registry_errors
 from core.registry.version_files import FILES, ModelRefusedError, read_model
-
-__all__ = ["ChampionFollower", "RegistryUnavailableError", "champion_version", "load_champion"]
 
 MODEL_NAME = "BitcoinAnomalyDetection"
 ALIAS = "champion"
 ORIGIN_TAG = "origin"
 
 REFUSED_SECONDS = 60
-"""A version that was refused is read again after so long: its files may have been mended."""
+"""The time after which a refused version is read again: its files may have been repaired."""
 
 Reader = Callable[[Path, str], Champion]
 
@@ -33,71 +31,71 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """What MLflow keeps beside the versions: tags, and the version that each alias stands for."""
+    """MLflow's data about the model as a whole: its tags, and the version of each alias."""
 
     tags: Mapping[str, str]
     aliases: Mapping[str, str]
 
 
 def registered_model(tracking_uri: str, origin: str | None = None) -> RegisteredModel | None:
-    """Ask for the registered model, its tags and its aliases; None where there is none yet.
+    """The registered model; None where there is none yet.
 
-    Raises `ModelRefusedError` when it was made from data of another origin than the given one, and
+    Raises `ModelRefusedError` when its data have another origin than the given one, and
     `RegistryUnavailableError` while MLflow does not answer.
     """
-    found = ask(tracking_uri, "/registered-models/get", {"name": MODEL_NAME})
-    if found is None:
+    answer = get(tracking_uri, "/registered-models/get", {"name": MODEL_NAME})
+    if answer is None:
         return None
-    with answering(tracking_uri):
-        kept = found["registered_model"]
+    with registry_errors(tracking_uri):
+        fields = answer["registered_model"]
         model = RegisteredModel(
-            tags={tag["key"]: tag["value"] for tag in kept.get("tags", ())},
-            aliases={each["alias"]: str(each["version"]) for each in kept.get("aliases", ())},
+            tags={tag["key"]: tag["value"] for tag in fields.get("tags", ())},
+            aliases={each["alias"]: str(each["version"]) for each in fields.get("aliases", ())},
         )
-    made_from = model.tags.get(ORIGIN_TAG)
-    if origin is not None and made_from != origin:
+    its_origin = model.tags.get(ORIGIN_TAG)
+    if origin is not None and its_origin != origin:
         raise ModelRefusedError(
-            f"the models in MLflow at {tracking_uri} were made from {made_from} data, this service "
-            f"is set to {origin}: set DATA_ORIGIN={made_from} or another MLFLOW_TRACKING_URI"
+            f"the models in MLflow at {tracking_uri} were made from {its_origin} data, this service"
+            f" is set to {origin}: set DATA_ORIGIN={its_origin} or another MLFLOW_TRACKING_URI"
         )
     return model
 
 
 def champion_version(tracking_uri: str, origin: str | None = None) -> str | None:
-    """The version that bears the alias, or None while none does; raises as `registered_model`."""
+    """The version that has the alias, or None while none has; raises as `registered_model`."""
     model = registered_model(tracking_uri, origin)
     return model.aliases.get(ALIAS) if model else None
 
 
 def identity(tracking_uri: str, version: str) -> str:
-    """What no other version ever had, in this registry or one that was begun anew.
+    """A text that differs between any two versions, also if a new registry counts from 1 again.
 
-    Raises `RegistryUnavailableError`, for a version that does not exist too.
+    Raises `RegistryUnavailableError`, also for a version that does not exist.
     """
     query = {"name": MODEL_NAME, "version": version}
-    found = ask(tracking_uri, "/model-versions/get", query)
-    if found is None:
+    answer = get(tracking_uri, "/model-versions/get", query)
+    if answer is None:
         raise RegistryUnavailableError(f"MLflow at {tracking_uri} has no version {version}")
-    with answering(tracking_uri):
-        kept = found["model_version"]
-        return f"{version} {kept['creation_timestamp']} {kept['source']}"
+    with registry_errors(tracking_uri):
+        fields = answer["model_version"]
+        return f"{version} {fields['creation_timestamp']} {fields['source']}"
 
 
 def download(tracking_uri: str, version: str, folder: Path) -> Path:
-    """Fetch a version's files into a folder, those that it has; returns the folder.
+    """Copy a version's files, those that exist, into a folder; returns the folder.
 
     Raises `RegistryUnavailableError`.
     """
     for file in FILES:
-        fetch(tracking_uri, MODEL_NAME, version, file, folder)
+        download_file(tracking_uri, MODEL_NAME, version, file, folder)
     return folder
 
 
 def load_champion(tracking_uri: str, version: str, read: Reader = read_model) -> Champion:
-    """Load a version, whether or not it bears the alias.
+    """Load a version, whether or not it has the alias.
 
-    Raises `ModelRefusedError` when a file of it is missing, damaged or holds what it should not,
-    and `RegistryUnavailableError` while MLflow does not answer.
+    Raises `ModelRefusedError` when one of its files is missing, damaged or not acceptable, and
+    `RegistryUnavailableError` while MLflow does not answer.
     """
     with tempfile.TemporaryDirectory() as folder:
         return read(download(tracking_uri, version, Path(folder)), version)
@@ -106,14 +104,16 @@ def load_champion(tracking_uri: str, version: str, read: Reader = read_model) ->
 def promote(tracking_uri: str, version: str) -> None:
     """Give the alias to a version, new or old; raises `RegistryUnavailableError`."""
     content = {"name": MODEL_NAME, "alias": ALIAS, "version": version}
-    tell(tracking_uri, "/registered-models/alias", content)
+    post(tracking_uri, "/registered-models/alias", content)
 
 
 class ChampionFollower:
-    """Keeps the champion at hand and follows its alias; a model that loaded once stays in service.
+    """Holds the champion and loads the next one when the alias moves.
 
-    `origin` is `live` or `simulated`; with `start` a thread asks every `poll_seconds`. `read` makes
-    the champion of a folder with a version's files, `clock` tells seconds.
+    A loaded champion stays in `current` until another has loaded; where the newest one is not
+    loaded, `problem` says why in a sentence. `origin` is `live` or `simulated`. After `start` a
+    thread checks every `poll_seconds`. `read` makes a champion from a folder of a version's files,
+    and `clock` returns seconds.
     """
 
     def __init__(
@@ -121,50 +121,53 @@ class ChampionFollower:
         tracking_uri: str,
         origin: str,
         poll_seconds: float,
-        read: Reader = read_apart,
+        read: Reader = read_in_process,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.current: Champion | None = None
         self.problem: str | None = "the model has not been asked for yet"
         self._tracking_uri, self._origin, self._poll_seconds = tracking_uri, origin, poll_seconds
-        self._read, self._clock, self._known = read, clock, ""
-        self._refused, self._until = ("", ""), 0.0
+        self._read, self._clock = read, clock
+        self._loaded = ""  # the identity of `current`
+        self._refused, self._refusal, self._refused_until = "", "", 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="champion", daemon=True)
 
     def refresh(self) -> bool:
-        """Load the champion if it is another one now; True when `current` has changed.
+        """Load the champion if the alias has moved; True when `current` has changed.
 
-        Never raises: what stands in the way is told by `problem`, and logged once.
+        Never raises: a failure is set as `problem`, and logged once.
         """
         try:
             version = champion_version(self._tracking_uri, self._origin)
             if version is None:
-                return self._tell("no model is in service yet: the trainer has promoted none")
-            found = identity(self._tracking_uri, version)
-            if found == self._known:
-                return self._tell(None)
-            if found == self._refused[0] and self._clock() < self._until:
-                return self._tell(self._refused[1])
-            self._load(version, found)
+                return self._unchanged("no model is in service yet: the trainer has promoted none")
+            newest = identity(self._tracking_uri, version)
+            if newest == self._loaded:
+                return self._unchanged(None)
+            if newest == self._refused and self._clock() < self._refused_until:
+                return self._unchanged(self._refusal)
+            self._load(version, newest)
         except (RegistryUnavailableError, ModelRefusedError) as error:
-            return self._tell(str(error))
-        log.info("champion loaded version=%s", version)
+            return self._unchanged(str(error))
+        log.info("event=champion_loaded version=%s", version)
         self.problem = None
         return True
 
-    def _load(self, version: str, found: str) -> None:
+    def _load(self, version: str, newest: str) -> None:
         try:
             self.current = load_champion(self._tracking_uri, version, self._read)
         except ModelRefusedError as error:
-            self._refused, self._until = (found, str(error)), self._clock() + REFUSED_SECONDS
+            self._refused, self._refusal = newest, str(error)
+            self._refused_until = self._clock() + REFUSED_SECONDS
             raise
-        self._known = found
+        self._loaded = newest
 
-    def _tell(self, problem: str | None) -> bool:
+    def _unchanged(self, problem: str | None) -> bool:
+        """Set the problem, log it where it is new, and return False for `refresh`."""
         if problem and problem != self.problem:
-            in_service = self.current.version if self.current else None
-            log.warning("champion not refreshed in_service=%s reason=%s", in_service, problem)
+            current = self.current.version if self.current else None
+            log.warning("event=champion_not_refreshed current=%s reason=%s", current, problem)
         self.problem = problem
         return False
 
@@ -174,11 +177,11 @@ class ChampionFollower:
             self._stopped.wait(self._poll_seconds)
 
     def start(self) -> None:
-        """Follow on a thread of its own, beginning at once."""
+        """Start the thread; its first check is at once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, after the load it may be in."""
+        """End the thread; a load in progress is finished first."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()

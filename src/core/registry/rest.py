@@ -1,7 +1,7 @@
-"""MLflow over its REST API: all that a service asks of the registry.
+"""MLflow's REST API: the few requests that a service makes to the model registry.
 
-MLflow's own client would take 90 MiB and a second of processor time of whoever scores. See
-https://mlflow.org/docs/latest/api_reference/rest-api.html
+MLflow's own client would take 90 MiB and a second of processor time in each service that scores.
+See https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,67 +13,72 @@ import requests
 
 API = "/api/2.0/mlflow"
 TIMEOUT_SECONDS = 10
-_PART_BYTES = 2**20
+_CHUNK_BYTES = 2**20
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
 
 
 class RegistryUnavailableError(RuntimeError):
-    """MLflow does not answer, or not as expected; the message says which server and how."""
+    """MLflow does not answer, or not as expected; the message names the server and the fault."""
 
 
 @contextmanager
-def answering(tracking_uri: str) -> Iterator[None]:
-    """Turn every way in which the server can fail into `RegistryUnavailableError`.
+def registry_errors(tracking_uri: str) -> Iterator[None]:
+    """Turn every failure of the server into `RegistryUnavailableError`.
 
-    What it says is read inside too: another service at its address answers in its own way.
+    The answer is read inside too, since another service at the address answers in another form.
     """
     try:
         yield
     except (requests.ConnectionError, requests.Timeout) as error:
         raise RegistryUnavailableError(f"MLflow at {tracking_uri} does not answer") from error
     except (KeyError, TypeError, AttributeError) as error:
-        says = "answers otherwise than MLflow does"
-        raise RegistryUnavailableError(f"MLflow at {tracking_uri} {says}") from error
+        fault = "answers otherwise than MLflow does"
+        raise RegistryUnavailableError(f"MLflow at {tracking_uri} {fault}") from error
     except requests.RequestException as error:
         reason = (str(error) or repr(error)).splitlines()[0][:200]
         raise RegistryUnavailableError(f"MLflow at {tracking_uri} fails: {reason}") from error
 
 
-def ask(tracking_uri: str, path: str, query: Mapping[str, str]) -> Any:
-    """What the server says at a path of its API; None for what does not exist."""
-    with answering(tracking_uri), _sent("GET", tracking_uri, API + path, params=query) as answer:
-        return None if _is_missing(answer) else answer.json()
+def get(tracking_uri: str, path: str, query: Mapping[str, str]) -> Any:
+    """The JSON at a path of the API; None where the resource does not exist."""
+    request = _request("GET", tracking_uri, API + path, params=query)
+    with registry_errors(tracking_uri), request as response:
+        return None if _is_missing(response) else response.json()
 
 
-def tell(tracking_uri: str, path: str, content: Mapping[str, str]) -> None:
-    """Change something by the server's API."""
-    with answering(tracking_uri), _sent("POST", tracking_uri, API + path, json=content) as answer:
-        answer.raise_for_status()
+def post(tracking_uri: str, path: str, content: Mapping[str, str]) -> None:
+    """Change something through the API."""
+    request = _request("POST", tracking_uri, API + path, json=content)
+    with registry_errors(tracking_uri), request as response:
+        response.raise_for_status()
 
 
-def fetch(tracking_uri: str, name: str, version: str, file: str, folder: Path) -> None:
-    """Copy a file of a registered version into a folder; nothing where there is no such file.
+def download_file(tracking_uri: str, name: str, version: str, file: str, folder: Path) -> None:
+    """Copy a file of a registered version into a folder; nothing where the file does not exist.
 
-    The server reads it from wherever its artifacts are kept.
+    The server reads it from its artifact store.
     """
     query = {"name": name, "version": version, "path": file}
-    path = "/model-versions/get-artifact"
-    with answering(tracking_uri), _sent("GET", tracking_uri, path, params=query) as answer:
-        if _is_missing(answer):
+    request = _request("GET", tracking_uri, "/model-versions/get-artifact", params=query)
+    with registry_errors(tracking_uri), request as response:
+        if _is_missing(response):
             return
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         with (folder / file).open("wb") as copy:
-            copy.writelines(answer.iter_content(_PART_BYTES))
+            copy.writelines(response.iter_content(_CHUNK_BYTES))
 
 
-def _sent(method: str, tracking_uri: str, path: str, **content: Any) -> requests.Response:
-    """Send a request; raises `requests.HTTPError`, with what the server said, for any failure."""
+@contextmanager
+def _request(
+    method: str, tracking_uri: str, path: str, **content: Any
+) -> Iterator[requests.Response]:
+    """Send a request; raises `requests.HTTPError` with the answer's text for a failed one."""
     url = tracking_uri.rstrip("/") + path
-    answer = requests.request(method, url, timeout=TIMEOUT_SECONDS, stream=True, **content)
-    if not (answer.ok or _is_missing(answer)):
-        raise requests.HTTPError(f"{answer.status_code} {answer.text}")
-    return answer
+    with requests.request(method, url, timeout=TIMEOUT_SECONDS, stream=True, **content) as response:
+        if not (response.ok or _is_missing(response)):
+            raise requests.HTTPError(f"{response.status_code} {response.text}")
+        yield response
 
 
-def _is_missing(answer: requests.Response) -> bool:
-    return answer.status_code == 404 and _MISSING in answer.text
+def _is_missing(response: requests.Response) -> bool:
+    return response.status_code == 404 and _MISSING in response.text

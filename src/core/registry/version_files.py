@@ -1,19 +1,19 @@
-"""The files of one model version, and how they are read without trusting them.
+"""The files of one model version, and reading them without trusting them.
 
-The pipeline is a skops file (never a pickle: only named types are loaded). Beside it lie
-`calibration.json` and `proof.json`: a few rows and the scores they had when they were saved, which
-every loading repeats to the bit.
+The pipeline is a skops file: not a pickle, so that only named types are loaded. Beside it are
+`calibration.json` and `proof.json`, a few rows with the scores that they had when the version was
+saved. Loading computes those scores again and compares them bit by bit.
 """
 
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detector.champion import Calibration, Champion
+from core.detector.calibration import Calibration
+from core.detector.champion import Champion
 from core.features import features
 
 if TYPE_CHECKING:
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 MODEL_FILE, CALIBRATION_FILE, PROOF_FILE = "model.skops", "calibration.json", "proof.json"
 EXTRA_FOLDER = "extra_files"
-"""Where MLflow keeps the files that it does not know, inside a model's folder."""
+"""The folder, within a model's, in which MLflow stores files of other programs."""
 
 FILES = (MODEL_FILE, *(f"{EXTRA_FOLDER}/{name}" for name in (CALIBRATION_FILE, PROOF_FILE)))
-"""Where a version has them; it may have others, which only MLflow reads."""
+"""The files that are read, by their path in a version; MLflow stores others beside them."""
 
 TRUSTED_TYPES = [f"{features.__module__}.{features.__qualname__}", "sklearn.tree._tree.Tree"]
-"""What a model file may hold besides scikit-learn's estimators and NumPy's arrays."""
+"""The types that a model file may hold besides scikit-learn's estimators and NumPy's arrays."""
 
 
 class ModelRefusedError(RuntimeError):
-    """A model, or a whole registry, must not be used; the message says why."""
+    """A model version, or a whole registry, must not be used; the message says why."""
 
 
 def read_model(folder: Path, version: str) -> Champion:
-    """Make a champion of a version's files; raises `ModelRefusedError` for any that is unfit."""
+    """Make a champion of a version's files; raises `ModelRefusedError` where one is unusable."""
     pipeline = read_pipeline(folder / MODEL_FILE)
     try:
         calibration = Calibration.from_json((folder / EXTRA_FOLDER / CALIBRATION_FILE).read_text())
@@ -47,31 +47,25 @@ def read_model(folder: Path, version: str) -> Champion:
     if not np.array_equal(champion.scores(rows), scores):
         raise ModelRefusedError(
             f"version {version} no longer gives the scores it gave when it was saved: it was made "
-            "by other feature code or another scikit-learn; train a new one"
+            "with other feature code or another scikit-learn; train a new one"
         )
     return champion
 
 
-def ready_to_read() -> None:
-    """Import what reading takes, two seconds of it, before there is anything to read."""
-    for heavy in ("sklearn.ensemble", "skops.io"):
-        import_module(heavy)
-
-
 def read_pipeline(path: Path) -> "Pipeline":
-    """Read a pipeline without executing anything that its file brings.
+    """Read a pipeline without executing code from its file.
 
-    Raises `ModelRefusedError` for a file that is missing, truncated, holds a type that is not
-    named in `TRUSTED_TYPES`, or holds something else than our features and a forest.
+    Raises `ModelRefusedError` for a file that is missing or damaged, holds a type that is not in
+    `TRUSTED_TYPES`, or holds anything but our features and a forest.
     """
-    # See `ready_to_read`: only loading needs them.
+    # Not at the top: a process that only scores does without these libraries.
     from sklearn.ensemble import IsolationForest
     from sklearn.pipeline import Pipeline
     from skops.io import load
 
     try:
         pipeline = load(path, trusted=TRUSTED_TYPES)
-    except Exception as error:  # a damaged file can fail in any way there is
+    except Exception as error:  # a damaged file can raise anything
         reason = (str(error) or repr(error)).splitlines()[0]
         raise ModelRefusedError(f"{path.name} cannot be loaded safely: {reason}") from error
     if not isinstance(pipeline, Pipeline) or not isinstance(pipeline[-1], IsolationForest):
@@ -84,7 +78,7 @@ def read_pipeline(path: Path) -> "Pipeline":
 def write_extras(
     folder: Path, pipeline: "Pipeline", calibration: Calibration, rows: NDArray[np.int64]
 ) -> list[str]:
-    """Write the files that stand beside the pipeline's; returns their paths."""
+    """Write the calibration and the proof of a version; returns their paths."""
     scores = -pipeline.score_samples(rows)
     contents = {
         CALIBRATION_FILE: calibration.to_json(),

@@ -1,4 +1,4 @@
-// A hash in the table: shortened; a click on its sign copies it, a click elsewhere explains the row.
+// A hash in the table: shortened; a click on the icon copies it, a click elsewhere opens the panel.
 var dagcomponentfuncs = (window.dashAgGridComponentFunctions =
   window.dashAgGridComponentFunctions || {});
 
@@ -10,6 +10,6 @@ dagcomponentfuncs.HashCell = (props) =>
     React.createElement(
       "button",
       { "data-copy": props.value, "aria-label": "Copy the hash", title: "Copy the hash", tabIndex: -1 },
-      React.createElement("i", { className: "copy-sign" }),
+      React.createElement("i", { className: "copy-icon" }),
     ),
   );

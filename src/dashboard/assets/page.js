@@ -1,27 +1,27 @@
-// What the browser does by itself: theme, pages, pause, the drawer, copying. No request is made here.
+// What the browser does without the server: theme, pages, pause, the drawer, copying.
 (function () {
   "use strict";
   const root = document.documentElement;
-  const me = Math.random().toString(36).slice(2) + Date.now().toString(36);
+  const browserId = Math.random().toString(36).slice(2) + Date.now().toString(36);
 
-  function go(hash) {
+  function openAddress(hash) {
     history.pushState(null, "", location.pathname + location.search + hash);
     window.dispatchEvent(new PopStateEvent("popstate"));
   }
 
-  function say(words) {
-    const said = document.getElementById("said");
-    if (!said) return;
-    said.textContent = words;
-    said.classList.add("shown");
-    clearTimeout(say.timer);
-    say.timer = setTimeout(() => said.classList.remove("shown"), 1800);
+  function showMessage(message) {
+    const toast = document.getElementById("toast");
+    if (!toast) return;
+    toast.textContent = message;
+    toast.classList.add("shown");
+    clearTimeout(showMessage.timer);
+    showMessage.timer = setTimeout(() => toast.classList.remove("shown"), 1800);
   }
 
   function copy(text) {
-    const done = () => say("Hash copied");
+    const done = () => showMessage("Hash copied");
     if (navigator.clipboard && window.isSecureContext) {
-      navigator.clipboard.writeText(text).then(done, () => say("The browser refused to copy"));
+      navigator.clipboard.writeText(text).then(done, () => showMessage("The browser refused to copy"));
       return;
     }
     const box = document.createElement("textarea");
@@ -33,8 +33,8 @@
     done();
   }
 
-  // The graph component writes the reader's zoom into its own figure, by which Plotly's uirevision
-  // loses it: so the ranges of the same view are carried over here.
+  // Plotly's uirevision would keep the reader's zoom, but the graph component writes the zoom into
+  // its own figure, where the next figure replaces it. So the ranges are copied to the next figure.
   function keepZoom(figure, before) {
     if (!figure.layout || before.uirevision !== figure.layout.uirevision) return figure;
     for (const name of Object.keys(figure.layout).filter((key) => /^[xy]axis/.test(key))) {
@@ -48,10 +48,9 @@
     return figure;
   }
 
-  // One figure a task, and only those in sight: the page answers between them, and what nobody sees
-  // costs nothing.
+  // Draws one figure a task, so that the page responds between them, and only the visible ones.
   const waiting = new Map(), visible = new Set();
-  const inSight = new IntersectionObserver((changes) => {
+  const visibility = new IntersectionObserver((changes) => {
     for (const { target, isIntersecting } of changes) {
       if (isIntersecting) visible.add(target.id);
       else visible.delete(target.id);
@@ -72,21 +71,20 @@
     }));
   }
 
-  // The page takes the place of the server's first view when its own first figure is drawn, or
-  // after a while if that fails.
-  function takePlace() {
-    const first = document.getElementById("first");
-    if (!first) return;
+  // Removes the server's first view when Dash has drawn the first chart, or after 15 s without one.
+  function replaceFirstView() {
+    const view = document.getElementById("first-view");
+    if (!view) return;
     const plot = document.querySelector("#timeline .js-plotly-plot");
-    if ((plot && plot.data && plot.data.length) || performance.now() > 15_000) first.remove();
-    else setTimeout(takePlace, 50);
+    if ((plot && plot.data && plot.data.length) || performance.now() > 15_000) view.remove();
+    else setTimeout(replaceFirstView, 50);
   }
 
-  function open(row) {
-    if (row && row.getAttribute("row-id")) go("#" + row.getAttribute("row-id"));
+  function explainRow(row) {
+    if (row && row.getAttribute("row-id")) openAddress("#" + row.getAttribute("row-id"));
   }
 
-  setTimeout(takePlace, 15_000);
+  setTimeout(replaceFirstView, 15_000);
 
   document.addEventListener("click", (event) => {
     const copied = event.target.closest("[data-copy]");
@@ -95,18 +93,18 @@
       copy(copied.dataset.copy);
       return;
     }
-    if (event.target.closest(".close")) go("");
-    else if (!event.target.closest("a")) open(event.target.closest("#grid .ag-row"));
+    if (event.target.closest(".close")) openAddress("");
+    else if (!event.target.closest("a")) explainRow(event.target.closest("#grid .ag-row"));
   }, true);
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && location.hash.length > 16) {
       const hash = location.hash.slice(1);
-      go("");
+      openAddress("");
       const cell = document.querySelector(`#grid .ag-row[row-id^="${hash}"] .ag-cell`);
       if (cell) cell.focus();
     } else if (event.key === "Enter" && event.target.classList.contains("ag-cell")) {
-      open(event.target.closest(".ag-row"));
+      explainRow(event.target.closest(".ag-row"));
     }
   });
 
@@ -118,7 +116,7 @@
         localStorage.setItem("theme", root.dataset.theme);
       }
       const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-      return { theme: root.dataset.theme, zone: zone, id: me };
+      return { theme: root.dataset.theme, zone: zone, id: browserId };
     },
     show: function (path) {
       const pages = ["/", "/try", "/model"];
@@ -137,15 +135,15 @@
         const graph = document.getElementById(name);
         if (!graph) continue;
         waiting.set(name, figure);
-        inSight.observe(graph);
+        visibility.observe(graph);
       }
       drawNext();
-      takePlace();
+      replaceFirstView();
     },
-    exported: function (search) {
+    exportAddress: function (search) {
       return "/export.csv" + (search || "");
     },
-    pointed: function (click) {
+    clickedTransaction: function (click) {
       const point = click && click.points && click.points[0];
       return point && point.customdata ? "#" + point.customdata : window.dash_clientside.no_update;
     },

@@ -1,1 +1,1 @@
-"""A Bitcoin network of our own: traffic, mempool, blocks and a source's bad days, offline."""
+"""A simulated Bitcoin network behind the API of Blockchain.com, offline, with faults on demand."""

@@ -1,9 +1,9 @@
-"""Who makes transactions and how they look: the one table of the generated traffic.
+"""The table of the generated traffic: who makes transactions, how many, and of which form.
 
 Shares, counts, sizes, values and fee rates are fitted to 8,131 unconfirmed transactions of March
-2024 (`mempool_2024.jsonl.gz` of the sample data), a test compares the quantiles. That month was
-rich in token transfers (inscriptions), which is why they are a third of it. The behaviours
-themselves are those that the literature describes:
+2024 (`mempool_2024.jsonl.gz` of the sample data); a test compares the quantiles. That month was
+rich in token transfers (inscriptions), so they are a third of the traffic. The literature
+describes the behaviours:
 
 [1] S. Meiklejohn et al., A Fistful of Bitcoins, IMC 2013: payments with change, sweeps.
 [2] M. Möser and A. Narayanan, Resurrecting Address Clustering in Bitcoin, FC 2022: consolidation.
@@ -29,14 +29,19 @@ class Counts:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """One way to use the network; shares and type weights are relative, values in satoshi.
+    """One way to use the network.
 
-    `value` is the median of all outputs together and `value_spread` the deviation of its
-    logarithm; no `value` means postage: the smallest outputs that relay. `urgency` is what is
-    bid above the market's floor, as a share of the usual rate, and `urgency_spread` its
-    logarithm's deviation. `payload` bytes are an envelope in the first witness. With
-    `equal_outputs` there is one for each input besides `outputs` of change; with `change` the last
-    output returns to the type that is spent, with `data` it is an OP_RETURN.
+    - `share` and the weights of the script types spent (`types`) and paid to (`pays`) are relative.
+    - `value` is the median in satoshi of all outputs together and `value_spread` the standard
+      deviation of its logarithm; None means outputs that only carry a token (see `POSTAGE`).
+    - `urgency` is the median bid above the market's floor, as a share of the usual fee rate, and
+      `urgency_spread` the standard deviation of its logarithm.
+    - `payload` is the median size in bytes of an envelope in the first witness.
+    - With `equal_outputs` there is one output for each input, besides `outputs` of change.
+    - With `change` the last output has the script type that is spent; with `data` it is an
+      OP_RETURN.
+    - `reuse` is the share that spends from one address and pays change back to it, `rbf` the
+      share that signals replaceability (BIP 125).
     """
 
     name: str
@@ -97,13 +102,13 @@ BEHAVIOURS = (
               rbf=0.1),
 )
 # fmt: on
-"""Every behaviour; a batch names them by their place here."""
+"""Every behaviour; a batch refers to them by index."""
 
 USUAL_RATE = 15.0
 """The market's usual fee rate in sat/vB in the sample (its median is 14.8)."""
 
 FLOOR = 0.70
-"""The least bid as a share of the usual rate: below it a mempool of that month evicted."""
+"""The lowest bid as a share of the usual rate: mempools of that month evicted lower ones."""
 
 POSTAGE = {
     "p2wpkh": {294: 0.68, 546: 0.32},
@@ -113,4 +118,4 @@ POSTAGE = {
 satoshi), that of older wallets (546), or a round figure; shares as in the sample."""
 
 DATA_BYTES = (14, 80)
-"""An OP_RETURN carries between so many bytes."""
+"""Least and most bytes in an OP_RETURN."""

@@ -1,7 +1,7 @@
-"""Blocks: their JSON, their coinbase, and the chain that they form, forks included.
+"""Blocks: their JSON, their coinbase transaction, and the chain that they form, with forks.
 
-But: no proof of work, and a simulated block may weigh more than Bitcoin's limit: it takes whatever
-waits, so that what was emitted is always mined.
+Left out: proof of work, and Bitcoin's limit of a block's weight. A simulated block takes every
+waiting transaction, so that each one is mined in the end.
 """
 
 from collections import deque
@@ -11,8 +11,8 @@ from hashlib import sha256
 from random import Random
 
 from core.transaction import COIN
-from data_ingestion.simulation.emitted import Emitted, packed, tx_index
 from data_ingestion.simulation.script_types import SCRIPT_TYPES
+from data_ingestion.simulation.transactions import SimulatedTransaction, compress, tx_index
 
 _BLOCK_HEAD = (
     '{{"hash":"{0}","ver":536870912,"prev_block":"{1}","mrkl_root":"{2}","time":{3},'
@@ -32,10 +32,10 @@ class Block:
     height: int
     time: int
     nonce: int
-    transactions: tuple[Emitted, ...]
+    transactions: tuple[SimulatedTransaction, ...]
 
     def json(self, next_hash: str | None, main_chain: bool) -> Iterator[bytes]:
-        """The API's JSON, in pieces, so that megabytes need not be held twice."""
+        """The API's JSON in pieces, so that its megabytes are not held in memory twice."""
         txs = self.transactions
         yield _BLOCK_HEAD.format(
             self.hash,
@@ -51,8 +51,8 @@ class Block:
             "true" if main_chain else "false",
             4 * _HEADER + sum(t.weight for t in txs),
         ).encode()
-        for place, transaction in enumerate(txs):
-            yield (b"," if place else b"") + transaction.json((self.height, self.time))
+        for position, transaction in enumerate(txs):
+            yield (b"," if position else b"") + transaction.json((self.height, self.time))
         yield b"]}"
 
 
@@ -66,7 +66,7 @@ def subsidy(height: int) -> int:
 
 
 def merkle_root(hashes: Sequence[str]) -> str:
-    """The root over transaction hashes as Bitcoin computes it: an odd row's last counts twice.
+    """The Merkle root over transaction hashes; the last hash of an odd level counts twice.
 
     >>> merkle_root(["4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b"])
     '4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b'
@@ -79,8 +79,8 @@ def merkle_root(hashes: Sequence[str]) -> str:
     return row[0][::-1].hex()
 
 
-def coinbase(height: int, time: int, fees: int, rng: Random) -> Emitted:
-    """The miner's transaction: one input without an output before it, a reward, a commitment."""
+def coinbase(height: int, time: int, fees: int, rng: Random) -> SimulatedTransaction:
+    """The miner's transaction: an input that spends nothing, the reward, and a commitment."""
     name, miner = rng.randbytes(32).hex(), SCRIPT_TYPES[0]
     index, payload = tx_index(name), rng.randbytes(miner.payload)
     script = "03" + height.to_bytes(3, "little").hex() + rng.randbytes(24).hex()
@@ -98,18 +98,20 @@ def coinbase(height: int, time: int, fees: int, rng: Random) -> Emitted:
         f'"spending_outpoints":[],"n":1,"tx_index":{index},'
         f'"script":"6a24aa21a9ed{rng.randbytes(32).hex()}"}}]'
     )
-    return Emitted(name, head.encode(), packed(tail.encode()), time, 0, 193, 664, origin="coinbase")
+    return SimulatedTransaction(
+        name, head.encode(), compress(tail.encode()), time, 0, 193, 664, origin="coinbase"
+    )
 
 
 class Chain:
-    """The main chain's newest blocks, and the orphans, within a bound of transactions."""
+    """The newest blocks, orphans too, that hold about `history` transactions together."""
 
     def __init__(self, height: int, history: int, rng: Random) -> None:
         self._rng = rng
         self._history = history
         self._start = height
-        self._before = "0" * 19 + rng.randbytes(32).hex()[19:]
-        self._known: dict[str, Block] = {}
+        self._first_parent = "0" * 19 + rng.randbytes(32).hex()[19:]
+        self._blocks: dict[str, Block] = {}
         self.main: deque[Block] = deque()
 
     @property
@@ -117,18 +119,18 @@ class Chain:
         """Height of the newest block, or of the one before the first."""
         return self.main[-1].height if self.main else self._start
 
-    def extend(self, transactions: Sequence[Emitted], time: int) -> Block:
-        """Mine these into a block on top of the main chain."""
+    def extend(self, transactions: Sequence[SimulatedTransaction], time: int) -> Block:
+        """Mine these transactions into a block on top of the main chain."""
         height, fees = self.height + 1, sum(t.fee for t in transactions)
         name = "0" * 19 + self._rng.randbytes(32).hex()[19:]
-        previous = self.main[-1].hash if self.main else self._before
+        previous = self.main[-1].hash if self.main else self._first_parent
         reward = coinbase(height, time, fees, self._rng)
         block = Block(
             name, previous, height, time, self._rng.getrandbits(32), (reward, *transactions)
         )
         self.main.append(block)
-        self._known[name] = block
-        self._forget()
+        self._blocks[name] = block
+        self._drop_oldest()
         return block
 
     def fork(self, depth: int) -> list[Block]:
@@ -137,31 +139,31 @@ class Chain:
         return [self.main.pop() for _ in range(depth)]
 
     def find(self, hash_or_height: str) -> Block | None:
-        """The block of this hash, orphans too, or the main chain's of this height."""
-        if hash_or_height in self._known:
-            return self._known[hash_or_height]
+        """The block of this hash, orphans too, or the main chain's block of this height."""
+        if hash_or_height in self._blocks:
+            return self._blocks[hash_or_height]
         if len(hash_or_height) > 10 or not hash_or_height.isdecimal() or not self.main:
             return None
-        place = int(hash_or_height) - self.main[0].height
-        return self.main[place] if 0 <= place < len(self.main) else None
+        index = int(hash_or_height) - self.main[0].height
+        return self.main[index] if 0 <= index < len(self.main) else None
 
     def is_main(self, block: Block) -> bool:
         """Whether the block is part of the main chain."""
         return self.find(str(block.height)) is block
 
     def next_hash(self, block: Block) -> str | None:
-        """The block that follows it on the main chain."""
+        """Hash of the main chain's block that follows this one; None for the newest and orphans."""
         after = self.find(str(block.height + 1))
         return after.hash if after is not None and after.previous == block.hash else None
 
-    def _forget(self) -> None:
-        """Drop the oldest blocks beyond the bound; a chain never loses its newest three."""
-        held = sum(len(block.transactions) for block in self._known.values())
+    def _drop_oldest(self) -> None:
+        """Drop the oldest blocks beyond the history, but never the main chain's newest three."""
+        held = sum(len(block.transactions) for block in self._blocks.values())
         newest = {block.hash for block in list(self.main)[-3:]}
-        for name, block in list(self._known.items()):
+        for name, block in list(self._blocks.items()):
             if held <= self._history or name in newest:
                 return
             held -= len(block.transactions)
-            del self._known[name]
+            del self._blocks[name]
             if self.main and self.main[0] is block:
                 self.main.popleft()

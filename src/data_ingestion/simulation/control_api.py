@@ -1,21 +1,24 @@
-"""The simulator's own surface, under /simulator/: ground truth, request log, and the switches."""
+"""The simulator's own endpoints under /simulator/: what really happened, and switches.
+
+A person or a test causes events with them and reads what the simulator knows.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from core.detector.injected_anomalies import KINDS
-from data_ingestion.simulation.answers import Answer, json_answer, words
-from data_ingestion.simulation.faults import FAULTS, Fault, Faults
+from data_ingestion.simulation.faults import FAULTS, Fault, Faults, error_message
+from data_ingestion.simulation.http_server import Answer, json_answer
 from data_ingestion.simulation.network import Network
 
-MOST_AT_ONCE = 10_000
-"""Transactions in the largest burst; blocks in the deepest reorganisation are bounded anyway."""
+MAX_COUNT = 10_000
+"""Largest `count` of a burst and `depth` of a reorganisation."""
 
 Query = Mapping[str, str]
 
 
 class ControlApi:
-    """Answers for a person or a test that provokes things and wants to know what happened."""
+    """Answers GET requests with the simulator's state, and POST requests by changing it."""
 
     def __init__(
         self, network: Network, faults: Faults, requests: Iterable[dict[str, Any]]
@@ -25,14 +28,14 @@ class ControlApi:
             "health": self._health,
             "truth": network.truth.report,
             "requests": lambda: list(self._requests),
-            "faults": self._switched_on,
+            "faults": self._active_faults,
         }
-        self._deeds: dict[str, Callable[[Query, float], object]] = {
+        self._actions: dict[str, Callable[[Query, float], object]] = {
             "inject": self._inject,
             "mine": self._mine,
             "reorganise": self._reorganise,
             "burst": self._burst,
-            "faults": self._switch,
+            "faults": self._switch_fault,
         }
 
     def answer(self, method: str, name: str, query: Query, now: float) -> Answer:
@@ -40,19 +43,20 @@ class ControlApi:
         try:
             if method == "GET" and name in self._reads:
                 return json_answer(self._reads[name]())
-            if method == "POST" and name in self._deeds:
-                return json_answer(self._deeds[name](query, now))
-        except ValueError as wrong:
-            return json_answer({"error": "bad-request", "message": words(wrong)}, 400)
-        known = f"GET {', '.join(self._reads)}; POST {', '.join(self._deeds)}"
-        return json_answer({"error": "not-found", "message": f"known are: {known}"}, 404)
+            if method == "POST" and name in self._actions:
+                return json_answer(self._actions[name](query, now))
+        except ValueError as error:
+            return json_answer({"error": "bad-request", "message": error_message(error)}, 400)
+        gets, posts = ", ".join(self._reads), ", ".join(self._actions)
+        message = f"the endpoints are: GET {gets}; POST {posts}"
+        return json_answer({"error": "not-found", "message": message}, 404)
 
     def _health(self) -> dict[str, object]:
         return {
             "status": "ok",
             "height": self._network.chain.height,
             "waiting": len(self._network.waiting),
-            "replay_ended": self._network.ended,
+            "replay_ended": self._network.replay_ended,
         }
 
     def _inject(self, query: Query, now: float) -> dict[str, str]:
@@ -78,8 +82,8 @@ class ControlApi:
         self._network.burst(count, now)
         return {"count": count}
 
-    def _switch(self, query: Query, _now: float) -> list[dict[str, object]]:
-        """Switch a fault on (name, probability, count, …), off (off=1), or all off (clear=1)."""
+    def _switch_fault(self, query: Query, _now: float) -> list[dict[str, object]]:
+        """Switch a fault on (name, probability, count, …) or off (off=1), or all off (clear=1)."""
         if query.get("clear"):
             self._faults.switch_off()
         elif query.get("name") not in FAULTS:
@@ -88,9 +92,9 @@ class ControlApi:
             self._faults.switch_off(query["name"])
         else:
             self._faults.switch_on(Fault.model_validate(dict(query)))
-        return self._switched_on()
+        return self._active_faults()
 
-    def _switched_on(self) -> list[dict[str, object]]:
+    def _active_faults(self) -> list[dict[str, object]]:
         return [fault.model_dump(exclude_none=True) for fault in self._faults.active()]
 
 
@@ -98,6 +102,6 @@ def _number(query: Query, name: str, default: int) -> int:
     text = query.get(name, str(default))
     if not text.isdecimal():
         raise ValueError(f"{name} must be a whole number")
-    if not 1 <= int(text) <= MOST_AT_ONCE:
-        raise ValueError(f"{name} must lie between 1 and {MOST_AT_ONCE}")
+    if not 1 <= int(text) <= MAX_COUNT:
+        raise ValueError(f"{name} must be between 1 and {MAX_COUNT}")
     return int(text)

@@ -1,24 +1,58 @@
-"""HTTP in front of the simulated network: threads, keep-alive, deliveries good and bad."""
+"""The simulator's HTTP server: a thread a connection, keep-alive, and deliveries that go wrong.
 
+It knows nothing of transactions. A function of method and target gives an `Answer`; this module
+writes it to the socket, whole or in one of the bad ways that a fault asks for.
+"""
+
+import json
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
-from data_ingestion.simulation.answers import Answer, Manner
-
 log = logging.getLogger(__name__)
+
+JSON_TYPE = "application/json; charset=utf-8"
+
+_SLOW_PIECES = 20
+"""Pieces in which a slow answer is written."""
+
+
+class Delivery(Enum):
+    """How an answer is written to the socket; the values are also names of faults."""
+
+    PLAIN = "plain"
+    SLOW = "slow"
+    TRUNCATED = "truncated"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer; `seconds` is how long a slow delivery or a timeout takes."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON_TYPE
+    delivery: Delivery = Delivery.PLAIN
+    seconds: float = 0
+    retry_after: int | None = None
+
+
+def json_answer(value: object, status: int = 200) -> Answer:
+    """An answer with this value as compact JSON."""
+    return Answer(status, json.dumps(value, separators=(",", ":")).encode())
+
 
 Respond = Callable[[str, str], Answer]
 """From method and target (path with query) to the answer; called by several threads at once."""
 
-_PIECES = 20
-"""A slow answer comes in so many pieces."""
-
 
 class SimulatorServer(ThreadingHTTPServer):
-    """Answers with `respond`; `stopping` ends slow deliveries early."""
+    """Answers with `respond`; setting `stopping` cuts slow deliveries short."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -30,12 +64,12 @@ class SimulatorServer(ThreadingHTTPServer):
         self.url = f"http://{address}:{self.port}"
 
     def handle_error(self, _request: object, client_address: object) -> None:
-        """Say what went wrong, but for a client that is gone: it may go whenever it likes."""
+        """Log an exception of a request, unless it only says that the client has gone."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
-            log.exception("failed client=%s", client_address)
+            log.exception("event=simulator_request_failed client=%s", client_address)
 
     def end(self) -> None:
-        """Close the port and cut what is still being delivered; a second time does nothing."""
+        """Close the port and cut slow deliveries short; calling it again does nothing."""
         if not self.stopping.is_set():
             self.stopping.set()
             self.shutdown()
@@ -43,7 +77,7 @@ class SimulatorServer(ThreadingHTTPServer):
 
 
 def listen(address: str, port: int, respond: Respond) -> SimulatorServer:
-    """Serve on a thread of its own; port 0 takes a free one.
+    """Serve in a background thread; port 0 takes a free one.
 
     Raises `OSError` when the port is taken.
     """
@@ -68,18 +102,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._deliver(self.server.respond("POST", self.path))
 
     def log_message(self, format: str, *args: object) -> None:
-        """Requests are in the simulator's own record, not in its log."""
+        """Log nothing: the simulator records its requests itself."""
 
     def _deliver(self, answer: Answer) -> None:
-        if answer.manner is not Manner.PLAIN:
+        if answer.delivery is not Delivery.PLAIN:
             self.close_connection = True
-        if answer.manner is Manner.TIMEOUT:
+        if answer.delivery is Delivery.TIMEOUT:
             self.server.stopping.wait(answer.seconds)
             return
         self._write_headers(answer)
-        if answer.manner is Manner.SLOW:
-            self._dribble(answer)
-        elif answer.manner is Manner.TRUNCATED:
+        if answer.delivery is Delivery.SLOW:
+            self._write_slowly(answer)
+        elif answer.delivery is Delivery.TRUNCATED:
             self.wfile.write(answer.body[: len(answer.body) // 2])
         else:
             self.wfile.write(answer.body)
@@ -95,10 +129,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
 
-    def _dribble(self, answer: Answer) -> None:
-        step = len(answer.body) // _PIECES + 1
+    def _write_slowly(self, answer: Answer) -> None:
+        step = len(answer.body) // _SLOW_PIECES + 1
         for start in range(0, len(answer.body), step):
             self.wfile.write(answer.body[start : start + step])
             self.wfile.flush()
-            if self.server.stopping.wait(answer.seconds / _PIECES):
+            if self.server.stopping.wait(answer.seconds / _SLOW_PIECES):
                 return

@@ -1,10 +1,11 @@
-"""The simulated network: what waits, what is mined, and what happens as time goes by.
+"""The simulated network: transactions arrive, wait in the mempool, and are mined into blocks.
 
-It has no clock and no thread of its own: `advance` plays everything up to a time that it is told.
+It has neither a clock nor a thread: `advance(now)` makes everything happen that is due by `now`.
 """
 
 import logging
 from collections import OrderedDict
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -12,59 +13,56 @@ import numpy as np
 from core.detector.injected_anomalies import KINDS
 from core.settings import SimulatorSettings
 from data_ingestion.simulation.chain import Block, Chain
-from data_ingestion.simulation.emitted import Emitted
-from data_ingestion.simulation.generated import Generated
 from data_ingestion.simulation.rendering import render
-from data_ingestion.simulation.replacing import replacement
-from data_ingestion.simulation.replay import Replay
-from data_ingestion.simulation.seasons import day_cycle
+from data_ingestion.simulation.traffic import TransactionGenerator, day_cycle
+from data_ingestion.simulation.transactions import Replay, SimulatedTransaction, replacement
 from data_ingestion.simulation.truth import Truth
-from monitoring.prometheus_metrics import SimulatorMetrics
+from monitoring.simulator_metrics import SimulatorMetrics
 
 log = logging.getLogger(__name__)
 
-_REPLACED = 0.004
-"""One in 250 generated transactions raises the fee of a waiting one instead."""
+_REPLACEMENT_SHARE = 0.004
+"""Of the generated transactions, one in 250 replaces a waiting one with a higher fee."""
 
 _KEPT_REPLACED = 1_000
-_LATEST = 60.0
-"""Seconds: time that passed while the machine slept beyond this is not made up for."""
+_MAX_CATCH_UP = 60.0
+"""Seconds of traffic that still arrive after a longer pause, as when the machine slept."""
 
-_END_OF_FILE = 2.0
-"""Seconds after the end of a replayed file until what is left of it is mined."""
+_LAST_BLOCK_DELAY = 2.0
+"""Seconds from the end of a replayed file until its waiting transactions are mined."""
 
-_EPOCH, _EPOCH_HEIGHT, _PACE = 1_700_000_000, 800_000, 150
-"""Each start begins higher than the last one ended: heights follow the clock, 150 s a block."""
+_EPOCH, _EPOCH_HEIGHT, _SECONDS_PER_BLOCK = 1_700_000_000, 800_000, 150
+"""The first height follows the clock, so that each start begins higher than the last one ended."""
 
 
 class Network:
-    """Mempool and chain, deterministic for a seed, a clock and the calls in their order."""
+    """Mempool and chain; the same seed, times and calls in the same order give the same network."""
 
     def __init__(
         self, settings: SimulatorSettings, seed: int, now: float, metrics: SimulatorMetrics
     ) -> None:
         self._settings, self._metrics = settings, metrics
         self._rng = Random(seed)
-        self._generated = Generated(seed, settings.simulator_anomaly_every)
+        self._generator = TransactionGenerator(seed, settings.simulator_anomaly_every)
         self._replay = Replay(settings.simulator_replay) if settings.simulator_replay else None
-        self.ended = False
-        self._replaced: OrderedDict[str, Emitted] = OrderedDict()
-        self.waiting: dict[str, Emitted] = {}
+        self.replay_ended = False
+        self._replaced: OrderedDict[str, SimulatedTransaction] = OrderedDict()
+        self.waiting: dict[str, SimulatedTransaction] = {}
         self.truth = Truth()
-        height = _EPOCH_HEIGHT + int(now - _EPOCH) // _PACE
+        height = _EPOCH_HEIGHT + int(now - _EPOCH) // _SECONDS_PER_BLOCK
         self.chain = Chain(height, settings.simulator_history, self._rng)
         for _ in range(settings.simulator_first_block):
             self._generate(now)
         self.mine(now)
-        self._next_arrival, self._next_block = now, self._after(now)
+        self._next_arrival, self._next_block = now, self._draw_block_time(now)
 
     def advance(self, now: float) -> None:
         """Let everything arrive and be mined that is due by Unix time `now`."""
-        self._next_arrival = max(self._next_arrival, now - _LATEST)
+        self._next_arrival = max(self._next_arrival, now - _MAX_CATCH_UP)
         rate = self._settings.simulator_rate
         if self._replay is None:
             rate *= float(day_cycle(np.array([now]))[0])
-        while self._next_arrival <= now and not self.ended:
+        while self._next_arrival <= now and not self.replay_ended:
             self._mine_if_due(self._next_arrival)
             self._arrive(self._next_arrival)
             self._next_arrival += self._rng.expovariate(rate)
@@ -72,19 +70,19 @@ class Network:
         self._metrics.waiting.set(len(self.waiting))
 
     def burst(self, count: int, now: float) -> None:
-        """Let so many transactions arrive at once."""
+        """Let `count` transactions arrive at once."""
         for _ in range(count):
             self._arrive(now)
 
-    def inject(self, kind: str, now: float) -> Emitted:
+    def inject(self, kind: str, now: float) -> SimulatedTransaction:
         """Let an anomaly of this kind arrive; raises `KeyError` for no such kind."""
-        draft = self._generated.injected(kind, now)
+        draft = self._generator.anomaly(kind, now)
         return self._emit(render(draft, int(now), self.chain.height, self._rng))
 
     def mine(self, now: float) -> Block:
-        """Mine everything that waits, the highest fee rate first."""
-        chosen = sorted(self.waiting.values(), key=lambda t: -t.fee / max(t.weight, 1))
-        return self._extend(chosen, now)
+        """Mine every waiting transaction into one block, the highest fee rate first."""
+        by_fee_rate = sorted(self.waiting.values(), key=lambda t: -t.fee / max(t.weight, 1))
+        return self._extend(by_fee_rate, now)
 
     def reorganise(self, depth: int, now: float) -> list[Block]:
         """Replace the newest blocks by a branch that is one block longer; returns the branch.
@@ -92,29 +90,26 @@ class Network:
         A twentieth of the orphaned transactions waits again; the first block always stays.
         """
         orphans = self.chain.fork(depth)
-        back: list[Emitted] = []
         for block in orphans:
-            self.truth.orphan(block)
-            back += block.transactions[1:]
-        for transaction in back:
-            self.waiting[transaction.hash] = transaction
+            self.truth.mark_orphan(block)
+            self.waiting |= {t.hash: t for t in block.transactions[1:]}
         pool = [t for t in self.waiting.values() if self._rng.random() > 0.05]
         self._rng.shuffle(pool)
         parts = len(orphans) + 1
         branch = [self._extend(pool[part::parts], now) for part in range(parts)]
-        log.info("reorganised depth=%d height=%d", len(orphans), self.chain.height)
+        log.info("event=chain_reorganised depth=%d height=%d", len(orphans), self.chain.height)
         return branch
 
-    def newest(self, count: int) -> list[Emitted]:
+    def newest(self, count: int) -> list[SimulatedTransaction]:
         """The waiting transactions that arrived last, newest first."""
         names = list(self.waiting)[: -count - 1 : -1]
         return [self.waiting[name] for name in names]
 
-    def find(self, name: str) -> tuple[Emitted, Block | None] | None:
-        """A waiting, replaced or mined transaction, and its block."""
-        held = self.waiting.get(name) or self._replaced.get(name)
-        if held is not None:
-            return held, None
+    def find(self, name: str) -> tuple[SimulatedTransaction, Block | None] | None:
+        """A waiting, replaced or mined transaction, with its block where it is mined."""
+        unconfirmed = self.waiting.get(name) or self._replaced.get(name)
+        if unconfirmed is not None:
+            return unconfirmed, None
         for block in reversed(self.chain.main):
             for transaction in block.transactions:
                 if transaction.hash == name:
@@ -128,57 +123,59 @@ class Network:
         recorded = self._replay.next(now)
         if recorded is not None:
             self._emit(recorded)
-        elif not self.ended:
-            self.ended = True
-            self._next_block = min(self._next_block, now + _END_OF_FILE)
-            log.info("replayed waiting=%d: the file has ended", len(self.waiting))
+        elif not self.replay_ended:
+            self.replay_ended = True
+            self._next_block = min(self._next_block, now + _LAST_BLOCK_DELAY)
+            log.info("event=replay_ended waiting=%d", len(self.waiting))
 
     def _generate(self, now: float) -> None:
-        if not self._replaces(now):
-            draft = self._generated.draft(now)
+        if not self._replace_one(now):
+            draft = self._generator.draft(now)
             self._emit(render(draft, int(now), self.chain.height, self._rng))
 
-    def _replaces(self, now: float) -> bool:
-        """Now and then replace one that arrived since the last block instead of adding one."""
-        if not self.chain.main or self._rng.random() >= _REPLACED:
+    def _replace_one(self, now: float) -> bool:
+        """At times replace a transaction that arrived since the last block; says whether it did."""
+        if not self.chain.main or self._rng.random() >= _REPLACEMENT_SHARE:
             return False
         since = self.chain.main[-1].time
-        fresh = (t for t in self.newest(50) if t.rbf and t.time > since)
-        old = next((t for t in fresh if t.origin == "generated"), None)
+        candidates = (t for t in self.newest(50) if t.rbf and t.time > since)
+        old = next((t for t in candidates if t.origin == "generated"), None)
         new = replacement(old, int(now), self._rng) if old is not None else None
         if old is None or new is None:
             return False
         del self.waiting[old.hash]
-        self._replaced[old.hash] = old.deleted()
+        self._replaced[old.hash] = replace(old, replaced=True)
         if len(self._replaced) > _KEPT_REPLACED:
             self._replaced.popitem(last=False)
-        self.truth.replace(old.hash, new.hash)
+        self.truth.add_replaced(old.hash, new.hash)
         self._emit(new)
         return True
 
-    def _emit(self, transaction: Emitted) -> Emitted:
+    def _emit(self, transaction: SimulatedTransaction) -> SimulatedTransaction:
         self.waiting[transaction.hash] = transaction
         injected = transaction.origin in KINDS
-        self.truth.emit(transaction, transaction.origin if injected else None)
+        self.truth.add_emitted(transaction, transaction.origin if injected else None)
         self._metrics.transactions.labels("injected" if injected else transaction.origin).inc()
         return transaction
 
     def _mine_if_due(self, now: float) -> None:
         full = len(self.waiting) >= self._settings.simulator_block_transactions
-        if full or (now >= self._next_block and not (self.ended and not self.waiting)):
+        if full or (now >= self._next_block and not (self.replay_ended and not self.waiting)):
             self.mine(now)
 
-    def _extend(self, transactions: list[Emitted], now: float) -> Block:
+    def _extend(self, transactions: list[SimulatedTransaction], now: float) -> Block:
         block = self.chain.extend(transactions, int(now))
         for transaction in transactions:
             del self.waiting[transaction.hash]
-        self.truth.mine(block)
-        self._next_block = self._after(now)
+        self.truth.add_block(block)
+        self._next_block = self._draw_block_time(now)
         self._metrics.blocks.inc()
         self._metrics.height.set(block.height)
-        log.info("mined height=%d transactions=%d", block.height, len(block.transactions))
+        log.info(
+            "event=block_mined height=%d transactions=%d", block.height, len(block.transactions)
+        )
         return block
 
-    def _after(self, now: float) -> float:
-        """When the next block is due: half to one and a half times the mean from now."""
+    def _draw_block_time(self, now: float) -> float:
+        """When the next block is due: 0.5 to 1.5 times the mean from now."""
         return now + self._settings.simulator_block_seconds * self._rng.uniform(0.5, 1.5)

@@ -1,36 +1,23 @@
 """Make the API's JSON of a transaction that was drawn as numbers.
 
-Counts, values, size, weight and fee are the drawn ones and agree with each other; hashes, keys
-and signatures are noise of the right shape. Coins come from before the simulation: every outpoint
-is new, so none is spent twice except by a replacement.
+Counts, values, size, weight and fee are the drawn ones and agree with each other. Hashes, keys and
+signatures are random bytes of the right length. Every outpoint is new, as if its coin came from
+before the simulation, so none is spent twice except by a replacement.
 """
 
-from dataclasses import dataclass
 from random import Random
 
-from data_ingestion.simulation.behaviours import Behaviour
-from data_ingestion.simulation.emitted import Emitted, packed, tx_index
 from data_ingestion.simulation.script_types import SEGWIT_MARKER, ScriptType
+from data_ingestion.simulation.traffic import Draft
+from data_ingestion.simulation.transactions import SimulatedTransaction, compress, tx_index
 
 _RBF, _NO_RBF = 0xFFFFFFFD, 0xFFFFFFFE
 _EVEN_BELOW = 1_000
-"""Satoshi: amounts that are smaller on average are split evenly, or some would be nothing."""
+"""Satoshi: smaller average amounts are split evenly, because a random share could be zero."""
 
 
-@dataclass(frozen=True)
-class Draft:
-    """One drawn transaction: the seven numbers in the order of NUMERIC_FIELDS, and its style."""
-
-    numbers: tuple[int, ...]
-    behaviour: Behaviour
-    input_type: ScriptType
-    output_type: ScriptType
-    data_bytes: int
-    origin: str = "generated"
-
-
-def render(draft: Draft, now: int, height: int, rng: Random) -> Emitted:
-    """The transaction's JSON, received at Unix time `now` while the chain is `height` long."""
+def render(draft: Draft, now: int, height: int, rng: Random) -> SimulatedTransaction:
+    """The transaction, received at Unix time `now` while the chain has this height."""
     size, weight, fee, inputs, outputs, _, _ = draft.numbers
     name = rng.randbytes(32).hex()
     index = tx_index(name)
@@ -42,10 +29,11 @@ def render(draft: Draft, now: int, height: int, rng: Random) -> Emitted:
         f'"relayed_by":"0.0.0.0","lock_time":{lock_time},"tx_index":{index},'
     )
     own = rng.randbytes(draft.input_type.payload) if rng.random() < draft.behaviour.reuse else b""
-    paid_in = _inputs(draft, index, own, _RBF if rbf else _NO_RBF, rng)
-    tail = f'"inputs":[{paid_in}],"out":[{_outputs(draft, index, own, rng)}]'
-    return Emitted(
-        name, head.encode(), packed(tail.encode()), now, fee, size, weight, rbf, False, draft.origin
+    spent = _inputs(draft, index, own, _RBF if rbf else _NO_RBF, rng)
+    tail = f'"inputs":[{spent}],"out":[{_outputs(draft, index, own, rng)}]'
+    compressed = compress(tail.encode())
+    return SimulatedTransaction(
+        name, head.encode(), compressed, now, fee, size, weight, rbf, origin=draft.origin
     )
 
 
@@ -55,9 +43,9 @@ def _inputs(draft: Draft, index: int, own: bytes, sequence: int, rng: Random) ->
     witness = (4 * size - weight) // 3 - SEGWIT_MARKER
     first = witness - kind.witness * (count - 1)
     items = []
-    for n, amount in enumerate(split(value, count, rng)):
+    for n, amount in enumerate(split_amount(value, count, rng)):
         payload = own or rng.randbytes(kind.payload)
-        stack = noise(first if n == 0 else kind.witness, rng) if kind.witness else ""
+        stack = random_hex(first if n == 0 else kind.witness, rng) if kind.witness else ""
         items.append(
             f'{{"sequence":{sequence},"witness":"{stack}",'
             f'"script":"{_signature_script(kind, rng)}","index":{n},"prev_out":{{"type":0,'
@@ -71,19 +59,19 @@ def _inputs(draft: Draft, index: int, own: bytes, sequence: int, rng: Random) ->
 def _signature_script(kind: ScriptType, rng: Random) -> str:
     if kind.name == "p2sh":
         return "160014" + rng.randbytes(20).hex()
-    return noise(kind.signature_script, rng)
+    return random_hex(kind.signature_script, rng)
 
 
 def _outputs(draft: Draft, index: int, own: bytes, rng: Random) -> str:
     count, value = draft.numbers[4], draft.numbers[6]
     carriers = 1 if draft.data_bytes and count > 1 else 0
-    amounts = split(value, count - carriers, rng, draft.behaviour.equal_outputs)
+    amounts = split_amount(value, count - carriers, rng, draft.behaviour.equal_outputs)
     change = draft.behaviour.change and len(amounts) > 1
     items = []
     for n, amount in enumerate(amounts):
-        back = change and n == len(amounts) - 1
-        kind = draft.input_type if back else draft.output_type
-        payload = own if back and own else rng.randbytes(kind.payload)
+        is_change = change and n == len(amounts) - 1
+        kind = draft.input_type if is_change else draft.output_type
+        payload = own if is_change and own else rng.randbytes(kind.payload)
         items.append(_output(n, amount, index, kind.script(payload), kind.address(payload)))
     if carriers:
         data = f"6a{draft.data_bytes:02x}" + rng.randbytes(draft.data_bytes).hex()
@@ -92,34 +80,36 @@ def _outputs(draft: Draft, index: int, own: bytes, rng: Random) -> str:
 
 
 def _output(n: int, amount: int, index: int, script: str, address: str | None) -> str:
-    known = "" if address is None else f',"addr":"{address}"'
+    address_field = "" if address is None else f',"addr":"{address}"'
     return (
         f'{{"type":0,"spent":false,"value":{amount},"spending_outpoints":[],"n":{n},'
-        f'"tx_index":{index},"script":"{script}"{known}}}'
+        f'"tx_index":{index},"script":"{script}"{address_field}}}'
     )
 
 
-def split(total: int, parts: int, rng: Random, equal: bool = False) -> list[int]:
-    """Divide satoshi: the parts sum to the total, whatever their sizes.
+def split_amount(total: int, parts: int, rng: Random, equal: bool = False) -> list[int]:
+    """Divide an amount of satoshi at random; the parts sum to the total.
 
-    >>> split(1_000, 3, Random(1))
+    With `equal`, all but two of three or more parts are the same, as in a coinjoin.
+
+    >>> split_amount(1_000, 3, Random(1))
     [334, 333, 333]
-    >>> sum(split(5_000_000, 7, Random(1)))
+    >>> sum(split_amount(5_000_000, 7, Random(1)))
     5000000
     """
     if total < _EVEN_BELOW * parts or parts == 1:
         each, rest = divmod(total, parts)
         return [each + (n < rest) for n in range(parts)]
-    if equal and parts > 2:  # a coinjoin's round, and two who take change
+    if equal and parts > 2:
         mixed = total * 9 // 10 // (parts - 2)
-        return [mixed] * (parts - 2) + split(total - mixed * (parts - 2), 2, rng)
+        return [mixed] * (parts - 2) + split_amount(total - mixed * (parts - 2), 2, rng)
     weights = [0.05 + rng.expovariate(1.0) for _ in range(parts)]
     scale = total / sum(weights)
     amounts = [int(weight * scale) for weight in weights[1:]]
     return [total - sum(amounts), *amounts]
 
 
-def noise(length: int, rng: Random) -> str:
-    """Bytes that mean nothing, as hex; beyond 520 (the largest push) they repeat."""
+def random_hex(length: int, rng: Random) -> str:
+    """Random bytes as hex; after 520 bytes (the largest push of a script) they repeat."""
     push = rng.randbytes(min(max(length, 0), 520)).hex()
     return (push * (length // 520 + 1))[: 2 * max(length, 0)]

@@ -1,18 +1,30 @@
-"""Draw transactions as numbers, a batch at a time: fast enough for hundreds of thousands.
+"""Draw transactions as numbers, as the behaviours and the market of the moment make them.
 
-A row is consistent: fee = inputs - outputs, and size and weight follow from the counts and script
-types by BIP 141. `rendering` makes the API's JSON of a row; benchmarks take the numbers alone.
+`Traffic` draws a batch at once, fast enough for hundreds of thousands. A row is consistent: fee =
+inputs - outputs, and size and weight follow from the counts and script types by BIP 141.
+`TransactionGenerator` hands them out one by one and makes some of them anomalies; `rendering` makes
+the API's JSON of one.
+
+The market has a day's cycle and spikes of the fee level. The cycle is an assumption, a plain
+cosine: most traffic while Europe and America are both awake, least twelve hours later. Spikes stand
+for the minutes after a slow block or a rush for tokens, when the market's fee rate multiplies: in
+162 blocks of 2024 and 2025 [1] the block's median fee rate is 1 sat/vB at the 10th percentile, 24
+at the median, 35 at the 90th percentile and 150 at the most.
+
+[1] `block_feerate_stats.csv` of the sample data.
 
 >>> Traffic(seed=1).draw(np.full(3, 1.8e9)).numbers.shape
 (3, 7)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation.behaviours import (
     BEHAVIOURS,
     DATA_BYTES,
@@ -27,8 +39,8 @@ from data_ingestion.simulation.script_types import (
     SCRIPT_TYPES,
     SEGWIT_MARKER,
     TYPE_NAMES,
+    ScriptType,
 )
-from data_ingestion.simulation.seasons import fee_level
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -37,12 +49,56 @@ _INPUT = np.array([script.input_base for script in SCRIPT_TYPES])
 _WITNESS = np.array([script.witness for script in SCRIPT_TYPES])
 _OUTPUT = np.array([script.output for script in SCRIPT_TYPES])
 _SHARES = np.array([behaviour.share for behaviour in BEHAVIOURS])
+_PAYMENT = next(behaviour for behaviour in BEHAVIOURS if behaviour.name == "payment")
 _DUST = 600
+
+BATCH = 64
+"""Transactions drawn at once: enough for NumPy, few enough that the fee level stays current."""
+
+DAY_SWING = 0.2
+"""How far the day's peak lies above the mean, and the night's trough below it."""
+
+PEAK_SECOND = 15 * 3600
+"""Second of the UTC day with the most traffic."""
+
+SPIKE_SHARE = 0.06
+"""Share of the quarter hours that are a spike."""
+
+SPIKE_FACTOR = (1.5, 4.0)
+"""A spike multiplies the fee level by a factor between these."""
+
+SPIKE_SECONDS = 900
+"""Seconds that a spike lasts; spikes begin at multiples of it."""
+
+
+def day_cycle(times: Floats) -> Floats:
+    """The traffic at Unix times as a multiple of the day's mean, 0.8 to 1.2."""
+    return 1 + DAY_SWING * np.cos(2 * np.pi * (times - PEAK_SECOND) / 86_400)
+
+
+def fee_level(times: Floats, seed: int) -> Floats:
+    """The market's fee rate at Unix times as a multiple of its usual one.
+
+    A seed has its spikes at the same times, whichever times are passed and in whatever order.
+    """
+    slots = (times // SPIKE_SECONDS).astype(np.int64)
+    unique, inverse = np.unique(slots, return_inverse=True)
+    spikes = np.array([_spike(int(slot), seed) for slot in unique])
+    level: Floats = day_cycle(times) * spikes[inverse]
+    return level
+
+
+def _spike(slot: int, seed: int) -> float:
+    rng = np.random.default_rng((seed, slot))
+    return float(rng.uniform(*SPIKE_FACTOR)) if rng.random() < SPIKE_SHARE else 1.0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Drawn transactions: `numbers` (n, 7) in the order of NUMERIC_FIELDS, the rest (n,)."""
+    """Drawn transactions: `numbers` (n, 7) in the order of NUMERIC_FIELDS, the rest (n,).
+
+    `behaviour` are indices of BEHAVIOURS, `input_type` and `output_type` of SCRIPT_TYPES.
+    """
 
     numbers: Integers
     behaviour: Integers
@@ -52,7 +108,7 @@ class Batch:
 
 
 class Traffic:
-    """A source of transactions; the same seed draws the same ones."""
+    """Draws batches; the same seed draws the same ones, no seed different ones each time."""
 
     def __init__(self, seed: int | None = None) -> None:
         entropy = np.random.SeedSequence(seed).entropy
@@ -84,10 +140,8 @@ class Traffic:
         drawn = self._lognormal(
             _column(behaviour, lambda b: of(b).typical), _column(behaviour, lambda b: of(b).spread)
         )
-        low, high = (
-            _column(behaviour, lambda b: of(b).low),
-            _column(behaviour, lambda b: of(b).high),
-        )
+        low = _column(behaviour, lambda b: of(b).low)
+        high = _column(behaviour, lambda b: of(b).high)
         return np.clip(np.rint(drawn), low, high).astype(np.int64)
 
     def _types(
@@ -101,7 +155,7 @@ class Traffic:
         return drawn
 
     def _witness(self, behaviour: Integers, inputs: Integers, input_type: Integers) -> Integers:
-        """Witness bytes with the marker; of ECDSA signatures about 1 in 4 takes a byte more."""
+        """Witness bytes with the marker; one ECDSA signature in four takes 72 bytes, not 71."""
         each = _WITNESS[input_type]
         longer = np.where(each == 107, self._rng.binomial(inputs, 0.25), 0)
         payload = _column(behaviour, lambda b: b.payload)
@@ -111,7 +165,7 @@ class Traffic:
         return np.where(each > 0, SEGWIT_MARKER + each * inputs + longer + envelope, 0)
 
     def _fees(self, behaviour: Integers, weight: Integers, level: Floats) -> Integers:
-        """Round up to a satoshi what the bid (floor and urgency, times the level) asks."""
+        """Fee in satoshi, rounded up: the floor and the urgency, times the level and the weight."""
         urgency = self._lognormal(
             _column(behaviour, lambda b: b.urgency), _column(behaviour, lambda b: b.urgency_spread)
         )
@@ -119,14 +173,14 @@ class Traffic:
         return np.ceil(rate * weight / 4).astype(np.int64)
 
     def _values(self, behaviour: Integers, outputs: Integers, output_type: Integers) -> Integers:
-        """All outputs together; never below dust, never above 20,000 BTC."""
+        """Value of all outputs together in satoshi; never below dust, never above 20,000 BTC."""
         median = _column(behaviour, lambda b: b.value or 1)
         drawn = self._lognormal(median, _column(behaviour, lambda b: b.value_spread))
         value = np.clip(drawn, _DUST * outputs, 2e12).astype(np.int64)
-        bare = _column(behaviour, lambda b: b.value is None) > 0
+        token_only = _column(behaviour, lambda b: b.value is None) > 0
         for name, shares in POSTAGE.items():
             postage = self._rng.choice(list(shares), len(behaviour), p=list(shares.values()))
-            carries = bare & (output_type == TYPE_NAMES.index(name))
+            carries = token_only & (output_type == TYPE_NAMES.index(name))
             value = np.where(carries, postage * outputs, value)
         return value
 
@@ -154,7 +208,7 @@ def _base(
     output_type: Integers,
     data: Integers,
 ) -> Integers:
-    """Bytes without the witness: one output may be change to the inputs' type, one data."""
+    """Bytes without the witness; one output may be change to the inputs' type, one data."""
     carriers = (data > 0).astype(np.int64)
     change = (_column(behaviour, lambda b: b.change) > 0) & (outputs - carriers > 1)
     paid = outputs - carriers - change
@@ -167,3 +221,81 @@ def _base(
         + carriers * (8 + 1 + 2 + data)
     )
     return size
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One drawn transaction: the seven numbers in the order of NUMERIC_FIELDS, and its style.
+
+    `origin` is "generated" or the kind of an injected anomaly.
+    """
+
+    numbers: tuple[int, ...]
+    behaviour: Behaviour
+    input_type: ScriptType
+    output_type: ScriptType
+    data_bytes: int
+    origin: str = "generated"
+
+
+class TransactionGenerator:
+    """Endless drafts; in each run of `anomaly_every` one is an anomaly of a random kind (0: none).
+
+    The same seed gives the same drafts, except that fees follow the market at the time passed.
+    """
+
+    def __init__(self, seed: int, anomaly_every: int) -> None:
+        self._traffic = Traffic(seed)
+        self._numpy_rng = np.random.default_rng((seed, 1))
+        self._rng = Random(seed)
+        self._anomaly_every = anomaly_every
+        self._drawn: Iterator[Draft] = iter(())
+        self._count = self._next_anomaly = 0
+        self._plan_anomaly()
+
+    def draft(self, now: float) -> Draft:
+        """The next transaction at Unix time `now`."""
+        self._count += 1
+        if self._anomaly_every and self._count == self._next_anomaly:
+            return self.anomaly(self._rng.choice(list(KINDS)), now)
+        if self._anomaly_every and self._count % self._anomaly_every == 0:
+            self._plan_anomaly()
+        return self._ordinary(now)
+
+    def anomaly(self, kind: str, now: float) -> Draft:
+        """An ordinary transaction changed into an anomaly; raises `KeyError` for no such kind."""
+        change = KINDS[kind]
+        ordinary = np.array([self._ordinary(now).numbers])
+        row = change.apply(ordinary, self._numpy_rng)[0]
+        p2wpkh = SCRIPT_TYPES[0]
+        return Draft(tuple(row.tolist()), _PAYMENT, p2wpkh, p2wpkh, 0, kind)
+
+    def _plan_anomaly(self) -> None:
+        """Choose a place in the coming run of `anomaly_every`, so that each run has one."""
+        if self._anomaly_every:
+            self._next_anomaly = self._count + self._rng.randint(1, max(1, self._anomaly_every - 1))
+
+    def _ordinary(self, now: float) -> Draft:
+        draft = next(self._drawn, None)
+        if draft is None:
+            self._drawn = _drafts(self._traffic.draw(np.full(BATCH, now)))
+            draft = next(self._drawn)
+        return draft
+
+
+def _drafts(batch: Batch) -> Iterator[Draft]:
+    for numbers_of_one, behaviour, spends, pays, data in zip(
+        batch.numbers.tolist(),
+        batch.behaviour.tolist(),
+        batch.input_type.tolist(),
+        batch.output_type.tolist(),
+        batch.data_bytes.tolist(),
+        strict=True,
+    ):
+        yield Draft(
+            tuple(numbers_of_one),
+            BEHAVIOURS[behaviour],
+            SCRIPT_TYPES[spends],
+            SCRIPT_TYPES[pays],
+            data,
+        )

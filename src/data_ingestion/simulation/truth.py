@@ -1,19 +1,19 @@
-"""What really happened: the simulator's own record, to judge everyone else's by. Bounded."""
+"""The record of what really happened, to check against what the other services report."""
 
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from data_ingestion.simulation.chain import Block
-from data_ingestion.simulation.emitted import Emitted
+from data_ingestion.simulation.transactions import SimulatedTransaction
 
 BOUND = 200_000
-"""So many hashes of each sort are remembered: eight hours at 7 transactions a second."""
+"""Hashes of each sort that are kept: eight hours at 7 transactions a second."""
 
 
 @dataclass(frozen=True)
 class MinedBlock:
-    """One mined block; `main_chain` says whether a reorganisation has left it out since."""
+    """One mined block; `main_chain` is false once a reorganisation has orphaned it."""
 
     hash: str
     height: int
@@ -32,18 +32,18 @@ class Truth:
         self._injected: dict[str, str] = {}
         self._replaced: dict[str, str] = {}
 
-    def emit(self, transaction: Emitted, kind: str | None) -> None:
-        """Note a transaction that entered the mempool, and its kind where it was injected."""
+    def add_emitted(self, transaction: SimulatedTransaction, kind: str | None) -> None:
+        """Record a transaction that entered the mempool; `kind` where it is an injected anomaly."""
         self._emitted.append(transaction.hash)
         if kind is not None:
-            _remember(self._injected, transaction.hash, kind, self._bound)
+            _put_bounded(self._injected, transaction.hash, kind, self._bound)
 
-    def replace(self, old: str, new: str) -> None:
-        """Note that a transaction was replaced by one that pays more."""
-        _remember(self._replaced, old, new, self._bound)
+    def add_replaced(self, old: str, new: str) -> None:
+        """Record that a transaction was replaced by one that pays more."""
+        _put_bounded(self._replaced, old, new, self._bound)
 
-    def mine(self, block: Block) -> None:
-        """Note a new block of the main chain."""
+    def add_block(self, block: Block) -> None:
+        """Record a new block of the main chain."""
         hashes = tuple(t.hash for t in block.transactions)
         self._blocks[block.hash] = MinedBlock(block.hash, block.height, True, hashes)
         self._mined += len(hashes)
@@ -51,14 +51,13 @@ class Truth:
             oldest = self._blocks.pop(next(iter(self._blocks)))
             self._mined -= len(oldest.hashes)
 
-    def orphan(self, block: Block) -> None:
-        """Note that a reorganisation took a block off the main chain."""
-        known = self._blocks.get(block.hash)
-        if known is not None:
-            self._blocks[block.hash] = MinedBlock(known.hash, known.height, False, known.hashes)
+    def mark_orphan(self, block: Block) -> None:
+        """Record that a reorganisation took a block off the main chain."""
+        if (recorded := self._blocks.get(block.hash)) is not None:
+            self._blocks[block.hash] = replace(recorded, main_chain=False)
 
     def report(self) -> dict[str, Any]:
-        """All of it as JSON values; `mined` is the main chain's, oldest first, coinbases too."""
+        """All of it as JSON values; `mined` is the main chain's, oldest first, with coinbases."""
         blocks = list(self._blocks.values())
         return {
             "emitted": list(self._emitted),
@@ -69,7 +68,7 @@ class Truth:
         }
 
 
-def _remember(known: dict[str, str], key: str, value: str, bound: int) -> None:
-    known[key] = value
-    if len(known) > bound:
-        del known[next(iter(known))]
+def _put_bounded(entries: dict[str, str], key: str, value: str, bound: int) -> None:
+    entries[key] = value
+    if len(entries) > bound:
+        del entries[next(iter(entries))]

@@ -6,7 +6,7 @@ from tests.support.api_application import OVERPAID, FixedFollower, application
 
 from api.schemas import EXAMPLE
 from core.detector.champion import Champion
-from core.features import NAMES
+from core.feature_table import NAMES
 
 
 def test_the_process_answers_without_a_model() -> None:

@@ -1,4 +1,4 @@
-"""What the raw JSON tells beyond the eight fields."""
+"""The facts of the raw JSON beyond the eight fields."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ def facts(**changes: Any) -> dict[str, Any]:
 
 
 def test_amounts_are_described() -> None:
-    found = facts(out=[paid(4_000), paid(4_000), paid(1_000)], vout_sz=3)
-    assert found["largest_output"] == 4_000
-    assert found["smallest_output"] == 1_000
-    assert found["equal_outputs"] == 2
+    fields = facts(out=[paid(4_000), paid(4_000), paid(1_000)], vout_sz=3)
+    assert fields["largest_output"] == 4_000
+    assert fields["smallest_output"] == 1_000
+    assert fields["equal_outputs"] == 2
 
 
 @pytest.mark.parametrize(("values", "equal"), [([9_000, 0], 1), ([3_000, 6_000], 1)])
@@ -26,16 +26,16 @@ def test_only_values_above_zero_can_be_equal(values: list[int], equal: int) -> N
 
 
 def test_outputs_of_nothing_have_no_equals() -> None:
-    found = facts(inputs=[spent(1_000)], out=[paid(0), paid(0)])
-    assert found["equal_outputs"] == 0
+    fields = facts(inputs=[spent(1_000)], out=[paid(0), paid(0)])
+    assert fields["equal_outputs"] == 0
 
 
 def test_dust_and_data_are_seen() -> None:
     outputs = [paid(545), paid(546), paid(293, P2WPKH), paid(0, "6a0101", None)]
-    found = facts(out=outputs, vout_sz=4, fee=10_000 - 545 - 546 - 293)
-    assert found["dust_outputs"] == 2
-    assert found["op_return"] is True
-    assert found["output_types"] == ["op_return", "p2pkh", "p2wpkh"]
+    fields = facts(out=outputs, vout_sz=4, fee=10_000 - 545 - 546 - 293)
+    assert fields["dust_outputs"] == 2
+    assert fields["op_return"] is True
+    assert fields["output_types"] == ["op_return", "p2pkh", "p2wpkh"]
 
 
 @pytest.mark.parametrize(
@@ -53,23 +53,23 @@ def test_without_sequences_the_source_is_believed() -> None:
 
 
 def test_addresses_are_counted_once_and_reuse_is_seen() -> None:
-    found = facts(inputs=[spent(10_000, addr="1b")])
-    assert found["addresses_count"] == 2
-    assert found["address_reused"] is True
+    fields = facts(inputs=[spent(10_000, addr="1b")])
+    assert fields["addresses_count"] == 2
+    assert fields["address_reused"] is True
     assert facts()["address_reused"] is False
 
 
 def test_outpoints_are_named_by_index_and_position() -> None:
-    found = facts(inputs=[spent(9_000), spent(1_000, tx_index=5, n=3)], vin_sz=2)
-    assert found["spent_outpoints"] == ["77:0", "5:3"]
-    assert found["outpoints_cut"] is False
+    fields = facts(inputs=[spent(9_000), spent(1_000, tx_index=5, n=3)], vin_sz=2)
+    assert fields["spent_outpoints"] == ["77:0", "5:3"]
+    assert fields["outpoints_cut"] is False
 
 
 def test_many_outpoints_are_cut_and_say_so() -> None:
     inputs = [spent(10, n=number) for number in range(MAX_OUTPOINTS + 1)]
-    found = facts(inputs=inputs, vin_sz=len(inputs), fee=10 * len(inputs) - 9_000)
-    assert len(found["spent_outpoints"]) == MAX_OUTPOINTS
-    assert found["outpoints_cut"] is True
+    fields = facts(inputs=inputs, vin_sz=len(inputs), fee=10 * len(inputs) - 9_000)
+    assert len(fields["spent_outpoints"]) == MAX_OUTPOINTS
+    assert fields["outpoints_cut"] is True
 
 
 def test_an_index_of_zero_names_nothing() -> None:
@@ -84,13 +84,13 @@ def test_a_lock_time_out_of_its_bounds_is_not_kept(given: int, kept: int | None)
 def test_missing_scripts_leave_the_facts_about_them_out() -> None:
     bare = paid(9_000)
     del bare["script"]
-    found = facts(out=[bare], vout_sz=1)
-    assert not {"output_types", "op_return", "dust_outputs"} & found.keys()
-    assert found["largest_output"] == 9_000
+    fields = facts(out=[bare], vout_sz=1)
+    assert not {"output_types", "op_return", "dust_outputs"} & fields.keys()
+    assert fields["largest_output"] == 9_000
 
 
 def test_a_malformed_fact_does_not_cost_the_transaction() -> None:
-    found = facts(out=[paid(6_000), paid(3_000) | {"addr": 5}], lock_time="soon")
-    assert found["output_value"] == 9_000
-    assert "lock_time" not in found
-    assert "output_types" not in found
+    fields = facts(out=[paid(6_000), paid(3_000) | {"addr": 5}], lock_time="soon")
+    assert fields["output_value"] == 9_000
+    assert "lock_time" not in fields
+    assert "output_types" not in fields

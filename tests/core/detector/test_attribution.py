@@ -7,9 +7,10 @@ from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
 
 from core.detector.attribution import attribution
-from core.detector.champion import Champion, judged
+from core.detector.champion import Champion, score_row
 from core.detector.forest import flatten
-from core.features import NAMES, features, measures
+from core.feature_table import NAMES
+from core.features import features, measures
 from core.transaction import NUMERIC_FIELDS
 
 Integers = NDArray[np.int64]
@@ -17,10 +18,12 @@ Integers = NDArray[np.int64]
 
 def test_the_parts_add_up_to_the_path_length(pipeline: Pipeline, traffic: Integers) -> None:
     forest = flatten(pipeline[-1])
-    made = attribution(forest)
-    seen = features(traffic[:2_000], pipeline[0].kw_args["tails"])
-    mean_path = forest.path_lengths(seen) / len(forest.roots)
-    assert np.allclose(made.expected - made.shortenings(seen).sum(axis=1), mean_path, atol=1e-12)
+    attributed = attribution(forest)
+    columns = features(traffic[:2_000], pipeline[0].kw_args["tails"])
+    mean_path = forest.path_lengths(columns) / len(forest.roots)
+    assert np.allclose(
+        attributed.expected - attributed.shortenings(columns).sum(axis=1), mean_path, atol=1e-12
+    )
 
 
 def test_one_row_at_once_equals_many_rows_to_the_bit(champion: Champion, traffic: Integers) -> None:
@@ -28,8 +31,8 @@ def test_one_row_at_once_equals_many_rows_to_the_bit(champion: Champion, traffic
     depths = champion.attribution.forest.path_lengths(features(rows, champion.tails))
     measured, parts = measures(rows).tolist(), champion.shortenings(rows).tolist()
     for i, row in enumerate(rows.tolist()):
-        found = judged(champion.attribution, champion.tails, [float(value) for value in row])
-        assert found == (depths[i], measured[i], parts[i])
+        result = score_row(champion.attribution, champion.tails, [float(value) for value in row])
+        assert result == (depths[i], measured[i], parts[i])
 
 
 def test_the_expectation_is_the_mean_path_of_the_training_rows() -> None:
@@ -49,8 +52,8 @@ def test_what_never_splits_has_no_part() -> None:
 
 
 def test_the_measures_parts_have_the_same_sum(champion: Champion, traffic: Integers) -> None:
-    seen = features(traffic[:500], champion.tails)
-    whole = champion.attribution.shortenings(seen).sum(axis=1)
+    columns = features(traffic[:500], champion.tails)
+    whole = champion.attribution.shortenings(columns).sum(axis=1)
     assert np.allclose(champion.shortenings(traffic[:500]).sum(axis=1), whole, atol=1e-12)
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from core.detector.calibration import Calibration, alert_threshold, calibrate
 from core.detector.champion import Champion
-from core.features import NAMES, measures
+from core.feature_table import NAMES
+from core.features import measures
 
 Integers = NDArray[np.int64]
 COINBASE = [200, 700, 0, 1, 2, 0, 312_500_000]
@@ -25,10 +26,10 @@ def calibrated(rows: Integers, of: NDArray[np.float64]) -> Calibration:
 
 @given(scores, st.floats(1e-4, 0.1))
 def test_the_threshold_never_flags_more_than_the_budget(
-    found: NDArray[np.float64], budget: float
+    sample: NDArray[np.float64], budget: float
 ) -> None:
-    threshold = alert_threshold(found, budget)
-    assert (found >= threshold).sum() <= budget * len(found)
+    threshold = alert_threshold(sample, budget)
+    assert (sample >= threshold).sum() <= budget * len(sample)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +39,8 @@ def test_the_threshold_never_flags_more_than_the_budget(
 def test_a_row_not_among_those_that_set_the_threshold_is_flagged_by_the_budget(
     rows: int, budget: float, wanted: int
 ) -> None:
-    found = np.random.default_rng(0).permutation(np.linspace(0.3, 0.8, rows))
-    flagged = [found[i] >= alert_threshold(np.delete(found, i), budget) for i in range(rows)]
+    sample = np.random.default_rng(0).permutation(np.linspace(0.3, 0.8, rows))
+    flagged = [sample[i] >= alert_threshold(np.delete(sample, i), budget) for i in range(rows)]
     assert sum(flagged) == wanted
 
 
@@ -48,43 +49,43 @@ def test_traffic_of_one_value_is_not_flagged() -> None:
 
 
 def test_the_percentile_is_the_share_that_scores_no_higher(traffic: Integers) -> None:
-    found = np.linspace(0.3, 0.8, 10_000)
-    calibration = calibrated(traffic[:10_000], found)
-    asked = np.array([0.1, 0.3, 0.55, 0.799, 0.8, 0.9])
-    assert calibration.percentiles(asked) == pytest.approx([0, 0, 0.5, 0.998, 1, 1], abs=0.0011)
-    assert calibration.percentiles(found[-1:]) == 1
+    sample = np.linspace(0.3, 0.8, 10_000)
+    calibration = calibrated(traffic[:10_000], sample)
+    points = np.array([0.1, 0.3, 0.55, 0.799, 0.8, 0.9])
+    assert calibration.percentiles(points) == pytest.approx([0, 0, 0.5, 0.998, 1, 1], abs=0.0011)
+    assert calibration.percentiles(sample[-1:]) == 1
 
 
 def test_one_percentile_equals_many(champion: Champion) -> None:
     quantiles = champion.calibration.quantiles
-    asked = [0.0, 1.0, *quantiles, *(np.nextafter(q, 0) for q in quantiles)]
-    many = champion.calibration.percentiles(np.array(asked))
-    assert [champion.calibration.percentile(each) for each in asked] == many.tolist()
+    points = [0.0, 1.0, *quantiles, *(np.nextafter(q, 0) for q in quantiles)]
+    many = champion.calibration.percentiles(np.array(points))
+    assert [champion.calibration.percentile(each) for each in points] == many.tolist()
 
 
 def test_percentiles_are_fine_where_alerts_are_decided(traffic: Integers) -> None:
-    found = np.linspace(0, 1, 50_000)
-    calibration = calibrated(traffic[:50_000], found)
+    sample = np.linspace(0, 1, 50_000)
+    calibration = calibrated(traffic[:50_000], sample)
     assert calibration.percentiles(np.array([0.99955]))[0] == pytest.approx(0.9995)
 
 
 @given(scores, st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_score_never_has_a_lower_percentile(
-    found: NDArray[np.float64], one: float, other: float
+    sample: NDArray[np.float64], one: float, other: float
 ) -> None:
-    rows = np.tile(np.array([[250, 1000, 5000, 2, 2, 1_000_000, 995_000]]), (len(found), 1))
-    low, high = calibrated(rows, found).percentiles(np.sort([one, other]))
+    rows = np.tile(np.array([[250, 1000, 5000, 2, 2, 1_000_000, 995_000]]), (len(sample), 1))
+    low, high = calibrated(rows, sample).percentiles(np.sort([one, other]))
     assert 0 <= low <= high <= 1
 
 
 def test_coinbase_transactions_are_left_out(traffic: Integers) -> None:
     rows = np.concatenate([traffic[:1_000], np.tile([COINBASE], (200, 1))])
-    found = np.concatenate([np.linspace(0, 0.5, 1_000), np.ones(200)])
-    with_coinbase = calibrated(rows, found)
-    assert with_coinbase == calibrated(traffic[:1_000], found[:1_000])
+    sample = np.concatenate([np.linspace(0, 0.5, 1_000), np.ones(200)])
+    with_coinbase = calibrated(rows, sample)
+    assert with_coinbase == calibrated(traffic[:1_000], sample[:1_000])
     assert with_coinbase.rows == 1_000
     with pytest.raises(ValueError, match="nothing to calibrate by"):
-        calibrated(rows[-200:], found[-200:])
+        calibrated(rows[-200:], sample[-200:])
 
 
 def test_the_usual_ranges_are_quantiles_in_the_measures_units(
@@ -97,14 +98,14 @@ def test_the_usual_ranges_are_quantiles_in_the_measures_units(
 def test_json_keeps_every_bit(champion: Champion) -> None:
     again = Calibration.from_json(champion.calibration.to_json())
     assert again == champion.calibration
-    found = np.random.default_rng(0).random(1_000)
-    assert np.array_equal(again.percentiles(found), champion.calibration.percentiles(found))
+    sample = np.random.default_rng(0).random(1_000)
+    assert np.array_equal(again.percentiles(sample), champion.calibration.percentiles(sample))
 
 
 def test_a_calibration_of_other_features_is_refused(champion: Champion) -> None:
-    found = json.loads(champion.calibration.to_json())
-    found["usual"]["colour"] = found["usual"].pop("fee")
+    fields = json.loads(champion.calibration.to_json())
+    fields["usual"]["colour"] = fields["usual"].pop("fee")
     with pytest.raises(ValueError, match="not those of this version's features"):
-        Calibration.from_json(json.dumps(found))
+        Calibration.from_json(json.dumps(fields))
     with pytest.raises(TypeError):
-        Calibration.from_json(json.dumps(found | {"usual": champion.calibration.usual, "x": 1}))
+        Calibration.from_json(json.dumps(fields | {"usual": champion.calibration.usual, "x": 1}))

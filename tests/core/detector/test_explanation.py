@@ -15,7 +15,7 @@ from core.detector.explanation import (
 )
 from core.detector.patterns import PATTERNS
 from core.detector.verdict import Reason, Verdict
-from core.features import NAMES
+from core.feature_table import NAMES
 
 FEE_RATE = Reason("fee_rate", 58_400.0, 12.0, 140.0, 4.2)
 
@@ -25,7 +25,7 @@ def verdict(is_anomaly: bool, name: str | None = None, *reasons: Reason) -> Verd
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "text"),
     [
         (0, "0"),
         (58_400.4, "58,400"),
@@ -36,20 +36,20 @@ def verdict(is_anomaly: bool, name: str | None = None, *reasons: Reason) -> Verd
         (0.0000123, "1.2e-05"),
     ],
 )
-def test_numbers_have_three_digits_that_matter(given: float, told: str) -> None:
-    assert number(given) == told
+def test_numbers_have_three_digits_that_matter(given: float, text: str) -> None:
+    assert number(given) == text
 
 
 @pytest.mark.parametrize(
-    ("satoshi", "told"),
+    ("satoshi", "text"),
     [(0, "0 sat"), (999_999, "999,999 sat"), (1_000_000, "0.01 BTC"), (2e14, "2,000,000 BTC")],
 )
-def test_amounts_are_in_the_unit_that_reads_best(satoshi: float, told: str) -> None:
-    assert amount(satoshi) == told
+def test_amounts_are_in_the_unit_that_reads_best(satoshi: float, text: str) -> None:
+    assert amount(satoshi) == text
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("given", "text"),
     [
         (FEE_RATE, "fee rate 58,400 sat/vB; usual 12 to 140"),
         (Reason("fee", 1e8, 1_220, 117_698, 1), "fee 1 BTC; usual 1,220 to 117,698 sat"),
@@ -58,12 +58,12 @@ def test_amounts_are_in_the_unit_that_reads_best(satoshi: float, told: str) -> N
         (Reason("fee_share", 0.5, 0.001, 0.8, 1), "fee of the amount 50 %; usual 0.1 to 80"),
     ],
 )
-def test_a_reason_tells_the_value_and_the_usual_range(found: Reason, told: str) -> None:
-    assert reason(found) == told
+def test_a_reason_shows_the_value_and_the_usual_range(given: Reason, text: str) -> None:
+    assert reason(given) == text
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_feature_can_be_told(name: str) -> None:
+def test_every_feature_has_words(name: str) -> None:
     assert re.match(r"\S", value(name, 1234.5))
     assert re.fullmatch(
         r"[a-z ]+ \S+( \S+)?; usual \S+( \S+)? to \S+( \S+)?",
@@ -72,13 +72,13 @@ def test_every_feature_can_be_told(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [pattern.name for pattern in PATTERNS])
-def test_every_pattern_can_be_told(name: str) -> None:
+def test_every_pattern_has_words(name: str) -> None:
     assert pattern(name) in explanation(verdict(True, name))
 
 
 def test_an_alert_is_explained_in_sentences() -> None:
-    told = explanation(verdict(True, "fee_overpaid", FEE_RATE))
-    assert told == (
+    text = explanation(verdict(True, "fee_overpaid", FEE_RATE))
+    assert text == (
         "Unusual: it scores at least as high as 99.98 % of recent traffic. "
         "In shape, its fee is above the limits that Bitcoin Core's wallet warns at. "
         "Fee rate 58,400 sat/vB; usual 12 to 140. " + NOT_ILLICIT
@@ -86,9 +86,9 @@ def test_an_alert_is_explained_in_sentences() -> None:
 
 
 def test_what_is_not_flagged_is_not_called_unusual() -> None:
-    told = explanation(verdict(False, None, FEE_RATE))
-    assert told.startswith("Not unusual enough for an alert:")
-    assert NOT_ILLICIT not in told
+    text = explanation(verdict(False, None, FEE_RATE))
+    assert text.startswith("Not unusual enough for an alert:")
+    assert NOT_ILLICIT not in text
 
 
 def test_no_words_accuse() -> None:

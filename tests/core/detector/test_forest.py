@@ -30,9 +30,9 @@ def test_scores_are_equal_on_rows_that_lie_on_thresholds(seed: int, sub_sample: 
 
 def test_one_row_scores_as_it_does_among_a_thousand(pipeline: Pipeline, traffic: Integers) -> None:
     forest = flatten(pipeline[-1])
-    seen = features(traffic[:1_001], pipeline[0].kw_args["tails"])
-    together = forest.scores(seen)
-    alone = [forest.scores(seen[i : i + 1])[0] for i in range(len(seen))]
+    columns = features(traffic[:1_001], pipeline[0].kw_args["tails"])
+    together = forest.scores(columns)
+    alone = [forest.scores(columns[i : i + 1])[0] for i in range(len(columns))]
     assert np.array_equal(together, np.array(alone))
     assert np.array_equal(together, -pipeline.score_samples(traffic[:1_001]))
 

@@ -80,9 +80,9 @@ shapes = st.lists(st.tuples(*[number] * 7, *[fact] * 3), min_size=1, max_size=20
 
 
 @given(shapes)
-def test_many_are_named_as_each_alone(found: list[tuple[float, ...]]) -> None:
-    together = patterns_of(Shape(*np.array(found).T)).tolist()
-    assert together == [pattern_of(Shape(*row)) for row in found]
+def test_many_are_named_as_each_alone(rows: list[tuple[float, ...]]) -> None:
+    together = patterns_of(Shape(*np.array(rows).T)).tolist()
+    assert together == [pattern_of(Shape(*row)) for row in rows]
 
 
 def test_examples_together_are_named_as_alone() -> None:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 import core.detector.champion
-from core.detector.champion import Champion, Verdict
+from core.detector.champion import Champion
+from core.detector.verdict import Verdict
 from core.tables import VERDICT
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction
 
@@ -43,10 +44,10 @@ def one_by_one(champion: Champion, table: pa.Table) -> list[Verdict]:
 def test_many_rows_get_the_verdicts_that_each_gets_alone(
     champion: Champion, mixed: pa.Table
 ) -> None:
-    found = champion.verdicts(mixed)
-    assert found.schema == VERDICT
-    found.validate(full=True)
-    assert [Verdict.from_row(row) for row in found.to_pylist()] == one_by_one(champion, mixed)
+    verdicts = champion.verdicts(mixed)
+    assert verdicts.schema == VERDICT
+    verdicts.validate(full=True)
+    assert [Verdict.from_row(row) for row in verdicts.to_pylist()] == one_by_one(champion, mixed)
 
 
 def test_chunks_slices_and_batches_make_no_difference(champion: Champion, mixed: pa.Table) -> None:
@@ -60,9 +61,9 @@ def test_chunks_slices_and_batches_make_no_difference(champion: Champion, mixed:
 
 def test_facts_are_optional(champion: Champion, mixed: pa.Table) -> None:
     bare = mixed.select(list(NUMERIC_FIELDS))
-    found, full = champion.verdicts(bare), champion.verdicts(mixed)
-    assert found["anomaly_score"] == full["anomaly_score"]
-    assert found["pattern"] != full["pattern"]
+    verdicts, full = champion.verdicts(bare), champion.verdicts(mixed)
+    assert verdicts["anomaly_score"] == full["anomaly_score"]
+    assert verdicts["pattern"] != full["pattern"]
 
 
 def test_a_missing_number_is_refused(champion: Champion, mixed: pa.Table) -> None:
@@ -70,7 +71,7 @@ def test_a_missing_number_is_refused(champion: Champion, mixed: pa.Table) -> Non
         champion.verdicts(mixed.drop_columns("fee"))
 
 
-def test_reasons_are_told_of_whom_it_is_asked(champion: Champion, mixed: pa.Table) -> None:
+def test_explain_chooses_the_rows_that_get_reasons(champion: Champion, mixed: pa.Table) -> None:
     every, flagged, none = (champion.verdicts(mixed, e) for e in ("all", "flagged", "none"))
     alarms = every["is_anomaly"].to_pylist()
     assert 5 <= sum(alarms) <= 20
@@ -81,9 +82,9 @@ def test_reasons_are_told_of_whom_it_is_asked(champion: Champion, mixed: pa.Tabl
 
 
 def test_no_rows_give_no_verdicts(champion: Champion, mixed: pa.Table) -> None:
-    found = champion.verdicts(mixed[:0])
-    assert found.schema == VERDICT
-    assert found.num_rows == 0
+    verdicts = champion.verdicts(mixed[:0])
+    assert verdicts.schema == VERDICT
+    assert verdicts.num_rows == 0
 
 
 def test_the_slow_path_gives_the_same_but_no_reasons(
@@ -91,6 +92,6 @@ def test_the_slow_path_gives_the_same_but_no_reasons(
 ) -> None:
     monkeypatch.setattr(core.detector.champion, "is_exact", lambda *_: False)
     slow = Champion.from_pipeline(pipeline, champion.calibration, champion.version)
-    found = slow.verdicts(mixed)
-    assert found["reasons"].to_pylist() == [[]] * len(mixed)
-    assert found.drop_columns("reasons") == champion.verdicts(mixed).drop_columns("reasons")
+    verdicts = slow.verdicts(mixed)
+    assert verdicts["reasons"].to_pylist() == [[]] * len(mixed)
+    assert verdicts.drop_columns("reasons") == champion.verdicts(mixed).drop_columns("reasons")

@@ -1,19 +1,19 @@
-"""The follower, whatever MLflow answers: a model that loaded once stays until a better one has."""
+"""The follower, whatever MLflow answers: a loaded model stays until another has loaded."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.core.fake_mlflow import Registry, serving
+from tests.support.fake_mlflow import Registry, serving
 
 from core.registry.follower import (
     REFUSED_SECONDS,
     ChampionFollower,
-    RegistryUnavailableError,
     champion_version,
     identity,
     promote,
 )
+from core.registry.rest import RegistryUnavailableError
 from core.registry.version_files import MODEL_FILE, read_model
 
 
@@ -33,7 +33,7 @@ def follower(uri: str) -> ChampionFollower:
 
 
 def fetched(registry: Registry) -> int:
-    """How many files were asked for since it was asked last."""
+    """How many files were downloaded since the last call."""
     count = sum("get-artifact" in path for path in registry.asked)
     registry.asked.clear()
     return count
@@ -54,7 +54,7 @@ def test_another_version_of_the_same_number_is_another_champion(
     following = follower(uri)
     following.refresh()
     first = following.current
-    registry.created += 1  # a registry that was begun anew counts from 1 again
+    registry.created += 1  # a new registry counts from 1 again
     assert following.refresh()
     assert following.current is not first
     assert following.current is not None and following.current.version == "1"
@@ -68,11 +68,11 @@ def test_a_refused_version_is_read_again_only_after_a_while(
     whole, registry.folder = registry.folder, folder
     (folder / MODEL_FILE).write_bytes(b"cut")
     assert not following.refresh()
-    told = following.problem
-    assert told is not None and "model.skops cannot be loaded safely" in told
+    problem = following.problem
+    assert problem is not None and "model.skops cannot be loaded safely" in problem
     registry.folder, _ = whole, fetched(registry)
     assert not following.refresh()
-    assert fetched(registry) == 0 and following.problem == told
+    assert fetched(registry) == 0 and following.problem == problem
     now = REFUSED_SECONDS
     assert following.refresh()
     assert following.problem is None
@@ -92,7 +92,7 @@ def test_a_refused_version_keeps_no_other_from_being_loaded(
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "sentence"),
     [
         ((500, b"out of order"), "fails: 500 out of order"),
         ((403, b"Invalid Host header"), "fails: 403 Invalid Host header"),
@@ -102,14 +102,14 @@ def test_a_refused_version_keeps_no_other_from_being_loaded(
         ((200, b"[]"), "answers otherwise than MLflow does"),
     ],
 )
-def test_whatever_else_answers_is_told_and_changes_nothing(
-    registry: Registry, uri: str, answer: tuple[int, bytes], said: str
+def test_any_other_answer_is_a_problem_and_changes_nothing(
+    registry: Registry, uri: str, answer: tuple[int, bytes], sentence: str
 ) -> None:
     registry.answer = answer
     following = follower(uri)
     assert not following.refresh()
     assert following.problem is not None
-    assert following.problem.startswith(f"MLflow at {uri} ") and said in following.problem
+    assert following.problem.startswith(f"MLflow at {uri} ") and sentence in following.problem
 
 
 def test_a_file_that_breaks_off_on_its_way_is_not_read(registry: Registry, uri: str) -> None:
@@ -140,7 +140,7 @@ def test_models_of_another_origin_are_refused(registry: Registry, uri: str) -> N
     assert following.problem is not None and "set DATA_ORIGIN=live" in following.problem
 
 
-def test_a_server_that_is_away_is_said_to_be_away() -> None:
+def test_a_server_that_does_not_answer_is_named() -> None:
     with pytest.raises(RegistryUnavailableError, match="http://localhost:9 does not answer"):
         champion_version("http://localhost:9")
 

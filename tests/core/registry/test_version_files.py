@@ -1,10 +1,12 @@
-"""What a model's files must be before anything is scored by them."""
+"""A version's files: what is read, and what is refused."""
 
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import skops.io
 from sklearn.ensemble import IsolationForest
@@ -12,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from core.detector.verdict import Verdict
 from core.registry.version_files import (
     CALIBRATION_FILE,
     EXTRA_FOLDER,
@@ -21,15 +24,32 @@ from core.registry.version_files import (
     read_model,
     read_pipeline,
 )
+from core.tables import VERDICT
+from core.transaction import DescribedTransaction
 from data_ingestion.simulation import traffic
 
 ROWS = traffic.numbers(2_000, seed=1)
+
+SAVED = Path(__file__).parent / "version_1"
+"""A version saved by release 0.1.0, and the verdict that it then gave on the README's example."""
 
 
 def test_a_whole_version_loads_and_scores_as_it_did(folder: Path) -> None:
     champion, pipeline = read_model(folder, "7"), read_pipeline(folder / MODEL_FILE)
     assert champion.version == "7"
     np.testing.assert_array_equal(champion.scores(ROWS), -pipeline.score_samples(ROWS))
+
+
+def test_a_version_saved_by_an_earlier_release_still_gives_its_verdict() -> None:
+    champion = read_model(SAVED, "1")  # refused where one of its proof's scores differs
+    assert champion.fallback is None
+    example = json.loads((SAVED / "verdict.json").read_text())
+    then = Verdict.from_row(example["verdict"])
+    assert len(then.reasons) == 3
+    assert champion.verdict(DescribedTransaction(**example["transaction"])) == then
+    table = champion.verdicts(pa.Table.from_pylist([example["transaction"]]))
+    assert table.schema == VERDICT
+    assert [Verdict.from_row(row) for row in table.to_pylist()] == [then]
 
 
 def _truncated(folder: Path) -> None:
@@ -78,7 +98,7 @@ def _other_scores(folder: Path) -> None:
 
 
 class _Trap:
-    """Says so when it is brought to life."""
+    """Fails the test when it is unpickled."""
 
     def __setstate__(self, state: object) -> None:
         pytest.fail("a file of a model was executed")

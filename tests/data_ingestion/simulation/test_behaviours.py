@@ -17,7 +17,7 @@ def test_every_row_of_the_table_can_be_drawn(behaviour: Behaviour) -> None:
     for counts in (behaviour.inputs, behaviour.outputs):
         assert 1 <= counts.low <= counts.typical <= counts.high
     if behaviour.value is None:
-        assert set(behaviour.pays) <= set(POSTAGE), "postage is known for what it pays to"
+        assert set(behaviour.pays) <= set(POSTAGE), "every type it pays to has a postage"
     if behaviour.data:
         assert behaviour.outputs.low >= 2, "one output more than the data"
 

@@ -1,22 +1,20 @@
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.support.simulated import NOW, small_network
 
-from data_ingestion.simulation.answers import Answer, Manner
 from data_ingestion.simulation.blockchain_api import PAGE_LENGTH, BlockchainApi
 from data_ingestion.simulation.faults import CANNED, PAGE, Fault
+from data_ingestion.simulation.http_server import Answer, Delivery
 from data_ingestion.simulation.network import Network
-
-NOW = 1_800_000_000.0
 
 
 @pytest.fixture
-def network(network_of: Callable[..., Network]) -> Network:
-    made = network_of()
-    made.burst(150, NOW)
-    return made
+def network() -> Network:
+    network = small_network()
+    network.burst(150, NOW)
+    return network
 
 
 @pytest.fixture
@@ -29,8 +27,8 @@ def read(answer: Answer) -> Any:
     return json.loads(answer.body)
 
 
-def struck(api: BlockchainApi, name: str, path: str = PAGE, **how: Any) -> Answer:
-    return api.answer(path, Fault(name=name, **how), NOW)
+def faulty(api: BlockchainApi, name: str, path: str = PAGE, **options: Any) -> Answer:
+    return api.answer(path, Fault(name=name, **options), NOW)
 
 
 def test_a_page_holds_the_newest_hundred(api: BlockchainApi, network: Network) -> None:
@@ -57,15 +55,15 @@ def test_a_transaction_is_found_before_and_after_it_is_mined(
 
 
 @pytest.mark.parametrize("path", ["/", "/rawtx/", "/rawtx/ab", "/rawblock/1", "/charts", "/rawtx"])
-def test_what_is_unknown_is_a_404_in_the_sources_words(api: BlockchainApi, path: str) -> None:
+def test_an_unknown_path_is_the_apis_404(api: BlockchainApi, path: str) -> None:
+    body = b'{"error":"not-found-or-invalid-arg","message":"Item not found or argument invalid"}'
     answer = api.answer(path, None, NOW)
-    assert answer.status == 404
-    assert read(answer)["error"] == "not-found-or-invalid-arg"
+    assert (answer.status, answer.body) == (404, body)
 
 
 @pytest.mark.parametrize("name", CANNED)
-def test_a_bad_day_has_the_reported_answers(api: BlockchainApi, name: str) -> None:
-    answer = struck(api, name, retry_after=7)
+def test_a_canned_fault_has_the_reported_answer(api: BlockchainApi, name: str) -> None:
+    answer = faulty(api, name, retry_after=7)
     assert (answer.status, answer.body) == (CANNED[name].status, CANNED[name].body)
     assert answer.retry_after == 7
     assert ("html" in answer.content_type) == (
@@ -74,13 +72,13 @@ def test_a_bad_day_has_the_reported_answers(api: BlockchainApi, name: str) -> No
 
 
 def test_an_empty_page_is_empty(api: BlockchainApi) -> None:
-    assert read(struck(api, "empty-page")) == {"txs": []}
+    assert read(faulty(api, "empty-page")) == {"txs": []}
 
 
 def test_a_repeated_page_is_the_one_before(api: BlockchainApi, network: Network) -> None:
     before = api.answer(PAGE, None, NOW)
     network.burst(10, NOW)
-    assert struck(api, "repeated-page").body == before.body
+    assert faulty(api, "repeated-page").body == before.body
     assert api.answer(PAGE, None, NOW).body != before.body
 
 
@@ -89,38 +87,38 @@ def test_a_changed_schema_lacks_what_a_client_looks_for(
     api: BlockchainApi, network: Network, path: str
 ) -> None:
     target = f"{path}/{network.chain.height}" if path == "/rawblock" else path
-    right, wrong = read(api.answer(target, None, NOW)), read(struck(api, "changed-schema", target))
+    right, wrong = read(api.answer(target, None, NOW)), read(faulty(api, "changed-schema", target))
     wanted = {PAGE: "txs", "/latestblock": "hash", "/rawblock": "tx"}[path]
     assert wanted in right
     assert wanted not in wrong
 
 
 def test_changed_items_cannot_become_transactions(api: BlockchainApi) -> None:
-    for item in read(struck(api, "changed-items"))["txs"]:
+    for item in read(faulty(api, "changed-items"))["txs"]:
         assert "hash" not in item
         assert "size" not in item
         assert "txid" in item
 
 
 def test_a_burst_outgrows_the_page(api: BlockchainApi, network: Network) -> None:
-    known = set(network.waiting)
-    txs = read(struck(api, "burst", size=400))["txs"]
-    assert not known & {t["hash"] for t in txs}
-    assert len(set(network.waiting) - known) >= 400 - PAGE_LENGTH
+    before = set(network.waiting)
+    txs = read(faulty(api, "burst", size=400))["txs"]
+    assert not before & {t["hash"] for t in txs}
+    assert len(set(network.waiting) - before) >= 400 - PAGE_LENGTH
 
 
 def test_a_reorganisation_changes_the_newest_block(api: BlockchainApi, network: Network) -> None:
     for _ in range(3):
         network.mine(NOW)
     before = network.chain.main[-1]
-    latest = read(struck(api, "reorganisation", "/latestblock"))
+    latest = read(faulty(api, "reorganisation", "/latestblock"))
     assert latest["height"] == before.height + 1
     assert not network.chain.is_main(before)
 
 
 @pytest.mark.parametrize("name", ["slow", "truncated", "timeout"])
 def test_a_bad_delivery_is_of_the_right_answer(api: BlockchainApi, name: str) -> None:
-    answer = struck(api, name, seconds=3)
-    assert answer.manner is Manner(name)
+    answer = faulty(api, name, seconds=3)
+    assert answer.delivery is Delivery(name)
     assert answer.seconds == 3
     assert len(read(answer)["txs"]) == PAGE_LENGTH

@@ -3,18 +3,9 @@ from random import Random
 from typing import Any
 
 import pytest
+from tests.support.simulated import NOW, transactions
 
 from data_ingestion.simulation.chain import Block, Chain, coinbase, merkle_root, subsidy
-from data_ingestion.simulation.emitted import Emitted
-from data_ingestion.simulation.generated import Generated
-from data_ingestion.simulation.rendering import render
-
-NOW = 1_800_000_000
-
-
-def some(count: int, seed: int = 1) -> list[Emitted]:
-    source, rng = Generated(seed, 0), Random(seed)
-    return [render(source.draft(NOW), NOW, 900_000, rng) for _ in range(count)]
 
 
 def chain(history: int = 10_000) -> Chain:
@@ -63,7 +54,7 @@ def test_a_coinbase_weighs_what_its_scripts_do() -> None:
 
 
 def test_a_block_lists_what_it_confirms_after_its_coinbase() -> None:
-    on, txs = chain(), some(5)
+    on, txs = chain(), transactions(5)
     item = read(on.extend(txs, NOW), on)
     assert [t["hash"] for t in item["tx"][1:]] == [t.hash for t in txs]
     assert item["n_tx"] == 6
@@ -78,7 +69,7 @@ def test_a_block_lists_what_it_confirms_after_its_coinbase() -> None:
 
 def test_blocks_name_the_one_before_and_the_one_after() -> None:
     on = chain()
-    blocks = [on.extend(some(1, n), NOW + n) for n in range(3)]
+    blocks = [on.extend(transactions(1, n), NOW + n) for n in range(3)]
     items = [read(block, on) for block in blocks]
     assert [item["prev_block"] for item in items[1:]] == [block.hash for block in blocks[:2]]
     assert [item["next_block"] for item in items] == [[blocks[1].hash], [blocks[2].hash], []]
@@ -114,7 +105,7 @@ def test_the_first_block_is_never_forked_off() -> None:
 
 def test_memory_is_bounded_by_the_history() -> None:
     on = chain(history=1_000)
-    blocks = [on.extend(some(99, n), NOW + n) for n in range(15)]
+    blocks = [on.extend(transactions(99, n), NOW + n) for n in range(15)]
     assert sum(len(block.transactions) for block in on.main) <= 1_000
     assert on.find(blocks[0].hash) is None
     assert on.find(str(blocks[-10].height)) is blocks[-10]
@@ -122,5 +113,5 @@ def test_memory_is_bounded_by_the_history() -> None:
 
 def test_the_newest_blocks_stay_however_large() -> None:
     on = chain(history=10)
-    blocks = [on.extend(some(20, n), NOW + n) for n in range(5)]
+    blocks = [on.extend(transactions(20, n), NOW + n) for n in range(5)]
     assert list(on.main) == blocks[-3:]

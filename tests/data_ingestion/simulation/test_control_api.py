@@ -1,21 +1,19 @@
 import json
-from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import pytest
+from tests.support.simulated import NOW, small_network
 
 from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation.control_api import ControlApi
 from data_ingestion.simulation.faults import Faults
 from data_ingestion.simulation.network import Network
 
-NOW = 1_800_000_000.0
-
 
 @pytest.fixture
-def network(network_of: Callable[..., Network]) -> Network:
-    return network_of()
+def network() -> Network:
+    return small_network()
 
 
 @pytest.fixture
@@ -45,24 +43,24 @@ def test_the_truth_is_readable(control: ControlApi, network: Network) -> None:
 def test_a_chosen_anomaly_is_injected_at_once(
     control: ControlApi, network: Network, kind: str
 ) -> None:
-    status, told = ask(control, "POST", "inject", kind=kind)
-    assert (status, told["kind"]) == (200, kind)
-    assert network.newest(1)[0].hash == told["hash"]
+    status, body = ask(control, "POST", "inject", kind=kind)
+    assert (status, body["kind"]) == (200, kind)
+    assert network.newest(1)[0].hash == body["hash"]
 
 
 def test_a_block_is_mined_at_once(control: ControlApi, network: Network) -> None:
     network.burst(10, NOW)
-    status, told = ask(control, "POST", "mine")
-    assert (status, told["transactions"]) == (200, 11)
-    assert told["hash"] == network.chain.main[-1].hash
+    status, body = ask(control, "POST", "mine")
+    assert (status, body["transactions"]) == (200, 11)
+    assert body["hash"] == network.chain.main[-1].hash
 
 
 def test_a_reorganisation_names_its_branch(control: ControlApi, network: Network) -> None:
     for _ in range(4):
         network.mine(NOW)
-    status, told = ask(control, "POST", "reorganise", depth="3")
+    status, body = ask(control, "POST", "reorganise", depth="3")
     assert status == 200
-    assert told["branch"] == [block.hash for block in network.chain.main][-4:]
+    assert body["branch"] == [block.hash for block in network.chain.main][-4:]
 
 
 def test_a_burst_arrives_at_once(control: ControlApi, network: Network) -> None:
@@ -71,9 +69,11 @@ def test_a_burst_arrives_at_once(control: ControlApi, network: Network) -> None:
 
 
 def test_a_fault_is_switched_on_changed_and_off(control: ControlApi, faults: Faults) -> None:
-    told = ask(control, "POST", "faults", name="slow", probability="0.5", count="2", seconds="1")
-    assert told[0] == 200
-    assert (told[1][0]["name"], told[1][0]["probability"], told[1][0]["count"]) == ("slow", 0.5, 2)
+    status, (fault,) = ask(
+        control, "POST", "faults", name="slow", probability="0.5", count="2", seconds="1"
+    )
+    assert status == 200
+    assert (fault["name"], fault["probability"], fault["count"]) == ("slow", 0.5, 2)
     ask(control, "POST", "faults", name="slow", path="/rawblock")
     assert [fault.path for fault in faults.active()] == ["/rawblock"]
     assert ask(control, "GET", "faults")[1][0]["path"] == "/rawblock"
@@ -104,20 +104,20 @@ def test_the_requests_and_health_are_readable(control: ControlApi, network: Netw
         ("inject", {"kind": "none"}, "kind must be one of"),
         ("faults", {"name": "none"}, "bad-gateway"),
         ("faults", {"name": "slow", "probability": "2"}, "probability"),
-        ("reorganise", {"depth": "0"}, "depth must lie between"),
+        ("reorganise", {"depth": "0"}, "depth must be between"),
         ("burst", {"count": "x"}, "count must be"),
     ],
 )
 def test_a_wrong_argument_is_named(
     control: ControlApi, name: str, query: dict[str, str], words: str
 ) -> None:
-    status, told = ask(control, "POST", name, **query)
+    status, body = ask(control, "POST", name, **query)
     assert status == 400
-    assert words in told["message"]
+    assert words in body["message"]
 
 
 @pytest.mark.parametrize(("method", "name"), [("GET", "mine"), ("POST", "truth"), ("GET", "none")])
 def test_what_is_not_there_lists_what_is(control: ControlApi, method: str, name: str) -> None:
-    status, told = ask(control, method, name)
+    status, body = ask(control, method, name)
     assert status == 404
-    assert "inject" in told["message"]
+    assert "inject" in body["message"]

@@ -3,7 +3,7 @@ from random import Random
 import pytest
 from pydantic import ValidationError
 
-from data_ingestion.simulation.faults import FAULTS, PAGE, Fault, Faults, parse_fault
+from data_ingestion.simulation.faults import FAULTS, PAGE, Fault, Faults, error_message, parse_fault
 
 
 @pytest.fixture
@@ -11,41 +11,41 @@ def faults() -> Faults:
     return Faults(Random(1))
 
 
-def test_a_good_day_has_no_faults(faults: Faults) -> None:
-    assert [faults.strike(PAGE) for _ in range(100)] == [None] * 100
+def test_no_fault_is_drawn_while_none_is_on(faults: Faults) -> None:
+    assert [faults.draw(PAGE) for _ in range(100)] == [None] * 100
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_fault_can_be_switched_on_and_off(faults: Faults, name: str) -> None:
     faults.switch_on(Fault(name=name))
-    struck = faults.strike(PAGE)
-    assert struck is not None
-    assert struck.name == name
+    drawn = faults.draw(PAGE)
+    assert drawn is not None
+    assert drawn.name == name
     faults.switch_off(name)
-    assert faults.strike(PAGE) is None
+    assert faults.draw(PAGE) is None
 
 
-def test_a_counted_fault_strikes_so_often(faults: Faults) -> None:
+def test_a_counted_fault_is_drawn_so_often(faults: Faults) -> None:
     faults.switch_on(Fault(name="blocked", count=3))
-    assert [faults.strike(PAGE) is not None for _ in range(5)] == [True] * 3 + [False] * 2
+    assert [faults.draw(PAGE) is not None for _ in range(5)] == [True] * 3 + [False] * 2
     assert faults.active() == []
 
 
 def test_a_probability_is_kept(faults: Faults) -> None:
     faults.switch_on(Fault(name="slow", probability=0.2))
-    struck = sum(faults.strike(PAGE) is not None for _ in range(5_000))
-    assert 850 < struck < 1_150
+    drawn = sum(faults.draw(PAGE) is not None for _ in range(5_000))
+    assert 850 < drawn < 1_150
 
 
-def test_a_fault_can_be_one_endpoints_alone(faults: Faults) -> None:
+def test_a_fault_can_be_limited_to_one_endpoint(faults: Faults) -> None:
     faults.switch_on(Fault(name="timeout", path="/rawblock"))
-    assert faults.strike(PAGE) is None
-    assert faults.strike("/rawblock/00") is not None
+    assert faults.draw(PAGE) is None
+    assert faults.draw("/rawblock/00") is not None
 
 
-def test_a_pages_fault_leaves_blocks_alone(faults: Faults) -> None:
+def test_a_fault_of_the_page_is_not_drawn_for_blocks(faults: Faults) -> None:
     faults.switch_on(Fault(name="repeated-page"))
-    assert faults.strike("/rawblock/00") is None
+    assert faults.draw("/rawblock/00") is None
 
 
 def test_all_are_switched_off_at_once(faults: Faults) -> None:
@@ -69,3 +69,11 @@ def test_the_command_line_names_probability_and_count() -> None:
 def test_a_wrong_command_line_is_refused(text: str) -> None:
     with pytest.raises((ValueError, ValidationError)):
         parse_fault(text)
+
+
+def test_an_error_message_names_each_wrong_field() -> None:
+    with pytest.raises(ValidationError) as error:
+        Fault.model_validate({"name": "slow", "count": 0, "probability": 7})
+    assert error_message(error.value).count(";") == 1
+    assert error_message(error.value).startswith("probability: ")
+    assert error_message(ValueError("no such thing")) == "no such thing"

@@ -1,4 +1,4 @@
-"""Deliveries over real sockets: what a client sees of a good and of a bad one."""
+"""Deliveries over real sockets: what a client sees of a good one and of a bad one."""
 
 import socket
 import struct
@@ -10,17 +10,22 @@ from typing import Any
 import pytest
 import requests
 
-from data_ingestion.simulation.answers import Answer, Manner
-from data_ingestion.simulation.http_server import SimulatorServer, listen
+from data_ingestion.simulation.http_server import (
+    Answer,
+    Delivery,
+    SimulatorServer,
+    json_answer,
+    listen,
+)
 
 BODY = b'{"txs":[' + b"1" * 2_000 + b"]}"
 ANSWERS = {
     "/good": Answer(200, BODY),
     "/busy": Answer(429, b"later", "text/plain", retry_after=7),
-    "/slow": Answer(200, BODY, manner=Manner.SLOW, seconds=0.4),
-    "/truncated": Answer(200, BODY, manner=Manner.TRUNCATED),
-    "/timeout": Answer(200, BODY, manner=Manner.TIMEOUT, seconds=0.4),
-    "/forever": Answer(200, BODY, manner=Manner.TIMEOUT, seconds=600),
+    "/slow": Answer(200, BODY, delivery=Delivery.SLOW, seconds=0.4),
+    "/truncated": Answer(200, BODY, delivery=Delivery.TRUNCATED),
+    "/timeout": Answer(200, BODY, delivery=Delivery.TIMEOUT, seconds=0.4),
+    "/forever": Answer(200, BODY, delivery=Delivery.TIMEOUT, seconds=600),
 }
 
 
@@ -31,8 +36,8 @@ def server() -> Iterator[SimulatorServer]:
     running.end()
 
 
-def get(server: SimulatorServer, path: str, **how: Any) -> requests.Response:
-    return requests.get(f"{server.url}{path}", timeout=how.pop("timeout", 10), **how)
+def get(server: SimulatorServer, path: str, **options: Any) -> requests.Response:
+    return requests.get(f"{server.url}{path}", timeout=options.pop("timeout", 10), **options)
 
 
 def test_a_good_answer_says_that_it_is_simulated(server: SimulatorServer) -> None:
@@ -73,12 +78,12 @@ def test_a_timeout_never_answers(server: SimulatorServer) -> None:
         get(server, "/timeout")
 
 
-def hang_up(server: SimulatorServer, said: bytes) -> None:
-    """Say something and reset the connection, as a killed client does."""
+def hang_up(server: SimulatorServer, sent: bytes) -> None:
+    """Send these bytes and reset the connection, as a killed client does."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.sendall(said)
-        if b"HTTP" in said:
+        client.sendall(sent)
+        if b"HTTP" in sent:
             client.recv(10)
 
 
@@ -89,26 +94,30 @@ def wait_until_idle() -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("said", [b"", b"GET ", b"GET /slow HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize("sent", [b"", b"GET ", b"GET /slow HTTP/1.1\r\n\r\n"])
 def test_a_client_that_hangs_up_leaves_no_trace(
-    server: SimulatorServer, said: bytes, caplog: pytest.LogCaptureFixture
+    server: SimulatorServer, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
-        hang_up(server, said)
+        hang_up(server, sent)
     wait_until_idle()
     assert get(server, "/good").content == BODY
     assert caplog.text == ""
 
 
-def test_a_failure_of_its_own_is_logged(
-    server: SimulatorServer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_exception_is_logged(server: SimulatorServer, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(requests.exceptions.ConnectionError):
         get(server, "/unheard-of")
     wait_until_idle()
+    assert "event=simulator_request_failed client=" in caplog.text
     assert "KeyError" in caplog.text
 
 
 def test_a_taken_port_is_an_error(server: SimulatorServer) -> None:
     with pytest.raises(OSError, match="in use"):
         listen("127.0.0.1", server.port, lambda _method, _target: ANSWERS["/good"])
+
+
+def test_an_answer_is_compact_json() -> None:
+    answer = json_answer({"a": [1, 2]}, 201)
+    assert (answer.status, answer.body) == (201, b'{"a":[1,2]}')

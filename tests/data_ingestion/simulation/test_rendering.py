@@ -6,13 +6,13 @@ from random import Random
 from typing import Any
 
 import pytest
+from tests.support.simulated import NOW, transactions
 
 from core.detector.injected_anomalies import KINDS
-from data_ingestion.simulation.emitted import Emitted, tx_index
-from data_ingestion.simulation.generated import Generated
-from data_ingestion.simulation.rendering import Draft, noise, render, split
+from data_ingestion.simulation.rendering import random_hex, render, split_amount
+from data_ingestion.simulation.traffic import Draft, TransactionGenerator
+from data_ingestion.simulation.transactions import tx_index
 
-NOW = 1_800_000_000
 KEYS = [
     "hash", "ver", "vin_sz", "vout_sz", "size", "weight", "fee", "relayed_by", "lock_time",
     "tx_index", "double_spend", "time", "block_index", "block_height", "inputs", "out",
@@ -35,8 +35,8 @@ def measured(item: dict[str, Any]) -> tuple[int, int]:
 
 
 def drafts(count: int) -> list[Draft]:
-    source = Generated(seed=7, anomaly_every=0)
-    return [source.draft(NOW) for _ in range(count)]
+    generator = TransactionGenerator(seed=7, anomaly_every=0)
+    return [generator.draft(NOW) for _ in range(count)]
 
 
 def test_scripts_and_values_add_up_to_the_numbers_of_every_behaviour() -> None:
@@ -53,7 +53,7 @@ def test_scripts_and_values_add_up_to_the_numbers_of_every_behaviour() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_injected_anomaly_keeps_its_numbers_in_json(kind: str) -> None:
-    draft = Generated(seed=3, anomaly_every=0).injected(kind, NOW)
+    draft = TransactionGenerator(seed=3, anomaly_every=0).anomaly(kind, NOW)
     item = rendered(draft)
     spent = [i["prev_out"]["value"] for i in item["inputs"]]
     paid = [o["value"] for o in item["out"]]
@@ -92,9 +92,8 @@ def test_replaceability_is_signalled_by_the_sequence() -> None:
 
 
 def test_a_confirmed_transaction_bears_its_blocks_height_and_time() -> None:
-    made = (render(draft, NOW, 900_000, Random(2)) for draft in drafts(20))
-    emitted: Emitted = next(transaction for transaction in made if transaction.rbf)
-    item = json.loads(emitted.json((900_001, NOW + 60)))
+    signalling = next(transaction for transaction in transactions(20) if transaction.rbf)
+    item = json.loads(signalling.json((900_001, NOW + 60)))
     assert (item["block_height"], item["block_index"]) == (900_001, 900_001)
     assert item["time"] == NOW + 60
     assert "rbf" not in item
@@ -117,12 +116,12 @@ def test_equal_outputs_are_those_of_a_coinjoin() -> None:
 @pytest.mark.parametrize("parts", [1, 2, 3, 1_000])
 @pytest.mark.parametrize("equal", [True, False])
 def test_a_split_loses_no_satoshi(total: int, parts: int, equal: bool) -> None:
-    amounts = split(total, parts, Random(1), equal)
+    amounts = split_amount(total, parts, Random(1), equal)
     assert (sum(amounts), len(amounts)) == (total, parts)
     assert min(amounts) >= 0
 
 
-def test_noise_has_the_length_that_is_asked() -> None:
-    assert [len(noise(n, Random(1))) for n in (-1, 0, 1, 519, 520, 521, 5_000)] == [
+def test_random_hex_has_the_length_asked_for() -> None:
+    assert [len(random_hex(n, Random(1))) for n in (-1, 0, 1, 519, 520, 521, 5_000)] == [
         0, 0, 2, 1_038, 1_040, 1_042, 10_000,
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Generated traffic must look like the real one, or everything measured on it misleads."""
+"""Generated traffic must resemble the real one, or everything measured on it misleads."""
 
 import csv
 import gzip
@@ -7,16 +7,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.support.simulated import NOW
 
+from core.detector.injected_anomalies import KINDS
 from core.transaction import NUMERIC_FIELDS
 from data_ingestion.simulation.behaviours import BEHAVIOURS
 from data_ingestion.simulation.script_types import TYPE_NAMES
-from data_ingestion.simulation.traffic import Traffic, numbers
+from data_ingestion.simulation.traffic import (
+    SPIKE_FACTOR,
+    SPIKE_SECONDS,
+    SPIKE_SHARE,
+    Traffic,
+    TransactionGenerator,
+    day_cycle,
+    fee_level,
+    numbers,
+)
 
+MIDNIGHT = 20_000 * 86_400
 COLUMNS = ("size", "weight", "fee", "n_inputs", "n_outputs", "input_value", "output_value")
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 FACTOR = 1.75
-"""No quantile of the generated traffic lies further off than this."""
+"""Largest factor between a quantile of the generated and of the recorded traffic."""
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +102,50 @@ def test_no_token_is_carried_by_dust() -> None:
         paid = each[tokens & (batch.output_type == kind)]
         assert paid.min() == limit
         assert paid.max() <= 1_000
+
+
+def every(seconds: int, times: int) -> NDArray[np.float64]:
+    return (MIDNIGHT + seconds * np.arange(times)).astype(np.float64)
+
+
+def test_the_day_has_its_peak_in_the_afternoon_and_its_trough_at_night() -> None:
+    hours = day_cycle(every(3_600, 24))
+    assert hours.argmax() == 15
+    assert hours.argmin() == 3
+    assert abs(hours.mean() - 1) < 1e-9
+
+
+def test_a_spike_multiplies_the_fee_level_of_its_quarter_hour() -> None:
+    times = every(SPIKE_SECONDS, 4_000)
+    spikes = fee_level(times, seed=1) / day_cycle(times)
+    raised = spikes[spikes > 1]
+    assert abs(len(raised) / len(times) - SPIKE_SHARE) < 0.02
+    assert raised.min() >= SPIKE_FACTOR[0]
+    assert raised.max() <= SPIKE_FACTOR[1]
+
+
+def test_a_seed_has_its_spikes_at_the_same_times_for_any_times_passed() -> None:
+    times = every(600, 500)
+    one_by_one = [fee_level(times[n : n + 1], seed=4)[0] for n in range(500)]
+    assert fee_level(times, seed=4).tolist() == one_by_one
+
+
+def test_each_run_of_the_stated_length_holds_one_anomaly() -> None:
+    generator = TransactionGenerator(seed=1, anomaly_every=50)
+    kinds = [draft.origin in KINDS for draft in (generator.draft(NOW) for _ in range(2_000))]
+    assert [sum(kinds[n : n + 50]) for n in range(0, 2_000, 50)] == [1] * 40
+
+
+def test_every_kind_comes_in_time() -> None:
+    generator = TransactionGenerator(seed=2, anomaly_every=2)
+    assert {generator.draft(NOW).origin for _ in range(500)} == {*KINDS, "generated"}
+
+
+def test_no_anomaly_is_injected_with_0() -> None:
+    generator = TransactionGenerator(seed=1, anomaly_every=0)
+    assert {generator.draft(NOW).origin for _ in range(3_000)} == {"generated"}
+
+
+def test_the_same_seed_repeats_the_same_drafts() -> None:
+    first, second = TransactionGenerator(9, 100), TransactionGenerator(9, 100)
+    assert [first.draft(NOW) for _ in range(500)] == [second.draft(NOW) for _ in range(500)]

@@ -1,0 +1,319 @@
+"""The figures: pure functions from numbers to Plotly's JSON, one for each question of the analyst.
+
+Figures are plain dictionaries, since `plotly.graph_objects` validates every value and takes ten
+times as long. Arrays are sent as base64 typed arrays. Plotly knows no time zones: times are
+converted to the viewer's zone here. `revision` is Plotly's `uirevision`.
+"""
+
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from core.detector.verdict import SCORE_AXIS
+from core.transaction import COIN
+from dashboard.activity.filters import NO_PATTERN
+from dashboard.activity.queries import FEE_RATE_PERCENTILES, Index
+from dashboard.lake.rows import Rows
+from dashboard.look.formats import duration, spaced
+from dashboard.look.theme import PALETTES, Theme, axis, layout
+
+Figure = dict[str, Any]
+Integers = NDArray[np.int64]
+
+MANY_MARKS = 150
+"""More marks than this are drawn smaller, so that they do not hide each other."""
+
+WINDOW_MILLISECONDS = 600_000
+
+
+def packed(array: NDArray[Any]) -> dict[str, str]:
+    """An array as Plotly's typed array, 4 bytes a number: exact enough to draw."""
+    kind = "i4" if array.dtype.kind in "iub" else "f4"
+    return {"dtype": kind, "bdata": b64encode(array.astype(kind).tobytes()).decode()}
+
+
+def local_times(micros: Integers, zone: ZoneInfo) -> list[str]:
+    """Microseconds since 1970 as times of the viewer's zone."""
+    times = (datetime.fromtimestamp(t / 1e6, UTC).astimezone(zone) for t in micros.tolist())
+    return [time.strftime("%Y-%m-%d %H:%M:%S") for time in times]
+
+
+def timeline(
+    edges: Integers,
+    counts: Integers,
+    anomalies: Integers,
+    zone: ZoneInfo,
+    theme: Theme,
+    revision: str,
+) -> Figure:
+    """Transactions over time as bars, and above them the anomalies on their own scale."""
+    colours = PALETTES[theme]
+    width = float(edges[1] - edges[0]) / 1000
+    bars = {"type": "bar", "x": local_times(edges[:-1], zone), "width": width * 0.86, "offset": 0}
+    scale = {"rangemode": "tozero", "tickformat": "~s", "fixedrange": True}
+    most = anomalies.max(initial=0)
+    upper = axis(
+        theme, "anomalies", domain=[0.72, 1], dtick=max(1, int(np.ceil(most / 2))), **scale
+    )
+    upper["range"] = [0, max(2, most * 1.1)]
+    upper["title"]["font"]["color"] = colours["anomaly"]
+    unit = f"per {duration(width / 1000).removeprefix('1 ')}"
+    return {
+        "data": [
+            bars | _heights(counts, colours["bar"], "transactions"),
+            bars | _heights(anomalies, colours["anomaly"], "flagged") | {"yaxis": "y2"},
+        ],
+        "layout": layout(
+            theme,
+            revision,
+            showlegend=False,
+            xaxis=axis(theme, type="date", showgrid=False, anchor="y"),
+            yaxis=axis(theme, unit, domain=[0, 0.62], nticks=5, **scale),
+            yaxis2=upper,
+        ),
+    }
+
+
+def _heights(counts: Integers, colour: str, noun: str) -> Figure:
+    hover = f"%{{x|%b %d, %H:%M:%S}}<br>%{{y:,}} {noun}<extra></extra>"
+    return {"y": packed(counts), "marker": {"color": colour}, "hovertemplate": hover}
+
+
+def scores(counts: Integers, threshold: float | None, theme: Theme, revision: str) -> Figure:
+    """The score distribution with the threshold; logarithmic, so that its tail is visible."""
+    colours, edges = PALETTES[theme], np.array(SCORE_AXIS)
+    middles = (edges[:-1] + edges[1:]) / 2
+    line = 1.0 if threshold is None else threshold
+    bars = {
+        "type": "bar",
+        "x": packed(middles),
+        "y": packed(counts),
+        "marker": {"color": [colours["anomaly" if m >= line else "bar"] for m in middles]},
+        "hovertemplate": "score %{x:.3f} ± 0.005<br>%{y:,} transactions<extra></extra>",
+    }
+    return {
+        "data": [bars],
+        "layout": layout(
+            theme,
+            revision,
+            bargap=0.08,
+            showlegend=False,
+            xaxis=axis(
+                theme, "anomaly score", showgrid=False, range=[SCORE_AXIS[0], SCORE_AXIS[-1]]
+            ),
+            yaxis=axis(theme, "transactions", type="log", dtick=1, tickformat="~s"),
+            **_threshold_mark(threshold, colours["anomaly"]),
+        ),
+    }
+
+
+def _threshold_mark(at: float | None, colour: str) -> Figure:
+    """The threshold as a dotted line with its value beside it."""
+    if at is None:
+        return {"shapes": [], "annotations": []}
+    line = {
+        "type": "line",
+        "x0": at,
+        "x1": at,
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "line": {"color": colour, "width": 2, "dash": "dot"},
+    }
+    label = {
+        "x": at,
+        "y": 1,
+        "yref": "paper",
+        "xanchor": "left",
+        "xshift": 5,
+        "showarrow": False,
+        "text": f"threshold {at:.3f}",
+        "font": {"color": colour, "size": 11},
+    }
+    return {"shapes": [line], "annotations": [label]}
+
+
+def scatter(rows: Rows, rest: Index, anomalies: Index, theme: Theme, revision: str) -> Figure:
+    """Fee rate against value, both logarithmic; coloured by score, the anomalies on top."""
+    colours = PALETTES[theme]
+    scale = [[0, colours["score-low"]], [0.55, colours["score-mid"]], [1, colours["score-high"]]]
+    marker = {"cmin": 0.35, "cmax": 0.7, "colorscale": scale}
+    legend = {
+        "title": {"text": "score", "font": {"size": 11, "color": colours["muted"]}},
+        "thickness": 6,
+        "len": 0.9,
+        "outlinewidth": 0,
+        "tickformat": ".1f",
+        "tickfont": {"size": 10, "color": colours["muted"]},
+    }
+    many = len(anomalies) > MANY_MARKS
+    outline = {"color": colours["text"], "width": 0.5 if many else 1}
+    dot = {**marker, "size": 4, "opacity": 0.75, "colorbar": legend}
+    diamond = {**marker, "size": 6 if many else 9, "symbol": "diamond", "line": outline}
+    return {
+        "data": [
+            _points(rows.take(rest), "transactions", dot),
+            _points(rows.take(anomalies), "anomalies", diamond),
+        ],
+        "layout": layout(
+            theme,
+            revision,
+            dragmode="select",
+            showlegend=False,
+            hovermode="closest",
+            newselection={"line": {"color": colours["accent"]}},
+            xaxis=axis(theme, "value (BTC)", **_powers_of_ten(-8, 5, 2)),
+            yaxis=axis(theme, "fee rate (sat/vB)", **_powers_of_ten(-3, 7, 1)),
+        ),
+    }
+
+
+def _powers_of_ten(least: int, most: int, step: int) -> dict[str, Any]:
+    """A logarithmic axis whose ticks are plain numbers: 0.001, 1, 1k, no prefixes below one."""
+    powers = range(least, most, step)
+    texts = [f"{10.0**p:.{max(0, -p)}f}" if p < 3 else f"{10 ** (p - 3)}k" for p in powers]
+    return {"type": "log", "tickvals": [10.0**p for p in powers], "ticktext": texts}
+
+
+def _points(rows: Rows, name: str, marker: dict[str, Any]) -> Figure:
+    hover = (
+        "%{x:.6~f} BTC at %{y:,.1f} sat/vB<br>score %{marker.color:.3f}"
+        "<br>%{customdata}…<extra>click: why</extra>"
+    )
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "hovertemplate": hover,
+        "x": packed(rows["output_value"] / COIN),
+        "y": packed(rows["fee_rate"]),
+        "marker": {**marker, "color": packed(rows["anomaly_score"])},
+        "customdata": [hash[:16] for hash in rows.hashes()],
+        "selected": {"marker": {"opacity": 1}},
+        "unselected": {"marker": {"opacity": 0.25}},
+    }
+
+
+def fee_rates(
+    edges: Integers, bands: NDArray[np.float64], zone: ZoneInfo, theme: Theme, revision: str
+) -> Figure:
+    """Percentiles of the fee rate over time: the median as a line in two bands."""
+    colour, times = PALETTES[theme]["accent"], local_times((edges[:-1] + edges[1:]) // 2, zone)
+    opacities = {4: 0.16, 3: 0.26}
+    data = []
+    for i in (0, 4, 1, 3, 2):
+        median = i == 2
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": times,
+                "y": packed(bands[i]),
+                "name": "median" if median else f"{FEE_RATE_PERCENTILES[i]} %",
+                "line": {"color": colour, "width": 2.2 if median else 0},
+                "fill": "tonexty" if i in opacities else "none",
+                "connectgaps": False,
+                "showlegend": median,
+                "fillcolor": _transparent(colour, opacities.get(i, 0.26)),
+                "hovertemplate": "%{y:,.1f}",
+            }
+        )
+    for trace, name in ((data[1], "10–90 %"), (data[3], "25–75 %")):
+        trace |= {"showlegend": True, "name": name, "hovertemplate": "up to %{y:,.1f}"}
+    return {
+        "data": data,
+        "layout": layout(
+            theme,
+            revision,
+            hovermode="x unified",
+            xaxis=axis(theme, type="date", showgrid=False),
+            yaxis=axis(theme, "fee rate (sat/vB)", type="log", tickformat="~s", dtick="D2"),
+        ),
+    }
+
+
+def _transparent(colour: str, opacity: float) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def patterns(counts: list[tuple[str, int]], theme: Theme, revision: str) -> Figure:
+    """How many of the flagged follow each pattern, the most frequent on top."""
+    shown = counts[:8][::-1]
+    names, numbers = [name for name, _ in shown], [n for _, n in shown]
+    most = max(numbers, default=1)
+    ticks = {"dtick": 1} if most < 4 else {"nticks": 4}
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": numbers,
+        "y": ["no known pattern" if name == NO_PATTERN else spaced(name) for name in names],
+        "customdata": names,
+        "text": [f"{n:,}" for n in numbers],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "marker": {"color": PALETTES[theme]["anomaly"]},
+        "hovertemplate": "%{x:,} flagged: %{y}<extra>click: filter</extra>",
+    }
+    scale = {"tickformat": ",d", "fixedrange": True, "range": [0, most * 1.15], **ticks}
+    return {
+        "data": [bars],
+        "layout": layout(
+            theme,
+            revision,
+            showlegend=False,
+            bargap=0.35,
+            xaxis=axis(theme, "flagged transactions", **scale),
+            yaxis=axis(theme, showgrid=False, fixedrange=True, ticksuffix="  "),
+        ),
+    }
+
+
+def windows(statistics: pa.Table, zone: ZoneInfo, theme: Theme, revision: str) -> Figure:
+    """The stream's ten-minute statistics: volume as bars, fees as a line on the right axis."""
+    colours = PALETTES[theme]
+    start = statistics.column("window_start").cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    times = local_times(start.to_numpy(), zone)
+    volume, fees = (statistics.column(name).to_numpy() / COIN for name in ("volume", "fees"))
+    bars = {
+        "type": "bar",
+        "x": times,
+        "y": packed(volume),
+        "name": "volume",
+        "marker": {"color": colours["bar"]},
+        "customdata": statistics.column("transactions").to_pylist(),
+        "width": WINDOW_MILLISECONDS * 0.86,
+        "offset": 0,
+        "hovertemplate": "%{x|%H:%M}, 10 min<br>%{y:,.2f} BTC in %{customdata:,}"
+        " transactions<extra></extra>",
+    }
+    line = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": times,
+        "y": packed(fees),
+        "name": "fees (right axis)",
+        "yaxis": "y2",
+        "line": {"color": colours["good"], "width": 2},
+        "marker": {"size": 4},
+        "xperiod": WINDOW_MILLISECONDS,
+        "xperiodalignment": "middle",
+        "hovertemplate": "%{x|%H:%M}, 10 min<br>%{y:,.4f} BTC fees<extra></extra>",
+    }
+    right = {"overlaying": "y", "side": "right", "showgrid": False, "rangemode": "tozero"}
+    right |= {"nticks": 5, "tickmode": "auto", "tickformat": "~g"}
+    return {
+        "data": [bars, line],
+        "layout": layout(
+            theme,
+            revision,
+            xaxis=axis(theme, type="date", showgrid=False),
+            yaxis=axis(theme, "volume (BTC)", tickformat="~s", rangemode="tozero"),
+            yaxis2=axis(theme, "fees (BTC)", **right),
+        ),
+    }

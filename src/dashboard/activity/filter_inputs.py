@@ -1,0 +1,268 @@
+"""The filters as inputs: their components, and how the inputs and the URL follow each other.
+
+Each input has the name of the field of `Filters` that it holds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dash import dcc, html
+
+from core.detector.patterns import PATTERNS
+from core.detector.verdict import SCORE_AXIS
+from core.transaction import COIN
+from dashboard.activity.filters import CUSTOM, DEFAULT_RANGE, NO_PATTERN, ORDERS, PRESETS, Filters
+from dashboard.look.formats import attribute, spaced
+
+BOUNDS = (
+    ("output value", "value", "BTC", "Sum of the outputs, in BTC"),
+    ("fee rate", "fee_rate", "sat/vB", "Fee per virtual byte, in sat/vB"),
+    ("inputs", "inputs", "", "Number of inputs"),
+    ("outputs", "outputs", "", "Number of outputs"),
+)
+"""Label, field, unit and hover text of each filter with a least and a most."""
+
+INPUTS = (
+    *("range", "start", "end", "threshold"),
+    *(f"{name}_{side}" for _, name, *_ in BOUNDS for side in ("min", "max")),
+    *("pattern", "flagged", "hash", "order"),
+)
+"""The ids of all inputs."""
+
+TYPING_PAUSE_SECONDS = 0.6
+"""A typed filter applies after a pause of this length."""
+
+SLIDER_STEP = 0.001
+SAME_THRESHOLD = 0.6 * SLIDER_STEP
+"""Two thresholds closer than this are one position of the slider."""
+
+Inputs = Mapping[str, Any]
+"""Values of the inputs, or what a Plotly event carries."""
+
+
+def filter_bar() -> html.Section:
+    """Time range and threshold; the other filters open below."""
+    reset = html.Button(
+        "Reset all", id="reset", className="quiet reset", title="Back to the default"
+    )
+    more = [*(_bound(*bound) for bound in BOUNDS), _pattern(), _hash(), _flagged()]
+    return html.Section(
+        [
+            html.Div([_time_range(), _threshold(), reset], className="bar-row"),
+            html.Details(
+                [
+                    html.Summary(["More filters", html.Span(id="filter-count", className="count")]),
+                    html.Div(more, className="more"),
+                ],
+                id="more-filters",
+                className="more-filters",
+            ),
+        ],
+        className="filters panel",
+        **attribute("aria-label", "Filters"),
+    )
+
+
+def _time_range() -> html.Div:
+    options = [{"label": name, "value": name} for name in (*PRESETS, CUSTOM)]
+    time: dict[str, Any] = {
+        "type": "datetime-local",
+        "debounce": TYPING_PAUSE_SECONDS,
+        "className": "time-input",
+    }
+    return html.Div(
+        [
+            html.Label("Time range", className="caption"),
+            dcc.RadioItems(options, DEFAULT_RANGE, id="range", inline=True, className="segments"),
+            html.Div(
+                [
+                    dcc.Input(id="start", name="from", **time),
+                    html.Span("to"),
+                    dcc.Input(id="end", name="to", **time),
+                ],
+                id="custom-range",
+                hidden=True,
+                className="pair",
+            ),
+        ],
+        className="control",
+    )
+
+
+def _threshold() -> html.Div:
+    slider = dcc.Slider(
+        SCORE_AXIS[0],
+        SCORE_AXIS[-1],
+        SLIDER_STEP,
+        id="threshold",
+        value=0.6,
+        marks=None,
+        updatemode="mouseup",
+        allow_direct_input=False,
+    )
+    return html.Div(
+        [
+            html.Label("Anomaly threshold", className="caption", htmlFor="threshold"),
+            html.Div(slider, className="slider"),
+            html.Div(id="readout", className="readout", role="status"),
+        ],
+        className="control threshold",
+    )
+
+
+def _bound(label: str, name: str, unit: str, title: str) -> html.Div:
+    def side(end: str, placeholder: str) -> dcc.Input:
+        return dcc.Input(
+            id=f"{name}_{end}",
+            type="number",
+            min=0,
+            step="any",
+            debounce=TYPING_PAUSE_SECONDS,
+            placeholder=placeholder,
+            className="bound",
+            name=f"{label} {placeholder}",
+        )
+
+    caption = f"{label} ({unit})" if unit else label
+    return html.Div(
+        [
+            html.Label(caption, className="caption", htmlFor=f"{name}_min"),
+            html.Div([side("min", "least"), html.Span("–"), side("max", "most")], className="pair"),
+        ],
+        className="control",
+        title=title,
+    )
+
+
+def _pattern() -> html.Div:
+    options: list[Any] = [{"label": spaced(p.name), "value": p.name} for p in PATTERNS]
+    options.append({"label": "no known pattern", "value": NO_PATTERN})
+    choose = dcc.Dropdown(options, id="pattern", multi=True, placeholder="any", searchable=False)
+    return html.Div(
+        [html.Label("pattern", className="caption", htmlFor="pattern"), choose],
+        className="control wide",
+    )
+
+
+def _hash() -> html.Div:
+    search = dcc.Input(
+        id="hash",
+        type="search",
+        debounce=TYPING_PAUSE_SECONDS,
+        placeholder="first digits of a hash",
+        spellCheck="false",
+        autoComplete="off",
+        maxLength=64,
+    )
+    return html.Div(
+        [html.Label("hash", className="caption", htmlFor="hash"), search], className="control wide"
+    )
+
+
+def _flagged() -> html.Div:
+    box = dcc.Checklist([{"label": "only flagged", "value": "1"}], [], id="flagged")
+    return html.Div([html.Span("show", className="caption"), box], className="control")
+
+
+def order_choice() -> dcc.RadioItems:
+    """The order of the table's transactions."""
+    options = [{"label": label, "value": value} for value, label in ORDERS.items()]
+    return dcc.RadioItems(options, "score", id="order", inline=True, className="segments small")
+
+
+def after_event(
+    old: Filters,
+    trigger: str | None,
+    inputs: Inputs,
+    selection: Inputs | None,
+    click: Inputs | None,
+    model_threshold: float | None,
+    now: datetime,
+    zone: ZoneInfo,
+) -> Filters:
+    """The filters after an event; `trigger` is the id of the component that caused it.
+
+    `selection` is a box drawn on the scatter, `click` a click on a pattern's bar.
+    """
+    if trigger == "reset":
+        return Filters()
+    if trigger == "scatter":
+        return _after_selection(old, selection)
+    if trigger == "patterns":
+        return _after_click(old, click)
+    if trigger in INPUTS:
+        return _after_input(trigger, inputs, model_threshold, now, zone)
+    return old
+
+
+def _after_input(
+    trigger: str, inputs: Inputs, model_threshold: float | None, now: datetime, zone: ZoneInfo
+) -> Filters:
+    parameters = {name: value for name, value in inputs.items() if value not in (None, "", [])}
+    parameters["pattern"] = ",".join(parameters.get("pattern", ()))
+    parameters["flagged"] = "1" if parameters.get("flagged") else ""
+    for side in ("start", "end"):
+        parameters[side] = _to_utc(parameters.get(side), zone)
+    if parameters.get("range") == CUSTOM and trigger == "range" and not parameters["start"]:
+        parameters["start"] = f"{now - timedelta(days=1):%Y-%m-%dT%H:%MZ}"
+        parameters["end"] = f"{now:%Y-%m-%dT%H:%MZ}"
+    filters = Filters.from_parameters(parameters)
+    if model_threshold is None or filters.threshold is None:
+        return filters
+    own = abs(filters.threshold - model_threshold) >= SAME_THRESHOLD
+    return filters if own else replace(filters, threshold=None)
+
+
+def _to_utc(text: str | None, zone: ZoneInfo) -> str:
+    """A time in the viewer's zone, as the browser's input holds it, in UTC."""
+    try:
+        local = datetime.fromisoformat(text or "").replace(tzinfo=zone)
+    except ValueError:
+        return ""
+    return local.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _after_selection(old: Filters, selection: Inputs | None) -> Filters:
+    """Filter by the sides of a box on the scatter: value across, fee rate upwards."""
+    box = (selection or {}).get("range") or {}
+    if not {"x", "y"} <= box.keys():
+        return old
+    (left, right), (low, high) = sorted(box["x"]), sorted(box["y"])
+    return replace(
+        old,
+        value_min=int(left * COIN),
+        value_max=int(right * COIN),
+        fee_rate_min=float(f"{low:.4g}"),
+        fee_rate_max=float(f"{high:.4g}"),
+    )
+
+
+def _after_click(old: Filters, click: Inputs | None) -> Filters:
+    """A click on a pattern's bar filters by it; a second click removes the filter."""
+    points = (click or {}).get("points") or [{}]
+    name = points[0].get("customdata")
+    if not isinstance(name, str):
+        return old
+    return replace(old, pattern=() if old.pattern == (name,) else (name,))
+
+
+def input_values(filters: Filters, model_threshold: float | None, zone: ZoneInfo) -> dict[str, Any]:
+    """The value of each input for these filters; times in the viewer's zone."""
+    values: dict[str, Any] = {name: filters.parameters.get(name) for name in INPUTS}
+    for name in INPUTS:
+        if name.endswith(("_min", "_max")) and values[name] is not None:
+            values[name] = float(values[name])
+    for name in ("start", "end"):
+        time: datetime | None = getattr(filters, name)
+        values[name] = time.astimezone(zone).strftime("%Y-%m-%dT%H:%M") if time else None
+    return values | {
+        "range": filters.range,
+        "threshold": round(filters.threshold or model_threshold or 0.6, 4),
+        "pattern": list(filters.pattern),
+        "flagged": ["1"] if filters.flagged else [],
+        "hash": filters.hash,
+        "order": filters.order,
+    }

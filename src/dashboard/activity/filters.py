@@ -1,0 +1,169 @@
+"""The filters of the activity page: parsed from the page's URL and written back to it.
+
+The URL is the only place where they are stored, so a page can be shared and survives a reload.
+
+>>> Filters.from_query("?range=6h&value_min=0.5&flagged=1").query
+'?range=6h&value_min=0.5&flagged=1'
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from core.tables import EVENT_AFTER
+from core.transaction import COIN, MAX_MONEY
+
+PRESETS = {
+    "15m": timedelta(minutes=15),
+    "1h": timedelta(hours=1),
+    "6h": timedelta(hours=6),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+}
+"""The ranges that end now, by their name in the URL."""
+
+DEFAULT_RANGE = "1h"
+CUSTOM = "custom"
+ORDERS = {
+    "score": "most unusual",
+    "newest": "newest",
+    "value": "largest value",
+    "fee_rate": "highest fee rate",
+}
+"""The orders of the table, in words; of too many transactions it shows the first."""
+
+NO_PATTERN = "none"
+"""The filter's name for a transaction without a known pattern."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a viewer asks for: satoshi, sat/vB and UTC times; None is no bound."""
+
+    range: str = DEFAULT_RANGE
+    start: datetime | None = None
+    end: datetime | None = None
+    threshold: float | None = None
+    value_min: int | None = None
+    value_max: int | None = None
+    fee_rate_min: float | None = None
+    fee_rate_max: float | None = None
+    inputs_min: int | None = None
+    inputs_max: int | None = None
+    outputs_min: int | None = None
+    outputs_max: int | None = None
+    pattern: tuple[str, ...] = ()
+    flagged: bool = False
+    hash: str = ""
+    order: str = "score"
+
+    @classmethod
+    def from_query(cls, query: str | None) -> "Filters":
+        """Parse a URL's query; what cannot be parsed is left out, never an error."""
+        return cls.from_parameters(dict(parse_qsl((query or "").lstrip("?"))))
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, object]) -> "Filters":
+        """Parse each field from its text in the URL or in an input (values in BTC)."""
+        parsed: dict[str, Any] = {
+            f.name: _parse(f.name, str(parameters[f.name]).strip())
+            for f in fields(cls)
+            if parameters.get(f.name) not in (None, "")
+        }
+        filters = cls(**{name: value for name, value in parsed.items() if value is not None})
+        if filters.range != CUSTOM:
+            return replace(filters, start=None, end=None)
+        if filters.start is None and filters.end is None:
+            return replace(filters, range=DEFAULT_RANGE)
+        return filters
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Each field that differs from its default, as text for the URL."""
+        default = Filters()
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {n: _format(n, v) for n, v in values.items() if v != getattr(default, n)}
+
+    @property
+    def query(self) -> str:
+        """The URL's query, with its question mark; empty for the defaults."""
+        return "?" + urlencode(self.parameters, safe=":,") if self.parameters else ""
+
+    @property
+    def row_filters(self) -> int:
+        """How many filters are set that leave out rows, the time range not counted."""
+        return len(self.parameters.keys() - {"range", "start", "end", "threshold", "order"})
+
+    def interval(self, now: datetime) -> tuple[datetime, datetime]:
+        """First and last event time, both included."""
+        if self.range == CUSTOM:
+            end = min(self.end or now, now)
+            return min(self.start or end - timedelta(days=1), end), end
+        return now - PRESETS[self.range], now + EVENT_AFTER
+
+
+def parse_btc(text: str) -> int | None:
+    """Satoshi of an amount written in BTC, exactly; None for what is not an amount.
+
+    >>> parse_btc("0.29")
+    29000000
+    """
+    try:
+        amount = Decimal(text) * COIN
+        return int(amount) if 0 <= amount <= MAX_MONEY else None
+    except InvalidOperation:
+        return None
+
+
+def _parse_number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 <= number < 1e15 else None
+
+
+def _parse_time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.astimezone(UTC) if 1970 < time.year < 2200 else None
+
+
+def _parse(name: str, text: str) -> object:
+    """The value of one field, None where the text has none."""
+    if name == "range":
+        return text if text in PRESETS or text == CUSTOM else None
+    if name in ("start", "end"):
+        return _parse_time(text.replace(" ", "+"))
+    if name.startswith("value_"):
+        return parse_btc(text)
+    if name.startswith(("inputs_", "outputs_")):
+        number = _parse_number(text)
+        return None if number is None else int(number)
+    if name == "pattern":
+        return tuple(sorted({name.strip() for name in text.split(",")} - {""})) or None
+    if name == "flagged":
+        return True if text in ("1", "true", "True") else None
+    if name == "hash":
+        return text.lower()[:64]
+    if name == "order":
+        return text if text in ORDERS else None
+    return _parse_number(text)
+
+
+def _format(name: str, value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if name.startswith("value_") and isinstance(value, int):
+        return format((Decimal(value) / COIN).normalize(), "f")
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return "1"
+    return f"{value:g}" if isinstance(value, float) else str(value)

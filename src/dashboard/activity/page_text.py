@@ -1,0 +1,213 @@
+"""The activity page in words: the pipeline's state, the tiles, the notices, the threshold's effect.
+
+Plain text without components, since both the first view's template and the callbacks show it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from core.transaction import COIN
+from dashboard.activity import queries
+from dashboard.activity.filter_inputs import SAME_THRESHOLD
+from dashboard.activity.filters import Filters
+from dashboard.activity.table import TABLE_ROWS
+from dashboard.activity.view import ActivityView, model_threshold
+from dashboard.lake.recent import Snapshot
+from dashboard.lake.rows import Rows, from_micros
+from dashboard.look.formats import duration, sat, share, short_number
+
+STALE_SECONDS = 60
+"""Without a newly scored transaction for this long the page says so: ten micro-batches and more."""
+
+RANGE_WORDS = {
+    "15m": "last 15 min",
+    "1h": "last hour",
+    "6h": "last 6 h",
+    "24h": "last 24 h",
+    "7d": "last 7 days",
+    "custom": "chosen range",
+}
+ORDER_WORDS = {
+    "score": "most unusual",
+    "newest": "newest",
+    "value": "largest",
+    "fee_rate": "best paying",
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of the pipeline: how to colour it, a word, and a sentence that says why."""
+
+    kind: Literal["good", "waiting", "bad"]
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number with its unit, a note below, and a text on hover."""
+
+    number: str
+    note: str
+    unit: str = ""
+    hover: str = ""
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How many transactions a threshold flags, and whose threshold it is; all as words."""
+
+    threshold: str
+    owner: str
+    flagged: str
+    total: str
+
+
+@dataclass(frozen=True)
+class PageText:
+    """All of the page's text that depends on data; `empty` is the text in place of a figure."""
+
+    state: State
+    notices: list[str]
+    tiles: dict[str, Tile]
+    empty: dict[str, str]
+    table_note: str
+
+
+def page_text(view: ActivityView, filters: Filters, origin: str) -> PageText:
+    """The text for one view; `origin` is the data's, `live` or `simulated`."""
+    state = pipeline_state(view.snapshot, origin)
+    empty = dict.fromkeys(view.figures, _empty(view, state))
+    waiting = "" if view.figures["windows"] else "Waiting for the stream's first ten minutes."
+    return PageText(
+        state=state,
+        notices=_notices(view),
+        tiles=_tiles(view, filters, state),
+        empty=empty | {"windows": waiting},
+        table_note=_table_note(view, filters),
+    )
+
+
+def pipeline_state(snapshot: Snapshot, origin: str) -> State:
+    """The state of the pipeline; the most basic problem is named first."""
+    if snapshot.problem:
+        return State("bad", "Lake unreadable", snapshot.problem)
+    rows = snapshot.rows
+    if not len(rows):
+        return _waiting_state(snapshot)
+    scored = from_micros(int(rows["scored"].max()))
+    age = (snapshot.taken_at - scored).total_seconds()
+    if age <= STALE_SECONDS:
+        newest = f"Scored as they arrive; the newest {duration(max(age, 0))} ago."
+        return State("good", "Simulated" if origin == "simulated" else "Live", newest)
+    return State("bad", f"Stale for {duration(age)}", _reason_for_staleness(snapshot, scored))
+
+
+def _waiting_state(snapshot: Snapshot) -> State:
+    if snapshot.newest_arrival is None:
+        reason = "No transaction has arrived yet: waiting for the producer and the stream."
+        return State("waiting", "Waiting for data", reason)
+    if snapshot.api_problem:
+        reason = f"Transactions arrive; waiting for a model to score them. {snapshot.api_problem}"
+        return State("waiting", "Waiting for a model", reason)
+    reason = "Transactions arrive, but none was scored within the hours that are kept."
+    return State("waiting", "Waiting for scores", reason)
+
+
+def _reason_for_staleness(snapshot: Snapshot, scored: datetime) -> str:
+    arrival = snapshot.newest_arrival
+    if arrival is not None and (arrival - scored).total_seconds() > STALE_SECONDS:
+        age = duration((snapshot.taken_at - arrival).total_seconds())
+        return f"Transactions still arrive (newest {age} ago), but the stream does not score them."
+    return "No new transaction arrives: look at the producer, its source and the stream."
+
+
+def _tiles(view: ActivityView, filters: Filters, state: State) -> dict[str, Tile]:
+    summary, range_words = view.summary, RANGE_WORDS[filters.range]
+    rate, fee_rate = short_number(summary.per_second), short_number(summary.median_fee_rate)
+    volume = short_number(summary.volume / COIN)
+    return {
+        "pipeline": Tile(state.word, state.sentence),
+        "rate": Tile(rate, f"{summary.transactions:,} in the {range_words}", "per second"),
+        "flagged": Tile(f"{summary.flagged:,}", _flagged_note(view), f"in the {range_words}"),
+        "fee": Tile(fee_rate, f"in the {range_words}", "sat/vB"),
+        "volume": Tile(volume, f"moved in the {range_words}", "BTC", sat(summary.volume)),
+        "model": model_tile(view.snapshot),
+    }
+
+
+def _flagged_note(view: ActivityView) -> str:
+    note = f"{share(view.summary.flagged_share)} of transactions"
+    budget = (view.snapshot.model or {}).get("budget")
+    return f"{note}; budget {share(budget)}" if isinstance(budget, int | float) else note
+
+
+def model_tile(snapshot: Snapshot) -> Tile:
+    """The champion's version and age from the API, without it from the newest row."""
+    if snapshot.model is not None:
+        trained = str(snapshot.model.get("trained_at", ""))
+        return Tile(f"v{snapshot.model.get('version')}", _age(trained, snapshot), "champion")
+    rows = snapshot.rows
+    if not len(rows):
+        return Tile("–", snapshot.api_problem or "no model yet")
+    version = rows.labels[rows.version[int(rows["scored"].argmax())]]
+    return Tile(f"v{version}", "as the newest row says; the API does not answer", "champion")
+
+
+def _age(trained: str, snapshot: Snapshot) -> str:
+    try:
+        seconds = (snapshot.taken_at - datetime.fromisoformat(trained)).total_seconds()
+    except (ValueError, TypeError):
+        return "trained at an unknown time"
+    return f"trained {duration(max(seconds, 0))} ago"
+
+
+def _notices(view: ActivityView) -> list[str]:
+    snapshot = view.snapshot
+    notices = [
+        snapshot.problem and f"{snapshot.problem} What was read before is shown.",
+        snapshot.api_problem and f"{snapshot.api_problem} Scoring by hand has to wait.",
+        view.problem,
+    ]
+    return [notice for notice in notices if notice]
+
+
+def _empty(view: ActivityView, state: State) -> str:
+    """The sentence in place of an empty view, no words where there is something to show."""
+    if view.table:
+        return ""
+    if not len(view.snapshot.rows):
+        return state.sentence
+    return "No transaction in this range passes the filters."
+
+
+def _table_note(view: ActivityView, filters: Filters) -> str:
+    total = view.summary.flagged if filters.flagged else view.summary.transactions
+    shown = min(TABLE_ROWS, total)
+    return f"the {shown:,} {ORDER_WORDS[filters.order]} of {total:,}" if total else ""
+
+
+def threshold_readout(
+    snapshot: Snapshot, rows: Rows, filters: Filters, dragged: float | None = None
+) -> Readout | None:
+    """What a threshold flags among the rows of the range; None while there is no model.
+
+    It is the slider's while it is `dragged`, else that of the filters, else the model's.
+    """
+    model, own = model_threshold(snapshot), filters.threshold
+    if dragged is not None and model is not None and abs(dragged - (own or model)) > SAME_THRESHOLD:
+        own = dragged
+    threshold = own if own is not None else model
+    if threshold is None:
+        return None
+    passing = queries.passing(rows, filters)
+    flagged, total = int(queries.flagged(passing, own).sum()), len(passing)
+    part = share(flagged / total) if total else "0 %"
+    return Readout(
+        threshold=f"{threshold:.3f}",
+        owner="the model's" if own is None else "your threshold",
+        flagged=f"{flagged:,}",
+        total=f"{total:,} ({part})",
+    )

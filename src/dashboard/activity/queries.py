@@ -1,0 +1,152 @@
+"""The computations of the activity page on rows: pure NumPy, a few milliseconds for a day."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.detector.verdict import SCORE_AXIS
+from core.transaction import is_coinbase
+from dashboard.activity.filters import NO_PATTERN, Filters
+from dashboard.lake.rows import Rows, to_micros
+
+Mask = NDArray[np.bool_]
+Index = NDArray[np.intp]
+
+BIN_SECONDS = (1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+"""Widths of a time bin that read easily; ten minutes is also the stream's own window."""
+
+FEE_RATE_PERCENTILES = (10, 25, 50, 75, 90)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The numbers of the tiles; volume in satoshi, the median fee rate in sat/vB."""
+
+    transactions: int
+    per_second: float
+    flagged: int
+    flagged_share: float
+    median_fee_rate: float
+    volume: int
+
+
+def flagged(rows: Rows, threshold: float | None) -> Mask:
+    """Which rows are anomalies: by the viewer's threshold, without one as they were scored.
+
+    A coinbase transaction never is.
+    """
+    if threshold is None:
+        return rows["is_anomaly"].astype(bool)
+    columns = {name: rows[name] for name in ("fee", "input_value", "output_value")}
+    above: Mask = (rows["anomaly_score"] >= threshold) & ~is_coinbase(**columns)
+    return above
+
+
+def passing(rows: Rows, filters: Filters) -> Rows:
+    """The rows that pass every filter but the time range and `flagged`."""
+    return rows.take(passing_mask(rows, filters)) if filters.row_filters else rows
+
+
+def passing_mask(rows: Rows, filters: Filters) -> Mask:
+    """Where a row passes every filter but the time range and `flagged`."""
+    keep = np.ones(len(rows), bool)
+    bounds = {
+        "output_value": (filters.value_min, filters.value_max),
+        "fee_rate": (filters.fee_rate_min, filters.fee_rate_max),
+        "inputs_count": (filters.inputs_min, filters.inputs_max),
+        "outputs_count": (filters.outputs_min, filters.outputs_max),
+    }
+    for column, (least, most) in bounds.items():
+        if least is not None:
+            keep &= rows[column] >= least
+        if most is not None:
+            keep &= rows[column] <= most
+    if filters.pattern:
+        codes = [i for i, name in enumerate(rows.labels) if name in filters.pattern]
+        keep &= np.isin(rows.pattern, codes + ([-1] if NO_PATTERN in filters.pattern else []))
+    if filters.hash:
+        keep &= rows.hash_starts_with(filters.hash)
+    return keep
+
+
+def bin_edges(start: datetime, end: datetime, most: int = 90) -> NDArray[np.int64]:
+    """Edges at round times of about `most` equal bins over an interval, in microseconds."""
+    first, last = to_micros(start), to_micros(end)
+    widths = [w * 1_000_000 for w in BIN_SECONDS]
+    width = next((w for w in widths if (last - first) / w <= most), (last - first) // most + 1)
+    first = first // width * width
+    return np.arange(first, last + width, width, dtype=np.int64)
+
+
+def count_by_bin(
+    rows: Rows, edges: NDArray[np.int64], mask: Mask | None = None
+) -> NDArray[np.int64]:
+    """Rows in each bin of time, all of them or those of a mask."""
+    times = rows["time"] if mask is None else rows["time"][mask]
+    return np.diff(np.searchsorted(times, edges)).astype(np.int64)
+
+
+def fee_rate_bands(rows: Rows, edges: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Percentiles of the fee rate in each bin, (5, bins) in sat/vB; NaN in an empty bin."""
+    cuts = np.searchsorted(rows["time"], edges)
+    rates = rows["fee_rate"].astype(np.float64, copy=False)
+    bands = np.full((len(FEE_RATE_PERCENTILES), len(edges) - 1), np.nan)
+    for i, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+        if last > first:
+            bands[:, i] = np.percentile(rates[first:last], FEE_RATE_PERCENTILES)
+    return bands
+
+
+def score_counts(rows: Rows) -> NDArray[np.int64]:
+    """How many rows lie in each bin of the score; the outer bins include what lies beyond."""
+    last = len(SCORE_AXIS) - 2
+    bins = np.clip((rows["anomaly_score"] - SCORE_AXIS[0]) * 100, 0, last).astype(np.int64)
+    return np.bincount(bins, minlength=last + 1)
+
+
+def pattern_counts(rows: Rows, mask: Mask) -> list[tuple[str, int]]:
+    """How many of the masked rows follow each pattern, most first."""
+    counts = np.bincount(rows.pattern[mask] + 1, minlength=1)
+    named = [(NO_PATTERN if i == 0 else rows.labels[i - 1], int(n)) for i, n in enumerate(counts)]
+    return sorted(((name, n) for name, n in named if n), key=lambda item: -item[1])
+
+
+def top(rows: Rows, order: str, limit: int) -> Index:
+    """The first rows of one of `ORDERS`, at most `limit`."""
+    columns = {"score": "anomaly_score", "newest": "time", "value": "output_value"}
+    key = rows[columns.get(order, order)]
+    index = np.arange(len(rows))
+    if len(rows) > limit:
+        index = np.argpartition(key, len(rows) - limit)[len(rows) - limit :]
+    return index[np.argsort(-key[index].astype(np.float64), kind="stable")]
+
+
+def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, Index]:
+    """Rows to draw: an even sample of those outside the mask, and those in it.
+
+    Of more than `most_masked` in it, those with the highest scores are drawn.
+    """
+    rest = np.flatnonzero(~mask)
+    if len(rest) > most:
+        rest = rest[np.linspace(0, len(rest) - 1, most).astype(np.intp)]
+    masked = np.flatnonzero(mask)
+    if len(masked) > most_masked:
+        masked = np.sort(masked[top(rows.take(masked), "score", most_masked)])
+    return rest, masked
+
+
+def summarize(rows: Rows, anomalies: Mask, start: datetime, end: datetime) -> Summary:
+    """The numbers of the tiles, for rows of the time from `start` to `end`."""
+    count, flagged_count = len(rows), int(anomalies.sum())
+    first = max(to_micros(start), int(rows["time"][0])) if count else to_micros(start)
+    seconds = max((to_micros(end) - first) / 1e6, 1.0)
+    return Summary(
+        transactions=count,
+        per_second=count / seconds,
+        flagged=flagged_count,
+        flagged_share=flagged_count / count if count else 0.0,
+        median_fee_rate=float(np.median(rows["fee_rate"])) if count else float("nan"),
+        volume=int(rows["output_value"].sum()),
+    )

@@ -1,0 +1,103 @@
+"""The table of transactions: its columns in the browser, and the rows that it shows."""
+
+from typing import Any
+
+import dash_ag_grid
+from dash import html
+
+from dashboard.activity.filter_inputs import order_choice
+from dashboard.activity.queries import Mask, top
+from dashboard.lake.rows import Rows
+
+TABLE_ROWS = 250
+Column = dict[str, Any]
+
+
+def table_rows(rows: Rows, flagged: Mask, order: str) -> list[dict[str, Any]]:
+    """The first rows of an order: money in satoshi, time in milliseconds; the browser formats."""
+    index = top(rows, order, TABLE_ROWS)
+    rows = rows.take(index)
+    columns = {
+        "hash": rows.hashes(),
+        "time": (rows["time"] // 1000).tolist(),
+        "score": rows["anomaly_score"].round(4).tolist(),
+        "flagged": flagged[index].tolist(),
+        "pattern": rows.labels_of(rows.pattern),
+        "value": rows["output_value"].tolist(),
+        "fee": rows["fee"].tolist(),
+        "fee_rate": rows["fee_rate"].round(2).tolist(),
+        "inputs": rows["inputs_count"].tolist(),
+        "outputs": rows["outputs_count"].tolist(),
+        "vsize": (rows["weight"] / 4).tolist(),
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def transaction_table() -> html.Section:
+    """The table with its heading, the order and the export."""
+    export = html.A(
+        "CSV",
+        id="export",
+        href="/export.csv",
+        className="button",
+        title="All transactions that pass the filters",
+    )
+    note = html.Span(id="table-note", className="note")
+    head = html.Div([html.H2("Transactions"), note, order_choice(), export], className="head")
+    grid = dash_ag_grid.AgGrid(
+        id="grid",
+        columnDefs=COLUMNS,
+        rowData=[],
+        getRowId="params.data.hash",
+        defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
+        dashGridOptions={
+            "theme": {"function": "gridTheme(themeQuartz)"},
+            "rowSelection": {
+                "mode": "singleRow",
+                "checkboxes": False,
+                "enableClickSelection": True,
+            },
+            "animateRows": False,
+            "suppressCellFocus": False,
+            "rowHeight": 34,
+            "headerHeight": 36,
+            "localeText": {"noRowsToShow": "No transaction passes the filters."},
+        },
+        rowClassRules={"anomalous": "params.data.flagged"},
+        className="grid",
+        style={"height": None},
+    )
+    return html.Section([head, grid], id="transactions", className="panel table")
+
+
+def _column(
+    field: str, title: str, width: int, format: str = "", hover: str = ""
+) -> dict[str, Any]:
+    """A column; `format` and `hover` are functions of assets/dashAgGridFunctions.js."""
+    column: Column = {"field": field, "headerName": title, "minWidth": width, "flex": width}
+    if format:
+        column["valueFormatter"] = {"function": format}
+    if hover:
+        column["tooltipValueGetter"] = {"function": hover}
+    return column
+
+
+def _number(field: str, title: str, width: int, format: str, hover: str) -> Column:
+    column = _column(field, title, width, format, hover)
+    return column | {"type": "rightAligned", "sortingOrder": ["desc", "asc", None]}
+
+
+COLUMNS = [
+    _column("score", "score", 76, "score(params.value)", "verdict(params.data)")
+    | {"sortingOrder": ["desc", "asc", None]},
+    _column("hash", "transaction", 190) | {"cellRenderer": "HashCell"},
+    _column("time", "time", 124, "clock(params.value)", "utc(params.value)"),
+    _column("pattern", "pattern", 130, "words(params.value)"),
+    _number("value", "value (BTC)", 136, "btc(params.value)", "sat(params.value)"),
+    _number("fee", "fee (BTC)", 108, "btc(params.value)", "sat(params.value)"),
+    _number("fee_rate", "sat/vB", 88, "rate(params.value)", "rate(params.value) + ' sat/vB'"),
+    _number("vsize", "size (vB)", 92, "count(params.value)", "count(params.value) + ' vB'"),
+    _number("inputs", "in", 62, "count(params.value)", "count(params.value) + ' inputs'"),
+    _number("outputs", "out", 62, "count(params.value)", "count(params.value) + ' outputs'"),
+]
+"""A column's least width in pixels is also its share of the table's width."""

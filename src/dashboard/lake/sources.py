@@ -1,0 +1,203 @@
+"""What the dashboard reads: the Delta tables (without a JVM), the API and the trainer's metrics.
+
+Each read may fail while the other side is down. A table then raises one of `LAKE_ERRORS`, a
+service raises `requests.RequestException`. Nothing is cached here but the open tables.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import requests
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.lake import OriginMismatchError, batches, open_table, query, sql_time
+from core.tables import EVENT_AFTER, EVENT_BEFORE
+from dashboard.lake.rows import SELECTED_COLUMNS, Rows, concatenate, from_table, no_rows
+
+LAKE_ERRORS = (DeltaError, OSError, ValueError, pa.ArrowException, OriginMismatchError)
+"""What reading a table raises while it is moved or vacuumed, or when it is of another origin."""
+
+PART_BATCHES = 8
+"""Batches of 8,192 rows that are converted to columns together."""
+
+
+@dataclass
+class Lake:
+    """The Delta tables of one lake. A table that does not exist yet reads as no rows."""
+
+    uri: str
+    origin: str
+    _open: dict[str, DeltaTable] = field(default_factory=dict)
+
+    def table(self, name: str) -> DeltaTable | None:
+        """The newest version of a table, or None; raises `LAKE_ERRORS`."""
+        table = self._open.pop(name, None)
+        if table is None:
+            table = open_table(self.uri, name, self.origin)
+        else:
+            table.update_incremental()
+        if table is not None:
+            self._open[name] = table
+        return table
+
+    def close(self) -> None:
+        """Drop the open tables, so that the next read opens them again."""
+        self._open.clear()
+
+    def _query(self, name: str, sql: str) -> pa.Table | None:
+        table = self.table(name)
+        return None if table is None else query(sql, **{name: table})
+
+    def identity(self) -> str | None:
+        """The id of `scored_transactions`; it changes when the table is replaced by another."""
+        table = self.table("scored_transactions")
+        return None if table is None else str(table.metadata().id)
+
+    def scored_since(self, start: datetime, scored: datetime, labels: tuple[str, ...]) -> Rows:
+        """Rows whose event time is `start` or later and that were scored at `scored` or later."""
+        where = f"{_from(start)} AND scored_at >= {sql_time(scored)}"
+        return self._scored(f"WHERE {where}", labels)
+
+    def counts_by_ten_minutes(self, start: datetime) -> list[tuple[datetime, int]]:
+        """Begin and row count of each ten minutes from `start` on, newest first."""
+        counts = self._query(
+            "scored_transactions",
+            "SELECT date_bin(INTERVAL '10 minutes', event_time) AS start, count(*) AS count"
+            f" FROM scored_transactions WHERE {_from(start)} GROUP BY 1 ORDER BY 1 DESC",
+        )
+        rows = [] if counts is None else counts.to_pylist()
+        return [(max(row["start"], start), row["count"]) for row in rows]
+
+    def scored_from(self, start: datetime) -> Rows:
+        """All rows from event time `start` on, converted in parts to save memory."""
+        table, parts = self.table("scored_transactions"), [no_rows()]
+        if table is not None:
+            sql = f"SELECT {SELECTED_COLUMNS} FROM scored_transactions WHERE {_from(start)}"
+            stream = batches(sql, scored_transactions=table)
+            while part := list(islice(stream, PART_BATCHES)):
+                parts.append(from_table(pa.Table.from_batches(part), parts[-1].labels))
+        return concatenate(*parts)
+
+    def scored_between(self, start: datetime, end: datetime, limit: int) -> Rows:
+        """The newest `limit` rows of an interval of event time, both ends included."""
+        where = f"WHERE {_from(start)} AND {_until(end)} ORDER BY event_time DESC LIMIT {limit}"
+        return self._scored(where, ())
+
+    def _scored(self, where: str, labels: tuple[str, ...]) -> Rows:
+        sql = f"SELECT {SELECTED_COLUMNS} FROM scored_transactions {where}"
+        table = self._query("scored_transactions", sql)
+        return no_rows() if table is None else from_table(table, labels)
+
+    def window_statistics(self, start: datetime) -> pa.Table | None:
+        """The ten-minute windows from `start` on, in order; None while there is no table."""
+        where = f"window_start >= {sql_time(start - timedelta(minutes=10))}"
+        return self._query(
+            "transaction_stats",
+            f"SELECT * FROM transaction_stats WHERE {where} ORDER BY window_start",
+        )
+
+    def newest_arrival(self, start: datetime) -> datetime | None:
+        """When Kafka appended the newest raw transaction, among the days from `start` on."""
+        table = self._query(
+            "raw_transactions",
+            f"SELECT max(append_time) AS newest FROM raw_transactions"
+            f" WHERE date >= DATE '{start.date()}'",
+        )
+        newest: datetime | None = table.column("newest")[0].as_py() if table is not None else None
+        return newest
+
+    def transaction(self, hash: str, event_time: datetime | None) -> dict[str, Any] | None:
+        """One scored transaction with its reasons; an `event_time` saves reading other days."""
+        day = "" if event_time is None else f"{_days_around(event_time)} AND "
+        return self._first(
+            "scored_transactions",
+            f"SELECT * FROM scored_transactions WHERE {day}hash = '{hash}' LIMIT 1",
+        )
+
+    def confirmation(self, hash: str) -> dict[str, Any] | None:
+        """The block that confirms a transaction; of several the one published last."""
+        return self._first(
+            "confirmations",
+            f"SELECT * FROM confirmations WHERE hash = '{hash}' ORDER BY append_time DESC LIMIT 1",
+        )
+
+    def replacement(self, hash: str) -> dict[str, Any] | None:
+        """The newest replacement in which a transaction replaces another or is replaced."""
+        return self._first(
+            "replacements",
+            f"SELECT * FROM replacements WHERE hash = '{hash}' OR replaced_hash = '{hash}'"
+            " ORDER BY append_time DESC LIMIT 1",
+        )
+
+    def _first(self, name: str, sql: str) -> dict[str, Any] | None:
+        table = self._query(name, sql)
+        rows: list[dict[str, Any]] = table.to_pylist() if table is not None else []
+        return rows[0] if rows else None
+
+
+def _from(start: datetime) -> str:
+    """Event time `start` or later in SQL, with the date partitions that can hold such rows."""
+    return f"date >= DATE '{(start - EVENT_AFTER).date()}' AND event_time >= {sql_time(start)}"
+
+
+def _until(end: datetime) -> str:
+    return f"date <= DATE '{(end + EVENT_BEFORE).date()}' AND event_time <= {sql_time(end)}"
+
+
+def _days_around(event_time: datetime) -> str:
+    first, last = (event_time - EVENT_AFTER).date(), (event_time + EVENT_BEFORE).date()
+    return f"date BETWEEN DATE '{first}' AND DATE '{last}'"
+
+
+@dataclass
+class Api:
+    """The prediction service. Each call returns the HTTP status and the JSON body."""
+
+    url: str
+    key: str | None = None
+    timeout_seconds: float = 3
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        if self.key:
+            self.session.headers["X-API-Key"] = self.key
+
+    def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        """GET a path; raises `requests.RequestException` without an answer or without JSON."""
+        response = self.session.get(f"{self.url}{path}", timeout=self.timeout_seconds)
+        return response.status_code, response.json()
+
+    def score(self, body: str) -> tuple[int, dict[str, Any]]:
+        """Score a transaction's JSON: the project's eight fields, or Blockchain.com's own form."""
+        path = "/predict/raw" if '"inputs"' in body else "/predict"
+        response = self.session.post(
+            f"{self.url}{path}",
+            data=body.encode(),
+            headers={"Content-Type": "application/json"},
+            timeout=self.timeout_seconds,
+        )
+        return response.status_code, response.json()
+
+
+@dataclass
+class Trainer:
+    """The trainer's metrics endpoint, which exports how far traffic has drifted."""
+
+    url: str
+    timeout_seconds: float = 3
+
+    def drift(self) -> dict[str, float]:
+        """The population stability index by feature; raises `requests.RequestException`."""
+        response = requests.get(f"{self.url}/metrics", timeout=self.timeout_seconds)
+        response.raise_for_status()
+        return {
+            sample.labels["feature"]: sample.value
+            for family in text_string_to_metric_families(response.text)
+            for sample in family.samples
+            if sample.name == "bitcoin_trainer_drift_index"
+        }

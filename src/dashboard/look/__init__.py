@@ -1,0 +1,1 @@
+"""How numbers are written and which colours the page has."""

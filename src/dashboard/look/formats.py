@@ -1,0 +1,99 @@
+"""Numbers and times as a person reads them; each carries its unit."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+from core.transaction import COIN
+
+NO_BREAK = "\u00a0"
+"""The space between a number and its per cent sign, so that no line breaks there."""
+
+_STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def btc(satoshi: int) -> str:
+    """An amount in BTC, without trailing zeros.
+
+    >>> btc(123_456_000)
+    '1.23456 BTC'
+    """
+    text = f"{satoshi / COIN:,.8f}"
+    return f"{text.rstrip('0').rstrip('.')} BTC"
+
+
+def sat(satoshi: int) -> str:
+    """An amount in satoshi.
+
+    >>> sat(5000)
+    '5,000 sat'
+    """
+    return f"{satoshi:,} sat"
+
+
+def short_number(value: float) -> str:
+    """Three significant digits, thousands as k and M.
+
+    >>> [short_number(v) for v in (0.01234, 12.34, 1234, 25_114_000)]
+    ['0.0123', '12.3', '1.23k', '25.1M']
+    """
+    if not math.isfinite(value):
+        return "–"
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{_three_digits(value / size)}{letter}"
+    return _three_digits(value)
+
+
+def _three_digits(value: float) -> str:
+    if value == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def share(part: float) -> str:
+    """A share in per cent with three significant digits.
+
+    >>> [share(v).replace(NO_BREAK, " ") for v in (0, 0.00051, 0.0123, 0.5)]
+    ['0 %', '0.051 %', '1.23 %', '50 %']
+    """
+    return f"{_three_digits(part * 100)}{NO_BREAK}%"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its largest fitting unit.
+
+    >>> [duration(s) for s in (3, 200, 7300, 200_000)]
+    ['3 s', '3 min', '2 h', '2 d']
+    """
+    size, unit = next((step for step in _STEPS if seconds >= step[0]), (1, "s"))
+    return f"{int(seconds // size)} {unit}"
+
+
+def utc(time: datetime) -> str:
+    """A UTC time to the second.
+
+    >>> utc(datetime(2024, 3, 14, 9, 26, 53))
+    '2024-03-14 09:26:53 UTC'
+    """
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def spaced(name: str) -> str:
+    """A name as words.
+
+    >>> spaced("very_large_value")
+    'very large value'
+    """
+    return name.replace("_", " ")
+
+
+def attribute(name: str, value: str) -> dict[str, Any]:
+    """An HTML attribute as keyword, for names that are none in Python.
+
+    >>> attribute("aria-label", "Close")
+    {'aria-label': 'Close'}
+    """
+    return {name: value}

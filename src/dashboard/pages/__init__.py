@@ -1,0 +1,1 @@
+"""The pages and panels as Dash components."""

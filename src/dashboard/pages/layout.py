@@ -1,0 +1,161 @@
+"""The page: three views behind one header. The callbacks fill it."""
+
+from typing import Any
+
+from dash import dcc, html
+
+from core.detector.explanation import NOT_ILLICIT
+from dashboard.activity.filter_inputs import filter_bar
+from dashboard.activity.page_text import Readout, Tile
+from dashboard.activity.table import transaction_table
+from dashboard.look.formats import attribute
+from dashboard.pages.trial import trial_page
+
+GRAPH_CONFIG: Any = {
+    "displayModeBar": False,
+    "displaylogo": False,
+    "responsive": True,
+    "doubleClick": "reset",
+}
+EMPTY_FIGURE: dict[str, Any] = {
+    "data": [],
+    "layout": {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": {"visible": False},
+        "yaxis": {"visible": False},
+    },
+}
+"""A transparent figure: without one Plotly draws a white plot."""
+
+PAGES = (("/", "Activity"), ("/try", "Try a transaction"), ("/model", "Model"))
+
+TILES = (
+    ("pipeline", "Pipeline"),
+    ("rate", "Transactions"),
+    ("flagged", "Anomalies"),
+    ("fee", "Median fee rate"),
+    ("volume", "Volume"),
+    ("model", "Model"),
+)
+
+FIGURES = (
+    ("timeline", "Transactions and anomalies", "over time, in the range", "wide"),
+    ("scores", "Score distribution", "higher is more unusual", "narrow"),
+    ("scatter", "Fee rate against value", "drag to filter, click for why", "half"),
+    ("fee_rates", "Fee rates", "percentiles over time", "third"),
+    ("patterns", "Anomalies by pattern", "click to filter", "quarter"),
+)
+"""Graph id, title, note and width of each figure above the table."""
+
+WINDOWS_FIGURE = ("windows", "Ten-minute statistics", "all transactions, by the stream", "full")
+"""The figure below the table."""
+
+FIGURE_NAMES = tuple(name for name, *_ in (*FIGURES, WINDOWS_FIGURE))
+
+
+def page(refresh_seconds: float) -> html.Div:
+    """The whole page, empty; it asks for new data every `refresh_seconds`."""
+    drawer_name = attribute("aria-label", "Why this transaction")
+    return html.Div(
+        [
+            dcc.Location(id="url", refresh=False),
+            dcc.Store(id="client"),
+            dcc.Store(id="serial"),
+            dcc.Store(id="figures"),
+            dcc.Interval(id="tick", interval=int(refresh_seconds * 1000)),
+            dcc.Interval(id="slow", interval=15_000),
+            html.A("Skip to the transactions", href="#transactions", className="skip"),
+            _header(),
+            html.Div(
+                id="notices", className="notices", role="status", **attribute("aria-live", "polite")
+            ),
+            html.Main(
+                [
+                    html.Section(_activity(), id="page-activity"),
+                    html.Section(trial_page(), id="page-try", hidden=True),
+                    html.Section(id="page-model", hidden=True),
+                ]
+            ),
+            html.Aside(html.Div(id="why"), id="drawer", className="closed", **drawer_name),
+            html.Div(id="toast", className="toast", role="status"),
+        ],
+        id="shell",
+        className="shell",
+    )
+
+
+def _header() -> html.Header:
+    links = [dcc.Link(name, href=path, id=f"nav-{path[1:] or 'activity'}") for path, name in PAGES]
+    icon = html.Img(src="/assets/icon.svg", alt="", width=26, height=26)
+    theme = html.Button(
+        "◐",
+        id="theme",
+        className="quiet icon",
+        title="Light or dark",
+        **attribute("aria-label", "Switch between light and dark"),
+    )
+    return html.Header(
+        [
+            html.A([icon, html.H1("Bitcoin Anomalies")], href="/", className="brand"),
+            html.Nav(links, **attribute("aria-label", "Pages")),
+            html.Span(id="pill", className="pill waiting"),
+            html.Button(
+                "Pause", id="pause", className="quiet pause", title="Stop updating the page"
+            ),
+            theme,
+        ],
+        className="top",
+    )
+
+
+def _activity() -> list[Any]:
+    return [
+        filter_bar(),
+        html.Div([_tile(*tile) for tile in TILES], className="tiles"),
+        html.Div([_panel(*figure) for figure in FIGURES], className="charts"),
+        transaction_table(),
+        html.Div([_panel(*WINDOWS_FIGURE)], className="charts"),
+        html.Footer(NOT_ILLICIT),
+    ]
+
+
+def _tile(name: str, title: str) -> html.Div:
+    return html.Div(
+        [
+            html.H2(title),
+            html.Div("–", id=f"{name}-number", className="number"),
+            html.Div("", id=f"{name}-note", className="note"),
+        ],
+        className=f"tile panel {name}",
+        id=f"tile-{name}",
+    )
+
+
+def _panel(name: str, title: str, note: str, width: str) -> html.Div:
+    graph = dcc.Graph(
+        id=name, figure=EMPTY_FIGURE, config=GRAPH_CONFIG, className="graph", responsive=True
+    )
+    head = html.Div([html.H2(title), html.Span(note, className="note")], className="head")
+    empty = html.P("", id=f"{name}-empty", className="empty")
+    return html.Div([head, html.Div([graph, empty], className="body")], className=f"panel {width}")
+
+
+def tile_number(tile: Tile) -> Any:
+    """A tile's number with its unit, and with its text on hover."""
+    if not tile.unit:
+        return tile.number
+    parts: list[Any] = [tile.number, html.Span(f" {tile.unit}", className="unit")]
+    return html.Span(parts, title=tile.hover) if tile.hover else parts
+
+
+def readout_text(readout: Readout | None) -> list[Any]:
+    """The words beside the threshold's slider."""
+    if readout is None:
+        return ["no model yet"]
+    return [
+        html.Strong(readout.threshold),
+        f" {readout.owner} · flags ",
+        html.Strong(readout.flagged, id="readout-count"),
+        f" of {readout.total}",
+    ]

@@ -1,0 +1,139 @@
+"""The page of the model: what the API says about the champion, as far as it says it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dash import html
+
+from dashboard.look.formats import share, spaced, utc
+from dashboard.pages.verdict_panel import feature_words
+
+Facts = Mapping[str, Any]
+
+LARGE_SHIFT = 0.25
+"""A population stability index of a distribution that has moved a lot (Siddiqi, 2006)."""
+
+SUMMARIES = {
+    "flag_rate": "of ordinary traffic flagged",
+    "recall_choosing_kinds": "found of the kinds that settled the choice",
+    "recall_held_out_kinds": "found of the kinds held out of it",
+}
+
+
+def model_view(
+    model: Facts | None, problem: str | None, drift: Facts | None, mlflow_url: str, zone: ZoneInfo
+) -> list[Any]:
+    """The champion, its evaluation and the drift since, or a sentence why there is no model.
+
+    `drift` is None while the trainer does not answer.
+    """
+    if model is None:
+        sentence = problem or "Asking the API …"
+        return [_panel([html.H2("Model"), html.P(sentence)])]
+    notes = []
+    if problem:
+        notes = [html.P(f"{problem} What it said last is shown.", className="problem")]
+    link = html.A(
+        "Runs and versions in MLflow ↗",
+        href=mlflow_url,
+        target="_blank",
+        rel="noopener noreferrer",
+        className="button",
+    )
+    facts = _definitions(_champion(model, zone).items())
+    champion = [html.H2("Champion"), *notes, facts, html.P(link, className="link")]
+    left = [_panel(champion), _panel(_drift(drift))]
+    right = [_panel(_evaluation(model)), _panel(_features(model))]
+    return [html.Div([html.Div(left), html.Div(right)], className="two stacked")]
+
+
+def _panel(children: list[Any]) -> html.Div:
+    return html.Div(children, className="panel pad")
+
+
+def _definitions(pairs: Iterable[tuple[str, Any]]) -> html.Dl:
+    return html.Dl([item for term, value in pairs for item in (html.Dt(term), html.Dd(value))])
+
+
+def _champion(model: Facts, zone: ZoneInfo) -> dict[str, Any]:
+    """Terms and values of the champion; what the API does not say is left out."""
+    rows, threshold, budget = model.get("rows"), model.get("threshold"), model.get("budget")
+    transactions = f"{rows:,} {model.get('origin', '')} transactions" if rows is not None else None
+    values = {
+        "registered model": model.get("name"),
+        "version": model.get("version"),
+        "alias": model.get("alias"),
+        "trained": _time(model.get("trained_at"), zone),
+        "threshold set on": transactions,
+        "threshold": f"{threshold:.4f}" if isinstance(threshold, int | float) else None,
+        "budget": _budget(budget),
+    }
+    return {term: value for term, value in values.items() if value not in (None, "")}
+
+
+def _budget(budget: Any) -> str | None:
+    return f"{share(budget)} of traffic may be flagged" if isinstance(budget, int | float) else None
+
+
+def _time(text: Any, zone: ZoneInfo) -> html.Time | None:
+    try:
+        time = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return html.Time(f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S}", title=utc(time))
+
+
+def _evaluation(model: Facts) -> list[Any]:
+    evaluation = (model.get("facts") or {}).get("evaluation") or {}
+    heading = html.H2("Evaluation")
+    recalls = {
+        name.removeprefix("recall_"): recall
+        for name, recall in evaluation.items()
+        if name.startswith("recall_") and name not in SUMMARIES
+    }
+    if not recalls:
+        return [heading, html.P("This version carries no evaluation.", className="note")]
+    note = "Share of the injected anomalies that it flags, by kind, on the newest traffic"
+    bars = [_bar(spaced(kind), recall, share(recall)) for kind, recall in sorted(recalls.items())]
+    totals = [
+        (words, share(evaluation[name])) for name, words in SUMMARIES.items() if name in evaluation
+    ]
+    bar_list = html.Ul(bars, className="bars")
+    return [heading, html.P(note, className="note"), bar_list, _definitions(totals)]
+
+
+def _drift(drift: Facts | None) -> list[Any]:
+    heading = html.H2("Drift since training")
+    if drift is None:
+        return [heading, html.P("The trainer, which measures it, does not answer.")]
+    if not drift:
+        return [heading, html.P("The trainer has not measured it yet.", className="note")]
+    note = f"Population stability index by feature; from {LARGE_SHIFT} on traffic has moved a lot"
+    bars = [
+        _bar(feature_words(name), index / (2 * LARGE_SHIFT), f"{index:.3f}", index >= LARGE_SHIFT)
+        for name, index in sorted(drift.items(), key=lambda item: -item[1])
+    ]
+    return [heading, html.P(note, className="note"), html.Ul(bars, className="bars limit")]
+
+
+def _bar(name: str, part: float, value: str, hot: bool = False) -> html.Li:
+    """A named bar of a part in 0..1, with its value in words."""
+    width = f"{min(max(part, 0), 1) * 100:.0f}%"
+    fill = html.Div(className="fill hot" if hot else "fill", style={"width": width})
+    return html.Li(
+        [html.Span(name), html.Div(fill, className="part"), html.Span(value, className="value")]
+    )
+
+
+def _features(model: Facts) -> list[Any]:
+    items = [
+        item
+        for feature in model.get("features") or ()
+        for item in (
+            html.Dt(feature["words"], title=feature.get("source")),
+            html.Dd([html.Code(feature["formula"]), f" {feature['unit']}"]),
+        )
+    ]
+    return [html.H2("Features"), html.Dl(items)]

@@ -1,0 +1,129 @@
+"""The panel of one transaction: what became of it, and why it has its score."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dash import html
+
+from dashboard.activity import queries
+from dashboard.activity.filters import Filters
+from dashboard.lake.recent import Snapshot
+from dashboard.lake.rows import Rows, from_micros
+from dashboard.lake.sources import LAKE_ERRORS
+from dashboard.look.formats import attribute, duration, share, utc
+from dashboard.pages.verdict_panel import raw_fields, verdict_view
+from dashboard.services import Services
+
+SHORTEST_PREFIX = 16
+"""Digits of a hash that name a transaction; a point of the scatter carries only these."""
+
+
+def transaction_panel(
+    services: Services, digits: str, filters: Filters, zone: ZoneInfo
+) -> list[Any]:
+    """The panel of a transaction, named by its hash or at least its first 16 digits."""
+    if not SHORTEST_PREFIX <= len(digits) <= 64 or set(digits) - set("0123456789abcdef"):
+        return _missing(digits[:64], "This is not the hash of a transaction.")
+    snapshot = services.recent.snapshot
+    rows, _ = services.views.rows(filters, snapshot)
+    hash = digits
+    if len(digits) < 64:
+        hash = next(iter(rows.take(rows.hash_starts_with(digits)).hashes()), digits)
+    lake = services.lake
+    try:
+        row = lake.transaction(hash, _event_time(snapshot.rows, hash))
+        if row is None:
+            reason = "No scored transaction has this hash: it may not have been scored yet."
+            return _missing(hash, reason)
+        fate = _fate(row, lake.confirmation(hash), lake.replacement(hash), snapshot)
+    except LAKE_ERRORS:
+        lake.close()
+        services.metrics.errors.labels("lake").inc()
+        reason = "The lake cannot be read just now; this panel fills itself when it can."
+        return _missing(hash, reason)
+    passing = queries.passing(rows, filters)
+    higher = int((passing["anomaly_score"] > row["anomaly_score"]).sum())
+    rank = rank_in_range(higher, len(passing))
+    return [
+        _header(),
+        html.Button(
+            hash, className="hash copy", title="Copy the hash", **attribute("data-copy", hash)
+        ),
+        html.P([_time(row["event_time"], zone), " · ", _link(services, hash)], className="note"),
+        html.P(fate, className="fate"),
+        *verdict_view(row, rank),
+        html.H3("Transaction"),
+        raw_fields(row),
+        html.P(f"Scored by model version {row['model_version']}.", className="note"),
+    ]
+
+
+def _event_time(rows: Rows, hash: str) -> datetime | None:
+    times = rows["time"][rows.hash_starts_with(hash)]
+    return from_micros(int(times[0])) if len(times) else None
+
+
+def _link(services: Services, hash: str) -> html.A:
+    simulated = services.origin == "simulated"
+    return html.A(
+        "block explorer ↗",
+        href=f"{services.explorer_url}{hash}",
+        target="_blank",
+        rel="noopener noreferrer",
+        title="Simulated transactions are not found there" if simulated else "Opens a new tab",
+    )
+
+
+def _header() -> html.Div:
+    close = html.Button(
+        "✕", className="quiet icon close", **attribute("aria-label", "Close"), title="Esc"
+    )
+    return html.Div([html.H2("Why this score?"), close], className="drawer-head")
+
+
+def _missing(hash: str, reason: str) -> list[Any]:
+    return [_header(), html.Code(hash, className="hash"), html.P(reason)]
+
+
+def _fate(
+    row: Mapping[str, Any],
+    confirmation: Mapping[str, Any] | None,
+    replacement: Mapping[str, Any] | None,
+    snapshot: Snapshot,
+) -> list[Any]:
+    """Whether the transaction is confirmed, replaced or pending, as a badge and words."""
+    if confirmation is not None or row.get("block_height") is not None:
+        height = confirmation["block_height"] if confirmation else row["block_height"]
+        return [html.Span("confirmed", className="badge fine"), f" in block {height:,}"]
+    change = f" (fee {replacement['fee_change']:+,} sat)" if replacement else ""
+    if replacement is not None and replacement["replaced_hash"] == row["hash"]:
+        badge = html.Span("replaced", className="badge hot")
+        return [badge, " by ", _other(replacement["hash"]), change]
+    age = duration(max((snapshot.taken_at - row["event_time"]).total_seconds(), 0))
+    pending = [html.Span("pending", className="badge"), f" for {age}"]
+    if replacement is None:
+        return pending
+    return [*pending, "; replaces ", _other(replacement["replaced_hash"]), change]
+
+
+def _other(hash: str) -> html.A:
+    return html.A(f"{hash[:12]}…", href=f"#{hash}", title=hash)
+
+
+def rank_in_range(higher: int, count: int) -> str:
+    """How many transactions of the chosen range have a higher score.
+
+    >>> rank_in_range(2, 25_114)
+    'In the chosen range 2 of 25,114 transactions score higher (0.00796\xa0%).'
+    """
+    if not count:
+        return ""
+    part = share(higher / count)
+    return f"In the chosen range {higher:,} of {count:,} transactions score higher ({part})."
+
+
+def _time(time: datetime, zone: ZoneInfo) -> html.Time:
+    local = f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    return html.Time(local, title=utc(time), dateTime=time.isoformat())

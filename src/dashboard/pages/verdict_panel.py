@@ -1,0 +1,183 @@
+"""Why a transaction has its score, for a row of the lake and for an answer of the API alike."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dash import html
+
+from core.detector.explanation import NOT_ILLICIT, number, value
+from core.detector.patterns import PATTERNS
+from core.detector.verdict import SCORE_AXIS
+from core.feature_table import FEATURES
+from dashboard.look.formats import attribute, btc, sat, spaced
+
+_FEATURES = {feature.name: feature for feature in FEATURES}
+_PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
+
+MAX_REASONS = 6
+
+
+def verdict_view(verdict: Mapping[str, Any], rank: str = "") -> list[Any]:
+    """Score, rank, reasons and pattern; `verdict` has the fields of `core.tables.VERDICT`.
+
+    `rank` is a sentence on its rank in the chosen range, where there is one.
+    """
+    return [
+        _score(verdict),
+        html.P(percentile_sentence(verdict), className="place"),
+        html.P(rank, className="note") if rank else None,
+        html.H3("Why"),
+        *_reasons(verdict.get("reasons") or ()),
+        *_pattern(verdict.get("pattern")),
+    ]
+
+
+def _score(verdict: Mapping[str, Any]) -> html.Div:
+    score, threshold = float(verdict["anomaly_score"]), float(verdict["threshold"])
+    hot = " hot" if verdict["is_anomaly"] else ""
+    badge = html.Span("anomaly" if hot else "not flagged", className=f"badge{hot}")
+    threshold_words = f"threshold {threshold:.3f}"
+    fill = html.Div(className=f"fill{hot}", style={"width": _position(score)})
+    mark = html.Div(className="mark", style={"left": _position(threshold)}, title=threshold_words)
+    meter = html.Div(
+        [fill, mark],
+        className="meter",
+        role="img",
+        **attribute("aria-label", f"score {score:.3f}, {threshold_words}"),
+    )
+    return html.Div(
+        [
+            html.Div([html.Span(f"{score:.3f}", className="big"), badge], className="score-line"),
+            meter,
+            html.Div(
+                [str(SCORE_AXIS[0]), html.Span(threshold_words), str(SCORE_AXIS[-1])],
+                className="ends",
+            ),
+        ],
+        className="score",
+    )
+
+
+def _position(score: float) -> str:
+    """Where a score lies on the score axis, in per cent."""
+    least, most = SCORE_AXIS[0], SCORE_AXIS[-1]
+    return f"{min(max((score - least) / (most - least), 0), 1) * 100:.1f}%"
+
+
+def percentile_sentence(verdict: Mapping[str, Any]) -> str:
+    """The share of recent traffic with a lower score, never rounded up to all of it.
+
+    >>> percentile_sentence({"percentile": 0.99999, "is_anomaly": False})
+    'Scores higher than 99.99 % of recent traffic.'
+    """
+    part = math.floor(min(float(verdict["percentile"]), 0.9999) * 10_000) / 10_000
+    sentence = f"Scores higher than {part:.2%} of recent traffic.".replace("%", " %")
+    return f"{sentence} {NOT_ILLICIT}" if verdict["is_anomaly"] else sentence
+
+
+def _reasons(reasons: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Each reason with its contribution as a bar, and its value beside the usual range."""
+    if not reasons:
+        return [html.P("No single feature stands out.", className="note")]
+    ordered = sorted(reasons, key=lambda reason: -float(reason["contribution"]))
+    most = max(float(ordered[0]["contribution"]), 1e-9)
+    items = [_reason(reason, most) for reason in ordered[:MAX_REASONS]]
+    return [html.Ol(items, className="reasons")]
+
+
+def _reason(reason: Mapping[str, Any], most: float) -> html.Li:
+    name, measure = str(reason["feature"]), float(reason["value"])
+    low, high = float(reason["usual_low"]), float(reason["usual_high"])
+    part = max(float(reason["contribution"]), 0) / most
+    fill = html.Div(className="fill", style={"width": f"{part * 100:.0f}%"})
+    usual = f"usual {_with_unit(name, low)} to {_with_unit(name, high)}"
+    return html.Li(
+        [
+            html.Div(
+                [
+                    html.Span(feature_words(name), className="feature"),
+                    html.Span(_with_unit(name, measure), className="value"),
+                ],
+                className="reason-line",
+            ),
+            html.Div(
+                fill, className="part", title=f"shortens the path by {reason['contribution']:.2f}"
+            ),
+            _range(name, measure, low, high),
+            html.Div(f"{distance_from_range(measure, low, high)}{usual}", className="note"),
+        ],
+        **attribute("data-feature", name),
+    )
+
+
+def feature_words(feature: str) -> str:
+    """A feature in words; one that this release does not have is shown by its name."""
+    return _FEATURES[feature].words if feature in _FEATURES else spaced(feature)
+
+
+def _with_unit(feature: str, measure: float) -> str:
+    return value(feature, measure) if feature in _FEATURES else number(measure)
+
+
+def distance_from_range(measure: float, low: float, high: float) -> str:
+    """How many times a measure is above or below its usual range; no words inside it.
+
+    >>> distance_from_range(500.0, 1.0, 50.0)
+    '10 times the usual most; '
+    """
+    if measure > high > 0:
+        return f"{_ratio(measure / high)} times the usual most; "
+    if 0 < measure < low:
+        return f"{_ratio(low / measure)} times below the usual least; "
+    return ""
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 9.95 else f"{ratio:.1f}"
+
+
+def _range(name: str, measure: float, low: float, high: float) -> html.Div:
+    """The measure as a dot on a logarithmic line whose usual range is shaded."""
+    floor = _FEATURES[name].floor if name in _FEATURES else 1e-8
+    logs = [math.log10(max(each, 0) + floor) for each in (measure, low, high)]
+    least, most = min(logs), max(logs)
+    margin = max((most - least) * 0.08, 0.1)
+    width = most - least + 2 * margin
+    dot, left, right = ((log - least + margin) / width * 100 for log in logs)
+    usual = {"left": f"{left:.1f}%", "width": f"{max(right - left, 1):.1f}%"}
+    dot_class = "dot" if low <= measure <= high else "dot hot"
+    return html.Div(
+        [
+            html.Div(className="usual", style=usual),
+            html.Div(className=dot_class, style={"left": f"{dot:.1f}%"}),
+        ],
+        className="range",
+        title="the shaded part is the usual range, on a logarithmic scale",
+    )
+
+
+def _pattern(name: str | None) -> list[Any]:
+    if name is None:
+        return []
+    pattern = _PATTERNS.get(name)
+    sentence = f"{spaced(name)}: {pattern.words}." if pattern else f"{spaced(name)}."
+    source = pattern.source if pattern else ""
+    return [html.H3("Pattern"), html.P(sentence, title=source), html.P(source, className="note")]
+
+
+def raw_fields(row: Mapping[str, Any]) -> html.Dl:
+    """The eight fields and the fee rate, amounts in BTC with satoshi on hover."""
+    counts = {
+        "size": f"{row['size']:,} bytes",
+        "weight": f"{row['weight']:,} weight units",
+        "inputs": f"{row['inputs_count']:,}",
+        "outputs": f"{row['outputs_count']:,}",
+    }
+    items: list[Any] = []
+    for label, text in counts.items():
+        items += [html.Dt(label), html.Dd(text)]
+    for name in ("input_value", "output_value", "fee"):
+        items += [html.Dt(spaced(name)), html.Dd(btc(row[name]), title=sat(row[name]))]
+    rate = row["fee"] * 4 / row["weight"]
+    return html.Dl([*items, html.Dt("fee rate"), html.Dd(f"{rate:,.2f} sat/vB")])

@@ -1,0 +1,147 @@
+"""A transaction as the simulator keeps it, a replacement of one, and recorded ones from a file.
+
+Confirming or replacing changes only the middle of its JSON (time, height, `double_spend`), so the
+JSON is kept as the two constant pieces around it. The larger one, inputs and outputs, is
+compressed, so that hours of history fit in memory.
+"""
+
+import gzip
+import json
+import logging
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+_NOT_IN_HEAD = ("double_spend", "time", "block_index", "block_height", "inputs", "out", "rbf")
+
+_MIN_OUTPUT = 1_000
+"""Satoshi that must stay in the output that pays for a higher fee."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedTransaction:
+    """One transaction; `head` is its JSON up to `double_spend`, `tail` its inputs and outputs.
+
+    Money is in satoshi, weight in weight units, `time` in Unix seconds. `origin` says where it
+    comes from, or names the kind of an injected anomaly.
+    """
+
+    hash: str
+    head: bytes
+    tail: bytes
+    time: int
+    fee: int
+    size: int
+    weight: int
+    rbf: bool = False
+    replaced: bool = False
+    origin: str = "generated"
+
+    def json(self, block: tuple[int, int] | None = None) -> bytes:
+        """The API's JSON, unconfirmed or as part of the block of this height and time."""
+        height = b"null" if block is None else b"%d" % block[0]
+        return b'%s"double_spend":%s,"time":%d,"block_index":%s,"block_height":%s,%s%s}' % (
+            self.head,
+            b"true" if self.replaced else b"false",
+            self.time if block is None else block[1],
+            height,
+            height,
+            zlib.decompress(self.tail),
+            b',"rbf":true' if self.rbf and block is None else b"",
+        )
+
+
+def tx_index(transaction_hash: str) -> int:
+    """The API's number of a transaction: 53 bits of the hash in its internal byte order.
+
+    >>> tx_index("25e4fb7042fc25fe98582adf598357e3b0bc60021cd80de628599512abb63598")
+    5355406891307691
+    """
+    return int.from_bytes(bytes.fromhex(transaction_hash)[:-9:-1]) >> 11
+
+
+def compress(tail: bytes) -> bytes:
+    """Compress inputs and outputs; random hexadecimal halves already at the fastest level."""
+    return zlib.compress(tail, 1)
+
+
+def from_item(item: dict[str, Any], now: int, origin: str = "replayed") -> SimulatedTransaction:
+    """Make a transaction of one in the API's schema; a null time becomes `now`.
+
+    Raises `KeyError` for an item without a hash, inputs or outputs.
+    """
+    head = {key: value for key, value in item.items() if key not in _NOT_IN_HEAD}
+    tail = {"inputs": item["inputs"], "out": item["out"]}
+    return SimulatedTransaction(
+        hash=item["hash"],
+        head=_dumps(head)[:-1] + b",",
+        tail=compress(_dumps(tail)[1:-1]),
+        time=item.get("time") or now,
+        fee=item.get("fee") or 0,
+        size=item.get("size") or 0,
+        weight=item.get("weight") or 0,
+        rbf=bool(item.get("rbf")),
+        origin=origin,
+    )
+
+
+def _dumps(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def replacement(old: SimulatedTransaction, now: int, rng: Random) -> SimulatedTransaction | None:
+    """Spend the same coins with 1.3 to 3 times the fee (BIP 125), taken from the largest output.
+
+    None where that output cannot afford it.
+    """
+    item = json.loads(old.json())
+    raise_by = int(old.fee * rng.uniform(0.3, 2.0)) + old.size
+    largest = max(item["out"], key=lambda output: int(output["value"]))
+    if largest["value"] < raise_by + _MIN_OUTPUT:
+        return None
+    largest["value"] -= raise_by
+    name = rng.randbytes(32).hex()
+    item |= {"hash": name, "fee": old.fee + raise_by, "time": now, "tx_index": tx_index(name)}
+    for spent in item["inputs"]:
+        spent["prev_out"]["spending_outpoints"][0]["tx_index"] = item["tx_index"]
+    for output in item["out"]:
+        output["tx_index"] = item["tx_index"]
+    return from_item(item, now, "replacement")
+
+
+class Replay:
+    """Recorded transactions from a file, one in the API's schema a line; `.gz` too.
+
+    The file is read line by line as transactions are needed. Raises `OSError` where there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.stat()
+        self._name = path.name
+        self._lines = enumerate(_lines(path), start=1)
+
+    def next(self, now: float) -> SimulatedTransaction | None:
+        """The next transaction, received `now` where the file gives no time; None at the end.
+
+        A line that is no transaction is logged and skipped.
+        """
+        for number, line in self._lines:
+            try:
+                return from_item(json.loads(line), int(now))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                log.warning("event=replay_line_skipped file=%s line=%d", self._name, number)
+        return None
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as plain:
+        if path.suffix == ".gz":
+            with gzip.open(plain) as unpacked:
+                yield from unpacked
+        else:
+            yield from plain

@@ -1,0 +1,154 @@
+"""Publishes flagged transactions to `bitcoin-anomalies`, and to a webhook where one is set.
+
+Only committed rows of `scored_transactions` are published, as read from the table. What a crash
+left unpublished is found at the next start by comparing the table with the topic.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from core.detector import explanation
+from core.detector.verdict import Reason, Verdict
+from core.lake import sql_time
+from core.topics import ANOMALIES
+from core.transaction import NUMERIC_FIELDS
+from data_processing.lake_tables import LakeTables
+from data_processing.micro_batch import MicroBatch
+from data_processing.start_offsets import describe_topics, partition_numbers
+from monitoring.stream_metrics import StreamMetrics
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 5.0
+_ROWS_AT_ONCE = 500
+_VERDICT = ("anomaly_score", "percentile", "threshold", "is_anomaly", "pattern", "model_version")
+_COPIED = ("hash", *NUMERIC_FIELDS, "fee_rate", *_VERDICT, "reasons")
+
+
+class Listener(Protocol):
+    """Gets each anomaly message after it is published."""
+
+    def notify(self, message: dict[str, Any]) -> None:
+        """Accept one message; must neither block nor raise."""
+
+
+def anomaly_message(row: dict[str, Any]) -> dict[str, Any]:
+    """The message for a flagged row of `scored_transactions`: the row and its explanation."""
+    reasons = tuple(Reason(**reason) for reason in row["reasons"])
+    verdict = Verdict(**{name: row[name] for name in _VERDICT}, reasons=reasons)
+    return {name: row[name] for name in _COPIED} | {
+        "event_time": row["event_time"].isoformat(),
+        "explanation": explanation.explanation(verdict),
+    }
+
+
+class Announcements:
+    """A chore: publishes each flagged transaction once it is committed."""
+
+    name = "announcements"
+
+    def __init__(
+        self,
+        tables: LakeTables,
+        bootstrap_servers: str,
+        listeners: Iterable[Listener],
+        metrics: StreamMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tables, self._servers, self._metrics = tables, bootstrap_servers, metrics
+        self._listeners, self._clock = tuple(listeners), clock
+        self._producer: KafkaProducer | None = None
+        self._unpublished: list[dict[str, Any]] = []
+        self._commits: list[datetime] = []
+        self._not_before = 0.0
+
+    def recover(self, horizon: timedelta) -> None:
+        """Find the flagged rows that are not on the topic, among those of the last `horizon`.
+
+        Raises `kafka.errors.KafkaError` when the topic cannot be read.
+        """
+        newest = self._tables.query(
+            "SELECT MAX(scored_at) AS at FROM scored_transactions", "scored_transactions"
+        )["at"][0].as_py()
+        if newest is None:
+            return
+        published = published_hashes(self._servers)
+        rows = self._flagged(f"scored_at >= {sql_time(newest - horizon)}")
+        self._unpublished = [row for row in rows if row["hash"] not in published]
+
+    def on_batch(self, batch: MicroBatch) -> None:
+        """Note a micro-batch that has flagged transactions."""
+        if batch.scored and batch.flagged:
+            self.on_scored(batch.scored_at)
+
+    def on_scored(self, scored_at: datetime) -> None:
+        """Note a commit of `scored_transactions` that may have flagged transactions."""
+        self._commits.append(scored_at)
+
+    def due(self) -> bool:
+        """Whether rows are unpublished and the broker has not failed in the last 5 seconds."""
+        return bool(self._commits or self._unpublished) and self._clock() >= self._not_before
+
+    def run(self) -> None:
+        """Publish all unpublished rows; when the broker fails, keep them for the next run."""
+        while self._commits:
+            self._unpublished += self._flagged(f"scored_at = {sql_time(self._commits[0])}")
+            self._commits.pop(0)
+        try:
+            while self._unpublished:
+                self._publish(self._unpublished[:_ROWS_AT_ONCE])
+        except KafkaError as error:
+            log.warning(
+                "event=publishing_failed unpublished=%d reason=%s", len(self._unpublished), error
+            )
+            self._not_before = self._clock() + _RETRY_SECONDS
+
+    def _publish(self, rows: list[dict[str, Any]]) -> None:
+        """Send rows together; each leaves the queue when the broker has acknowledged it."""
+        if self._producer is None:
+            self._producer = KafkaProducer(bootstrap_servers=self._servers, max_block_ms=5_000)
+        messages = [anomaly_message(row) for row in rows]
+        futures = [
+            self._producer.send(
+                ANOMALIES,
+                json.dumps(message, allow_nan=False).encode(),
+                key=message["hash"].encode(),
+            )
+            for message in messages
+        ]
+        for message, future in zip(messages, futures, strict=True):
+            future.get(timeout=10)
+            self._unpublished.pop(0)
+            self._metrics.announced.inc()
+            for listener in self._listeners:
+                listener.notify(message)
+
+    def _flagged(self, where: str) -> list[dict[str, Any]]:
+        sql = f"SELECT * FROM scored_transactions WHERE is_anomaly AND {where} ORDER BY scored_at"
+        rows: list[dict[str, Any]] = self._tables.query(sql, "scored_transactions").to_pylist()
+        return rows
+
+
+def published_hashes(bootstrap_servers: str) -> set[str]:
+    """The hashes that are on `bitcoin-anomalies` now."""
+    (topic,) = describe_topics(bootstrap_servers, [ANOMALIES])
+    partitions = [TopicPartition(ANOMALIES, number) for number in partition_numbers(topic)]
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
+    try:
+        consumer.assign(partitions)
+        consumer.seek_to_beginning()
+        ends = consumer.end_offsets(partitions)
+        hashes: set[str] = set()
+        while any(consumer.position(partition) < ends[partition] for partition in partitions):
+            for records in consumer.poll(timeout_ms=1_000).values():
+                hashes |= {record.key.decode() for record in records if record.key}
+        return hashes
+    finally:
+        consumer.close()

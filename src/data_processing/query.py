@@ -1,0 +1,101 @@
+"""The Structured Streaming query: its micro-batches and, between them, the chores.
+
+A lock keeps micro-batches and chores apart, so that this process never makes two commits at a time.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from core.settings import StreamSettings
+from data_processing.chores import Chore
+from data_processing.micro_batch import MicroBatchWriter
+from data_processing.start_offsets import TOPICS, SourceSettings
+from data_processing.telemetry import record_micro_batch
+from monitoring.stream_metrics import StreamMetrics
+
+_IDLE_SECONDS = 0.2
+
+
+class StopRequestedError(RuntimeError):
+    """The stream is stopping: no new micro-batch begins, its records are read again later."""
+
+
+class StreamQuery:
+    """Runs the query until `stop` is set or it fails."""
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        writer: MicroBatchWriter,
+        chores: Sequence[Chore],
+        metrics: StreamMetrics,
+        stop: threading.Event,
+    ) -> None:
+        self._spark, self._writer, self._chores = spark, writer, chores
+        self._metrics, self._stop = metrics, stop
+        self._commit_lock = threading.Lock()
+
+    def run(self, source: SourceSettings, settings: StreamSettings) -> None:
+        """Start the query and do the chores while it runs; return when stopped on request.
+
+        Raises what stopped the query, the first error of a chore, or what Spark raises when the
+        source cannot be opened.
+        """
+        query = self._start(source, settings)
+        while not self._stop.is_set():
+            if query.awaitTermination(_IDLE_SECONDS):  # type: ignore[arg-type]
+                raise RuntimeError("the query ended by itself")
+            self._do_chores()
+        self._end(query)
+
+    def _start(self, source: SourceSettings, settings: StreamSettings) -> StreamingQuery:
+        reader = self._spark.readStream.format("kafka")
+        for option, value in _kafka_options(source, settings).items():
+            reader = reader.option(option, value)
+        writer = reader.load().writeStream.foreachBatch(self._write_batch).queryName("intake")
+        writer = writer.option("checkpointLocation", source.checkpoint)
+        return writer.trigger(processingTime=f"{settings.trigger_seconds} seconds").start()
+
+    def _write_batch(self, frame: DataFrame, _: int) -> None:
+        with self._commit_lock:
+            if self._stop.is_set():
+                raise StopRequestedError
+            if (batch := self._writer.write(frame)) is None:
+                return
+            for chore in self._chores:
+                chore.on_batch(batch)
+            record_micro_batch(self._metrics, batch)
+
+    def _do_chores(self) -> None:
+        for chore in self._chores:
+            if chore.due() and not self._stop.is_set():
+                with self._commit_lock, self._metrics.chore_seconds.labels(chore.name).time():
+                    chore.run()
+
+    def _end(self, query: StreamingQuery) -> None:
+        """Let the running micro-batch end before stopping; the next one refuses to begin.
+
+        Spark logs long traces for a micro-batch that is interrupted and for one that refuses, so
+        its log is switched off first.
+        """
+        self._spark.sparkContext.setLogLevel("OFF")
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)
+        while query.isActive and query.status["isTriggerActive"]:
+            time.sleep(_IDLE_SECONDS / 4)
+        query.stop()
+
+
+def _kafka_options(source: SourceSettings, settings: StreamSettings) -> dict[str, str]:
+    return {
+        "kafka.bootstrap.servers": source.bootstrap_servers,
+        "subscribe": ",".join(TOPICS),
+        "startingOffsets": source.starting_offsets,
+        "maxOffsetsPerTrigger": str(settings.max_batch_records),
+        # Records that expired before they were read are lost: the query fails and says so.
+        "failOnDataLoss": "true",
+    }

@@ -1,0 +1,32 @@
+"""What a run shows besides its own numbers: baselines, plots, historic accidents.
+
+Nothing here decides anything: the report is attached after the gate.
+"""
+
+import logging
+
+from core.registry.rest import RegistryUnavailableError
+from model.challenger import Challenger
+from model.mlflow_runs import Run
+from model.report.baselines import evaluate_baselines
+from model.report.historic_accidents import score_accidents
+
+log = logging.getLogger(__name__)
+
+
+def attach_report(run: Run, challenger: Challenger, at: float) -> None:
+    """Attach the report to a run, at a Unix time; a failure is logged, and the training counts."""
+    from model.report.plots import plot_recall, plot_scores  # matplotlib takes a second to import
+
+    try:
+        metrics = {
+            f"baseline_{name}_{metric}": value
+            for name, evaluation in evaluate_baselines(challenger.data).items()
+            for metric, value in evaluation.metrics().items()
+        }
+        run.log_metrics(metrics, at)
+        run.log_file("scores.png", lambda path: plot_scores(path, challenger))
+        run.log_file("recall.png", lambda path: plot_recall(path, challenger))
+        run.log_json("accidents.json", score_accidents(challenger.model))
+    except RegistryUnavailableError as error:
+        log.warning("event=report_not_attached run=%s reason=%s", run.run_id, error)

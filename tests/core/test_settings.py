@@ -1,0 +1,65 @@
+"""The settings: `.env.example` shows them all, and one offset moves every port."""
+
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from core.settings import (
+    ROOT,
+    ApiSettings,
+    KafkaSettings,
+    MlflowSettings,
+    SimulatorSettings,
+    classes,
+    render,
+)
+
+PORTS = {
+    (settings, name)
+    for settings in classes()
+    for name in settings.model_fields
+    if name.endswith("_port")
+}
+
+
+def test_the_example_shows_the_classes() -> None:
+    assert (ROOT / ".env.example").read_text() == render(), (
+        "run: python -m core.settings > .env.example"
+    )
+
+
+def test_every_setting_is_there_once_with_its_meaning() -> None:
+    names = re.findall(r"^#([A-Z0-9_]+)=", render(), re.MULTILINE)
+    assert len(names) == len(set(names))
+    assert set(names) == {name.upper() for c in classes() for name in c.model_fields}
+    undescribed = [n for c in classes() for n, f in c.model_fields.items() if not f.description]
+    assert not undescribed
+
+
+@pytest.mark.parametrize("explicit", [None, 7_000])
+def test_the_offset_is_added_to_every_port(
+    explicit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT_OFFSET", "10000")
+    assert len(PORTS) > 10
+    for settings, name in PORTS:
+        if explicit is not None:
+            monkeypatch.setenv(name.upper(), str(explicit))
+        before = settings.model_fields[name].default if explicit is None else explicit
+        assert getattr(settings(), name) == before + 10_000, name
+
+
+def test_the_urls_made_of_ports_follow_the_offset() -> None:
+    assert KafkaSettings(port_offset=100).bootstrap_servers == "localhost:9192"
+    assert MlflowSettings(port_offset=100).tracking_uri == "http://localhost:5100"
+    assert ApiSettings(port_offset=100, api_port=6_000).url == "http://localhost:6100"
+
+
+def test_any_free_port_stays_any_free_port() -> None:
+    assert SimulatorSettings(port_offset=100, simulator_port=0).simulator_port == 0
+
+
+def test_a_port_out_of_its_range_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at most 65535"):
+        ApiSettings(port_offset=61_000)

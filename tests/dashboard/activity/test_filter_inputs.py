@@ -1,0 +1,58 @@
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dashboard.activity.filter_inputs import after_event, input_values
+from dashboard.activity.filters import Filters
+
+NOW = datetime(2026, 11, 23, 10, 7, 30, tzinfo=UTC)
+ZONE = ZoneInfo("America/New_York")
+
+
+def after(trigger: str, old: Filters | None = None, **inputs: Any) -> Filters:
+    old, selection, click = old or Filters(), inputs.get("selection"), inputs.get("click")
+    values = input_values(old, 0.62, ZONE) | inputs
+    return after_event(old, trigger, values, selection, click, 0.62, NOW, ZONE)
+
+
+def test_what_the_inputs_hold_reads_back_as_the_same_filters() -> None:
+    filters = Filters.from_query(
+        "?range=custom&start=2026-11-22T10:00:00Z&end=2026-11-23T09:30:00Z&threshold=0.7"
+        "&value_min=0.5&fee_rate_max=80&inputs_min=2&pattern=coinjoin&flagged=1&hash=ab&order=value"
+    )
+    assert after("order", filters) == filters
+
+
+def test_the_viewers_clock_is_written_to_the_url_as_utc() -> None:
+    filters = after("start", range="custom", start="2026-11-22T05:00", end="2026-11-23T04:30")
+    assert filters.start == datetime(2026, 11, 22, 10, tzinfo=UTC)
+
+
+def test_choosing_custom_begins_with_the_last_day() -> None:
+    filters = after("range", range="custom", start=None, end=None)
+    assert filters.end == datetime(2026, 11, 23, 10, 7, tzinfo=UTC)
+    assert filters.start == datetime(2026, 11, 22, 10, 7, tzinfo=UTC)
+
+
+def test_the_slider_back_at_the_models_threshold_is_no_own_threshold() -> None:
+    assert after("threshold", threshold=0.55).threshold == 0.55
+    assert after("threshold", threshold=0.62).threshold is None
+
+
+def test_a_brush_filters_by_the_sides_of_its_box() -> None:
+    box = {"range": {"x": [2.0, 0.5], "y": [10.0, 90.0]}}
+    filters = after("scatter", selection=box)
+    assert (filters.value_min, filters.value_max) == (50_000_000, 200_000_000)
+    assert (filters.fee_rate_min, filters.fee_rate_max) == (10, 90)
+    assert after("scatter", filters, selection=None) == filters
+
+
+def test_a_click_on_a_pattern_filters_by_it_and_a_second_click_removes_it() -> None:
+    click = {"points": [{"customdata": "coinjoin"}]}
+    filters = after("patterns", click=click)
+    assert filters.pattern == ("coinjoin",)
+    assert after("patterns", filters, click=click).pattern == ()
+
+
+def test_a_reset_removes_every_filter() -> None:
+    assert after("reset", Filters(range="24h", flagged=True)) == Filters()

@@ -1,0 +1,58 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.activity.filters import Filters, parse_btc
+
+NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?range=24h",
+        "?range=custom&start=2026-11-22T10:00:00Z&end=2026-11-23T10:00:00Z",
+        "?range=6h&threshold=0.617&value_min=0.00000001&value_max=20999999.9769",
+        "?fee_rate_min=1.5&fee_rate_max=300&inputs_min=2&outputs_max=10",
+        "?pattern=coinjoin,none&flagged=1&hash=00ab&order=newest",
+    ],
+)
+def test_filters_survive_their_own_url(query: str) -> None:
+    assert Filters.from_query(query).query == query
+
+
+@given(st.text(max_size=80), st.text(max_size=30))
+def test_nonsense_in_a_url_is_left_out_and_never_an_error(name: str, value: str) -> None:
+    for field in ("range", "start", "threshold", "value_min", "inputs_max", "pattern", name):
+        filters = Filters.from_parameters({field: value})
+        assert Filters.from_query(filters.query).query == filters.query
+    Filters.from_query(f"?{name}={value}")
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "1e99", "0x10"])
+def test_a_number_that_is_not_one_is_no_filter(text: str) -> None:
+    assert Filters.from_query(f"?threshold={text}&value_min={text}&inputs_min={text}") == Filters()
+
+
+def test_an_amount_in_btc_is_exact_to_the_satoshi() -> None:
+    assert parse_btc("0.29") == 29_000_000
+    assert parse_btc("20999999.97690000") == 2_099_999_997_690_000
+    assert parse_btc("21000001") is None
+
+
+def test_a_custom_range_without_a_time_is_the_default_range() -> None:
+    assert Filters.from_query("?range=custom") == Filters()
+
+
+def test_a_preset_drops_the_times_of_a_custom_range() -> None:
+    filters = Filters.from_query("?range=1h&start=2026-11-22T10:00:00Z")
+    assert filters.interval(NOW)[0] == NOW - timedelta(hours=1)
+
+
+def test_a_range_that_ends_before_it_begins_is_empty_and_not_an_error() -> None:
+    filters = Filters.from_query("?range=custom&start=2026-11-23T09:00Z&end=2026-11-22T09:00Z")
+    start, end = filters.interval(NOW)
+    assert start == end

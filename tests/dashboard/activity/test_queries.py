@@ -1,0 +1,109 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from tests.support.delta_tables import scored
+
+from dashboard.activity import queries
+from dashboard.activity.filters import Filters
+from dashboard.lake.rows import from_table
+
+NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
+TABLE = scored(5_000, NOW, 7_200).sort_by("event_time")
+ROWS = from_table(TABLE)
+
+
+def test_a_threshold_flags_by_the_score_but_never_a_coinbase() -> None:
+    index = TABLE.schema.get_field_index
+    table = TABLE.set_column(
+        index("input_value"), TABLE.schema.field("input_value"), [[0] * len(TABLE)]
+    )
+    table = table.set_column(index("fee"), TABLE.schema.field("fee"), [[0] * len(TABLE)])
+    assert not queries.flagged(from_table(table), 0.0).any()
+    expected = int((np.array(TABLE["anomaly_score"]) >= 0.5).sum())
+    assert int(queries.flagged(ROWS, 0.5).sum()) == expected
+
+
+def test_without_a_threshold_rows_are_flagged_as_they_were_scored() -> None:
+    assert queries.flagged(ROWS, None).tolist() == TABLE.column("is_anomaly").to_pylist()
+
+
+@pytest.mark.parametrize("hours", [0.001, 0.25, 1, 24, 24 * 365])
+def test_bins_are_round_cover_the_range_and_are_few(hours: float) -> None:
+    start = NOW - timedelta(hours=hours)
+    edges = queries.bin_edges(start, NOW)
+    assert edges[0] <= start.timestamp() * 1e6 and edges[-1] >= NOW.timestamp() * 1e6
+    assert 2 <= len(edges) <= 93
+    assert edges[0] % (edges[1] - edges[0]) == 0
+
+
+def test_every_row_is_in_one_bin() -> None:
+    edges = queries.bin_edges(NOW - timedelta(hours=3), NOW)
+    assert queries.count_by_bin(ROWS, edges).sum() == len(ROWS)
+    mask = queries.flagged(ROWS, None)
+    assert queries.count_by_bin(ROWS, edges, mask).sum() == mask.sum()
+
+
+def test_fee_rate_bands_are_numpys_percentiles_and_nan_where_nothing_is() -> None:
+    edges = queries.bin_edges(NOW - timedelta(hours=4), NOW)
+    bands = queries.fee_rate_bands(ROWS, edges)
+    times, rates = ROWS["time"], ROWS["fee_rate"]
+    for i in range(len(edges) - 1):
+        inside = rates[(times >= edges[i]) & (times < edges[i + 1])]
+        if len(inside):
+            expected = np.percentile(inside, queries.FEE_RATE_PERCENTILES)
+            assert bands[:, i] == pytest.approx(expected)
+        else:
+            assert np.isnan(bands[:, i]).all()
+
+
+def test_score_counts_count_every_row() -> None:
+    assert queries.score_counts(ROWS).sum() == len(ROWS)
+
+
+def test_a_sample_keeps_every_flagged_row_and_few_of_the_rest() -> None:
+    mask = queries.flagged(ROWS, None)
+    rest, marked = queries.sample(ROWS, mask, 300, 1_000)
+    assert len(rest) == 300 and not mask[rest].any()
+    assert set(marked) == set(np.flatnonzero(mask))
+
+
+def test_too_many_flagged_rows_are_cut_to_the_highest_scores() -> None:
+    mask = np.ones(len(ROWS), bool)
+    _, marked = queries.sample(ROWS, mask, 300, 50)
+    assert set(ROWS["anomaly_score"][marked]) == set(np.sort(ROWS["anomaly_score"])[-50:])
+
+
+@pytest.mark.parametrize(
+    ("order", "column"),
+    [
+        ("score", "anomaly_score"),
+        ("newest", "time"),
+        ("value", "output_value"),
+        ("fee_rate", "fee_rate"),
+    ],
+)
+def test_the_top_rows_are_those_of_a_whole_sort(order: str, column: str) -> None:
+    top = ROWS[column][queries.top(ROWS, order, 40)]
+    assert top.tolist() == np.sort(ROWS[column])[::-1][:40].tolist()
+
+
+def test_patterns_are_counted_with_those_that_have_none() -> None:
+    mask = queries.flagged(ROWS, None)
+    counts = dict(queries.pattern_counts(ROWS, mask))
+    assert sum(counts.values()) == mask.sum()
+    assert "none" in counts and "fee_overpaid" in counts
+
+
+def test_a_day_that_began_an_hour_ago_is_averaged_over_that_hour() -> None:
+    summary = queries.summarize(ROWS, queries.flagged(ROWS, None), NOW - timedelta(days=1), NOW)
+    assert summary.per_second == pytest.approx(5_000 / 7_200, rel=0.01)
+    assert summary.volume == sum(TABLE.column("output_value").to_pylist())
+
+
+def test_no_rows_have_no_median_and_no_share() -> None:
+    none = ROWS.take(np.zeros(len(ROWS), bool))
+    summary = queries.summarize(none, queries.flagged(none, None), NOW - timedelta(hours=1), NOW)
+    assert summary.transactions == summary.flagged == 0 and np.isnan(summary.median_fee_rate)
+    assert queries.top(none, "score", 10).tolist() == []
+    assert queries.passing_mask(none, Filters(hash="ab", pattern=("none",))).tolist() == []

@@ -1,0 +1,22 @@
+from zoneinfo import ZoneInfo
+
+from tests.support.dashboard_api import MODEL
+from tests.support.dashboard_backend import as_text
+
+from dashboard.pages.model_page import model_view
+from dashboard.services import Services
+
+UTC = ZoneInfo("UTC")
+
+
+def test_the_model_page_shows_the_version_its_evaluation_and_its_drift(services: Services) -> None:
+    drift = services.trainer.drift()
+    text = as_text(model_view(MODEL, None, drift, services.mlflow_url, UTC))
+    assert "20,000 simulated transactions" in text and "2026-11-23 08:00:00" in text
+    assert "dust fan out" in text and "0.310" in text and "fill hot" in text
+    assert "fee / (weight / 4)" in text
+
+
+def test_without_a_model_the_model_page_is_a_sentence() -> None:
+    text = as_text(model_view(None, "No champion yet.", None, "http://localhost:5000", UTC))
+    assert "No champion yet." in text

@@ -1,0 +1,72 @@
+import shutil
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.support.dashboard_backend import Backend, as_text
+
+from dashboard.activity.filters import Filters
+from dashboard.pages.transaction_panel import transaction_panel
+from dashboard.pages.verdict_panel import verdict_view
+from dashboard.services import Services
+
+
+def panel(services: Services, digits: str) -> str:
+    filters = Filters(range="24h")
+    return as_text(transaction_panel(services, digits, filters, ZoneInfo("UTC")))
+
+
+def test_the_panel_explains_the_score_with_value_and_usual_range(
+    backend: Backend, services: Services
+) -> None:
+    text = panel(services, backend.flagged[3])
+    assert "fee rate" in text and "usual 4.1 sat/vB to 92 sat/vB" in text
+    assert "pending" in text and "explorer.example" in text
+    assert "Unusual is not illicit" in text
+
+
+def test_sixteen_digits_of_a_hash_are_enough_to_open_it(
+    backend: Backend, services: Services
+) -> None:
+    assert backend.flagged[3] in panel(services, backend.flagged[3][:16])
+
+
+def test_it_says_what_became_of_the_transaction(backend: Backend, services: Services) -> None:
+    confirmed, replacing, replaced = backend.flagged[:3]
+    assert "in block 914,233" in panel(services, confirmed)
+    assert replaced[:12] in panel(services, replacing)
+    assert "replaces" in panel(services, replacing)
+    assert replacing[:12] in panel(services, replaced)
+    assert "+500 sat" in panel(services, replaced)
+
+
+def test_a_transaction_that_is_not_there_is_a_sentence(services: Services) -> None:
+    assert "No scored transaction has this hash" in panel(services, "0" * 64)
+    assert "not the hash" in panel(services, "' OR 1=1 --")
+    assert "not the hash" in panel(services, "ab")
+
+
+def test_a_lake_that_cannot_be_read_is_a_sentence(backend: Backend, services: Services) -> None:
+    panel(services, backend.flagged[0])
+    shutil.rmtree(backend.lake / "scored_transactions")
+    (backend.lake / "scored_transactions").write_text("in repair")
+    text = panel(services, backend.flagged[0])
+    assert "cannot be read just now" in text or "No scored transaction" in text
+
+
+def test_a_feature_of_another_release_is_shown_by_its_name() -> None:
+    reason: dict[str, Any] = {
+        "feature": "new_thing",
+        "value": 3.0,
+        "usual_low": 1.0,
+        "usual_high": 2.0,
+    }
+    verdict: dict[str, Any] = {
+        "anomaly_score": 0.7,
+        "percentile": 0.99999,
+        "threshold": 0.6,
+        "is_anomaly": True,
+    }
+    verdict |= {"pattern": "new_pattern", "reasons": [reason | {"contribution": 1.0}]}
+    text = as_text(verdict_view(verdict))
+    assert "new thing" in text and "new pattern" in text
+    assert "99.99 %" in text and "100" not in text.split("recent traffic")[0][-30:]

@@ -1,0 +1,120 @@
+import json
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
+from tests.support.micro_batches import FakeKafka, Writer
+from tests.support.stream_samples import a_champion, a_transaction
+
+from core.topics import ANOMALIES
+from core.transaction import Transaction
+from data_processing.chores.announcements import Announcements, published_hashes
+from data_processing.lake_tables import LakeTables
+from monitoring.stream_metrics import StreamMetrics
+
+pytestmark = pytest.mark.stack
+
+HORIZON = timedelta(hours=24)
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.hashes: list[str] = []
+
+    def notify(self, message: dict[str, Any]) -> None:
+        self.hashes.append(message["hash"])
+
+
+def on_topic(broker: str) -> list[dict[str, Any]]:
+    consumer = KafkaConsumer(bootstrap_servers=broker)
+    where = TopicPartition(ANOMALIES, 0)
+    consumer.assign([where])
+    consumer.seek_to_beginning()
+    end, messages = consumer.end_offsets([where])[where], []
+    while consumer.position(where) < end:
+        for records in consumer.poll(1_000).values():
+            messages += [json.loads(record.value) for record in records]
+    consumer.close()
+    return messages
+
+
+@pytest.fixture
+def flagging(writer: Writer) -> Writer:
+    writer.champion = a_champion(budget=0.2)
+    return writer
+
+
+def test_what_is_flagged_and_committed_is_published_once_though_the_process_dies(
+    flagging: Writer, kafka: FakeKafka, tables: LakeTables, broker: str, metrics: StreamMetrics
+) -> None:
+    rng = random.Random()
+    transactions = {t["hash"]: t for t in (a_transaction(rng) for _ in range(60))}
+    batch = flagging.write(kafka.records(*transactions.values()))
+    assert 0 < batch.flagged < 60
+    died = Announcements(tables, broker, [], metrics)
+    died.on_batch(batch)
+    assert died.due()
+
+    listener = Listener()
+    restarted = Announcements(tables, broker, [listener], metrics)
+    restarted.recover(HORIZON)
+    restarted.run()
+    assert not restarted.due()
+    once_more = Announcements(tables, broker, [listener], metrics)
+    once_more.recover(HORIZON)
+    assert not once_more.due()
+
+    ours = [message for message in on_topic(broker) if message["hash"] in transactions]
+    flagged = tables.query(
+        'SELECT "hash" FROM scored_transactions WHERE is_anomaly', "scored_transactions"
+    )["hash"].to_pylist()
+    assert sorted(message["hash"] for message in ours) == sorted(flagged) == sorted(listener.hashes)
+    assert metrics.announced._value.get() == batch.flagged
+
+
+def test_an_announcement_is_the_transaction_and_why(
+    flagging: Writer, kafka: FakeKafka, tables: LakeTables, broker: str, metrics: StreamMetrics
+) -> None:
+    rng = random.Random()
+    odd = a_transaction(rng, fee=10**9, input_value=3 * 10**9, output_value=2 * 10**9)
+    batch = flagging.write(kafka.records(odd))
+    announcements = Announcements(tables, broker, [], metrics)
+    announcements.on_batch(batch)
+    announcements.run()
+    (message,) = [message for message in on_topic(broker) if message["hash"] == odd["hash"]]
+    assert Transaction.model_validate(message) == Transaction.model_validate(odd)
+    assert message["anomaly_score"] >= message["threshold"]
+    assert message["explanation"].startswith("Unusual:")
+    assert message["event_time"] == kafka.now.isoformat()
+    assert message["reasons"][0]["feature"]
+    assert odd["hash"] in published_hashes(broker)
+
+
+def test_anomalies_wait_for_a_broker_that_is_away(
+    flagging: Writer,
+    kafka: FakeKafka,
+    rng: random.Random,
+    tables: LakeTables,
+    broker: str,
+    metrics: StreamMetrics,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = timedelta()
+    announcements = Announcements(tables, broker, [], metrics, lambda: clock.total_seconds())
+    announcements.on_batch(flagging.write(kafka.records(*(a_transaction(rng) for _ in range(40)))))
+
+    def away(_: list[dict[str, Any]]) -> None:
+        raise KafkaTimeoutError
+
+    monkeypatch.setattr(announcements, "_publish", away)
+    announcements.run()
+    assert not announcements.due()
+    monkeypatch.undo()
+    clock += timedelta(seconds=5)
+    assert announcements.due()
+    announcements.run()
+    assert not announcements.due()
+    assert metrics.announced._value.get() > 0

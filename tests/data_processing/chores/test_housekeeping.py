@@ -1,0 +1,184 @@
+import os
+import random
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+from tests.support.micro_batches import FakeKafka, Writer
+from tests.support.stream_samples import a_hash, a_transaction
+
+from core.detector.champion import Champion
+from core.lake import table_uri
+from core.settings import StreamSettings
+from core.tables import TABLES
+from data_processing.chores.housekeeping import Housekeeping, partitions_to_compact
+from data_processing.lake_tables import PROTOCOL, DataFile, LakeTables, files_of
+from monitoring.stream_metrics import StreamMetrics
+
+DAY = date(2026, 1, 2)
+MB = 2**20
+
+
+def test_only_small_files_of_today_are_joined_and_only_when_they_are_many() -> None:
+    files = [DataFile(DAY, 1 * MB)] * 60 + [DataFile(DAY, 20 * MB)] * 100
+    assert partitions_to_compact(files, DAY, 60) == {}
+    assert partitions_to_compact([*files, DataFile(DAY, 1)], DAY, 60) == {DAY: 16 * MB}
+
+
+def test_a_day_that_has_ended_is_joined_once_more_and_then_left_alone() -> None:
+    tomorrow = DAY + timedelta(days=1)
+    assert partitions_to_compact([DataFile(DAY, 20 * MB)] * 3, tomorrow, 60) == {DAY: 128 * MB}
+    assert (
+        partitions_to_compact([DataFile(DAY, 60 * MB), DataFile(DAY, 120 * MB)], tomorrow, 60) == {}
+    )
+
+
+@pytest.fixture
+def housekeeping(
+    tables: LakeTables, metrics: StreamMetrics, kafka: FakeKafka
+) -> Callable[..., Housekeeping]:
+    """Makes the chore, with the clock of the records."""
+
+    def make(**changes: int) -> Housekeeping:
+        return Housekeeping(
+            tables, StreamSettings.model_validate(changes), metrics, now=lambda: kafka.now
+        )
+
+    return make
+
+
+def of_another_time(row: pa.Table, at: datetime, rng: random.Random) -> pa.Table:
+    """The same row as if Kafka had appended it then, with another hash."""
+    changed = {"hash": a_hash(rng), "append_time": at, "event_time": at, "date": at.date()}
+    return pa.Table.from_pylist([row.to_pylist()[0] | changed], schema=row.schema)
+
+
+@pytest.mark.stack
+def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
+    writer: Writer,
+    kafka: FakeKafka,
+    rng: random.Random,
+    tables: LakeTables,
+    metrics: StreamMetrics,
+    housekeeping: Callable[..., Housekeeping],
+) -> None:
+    """By the default settings; a day has a hundred commits, twelve between two runs."""
+    writer.write(kafka.records(a_transaction(rng)))
+    row = tables.query("SELECT * FROM raw_transactions", "raw_transactions")
+    chore, most, commits = housekeeping(), 0, 1
+    for _ in range(7):
+        for _ in range(9):
+            for _ in range(12):
+                kafka.later(seconds=5)
+                tables.append_arrow("raw_transactions", of_another_time(row, kafka.now, rng))
+                commits += 1
+            chore.run()
+            most = max(most, len(files_of(tables.open("raw_transactions"))))
+        kafka.later(days=1)
+    chore.run()
+    assert most <= 60 + 7
+    assert len(files_of(tables.open("raw_transactions"))) == 7
+    assert metrics.table_files.labels("raw_transactions")._value.get() == 7
+    assert metrics.table_bytes.labels("raw_transactions")._value.get() > 7_000
+    assert len(set(writer.hashes_in("raw_transactions"))) == commits
+
+
+@pytest.mark.stack
+def test_a_vacuum_removes_what_a_crash_left_behind_once_no_reader_can_need_it(
+    writer: Writer,
+    kafka: FakeKafka,
+    rng: random.Random,
+    tables: LakeTables,
+    housekeeping: Callable[..., Housekeeping],
+) -> None:
+    writer.write(kafka.records(a_transaction(rng)))
+    (whole,) = Path(tables.lake, "raw_transactions").glob("date=*/*.parquet")
+    old, young = whole.with_name("old.parquet"), whole.with_name("young.parquet")
+    for copy in (old, young):
+        shutil.copy(whole, copy)
+    for file in (old, whole):
+        os.utime(file, (time.time() - 3 * 3_600,) * 2)
+    housekeeping().run()
+    assert (old.exists(), young.exists(), whole.exists()) == (False, True, True)
+    assert len(writer.hashes_in("raw_transactions")) == 1
+
+
+@pytest.mark.stack
+def test_rows_past_their_retention_are_deleted_with_their_whole_date(
+    writer: Writer,
+    kafka: FakeKafka,
+    rng: random.Random,
+    champion: Champion,
+    housekeeping: Callable[..., Housekeeping],
+) -> None:
+    writer.champion = champion
+    old, new = a_transaction(rng), a_transaction(rng)
+    writer.write(kafka.records(old, b"bad"))
+    kafka.later(days=10)
+    writer.write(kafka.records(new))
+    housekeeping(retention_days=9).run()
+    for table in ("raw_transactions", "scored_transactions"):
+        assert writer.hashes_in(table) == [new["hash"]]
+    assert writer.tables.rows_by_date("quarantine") == {}
+
+
+@pytest.mark.stack
+def test_readers_never_fail_while_the_tables_are_written_compacted_and_vacuumed(
+    writer: Writer,
+    kafka: FakeKafka,
+    rng: random.Random,
+    champion: Champion,
+    tables: LakeTables,
+    housekeeping: Callable[..., Housekeeping],
+) -> None:
+    """A thousand reads by delta-rs, of every table in turn, through the whole of a busy run."""
+    writer.champion = champion
+    done, errors, reads = threading.Event(), list[Exception](), 0
+
+    def read() -> None:
+        nonlocal reads
+        while not done.is_set() or reads < 1_000:
+            name = list(TABLES)[reads % len(TABLES)]
+            try:
+                tables.query(f"SELECT * FROM {name}", name)
+            except Exception as error:  # any error at all is the fault looked for
+                errors.append(error)
+                return
+            reads += 1
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(8):
+        writer.write(kafka.records(*(a_transaction(rng) for _ in range(5)), b"bad"))
+        kafka.later(minutes=5)
+        housekeeping(compact_after_files=2).run()
+    done.set()
+    reader.join()
+    assert errors == []
+    assert reads >= 1_000
+
+
+@pytest.mark.stack
+def test_housekeeping_keeps_the_protocol_and_what_the_next_start_needs(
+    writer: Writer,
+    kafka: FakeKafka,
+    rng: random.Random,
+    tables: LakeTables,
+    housekeeping: Callable[..., Housekeeping],
+) -> None:
+    transaction = a_transaction(rng)
+    for _ in range(4):
+        writer.write(kafka.records(a_transaction(rng), transaction))
+    housekeeping(compact_after_files=2).run()
+    for name in TABLES:
+        protocol = DeltaTable(table_uri(tables.lake, name)).protocol()
+        assert (protocol.min_reader_version, protocol.min_writer_version) == PROTOCOL
+    writer.restart()
+    assert writer.write(kafka.records(transaction)).repeats == 1
+    assert tables.frame("raw_transactions").count() == 5

@@ -1,0 +1,76 @@
+import random
+import shutil
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+from tests.support.micro_batches import FakeKafka, Writer
+from tests.support.stream_samples import a_transaction
+
+from core.lake import OriginMismatchError, table_uri
+from core.tables import TABLES
+from data_processing.lake_tables import (
+    LakeTables,
+    ProtocolError,
+    _create,
+    check_protocol,
+    create_tables,
+)
+
+pytestmark = pytest.mark.stack
+
+
+def test_every_table_has_todays_columns_and_the_protocol_of_its_readers(tables: LakeTables) -> None:
+    for name, schema in TABLES.items():
+        table = DeltaTable(table_uri(tables.lake, name))
+        assert [field.name for field in table.schema().fields] == schema.names
+        assert table.metadata().partition_columns == ["date"]
+        check_protocol(tables.lake, name, "simulated")
+
+
+def test_the_log_has_statistics_of_times_and_of_no_other_column(
+    writer: Writer, kafka: FakeKafka, rng: random.Random
+) -> None:
+    writer.write(kafka.records(a_transaction(rng)))
+    table = DeltaTable(table_uri(writer.tables.lake, "raw_transactions"))
+    files = pa.table(table.get_add_actions(flatten=True))
+    assert {name for name in files.column_names if name.startswith("max.")} == {
+        "max.append_time",
+        "max.event_time",
+    }
+    assert files["num_records"].to_pylist() == [1]
+
+
+def test_creating_the_tables_again_changes_nothing(spark: SparkSession, tables: LakeTables) -> None:
+    create_tables(spark, tables.lake, "simulated", 2)
+    assert [DeltaTable(table_uri(tables.lake, name)).version() for name in TABLES] == [0] * 6
+
+
+def test_a_lake_of_the_other_origin_is_refused(spark: SparkSession, tables: LakeTables) -> None:
+    with pytest.raises(OriginMismatchError, match="holds simulated data"):
+        create_tables(spark, tables.lake, "live", 2)
+
+
+def test_a_table_of_an_earlier_version_is_given_the_columns_it_lacks(
+    spark: SparkSession, tables: LakeTables
+) -> None:
+    uri = table_uri(tables.lake, "raw_transactions")
+    shutil.rmtree(uri)
+    earlier = TABLES["raw_transactions"].remove(
+        TABLES["raw_transactions"].get_field_index("outpoints_cut")
+    )
+    _create(spark, uri, earlier, "simulated", 2)
+    create_tables(spark, tables.lake, "simulated", 2)
+    assert set(tables.frame("raw_transactions").columns) == set(TABLES["raw_transactions"].names)
+
+
+def test_a_table_that_its_readers_cannot_read_is_refused(
+    spark: SparkSession, tables: LakeTables
+) -> None:
+    uri = table_uri(tables.lake, "quarantine")
+    spark.sql(
+        f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')"
+    )
+    with pytest.raises(ProtocolError, match="quarantine has Delta protocol"):
+        create_tables(spark, tables.lake, "simulated", 2)

@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry, Histogram
+
+from core.detector.champion import Champion
+from data_processing.telemetry import QueryListener, bind_gauges
+from monitoring.stream_metrics import StreamMetrics, observe_all
+
+
+def progress(rows: int, read: dict[str, Any], latest: dict[str, Any]) -> SimpleNamespace:
+    source = SimpleNamespace(endOffset=json.dumps(read), latestOffset=json.dumps(latest))
+    return SimpleNamespace(numInputRows=rows, batchDuration=1_500, sources=[source])
+
+
+def test_the_lag_is_what_all_partitions_still_hold(metrics: StreamMetrics) -> None:
+    read, latest = {"a": {"0": 5, "1": 7}}, {"a": {"0": 9, "1": 7}, "b": {"0": 3}}
+    QueryListener(metrics).record(progress(10, read, latest))
+    assert metrics.lag_records._value.get() == 4 + 3
+    assert metrics.records._value.get() == 10
+    assert metrics.batch_seconds._sum.get() == 1.5
+
+
+def test_a_trigger_without_records_is_no_batch(metrics: StreamMetrics) -> None:
+    QueryListener(metrics).record(progress(0, {}, {}))
+    assert metrics.batch_seconds._sum.get() == 0
+
+
+@pytest.mark.parametrize("missing", [None, "None", ""])
+def test_offsets_that_spark_does_not_know_are_no_lag(
+    metrics: StreamMetrics, missing: str | None
+) -> None:
+    source = SimpleNamespace(endOffset=missing, latestOffset=missing)
+    QueryListener(metrics).record(
+        SimpleNamespace(numInputRows=1, batchDuration=1, sources=[source])
+    )
+    assert metrics.lag_records._value.get() == 0
+
+
+def test_many_observations_at_once_are_as_many_one_by_one() -> None:
+    values = np.array([0.0, 0.25, 0.3, 1.0, 200.0])
+    one, many = (Histogram(name, "x", buckets=(0.25, 1, 8), registry=None) for name in "ab")
+    for value in values:
+        one.observe(value)
+    observe_all(many, values)
+    assert samples(one) == samples(many)
+
+
+def samples(histogram: Histogram) -> list[tuple[str, float]]:
+    (metric,) = histogram.collect()
+    return [
+        (str(sample.labels), sample.value)
+        for sample in metric.samples
+        if not sample.name.endswith("_created")
+    ]
+
+
+def bound_gauges(champion: Champion | None, lake: str) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    bind_gauges(StreamMetrics(registry), lambda: champion, {1, 2, 3}, lake, lambda _: (100, 60, 40))
+    return registry
+
+
+def test_model_memory_and_disk_are_read_at_the_scrape(tmp_path: Path) -> None:
+    champion = cast(Any, SimpleNamespace(version="7"))
+    registry = bound_gauges(champion, str(tmp_path))
+    assert registry.get_sample_value("bitcoin_stream_model_version") == 7
+    assert registry.get_sample_value("bitcoin_stream_known_hashes") == 3
+    assert registry.get_sample_value("bitcoin_stream_disk_bytes") == 100
+    assert registry.get_sample_value("bitcoin_stream_disk_free_bytes") == 40
+
+
+def test_without_a_champion_or_a_disk_they_are_zero() -> None:
+    registry = bound_gauges(None, "s3://bucket/lake")
+    assert registry.get_sample_value("bitcoin_stream_model_version") == 0
+    assert registry.get_sample_value("bitcoin_stream_disk_bytes") == 0
+
+
+def test_lag_is_the_age_of_the_newest_record_read_while_others_wait() -> None:
+    registry = CollectorRegistry()
+    metrics = StreamMetrics(registry)
+    metrics.behind(5, now=1_000.0)
+    assert registry.get_sample_value("bitcoin_stream_lag_seconds") == 0
+    metrics.read(990.0)
+    metrics.behind(5, now=1_000.0)
+    assert registry.get_sample_value("bitcoin_stream_lag_records") == 5
+    assert registry.get_sample_value("bitcoin_stream_lag_seconds") == 10
+    metrics.behind(0, now=2_000.0)
+    assert registry.get_sample_value("bitcoin_stream_lag_seconds") == 0

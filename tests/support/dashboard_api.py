@@ -1,0 +1,146 @@
+"""A small server with the answers of the API and of the trainer's metrics endpoint."""
+
+import threading
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.serving import make_server
+
+MODEL = {
+    "name": "BitcoinAnomalyDetection",
+    "version": "3",
+    "alias": "champion",
+    "trained_at": "2026-11-23T08:00:00+00:00",
+    "origin": "simulated",
+    "rows": 20_000,
+    "threshold": 0.62,
+    "budget": 0.002,
+    "features": [
+        {
+            "name": "fee_rate",
+            "words": "fee rate",
+            "formula": "fee / (weight / 4)",
+            "unit": "sat/vB",
+            "source": "BIP 141",
+            "usual_low": 4.1,
+            "usual_high": 92.0,
+        },
+        {
+            "name": "fee_share",
+            "words": "fee of the amount",
+            "formula": "fee / input_value",
+            "unit": "share",
+            "source": "ratio",
+            "usual_low": 1e-6,
+            "usual_high": 0.1,
+        },
+    ],
+    "facts": {
+        "evaluation": {
+            "flag_rate": 0.0019,
+            "recall_held_out_kinds": 0.91,
+            "recall_choosing_kinds": 0.97,
+            "recall_fee_overpaid": 1.0,
+            "auc_fee_overpaid": 0.999,
+            "recall_dust_fan_out": 0.86,
+            "recall_very_large_value": 0.78,
+        }
+    },
+}
+REASON = {
+    "feature": "fee_rate",
+    "value": 2000.0,
+    "usual_low": 4.1,
+    "usual_high": 92.0,
+    "contribution": 3.2,
+}
+DRIFT = """# HELP bitcoin_trainer_drift_index drift
+# TYPE bitcoin_trainer_drift_index gauge
+bitcoin_trainer_drift_index{feature="fee_rate"} 0.31
+bitcoin_trainer_drift_index{feature="fee"} 0.04
+bitcoin_trainer_drift_index{feature="anomaly_score"} 0.08
+"""
+
+
+def prediction(body: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a transaction: an anomaly if it pays more than 1,000 sat/vB."""
+    anomalous = body["fee"] * 4 / body["weight"] > 1_000
+    return {
+        "transaction_hash": body["hash"],
+        "anomaly_score": 0.71 if anomalous else 0.42,
+        "is_anomaly": anomalous,
+        "explanation": "Unusual." if anomalous else "Not unusual enough for an alert.",
+        "percentile": 0.9995 if anomalous else 0.5,
+        "threshold": 0.62,
+        "pattern": "fee_overpaid" if anomalous else None,
+        "reasons": [REASON] if anomalous else [],
+        "warnings": ["fee is not inputs minus outputs"],
+        "model_version": "3",
+    }
+
+
+def problem_document(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The problem document for a body without a fee, else None."""
+    if "fee" in body or "inputs" in body:
+        return None
+    error = {
+        "field": "fee",
+        "value": None,
+        "allowed": "0 to 2100000000000000",
+        "message": "Field required",
+    }
+    return {
+        "type": "about:blank",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "fee: field required.",
+        "request_id": "x",
+        "errors": [error],
+    }
+
+
+def _application() -> Flask:
+    application = Flask(__name__)
+
+    @application.get("/metrics")
+    def metrics() -> Response:
+        return Response(DRIFT, mimetype="text/plain")
+
+    @application.get("/model")
+    def model() -> dict[str, Any]:
+        return MODEL
+
+    @application.post("/predict")
+    @application.post("/predict/raw")
+    def predict() -> tuple[dict[str, Any], int]:
+        body = request.get_json(silent=True)
+        if body is None:
+            detail = "The body is not JSON."
+            return {"title": "Bad Request", "status": 400, "errors": [], "detail": detail}, 400
+        problem = problem_document(body)
+        if problem:
+            return problem, 422
+        return prediction(body | {"weight": body.get("weight", 1000)}), 200
+
+    return application
+
+
+class FakeApi:
+    """Listens on a port; `stop` frees it, `start` takes the same port again."""
+
+    def __init__(self) -> None:
+        self._port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self._server = make_server("127.0.0.1", self._port, _application(), threaded=True)
+        self._port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,85 @@
+"""A dashboard on generated Delta tables and a small API, in the process of the test."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from flask.testing import FlaskClient
+from plotly.utils import PlotlyJSONEncoder
+from tests.support.dashboard_api import FakeApi
+from tests.support.delta_tables import confirmation, replacement, window_statistics, write
+
+from dashboard.activity.view import ViewCache
+from dashboard.lake.recent import RecentRows
+from dashboard.lake.sources import Api, Lake, Trainer
+from dashboard.server import build_app
+from dashboard.services import Services
+from monitoring.dashboard_metrics import DashboardMetrics
+from monitoring.prometheus_metrics import new_registry
+
+
+def make_services(lake: Path, api_url: str, origin: str = "simulated", **changes: Any) -> Services:
+    """The parts as the door wires them; rows are read only when `refresh` is called."""
+    metrics, api = DashboardMetrics(new_registry("dashboard")), Api(api_url)
+    refresh_seconds = changes.get("refresh_seconds", 1)
+    recent = RecentRows(
+        Lake(str(lake), origin),
+        api,
+        changes.get("clock", lambda: datetime.now(UTC)),
+        metrics,
+        timedelta(hours=25),
+        refresh_seconds,
+        changes.get("cache_rows", 1_000_000),
+    )
+    return Services(
+        origin=origin,
+        recent=recent,
+        views=ViewCache(recent, Lake(str(lake), origin), changes.get("max_rows", 1_000_000)),
+        lake=Lake(str(lake), origin),
+        api=api,
+        trainer=Trainer(api_url),
+        metrics=metrics,
+        explorer_url="https://explorer.example/tx/",
+        mlflow_url="http://localhost:5000",
+        refresh_seconds=refresh_seconds,
+    )
+
+
+@dataclass
+class Backend:
+    """A lake with the rows that were written to it, and an API."""
+
+    lake: Path
+    rows: pa.Table
+    api: FakeApi
+
+    @property
+    def flagged(self) -> list[str]:
+        return list(self.rows.filter(self.rows["is_anomaly"]).column("hash").to_pylist())
+
+    def services(self, **changes: Any) -> Services:
+        return make_services(self.lake, self.api.url, **changes)
+
+
+def fill(lake: Path, rows: pa.Table, now: datetime) -> None:
+    """Write all the tables that the stream would write for these rows."""
+    write(lake, "scored_transactions", rows)
+    write(lake, "transaction_stats", window_statistics(rows))
+    hashes = rows.filter(rows["is_anomaly"]).column("hash").to_pylist()
+    write(lake, "confirmations", confirmation(hashes[0], 914_233, now))
+    write(lake, "replacements", replacement(hashes[1], hashes[2], now))
+
+
+def http_client(services: Services) -> FlaskClient:
+    """A client of the app, after one refresh."""
+    services.recent.refresh()
+    client: FlaskClient = build_app(services).server.test_client()
+    return client
+
+
+def as_text(components: Any) -> str:
+    """Components as the JSON that is sent to a browser."""
+    return json.dumps(components, cls=PlotlyJSONEncoder, ensure_ascii=False)

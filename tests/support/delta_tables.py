@@ -1,0 +1,153 @@
+"""Writes Delta tables like the stream's, without a JVM."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+
+from core.lake import ORIGIN_PROPERTY
+from core.tables import TABLES
+from core.transaction import COIN
+
+THRESHOLD = 0.62
+KINDS = ("fee_overpaid", "very_large_value", "dust_fan_out", None)
+
+
+def scored(count: int, end: datetime, seconds: float, seed: int = 7) -> pa.Table:
+    """`count` scored transactions of the `seconds` before `end`, about 1 in 500 an anomaly."""
+    rng = np.random.default_rng(seed)
+    anomalous = rng.random(count) < 0.002
+    times = np.sort(rng.random(count)) * seconds
+    inputs = np.minimum(1 + rng.geometric(0.45, count) - 1 + (rng.random(count) < 0.03) * 40, 600)
+    outputs = np.minimum(1 + rng.geometric(0.5, count), 400)
+    size = 42 + inputs * 68 + outputs * 31 + rng.integers(0, 120, count)
+    weight = (size * rng.uniform(2.3, 4.0, count)).astype(np.int64)
+    hour = np.sin(times / 3600 * 1.7) * 0.35
+    rate = np.exp(rng.normal(2.9, 0.55, count) + hour) * np.where(
+        anomalous, rng.choice([1, 60], count), 1
+    )
+    value = np.exp(rng.normal(14.6, 2.4, count)) * np.where(
+        anomalous, rng.choice([1, 9000], count), 1
+    )
+    value = np.clip(value, 600, 20_000 * COIN).astype(np.int64)
+    fee = np.maximum((rate * weight / 4).astype(np.int64), 1)
+    score = np.clip(rng.gamma(6, 0.016, count) + 0.34, 0.3, 0.61)
+    score = np.where(anomalous, rng.uniform(THRESHOLD, 0.78, count), score)
+    start = end - timedelta(seconds=seconds)
+    event = np.datetime64(start.replace(tzinfo=None), "us") + (times * 1e6).astype("m8[us]")
+    append = event + rng.integers(0, 4_000_000, count).astype("m8[us]")
+    none = np.full(count, None, object)
+    pattern = np.where(anomalous, rng.choice(np.array(KINDS, object), count), none)
+    quiet = rng.choice(np.array(["consolidation", "batch_payout", "data_carrier"], object), count)
+    pattern = np.where(~anomalous & (rng.random(count) < 0.15), quiet, pattern)
+    ranks = np.searchsorted(np.sort(score), score, side="right") / max(count, 1)
+    digits = rng.bytes(count * 32).hex()
+    return table(
+        "scored_transactions",
+        hash=[digits[i * 64 : i * 64 + 64] for i in range(count)],
+        size=size,
+        weight=weight,
+        fee=fee,
+        inputs_count=inputs,
+        outputs_count=outputs,
+        input_value=value + fee,
+        output_value=value,
+        fee_rate=fee * 4 / weight,
+        source=["mempool"] * count,
+        block_height=[None] * count,
+        event_time=event,
+        append_time=append,
+        anomaly_score=score,
+        percentile=ranks,
+        threshold=np.full(count, THRESHOLD),
+        is_anomaly=score >= THRESHOLD,
+        pattern=list(pattern),
+        reasons=[_reasons(*each) for each in zip(anomalous, fee * 4 / weight, value, strict=True)],
+        model_version=["3"] * count,
+        scored_at=append + np.timedelta64(1_500_000, "us"),
+    )
+
+
+def _reasons(anomalous: bool, rate: float, value: float) -> list[dict[str, float | str]]:
+    low: dict[str, float | str] = {"feature": "fee_rate", "value": float(rate)}
+    low |= {"usual_low": 4.1, "usual_high": 92.0, "contribution": 2.4}
+    high: dict[str, float | str] = {"feature": "value_per_output", "value": float(value) / 2}
+    high |= {"usual_low": 800.0, "usual_high": 3.2e9, "contribution": 1.1}
+    return [low, high] if anomalous else []
+
+
+def table(name: str, **columns: Any) -> pa.Table:
+    """A table of one of the project's schemas; the partition column `date` is added."""
+    schema = TABLES[name]
+    day = columns.get("append_time", columns.get("window_start"))
+    dates = np.asarray(day, "M8[us]").astype("M8[D]")
+    arrays = [pa.array(dates if f.name == "date" else columns[f.name], f.type) for f in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def write(lake: Path, name: str, rows: pa.Table, origin: str = "simulated") -> None:
+    """Append rows to a table, which is created like the stream's if it does not exist."""
+    DeltaTable.create(
+        str(lake / name),
+        TABLES[name],
+        mode="ignore",
+        partition_by=["date"],
+        configuration={ORIGIN_PROPERTY: origin},
+        raise_if_key_not_exists=False,
+    )
+    write_deltalake(str(lake / name), rows, mode="append")
+
+
+def window_statistics(rows: pa.Table) -> pa.Table:
+    """The ten-minute windows of scored rows."""
+    times = rows.column("event_time").cast(pa.int64()).to_numpy() // 600_000_000
+    rate, value, fee, anomalous = (
+        rows.column(n).to_numpy() for n in ("fee_rate", "output_value", "fee", "is_anomaly")
+    )
+    windows = np.unique(times)
+    groups = [times == w for w in windows]
+    start = (windows * 600).astype("M8[s]").astype("M8[us]")
+    percentiles = {
+        f"fee_rate_p{p}": [float(np.percentile(rate[g], p)) for g in groups]
+        for p in (10, 25, 50, 75, 90, 99)
+    }
+    return table(
+        "transaction_stats",
+        window_start=start,
+        window_end=start + np.timedelta64(600, "s"),
+        transactions=[int(g.sum()) for g in groups],
+        volume=[int(value[g].sum()) for g in groups],
+        fees=[int(fee[g].sum()) for g in groups],
+        **percentiles,
+        anomalies=[int(anomalous[g].sum()) for g in groups],
+    )
+
+
+def confirmation(hash: str, height: int, now: datetime) -> pa.Table:
+    """A block that confirms a transaction."""
+    time = [now.replace(tzinfo=None)]
+    return table(
+        "confirmations",
+        hash=[hash],
+        block_height=[height],
+        block_hash=["0" * 64],
+        block_time=time,
+        append_time=time,
+    )
+
+
+def replacement(hash: str, replaced: str, now: datetime) -> pa.Table:
+    """A transaction that replaces another."""
+    return table(
+        "replacements",
+        outpoint=["1:0"],
+        hash=[hash],
+        replaced_hash=[replaced],
+        fee=[2000],
+        replaced_fee=[1500],
+        fee_change=[500],
+        append_time=[now.replace(tzinfo=None)],
+    )
