@@ -80,14 +80,15 @@ async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: 
         detail = "An unexpected error occurred; the service's log has it under the request id."
         response = problem_response(scope, 500, detail)
         request_id = response.headers["x-request-id"]
-        _log.error("event=request_failed request_id=%s", request_id, exc_info=error)
+        _log.error("event=unexpected_error request_id=%s", request_id, exc_info=error)
     await response(scope, receive, send)
 
 
 def _secured(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Add the security headers; an answer that has a content security policy keeps it."""
-    if any(name == b"content-security-policy" for name, _ in headers):
-        return [*headers, *_SECURITY_HEADERS]
+    for name, _ in headers:
+        if name == b"content-security-policy":
+            return [*headers, *_SECURITY_HEADERS]
     return [*headers, *_SECURITY_HEADERS, _CLOSED_POLICY]
 
 

@@ -7,16 +7,15 @@ takes longer than the score itself.
 
 import json
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import aclosing
 from typing import Any, get_type_hints
 
 from anyio import CapacityLimiter, to_thread
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive
 
 from api.blockchain_body import RawTransactionBody, read_raw
 from api.errors import InvalidBodyError, error_responses
@@ -58,14 +57,14 @@ class JsonRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Make the handler that FastAPI calls for each request, in place of its own."""
         hints = get_type_hints(self.endpoint, include_extras=True)
-        write = TypeAdapter(hints.pop("return")).dump_json
+        write = TypeAdapter(hints.pop("return")).serializer.to_json
         (body_type,) = hints.values()
         body = TypeAdapter(body_type)
-        read, schema = self.read or body.validate_json, body.json_schema()
+        read, schema = self.read or body.validator.validate_json, body.json_schema()
 
         async def handle(request: Request) -> Response:
-            check_headers(request.headers, self.max_bytes)
-            content = await read_body(request, self.max_bytes)
+            check_headers(request.scope["headers"], self.max_bytes)
+            content = await read_body(request.receive, self.max_bytes)
             try:
                 argument = read(content)
             except ValidationError as error:
@@ -78,15 +77,18 @@ class JsonRoute(APIRoute):
         return handle
 
 
-def check_headers(headers: Headers, max_bytes: int) -> None:
+def check_headers(headers: list[tuple[bytes, bytes]], max_bytes: int) -> None:
     """Refuse a body whose announced length exceeds the limit, and content that is not JSON."""
-    length = headers.get("content-length", "")
-    if length.isdecimal() and int(length) > max_bytes:
-        raise _too_large(max_bytes)
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type == "application/json":
-        return
-    if not (media_type.startswith("application/") and media_type.endswith("+json")):
+    content_type = b""
+    for name, value in headers:
+        if name == b"content-type":
+            content_type = value
+        elif name == b"content-length" and value.isdigit() and int(value) > max_bytes:
+            raise _too_large(max_bytes)
+    media_type = content_type.partition(b";")[0].strip().lower()
+    if media_type != b"application/json" and not (
+        media_type.startswith(b"application/") and media_type.endswith(b"+json")
+    ):
         raise HTTPException(415, "Send the body as Content-Type: application/json.")
 
 
@@ -94,15 +96,19 @@ def _too_large(max_bytes: int) -> HTTPException:
     return HTTPException(413, f"The body is larger than the limit of {max_bytes:,} bytes.")
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
+async def read_body(receive: Receive, max_bytes: int) -> bytes:
     """Read the whole body, but no further than the limit; raises `ClientDisconnect`."""
-    parts, size = [], 0
-    async with aclosing(request.stream()) as stream:
-        async for part in stream:
-            size += len(part)
-            if size > max_bytes:
-                raise _too_large(max_bytes)
-            parts.append(part)
+    parts: list[bytes] = []
+    size, has_more = 0, True
+    while has_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        has_more = message.get("more_body", False)
     return b"".join(parts)
 
 
