@@ -10,8 +10,8 @@ from pathlib import Path
 
 from core.settings import DataSettings, MlflowSettings
 
-ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-"""Without a job queue: nothing here uses it, and it would start more processes."""
+ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+"""Without a job queue, which would start more processes, and without usage telemetry."""
 
 
 @dataclass(frozen=True)

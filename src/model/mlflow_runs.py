@@ -70,6 +70,8 @@ _CLIENT_SETTINGS = {
     # Progress bars and links do not belong in a log.
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # No usage telemetry leaves the machine.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 for _name, _value in _CLIENT_SETTINGS.items():
     os.environ.setdefault(_name, _value)

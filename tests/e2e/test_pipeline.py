@@ -99,8 +99,8 @@ def published(demo: Demo, hash: str) -> datetime:
 
 
 def test_a_second_run_continues_on_the_same_data(demo: Demo) -> None:
-    before = len(demo.rows("raw_transactions", "hash") or [])
     assert demo.stop() == 0
+    before = len(demo.rows("scored_transactions", "hash") or [])
     demo.start()
 
     def grown() -> int | None:
