@@ -63,7 +63,7 @@ def create_app(
             RequestValidationError: on_invalid_query,
         },
     )
-    app.router.routes.extend(prediction_routes(follower, metrics, settings))
+    app.router.routes[:0] = prediction_routes(follower, metrics, settings)  # the busiest first
     add_health_routes(app.router, follower, heartbeat)
     add_anomaly_routes(app.router, scored)
     add_documentation(app, settings)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, get_type_hints
 
+import msgspec
 from anyio import CapacityLimiter, to_thread
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
@@ -57,9 +58,7 @@ class JsonRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Make the handler that FastAPI calls for each request, in place of its own."""
         hints = get_type_hints(self.endpoint, include_extras=True)
-        write = TypeAdapter(hints.pop("return")).serializer.to_json
-        (body_type,) = hints.values()
-        body = TypeAdapter(body_type)
+        (body,) = (TypeAdapter(hint) for name, hint in hints.items() if name != "return")
         read, schema = self.read or body.validator.validate_json, body.json_schema()
 
         async def handle(request: Request) -> Response:
@@ -72,7 +71,7 @@ class JsonRoute(APIRoute):
             if b"NaN" in content or b"Infinity" in content:
                 check_numbers(content)
             answer = await self.endpoint(argument)
-            return Response(write(answer), media_type="application/json")
+            return Response(msgspec.json.encode(answer), media_type="application/json")
 
         return handle
 

@@ -51,21 +51,24 @@ def _parts(unit: str, measure: float) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=1_024)
-def _bounds(unit: str, low: float, high: float) -> tuple[tuple[str, str], tuple[str, str]]:
-    """The parts of a usual range; cached, since a model has only one for each feature."""
-    return _parts(unit, low), _parts(unit, high)
+def _usual(unit: str, low: float, high: float, shown_unit: str) -> str:
+    """A usual range, with the units that differ from the shown one.
+
+    Cached, since a model has one range for each feature.
+    """
+    (low_text, low_unit), (high_text, high_unit) = _parts(unit, low), _parts(unit, high)
+    if low_unit == high_unit:
+        low_unit = ""
+    if shown_unit == high_unit and not low_unit:
+        high_unit = ""
+    return f"{low_text} {low_unit}".strip() + " to " + f"{high_text} {high_unit}".strip()
 
 
 def reason(given: Reason) -> str:
     """One reason: "fee rate 58,400 sat/vB; usual 12 to 140"."""
     feature = _FEATURES[given.feature]
     measured, unit = _parts(feature.unit, given.value)
-    (low, low_unit), (high, high_unit) = _bounds(feature.unit, given.usual_low, given.usual_high)
-    if low_unit == high_unit:
-        low_unit = ""
-    if unit == high_unit and not low_unit:
-        high_unit = ""
-    usual = f"{low} {low_unit}".strip() + " to " + f"{high} {high_unit}".strip()
+    usual = _usual(feature.unit, given.usual_low, given.usual_high, unit)
     return f"{feature.words} {f'{measured} {unit}'.strip()}; usual {usual}"
 
 

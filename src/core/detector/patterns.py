@@ -136,7 +136,10 @@ _NAMES = np.array([*(pattern.name for pattern in PATTERNS), None], dtype=object)
 
 def pattern_of(shape: Shape) -> str | None:
     """The pattern of one transaction, or None."""
-    return next((pattern.name for pattern in PATTERNS if pattern.fits(shape)), None)
+    for pattern in PATTERNS:
+        if pattern.fits(shape):
+            return pattern.name
+    return None
 
 
 def patterns_of(shape: Shape) -> NDArray[np.object_]:
