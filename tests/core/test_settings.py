@@ -50,7 +50,8 @@ def test_the_offset_is_added_to_every_port(
         assert getattr(settings(), name) == before + 10_000, name
 
 
-def test_the_urls_made_of_ports_follow_the_offset() -> None:
+def test_the_urls_made_of_ports_follow_the_offset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it for its children
     assert KafkaSettings(port_offset=100).bootstrap_servers == "localhost:9192"
     assert MlflowSettings(port_offset=100).tracking_uri == "http://localhost:5100"
     assert ApiSettings(port_offset=100, api_port=6_000).url == "http://localhost:6100"

@@ -82,9 +82,13 @@ def test_filters_change_what_is_shown_and_the_url_restores_them(
 
 def test_the_threshold_shows_what_it_flags(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h")
-    page.locator("#threshold [role=slider]").focus()
-    for _ in range(20):
-        page.keyboard.press("ArrowLeft")
+    handle = page.locator("#threshold [role=slider]")
+    while (before := float(handle.get_attribute("aria-valuenow") or 0)) > 0.6:
+        handle.press("ArrowLeft")
+        watched.wait_for(
+            "([s, v]) => document.querySelector(s).getAttribute('aria-valuenow') < v",
+            ["#threshold [role=slider]", before],
+        )
     watched.wait_for("() => /threshold=0.6(&|$)/.test(location.search)")
     expected = counted(backend, "anomaly_score >= 0.6")
     watched.wait_for_start("#readout-count", str(expected))
