@@ -47,10 +47,10 @@ class ApiMetrics(ServiceMetrics):
             flagged=("false", "true"),
         )
         self._declare_model()
-        # Looking a label up takes longer than counting, so the children are kept.
-        self.flagged, self.not_flagged = map(self.predictions.labels, ("true", "false"))
-        self._request_counters: dict[tuple[str, int], Counter] = {}
-        self._latencies: dict[str, Histogram] = {}
+        # Looking labels up takes longer than counting, so the children are kept.
+        self._flagged, self._not_flagged = map(self.predictions.labels, ("true", "false"))
+        self._routes: set[str] = set()
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.declare_routes({UNMATCHED: [404]})
 
     def _declare_model(self) -> None:
@@ -73,30 +73,30 @@ class ApiMetrics(ServiceMetrics):
 
     def declare_routes(self, statuses: Mapping[str, Iterable[int]]) -> None:
         """Start every counter at zero, for each route and the statuses that it can answer."""
+        self._routes.update(statuses)
         for route, route_statuses in statuses.items():
-            self._latencies[route] = self.latency.labels(route)
             for status in route_statuses:
-                self._request_counter(route, status)
+                self._add_children(route, status)
 
     def record_request(self, route: str, status: int, seconds: float) -> None:
         """Count one request; a route that was not declared counts as unmatched."""
-        label = route if route in self._latencies else UNMATCHED
-        self._request_counter(label, status).inc()
-        self._latencies[label].observe(seconds)
+        children = self._children.get((route, status)) or self._add_children(route, status)
+        requests, latency = children
+        requests.inc()
+        latency.observe(seconds)
 
-    def _request_counter(self, route: str, status: int) -> Counter:
-        counter = self._request_counters.get((route, status))
-        if counter is None:
-            counter = self._request_counters[route, status] = self.requests.labels(
-                route, str(status)
-            )
-        return counter
+    def _add_children(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        label = route if route in self._routes else UNMATCHED
+        children = self.requests.labels(label, str(status)), self.latency.labels(label)
+        if label == route:  # others are not kept, so that callers cannot fill the memory
+            self._children[route, status] = children
+        return children
 
     def record_prediction(self, is_anomaly: bool) -> None:
         """Count one transaction that was scored for a caller."""
-        (self.flagged if is_anomaly else self.not_flagged).inc()
+        (self._flagged if is_anomaly else self._not_flagged).inc()
 
     def record_predictions(self, count: int, flagged: int) -> None:
         """Count a batch of scored transactions, of which so many are flagged."""
-        self.flagged.inc(flagged)
-        self.not_flagged.inc(count - flagged)
+        self._flagged.inc(flagged)
+        self._not_flagged.inc(count - flagged)
