@@ -34,7 +34,7 @@ _INPUT: dict[str, Any] = {
         "prev_out": {
             "type": ["object", "null"],
             "properties": _OUTPUT["properties"] | {"value": _SATOSHI | _NULLABLE_INTEGER},
-            "description": "The output that is spent; null in a coinbase",
+            "description": "The output that is spent; null in a coinbase of a block",
         },
         "sequence": {"description": "Sequence number; signals replaceability"},
     },
@@ -54,6 +54,10 @@ SCHEMA: dict[str, Any] = {
         "fee": {
             "type": ["integer", "null"],
             "description": "Fee in satoshi; computed when it is missing",
+        },
+        "block_height": {
+            **_NULLABLE_INTEGER,
+            "description": "Height of its block; without it an input without a value is refused",
         },
         "inputs": {"type": "array", "items": _INPUT},
         "out": {"type": "array", "items": {**_OUTPUT, "required": ["value"]}},

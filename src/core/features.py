@@ -179,8 +179,8 @@ def credit_summaries(parts: Floats, features: Floats) -> Floats:
 
 def coinbase_rows(numbers: Numbers) -> NDArray[np.bool_]:
     """Which rows are coinbase transactions; shape (n,)."""
-    _size, _weight, fee, _inputs, _outputs, input_value, output_value = np.asarray(numbers).T
+    _size, _weight, fee, inputs, _outputs, input_value, output_value = np.asarray(numbers).T
     rows: NDArray[np.bool_] = is_coinbase(
-        fee=fee, input_value=input_value, output_value=output_value
+        fee=fee, inputs_count=inputs, input_value=input_value, output_value=output_value
     )
     return rows

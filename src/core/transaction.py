@@ -10,9 +10,10 @@ per virtual byte, BIP 141).
 """
 
 from operator import attrgetter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 COIN = 100_000_000
 """Satoshi in one bitcoin."""
@@ -69,16 +70,18 @@ numbers_of = attrgetter(*NUMERIC_FIELDS)
 """The seven numbers of one transaction, as a tuple in that order."""
 
 
-def is_coinbase(*, fee: Any, input_value: Any, output_value: Any) -> Any:
-    """Whether a transaction creates coins: it spends nothing, pays no fee and has outputs.
+def is_coinbase(*, fee: Any, inputs_count: Any, input_value: Any, output_value: Any) -> Any:
+    """Whether a transaction creates coins: its one input spends nothing, and it pays no fee.
 
     The arguments are numbers of one transaction, or arrays of one length for many; the result is
     a bool or an array of them.
 
-    >>> is_coinbase(fee=0, input_value=0, output_value=312_500_000)
+    >>> is_coinbase(fee=0, inputs_count=1, input_value=0, output_value=312_500_000)
     True
+    >>> is_coinbase(fee=0, inputs_count=5_569, input_value=0, output_value=312_500_000)
+    False
     """
-    return (fee == 0) & (input_value == 0) & (output_value > 0)
+    return (inputs_count == 1) & (input_value == 0) & (fee == 0) & (output_value > 0)
 
 
 class DescribedTransaction(Transaction):
@@ -128,6 +131,19 @@ class ObservedTransaction(DescribedTransaction):
         int | None, Field(ge=0, le=2**31, description="Height of the block that confirms it")
     ] = None
     source: Annotated[TransactionSource, Field(description="Where the producer saw it first")]
+
+    @model_validator(mode="after")
+    def _no_coinbase_in_a_mempool(self) -> Self:
+        if self.source == "mempool" and is_coinbase(
+            fee=self.fee,
+            inputs_count=self.inputs_count,
+            input_value=self.input_value,
+            output_value=self.output_value,
+        ):
+            raise PydanticCustomError(
+                "coinbase_unconfirmed", "a coinbase transaction is in a block, never in a mempool"
+            )
+        return self
 
 
 class Block(BaseModel):

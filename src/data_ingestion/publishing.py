@@ -62,7 +62,7 @@ def observe(
         "block_height": block_height,
         "source": origin,
     }
-    return build(ObservedTransaction, fields_of(raw) | observed)
+    return build(ObservedTransaction, fields_of(raw, mined=origin == "block") | observed)
 
 
 def hash_of(item: Item) -> str | None:

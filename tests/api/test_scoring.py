@@ -40,7 +40,7 @@ def test_outputs_above_inputs_are_named() -> None:
 
 
 def test_the_fee_of_a_coinbase_is_not_compared(champion: Champion) -> None:
-    coinbase = predict(champion, transaction(input_value=0, fee=0))
+    coinbase = predict(champion, transaction(inputs_count=1, input_value=0, fee=0))
     assert (coinbase["pattern"], coinbase["warnings"]) == ("coinbase", [])
 
 

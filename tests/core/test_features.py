@@ -134,5 +134,11 @@ def test_crediting_loses_nothing(numbers: Integers, seed: int) -> None:
 
 def test_a_coinbase_spends_nothing_pays_no_fee_and_has_outputs() -> None:
     coinbase = [200, 700, 0, 1, 1, 0, 312_500_000]
-    others = [[200, 700, 1, 1, 1, 0, 5], [200, 700, 0, 1, 1, 5, 5], [200, 700, 0, 1, 1, 0, 0]]
-    assert coinbase_rows(np.array([coinbase, *others])).tolist() == [True, False, False, False]
+    others = [
+        [200, 700, 1, 1, 1, 0, 5],
+        [200, 700, 0, 1, 1, 5, 5],
+        [200, 700, 0, 1, 1, 0, 0],
+        [200, 700, 0, 5_569, 1, 0, 5],
+        [200, 700, 0, 0, 1, 0, 5],
+    ]
+    assert coinbase_rows(np.array([coinbase, *others])).tolist() == [True] + 5 * [False]

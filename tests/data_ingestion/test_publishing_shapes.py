@@ -62,6 +62,34 @@ def test_every_form_of_a_coinbase_transaction_is_read(spending: Any, fee: Any) -
     assert observed.spent_outpoints == []
 
 
+@pytest.mark.parametrize(
+    "spending", [{"prev_out": COINBASE}, {"prev_out": None}, {}, {"prev_out": {}}]
+)
+@pytest.mark.parametrize("fee", [0, ...])
+@pytest.mark.parametrize("height", [None, 5])
+def test_a_coinbase_is_never_in_a_mempool(spending: Any, fee: Any, height: int | None) -> None:
+    assert refusal(item(inputs=[spending], fee=fee, block_height=height)).refusal in (
+        "value_unknown",
+        "out_of_bounds",
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"vin_sz": 5_569},
+        {"inputs": [{"prev_out": {"tx_index": 77, "n": 0}}]},
+        {"inputs": [{"prev_out": None}, {"prev_out": None}], "vin_sz": 2},
+    ],
+)
+@pytest.mark.parametrize("fee", [0, ...])
+def test_inputs_without_a_value_are_refused_and_no_coinbase(changes: Any, fee: Any) -> None:
+    unknown = item(**({"inputs": [{"prev_out": None}], "fee": fee} | changes))
+    with pytest.raises(UnusableItemError) as raised:
+        observe(unknown, NOW, "block", 5)
+    assert raised.value.refusal == "value_unknown"
+
+
 def test_pruned_outputs_are_derived_from_the_fee() -> None:
     observed = observe(item(out=[paid(3_000)]), NOW, "mempool")
     assert (observed.outputs_count, observed.output_value) == (2, 9_000)

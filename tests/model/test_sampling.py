@@ -66,7 +66,7 @@ def test_recent_days_weigh_more_and_old_ones_are_left_out(lake: str) -> None:
 
 def test_coinbase_transactions_are_left_out(lake: str) -> None:
     rows = traffic.numbers(1_000, seed=1)
-    rows[::10, [2, 5]] = 0
+    rows[::10, [2, 3, 5]] = [0, 1, 0]
     sample = draw_sample(append_rows(lake, rows), SamplingPlan(rows=5_000, newest_rows=100), 1)
     assert (sample.drawn[:, 5] > 0).all()
     assert (sample.newest[:, 5] > 0).all()

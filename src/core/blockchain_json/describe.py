@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from core.blockchain_json.schema import Input, Output, RawTransaction, decode_transaction
+from core.blockchain_json.schema import (
+    Input,
+    Output,
+    PreviousOutput,
+    RawTransaction,
+    decode_transaction,
+)
 from core.blockchain_json.scripts import dust_limit, script_type
 from core.transaction import MAX_OUTPOINTS, DescribedTransaction
 
@@ -43,7 +49,8 @@ class UnusableItemError(ValueError):
 
 def describe(item: bytes) -> DescribedTransaction:
     """The transaction of one item; raises `UnusableItemError`."""
-    return build(DescribedTransaction, fields_of(decode_item(item)))
+    raw = decode_item(item)
+    return build(DescribedTransaction, fields_of(raw, mined=bool(raw.block_height)))
 
 
 def decode_item(item: bytes | msgspec.Raw) -> RawTransaction:
@@ -60,19 +67,24 @@ def build(model: type[Model], fields: dict[str, Any]) -> Model:
         return model(**fields)
     except ValidationError as error:
         sentences = [
-            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']} (got {str(e['input'])[:80]})"
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {str(e['input'])[:80]})"
+            if e["loc"]
+            else e["msg"]
             for e in error.errors(include_url=False)
         ]
         raise UnusableItemError("out_of_bounds", "; ".join(sentences)) from error
 
 
-def fields_of(raw: RawTransaction) -> dict[str, Any]:
-    """The fields of a `DescribedTransaction`; raises `UnusableItemError`."""
+def fields_of(raw: RawTransaction, mined: bool) -> dict[str, Any]:
+    """The fields of a `DescribedTransaction`; `mined` says that it is in a block.
+
+    Raises `UnusableItemError`.
+    """
     if raw.weight is None:
         raise UnusableItemError(
             "weight_unknown", "its weight is missing, as in a websocket message: it cannot be known"
         )
-    coinbase = _is_coinbase(raw)
+    coinbase = _is_coinbase(raw, mined)
     inputs = [] if coinbase else raw.inputs
     outputs_complete = raw.vout_sz is None or raw.vout_sz == len(raw.out)
     input_value, output_value, fee = _balance(raw, coinbase, outputs_complete)
@@ -95,16 +107,18 @@ def fields_of(raw: RawTransaction) -> dict[str, Any]:
     }
 
 
-def _is_coinbase(raw: RawTransaction) -> bool:
+def _is_coinbase(raw: RawTransaction, mined: bool) -> bool:
     """Whether it creates coins: its one input spends nothing, in any of the three forms.
 
-    The forms: `prev_out` is an object of value 0 at index 0xffffffff; it is null; it is missing.
+    The forms: `prev_out` is an object of value 0 at index 0xffffffff; it is null; it is missing or
+    empty. The last two may as well be an input that the source did not find, so they count only in
+    a block.
     """
-    if len(raw.inputs) != 1 or raw.fee:
+    if len(raw.inputs) != 1 or raw.vin_sz not in (None, 1) or raw.fee:
         return False
-    output = raw.inputs[0].prev_out
-    if output is None or output.value is None:
-        return True
+    output = raw.inputs[0].prev_out or PreviousOutput()
+    if output.value is None:
+        return mined and output.tx_index == 0
     return output.value == 0 and output.tx_index == 0 and output.n == _COINBASE_INDEX
 
 
@@ -122,6 +136,10 @@ def _balance(raw: RawTransaction, coinbase: bool, outputs_complete: bool) -> tup
         raise UnusableItemError(
             "value_unknown",
             "inputs or outputs are left out and there is no fee to derive their value from",
+        )
+    if inputs is None and not fee:
+        raise UnusableItemError(
+            "value_unknown", "an input has no value, and a fee of 0 does not tell it"
         )
     if fee is None:
         fee = (inputs or 0) - (outputs or 0)

@@ -59,7 +59,12 @@ PATTERNS = (
         COINBASE,
         "it creates a block's new coins",
         "Bitcoin Core, primitives/transaction.h: IsCoinBase",
-        lambda t: is_coinbase(fee=t.fee, input_value=t.input_value, output_value=t.output_value),
+        lambda t: is_coinbase(
+            fee=t.fee,
+            inputs_count=t.inputs_count,
+            input_value=t.input_value,
+            output_value=t.output_value,
+        ),
     ),
     Pattern(
         "zero_fee",

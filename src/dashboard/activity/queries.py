@@ -39,7 +39,8 @@ def flagged(rows: Rows, threshold: float | None) -> Mask:
     """
     if threshold is None:
         return rows["is_anomaly"].astype(bool)
-    columns = {name: rows[name] for name in ("fee", "input_value", "output_value")}
+    names = ("fee", "inputs_count", "input_value", "output_value")
+    columns = {name: rows[name] for name in names}
     above: Mask = (rows["anomaly_score"] >= threshold) & ~is_coinbase(**columns)
     return above
 

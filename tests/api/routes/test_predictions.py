@@ -39,6 +39,16 @@ def test_a_fee_that_eats_the_inputs_is_flagged_and_explained(client: TestClient)
     assert prediction["explanation"].startswith("Unusual: it scores at least as high as")
 
 
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
+def test_many_inputs_without_value_are_no_coinbase(client: TestClient, path: str) -> None:
+    odd = EXAMPLE | {"inputs_count": 5_569, "input_value": 0, "fee": 0}
+    answer = client.post(path, json=odd if path == "/predict" else {"transactions": [odd]}).json()
+    prediction = answer["predictions"][0] if "predictions" in answer else answer
+    assert prediction["pattern"] == "zero_fee"
+    assert prediction["is_anomaly"]
+    assert prediction["warnings"] == ["fee is 0 but input_value - output_value is -995,000"]
+
+
 def test_contradictions_are_warned_of_and_not_refused(client: TestClient) -> None:
     answer = client.post("/predict", json=EXAMPLE | {"fee": 1, "weight": 1})
     assert answer.status_code == 200

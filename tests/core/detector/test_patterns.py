@@ -35,6 +35,7 @@ EXAMPLES = [
     (None, shape(equal_outputs=1.0, dust_outputs=0.0, op_return=0.0)),
     ("coinbase", shape(fee=0.0, input_value=0.0, output_value=3.125 * COIN)),
     ("zero_fee", shape(fee=0.0)),
+    ("zero_fee", shape(fee=0.0, inputs_count=5_569.0, input_value=0.0, output_value=5e8)),
     ("fee_overpaid", shape(fee=0.2 * COIN, weight=400_000.0)),
     ("fee_overpaid", shape(fee=561 / 4 * 1_001)),
     (None, shape(fee=561 / 4 * 999)),
