@@ -27,6 +27,13 @@ MAX_WEIGHT = 4_000_000
 MAX_COUNT = MAX_WEIGHT // 36
 """Inputs or outputs in a full block: an output takes at least 9 bytes of 4 weight units each."""
 
+MAX_BLOCK_TRANSACTIONS = MAX_WEIGHT // 240
+"""Transactions in a full block: each has at least 60 bytes of 4 weight units (Bitcoin Core,
+`consensus/consensus.h`, `MIN_TRANSACTION_WEIGHT`)."""
+
+MAX_HEIGHT = 2**31
+"""No block is higher for the next 40,000 years."""
+
 MAX_OUTPOINTS = 1_000
 """Spent outpoints kept of one transaction, so that its record stays far below 4 MiB."""
 
@@ -128,7 +135,7 @@ class ObservedTransaction(DescribedTransaction):
     time: Annotated[UnixTime | None, Field(description="When the source says it was seen")] = None
     first_seen: Annotated[UnixTime, Field(description="When the producer saw it first")]
     block_height: Annotated[
-        int | None, Field(ge=0, le=2**31, description="Height of the block that confirms it")
+        int | None, Field(ge=0, le=MAX_HEIGHT, description="Height of the block that confirms it")
     ] = None
     source: Annotated[TransactionSource, Field(description="Where the producer saw it first")]
 
@@ -156,10 +163,10 @@ class Block(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
     hash: HexHash
-    height: Annotated[int, Field(ge=0, le=2**31)]
+    height: Annotated[int, Field(ge=0, le=MAX_HEIGHT)]
     previous_hash: HexHash
     time: UnixTime
-    transaction_hashes: list[HexHash]
+    transaction_hashes: Annotated[list[HexHash], Field(max_length=MAX_BLOCK_TRANSACTIONS)]
 
 
 class DeadLetter(BaseModel):

@@ -8,15 +8,17 @@ A page or a block is decoded in two steps, so that one malformed transaction cos
 each of its items stays the bytes that it is; `publishing` decodes the items one by one.
 """
 
+import re
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from core.settings import SourceSettings
+from core.transaction import MAX_BLOCK_TRANSACTIONS, MAX_HEIGHT
 from data_ingestion.clock import Clock, StoppedError
 from data_ingestion.request_budget import RequestBudget
 from monitoring.producer_metrics import ProducerMetrics
@@ -25,24 +27,32 @@ T = TypeVar("T")
 
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
+_SECONDS = re.compile(r"\s*[0-9]+\s*")
 _HEADERS = {"User-Agent": "bitcoin-anomaly-detection", "Accept": "application/json"}
+
+
+Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Height = Annotated[int, msgspec.Meta(ge=0, le=MAX_HEIGHT)]
 
 
 class Tip(msgspec.Struct):
     """The newest block: the answer of `/latestblock`."""
 
-    hash: str
-    height: int
+    hash: Hash
+    height: Height
 
 
 class RawBlock(msgspec.Struct):
-    """The answer of `/rawblock/…`: `time` is a Unix time, `tx` the JSON of each transaction."""
+    """The answer of `/rawblock/…`: `time` is a Unix time, `tx` the JSON of each transaction.
 
-    hash: str
-    height: int
-    prev_block: str
-    time: int
-    tx: list[msgspec.Raw]
+    The bounds are those of `core.transaction.Block`, which is made of it.
+    """
+
+    hash: Hash
+    height: Height
+    prev_block: Hash
+    time: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+    tx: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_BLOCK_TRANSACTIONS)]
 
 
 class _Page(msgspec.Struct):
@@ -126,14 +136,20 @@ class BlockchainClient:
 
     def block(self, reference: str | int) -> RawBlock:
         """A whole block, by its hash or height; raises `BlockNotFoundError` too."""
-        path = f"/rawblock/{reference}"
-        return self._request("rawblock", path, decode_block, self._block_timeout)
+
+        def decode(body: bytes) -> RawBlock:
+            block = decode_block(body)
+            if reference not in (block.hash, block.height):
+                raise msgspec.ValidationError(f"it is block {block.height}, {block.hash}")
+            return block
+
+        return self._request("rawblock", f"/rawblock/{reference}", decode, self._block_timeout)
 
     def _request(self, endpoint: str, path: str, decode: Callable[[bytes], T], limit: float) -> T:
         self._budget.wait()
         started = self._clock.monotonic()
         try:
-            answer = self._read(path, decode, limit)
+            answer = self._read(endpoint, path, decode, limit)
         except BlockNotFoundError as error:
             self._budget.answered()
             self._metrics.source_failed(endpoint, error.result, 0.0)
@@ -148,7 +164,7 @@ class BlockchainClient:
         )
         return answer
 
-    def _read(self, path: str, decode: Callable[[bytes], T], limit: float) -> T:
+    def _read(self, endpoint: str, path: str, decode: Callable[[bytes], T], limit: float) -> T:
         try:
             with self._session.get(
                 self._base_url + path,
@@ -156,7 +172,7 @@ class BlockchainClient:
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                self._check(response)
+                self._check(response, endpoint)
                 body = self._body(response, self._clock.monotonic() + limit)
         except (requests.Timeout, ReadTimeoutError) as error:
             raise SourceError("timeout", f"{path}: no answer within the time limit") from error
@@ -168,10 +184,10 @@ class BlockchainClient:
             message = f"{path}: the JSON cannot be read: {error}"
             raise UnreadableResponseError(message, body) from error
 
-    def _check(self, response: requests.Response) -> None:
+    def _check(self, response: requests.Response, endpoint: str) -> None:
         status, content_type = response.status_code, response.headers.get("Content-Type", "")
         is_json = content_type.lower().startswith("application/json")
-        if status == 404 and is_json:
+        if status == 404 and is_json and endpoint == "rawblock":
             raise BlockNotFoundError("not_found", f"{response.url}: the source does not have it")
         if status != 200:
             retry_after = _seconds(response.headers.get("Retry-After"), self._clock.time())
@@ -199,9 +215,9 @@ def _seconds(retry_after: str | None, now: float) -> float | None:
     """The pause that a `Retry-After` header asks for: seconds, or a date (RFC 9110, 10.2.3)."""
     if retry_after is None:
         return None
-    if retry_after.strip().isdigit():
+    if _SECONDS.fullmatch(retry_after):
         return float(retry_after)
     try:
         return max(parsedate_to_datetime(retry_after).timestamp() - now, 0)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

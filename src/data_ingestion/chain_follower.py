@@ -8,11 +8,16 @@ then published upwards. At one height the block published last counts.
 
 import logging
 
-from data_ingestion.blockchain_client import BlockchainClient, BlockNotFoundError, RawBlock, Tip
+from data_ingestion.blockchain_client import BlockchainClient, RawBlock, SourceError, Tip
 from data_ingestion.journal import Journal
 from monitoring.producer_metrics import ProducerMetrics
 
 log = logging.getLogger(__name__)
+
+MAX_UNUSABLE_ANSWERS = 5
+"""How often a block is requested again that the source answers, but never as a valid block."""
+
+_UNUSABLE = ("unreadable", "too_large")
 
 
 class ChainFollower:
@@ -31,6 +36,8 @@ class ChainFollower:
         self._tip: Tip | None = None
         self._branch: list[tuple[int, str]] = []
         """Height and hash of the blocks to request by hash; the last one comes next."""
+        self._unusable_answers = 0
+        """Answers in a row that were no valid block."""
         self._first_kept = 0
         """Blocks below this height are skipped."""
         self._branch_root: str | None = None
@@ -74,15 +81,22 @@ class ChainFollower:
         """
         try:
             block = self._client.block(self._next_reference())
-        except BlockNotFoundError:
-            self._handle_missing_block()
+        except SourceError as error:
+            if self._is_given_up(error.result):
+                self._handle_missing_block()
             raise
+        self._unusable_answers = 0
         if self._branch and self._branch[-1][1] == block.hash:
             self._branch.pop()
         if self._can_be_published(block):
             return block
         self._branch += [(block.height, block.hash), (block.height - 1, block.prev_block)]
         return None
+
+    def _is_given_up(self, result: str) -> bool:
+        """Whether a block is to be left out: the source does not have it, or never a usable one."""
+        self._unusable_answers += result in _UNUSABLE
+        return result == "not_found" or self._unusable_answers > MAX_UNUSABLE_ANSWERS
 
     def retry(self, block: RawBlock) -> None:
         """Request this block once more."""
@@ -109,7 +123,7 @@ class ChainFollower:
         return len(self._branch) >= self._max_behind
 
     def _handle_missing_block(self) -> None:
-        """Decide what to request instead of a block that the source does not have.
+        """Decide what to request instead of a block that the source cannot give.
 
         A missing parent is skipped and its child published without it. For a missing height, the
         chain is followed from the tip down. A missing tip is requested again.

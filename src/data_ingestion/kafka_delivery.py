@@ -13,12 +13,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+from kafka.producer.future import FutureRecordMetadata
 
 from core.topics import MAX_MESSAGE_BYTES, ensure_topics
 from data_ingestion.clock import Clock, StoppedError
 from data_ingestion.journal import Record
-from monitoring.producer_metrics import ProducerMetrics
+from data_ingestion.publishing import smaller_record
+from monitoring.producer_metrics import TOO_LARGE, ProducerMetrics
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +37,7 @@ _FLUSH_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
 _CLOSE_SECONDS = 2.0
 _LOG_SECONDS = 60.0
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class KafkaDelivery:
@@ -86,37 +94,63 @@ class KafkaDelivery:
         Raises `StoppedError` when the process has to stop and the broker takes longer than the
         grace.
         """
-        pending = list(records)
+        pending, alone = list(records), False
         while pending:
             self._metrics.unacknowledged.set(len(pending))
             self.connect()
-            failed = self._attempt(pending)
-            if failed:
-                self._metrics.delivery_failures.inc(len(failed))
-                self._warn("event=delivery_failed records=%d reason=sending again", len(failed))
+            batch = pending[:1] if alone else pending
+            unsent, size_refused = self._attempt(batch)
+            if size_refused:
+                # A refusal by the broker ends kafka-python's producer and fails innocent records
+                # too: sent one by one, only the one that is too large is refused again.
+                self.close()
+                unsent = self._replacement(batch[0]) if alone else unsent
+                alone = True
+            elif unsent:
+                self._metrics.delivery_failures.inc(len(unsent))
+                self._warn("event=delivery_failed records=%d reason=sending again", len(unsent))
                 self.close()
                 self._clock.wait(_RETRY_SECONDS)
-            pending = failed
+            pending = unsent + pending[len(batch) :]
         self._metrics.unacknowledged.set(0)
         for topic, count in Counter(record.topic for record in records).items():
             self._metrics.published.labels(topic).inc(count)
         if records:
             self._metrics.last_published.set(self._clock.time())
 
-    def _attempt(self, records: list[Record]) -> list[Record]:
-        """Send once; returns the records that failed, in their order."""
+    def _attempt(self, records: list[Record]) -> tuple[list[Record], bool]:
+        """Send once; returns the records that failed, and whether a size was the reason."""
         assert self._producer is not None
-        futures = []
+        futures: list[FutureRecordMetadata] = []
+        size_refused = False
         for record in records:
             try:
                 futures.append(self._producer.send(record.topic, record.value, record.key.encode()))
             except KafkaError as error:
+                size_refused = isinstance(error, _TOO_LARGE)
                 self._warn("event=send_failed reason=%s", type(error).__name__)
                 break
         self._wait()
-        sent = [future.is_done and not future.failed() for future in futures]
-        failed = [record for record, done in zip(records, sent, strict=False) if not done]
-        return failed + records[len(sent) :]
+        failed = [
+            record
+            for record, future in zip(records, futures, strict=False)
+            if not future.succeeded()
+        ]
+        size_refused |= any(isinstance(future.exception, _TOO_LARGE) for future in futures)
+        return failed + records[len(futures) :], size_refused
+
+    def _replacement(self, record: Record) -> list[Record]:
+        """The dead letter in place of a record that is too large for its topic, if there is one."""
+        self._metrics.dead_letters.labels(TOO_LARGE).inc()
+        log.error(
+            "event=record_too_large topic=%s key=%.64s bytes=%d reason=max.message.bytes of the "
+            "topic or of the broker is less; a dead letter with its beginning takes its place",
+            record.topic,
+            record.key,
+            len(record.key) + len(record.value),
+        )
+        letter = smaller_record(record, int(self._clock.time()))
+        return [letter] if letter else []
 
     def _wait(self) -> None:
         """Wait until the broker has answered for every record, or kafka-python has given up."""

@@ -7,8 +7,6 @@ the others is for a block. The rest are for unconfirmed transactions.
 import logging
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from data_ingestion.blockchain_client import (
     BlockchainClient,
     BlockNotFoundError,
@@ -102,7 +100,7 @@ class Poller:
             self._publisher.publish_block(
                 raw, accept_unusable=self._block_attempts >= _BLOCK_ATTEMPTS
             )
-        except (UnusableBlockError, ValidationError) as error:
+        except UnusableBlockError as error:
             self._block_attempts += 1
             self._follower.retry(raw)
             raise _unreadable(raw, error) from error

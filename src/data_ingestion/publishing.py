@@ -15,7 +15,13 @@ import msgspec
 
 from core.blockchain_json.describe import UnusableItemError, build, decode_item, fields_of
 from core.topics import BLOCKS, DEAD_LETTERS, TRANSACTIONS
-from core.transaction import Block, DeadLetter, ObservedTransaction, TransactionSource
+from core.transaction import (
+    MAX_HEIGHT,
+    Block,
+    DeadLetter,
+    ObservedTransaction,
+    TransactionSource,
+)
 from data_ingestion.blockchain_client import RawBlock
 from data_ingestion.clock import Clock
 from data_ingestion.journal import Journal, Record
@@ -35,7 +41,7 @@ are equal by chance with a probability of 10^-24.
 """
 
 _UNIX_TIME_END = 2**32
-_MAX_HEIGHT = 2**31
+_MAX_REASON = 1_000
 _HASH = re.compile("[0-9a-f]{64}")
 
 
@@ -54,7 +60,7 @@ def observe(
     Raises `core.blockchain_json.describe.UnusableItemError`.
     """
     raw = decode_item(item)
-    if block_height is None and raw.block_height and 0 < raw.block_height <= _MAX_HEIGHT:
+    if block_height is None and raw.block_height and 0 < raw.block_height <= MAX_HEIGHT:
         block_height = raw.block_height  # an unconfirmed item has null, 0 or nothing
     observed = {
         "time": raw.time if raw.time and 0 <= raw.time < _UNIX_TIME_END else None,
@@ -66,11 +72,12 @@ def observe(
 
 
 def hash_of(item: Item) -> str | None:
-    """The hash in an item, or None if it has none."""
+    """The hash in an item, or None if it has none of 64 hexadecimal digits."""
     try:
-        return _ITEM_WITH_HASH.decode(item).hash
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = _ITEM_WITH_HASH.decode(item).hash
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    return text if _HASH.fullmatch(text) else None
 
 
 def transaction_record(transaction: ObservedTransaction) -> Record:
@@ -87,12 +94,25 @@ def block_record(block: Block) -> Record:
 
 def dead_letter_record(original: bytes, reason: str, key: str, time: int) -> Record:
     """The record of an item that cannot be used; `time` is a Unix time in seconds."""
-    text = original[:MAX_ORIGINAL_BYTES].decode(errors="replace")
+    text, reason = original[:MAX_ORIGINAL_BYTES].decode(errors="replace"), reason[:_MAX_REASON]
     if len(original) > MAX_ORIGINAL_BYTES:
         reason = f"{reason} (the first {MAX_ORIGINAL_BYTES} of its {len(original)} bytes are kept)"
     value = DeadLetter(reason=reason, time=time, original=text).model_dump_json().encode()
     mark = blake2b(original, digest_size=_MARK_BYTES).digest()
     return Record(DEAD_LETTERS, key, value, mark=mark)
+
+
+def smaller_record(record: Record, now: int) -> Record | None:
+    """What to publish instead of a record that is too large for the broker; None if nothing is.
+
+    That is a dead letter with its beginning, or a dead letter without its key.
+    """
+    if record.topic == DEAD_LETTERS:
+        return Record(DEAD_LETTERS, "", record.value) if record.key else None
+    size = len(record.key) + len(record.value)
+    reason = f"its record of {size} bytes is too large for the topic {record.topic}"
+    key = record.key if _HASH.fullmatch(record.key) else ""
+    return dead_letter_record(record.value, reason, key, now)
 
 
 class ItemRecord(NamedTuple):
@@ -145,7 +165,7 @@ class Publisher:
         """Publish those of a block's transactions that were not published before, then the block.
 
         Raises `UnusableBlockError` when most of its items cannot be used, unless `accept_unusable`
-        makes dead letters of them, and `pydantic.ValidationError` for a block out of bounds.
+        makes dead letters of them.
         """
         records = self._records(raw.tx, "block", raw.height)
         unusable = sum(refusal is not None for _, refusal in records)
@@ -157,7 +177,7 @@ class Publisher:
             height=raw.height,
             previous_hash=raw.prev_block,
             time=raw.time,
-            transaction_hashes=[key for key in keys if _HASH.fullmatch(key)],
+            transaction_hashes=[key for key in keys if key],
         )
         self._publish([*self._unpublished(records), block_record(block)])
         self._metrics.block_height.set(raw.height)

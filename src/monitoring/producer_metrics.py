@@ -18,6 +18,9 @@ RESULTS = (
 )
 """What a request to the source can end with."""
 
+TOO_LARGE = "too_large"
+"""Why a record becomes a dead letter that no topic takes; the other reasons are refused items."""
+
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -73,7 +76,7 @@ class ProducerMetrics(ServiceMetrics):
             topic=(TRANSACTIONS, BLOCKS, DEAD_LETTERS),
         )
         self.dead_letters = counter(
-            "dead_letters", "Items that cannot be used, by reason", reason=REFUSALS
+            "dead_letters", "Items that cannot be used, by reason", reason=(*REFUSALS, TOO_LARGE)
         )
         self.unacknowledged = gauge("unacknowledged", "Records sent but not yet acknowledged")
         self.delivery_failures = counter(

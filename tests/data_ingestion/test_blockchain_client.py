@@ -3,14 +3,18 @@
 import json
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
+from math import inf
 from time import monotonic
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.blockchain_samples import NOW, block_hash, item, payment, tx_hash
 from tests.support.ingestion_fakes import FakeClock, metric_value
 
 from core.settings import SimulatorSettings, SourceSettings
+from core.transaction import MAX_BLOCK_TRANSACTIONS, Block
 from data_ingestion.blockchain_client import (
     BlockchainClient,
     BlockNotFoundError,
@@ -180,13 +184,17 @@ def test_a_stop_ends_a_slow_body(simulator: Simulator, connect: Connect, clock: 
     simulator.faults.switch_on(Fault(name="slow", seconds=5))
     clock.stopping = True
     with pytest.raises(StoppedError):
-        client._read("/latestblock", bytes, 5)  # the budget's wait would already stop it
+        client._read(
+            "latestblock", "/latestblock", bytes, 5
+        )  # the budget's wait would already stop it
     simulator.faults.switch_off()
 
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("120", 120), (formatdate(NOW + 90, usegmt=True), 90), ("soon", None), ("-5", None)],
+    [("120", 120), (formatdate(NOW + 90, usegmt=True), 90), ("soon", None), ("-5", None)]
+    + [(header, None) for header in ("²", "9²", "Fri, 31 Dec 99999999999999999999 23:59:59 GMT")]
+    + [("9" * 500, inf)],
 )
 def test_retry_after_is_seconds_or_a_date(
     connect: Connect, header: str, seconds: float | None
@@ -202,6 +210,7 @@ def test_retry_after_is_seconds_or_a_date(
     [
         (Answer(301, b"", "text/html"), "http_3xx"),
         (Answer(404, b"<html>", "text/html"), "http_4xx"),
+        (Answer(404, b'{"error":"not found"}'), "http_4xx"),
         (Answer(200, b"{}", ""), "not_json"),
         (Answer(200, b""), "unreadable"),
         (Answer(200, b'{"error":"Unexpected error, please try again"}'), "unreadable"),
@@ -217,6 +226,77 @@ def test_odd_answers_are_failures_of_the_source(
     server = listen("127.0.0.1", 0, lambda _method, _target: answer)
     assert failure(connect(server.url).latest_block).result == result
     server.end()
+
+
+def test_only_a_block_can_be_missing(connect: Connect, clock: FakeClock) -> None:
+    """A page that is not found is no answer: the pause doubles, and the source counts as silent."""
+    missing = Answer(404, b'{"error":"not found"}')
+    server = listen("127.0.0.1", 0, lambda _method, _target: missing)
+    client = connect(server.url)
+    for request in (client.unconfirmed, client.latest_block):
+        error = failure(request)
+        assert (type(error), error.result) == (SourceError, "http_4xx")
+    with pytest.raises(BlockNotFoundError):
+        client.block(7)
+    server.end()
+
+
+HEADER = {"hash": block_hash(9), "height": 9, "prev_block": block_hash(8), "time": NOW, "tx": []}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hash": "?"},
+        {"hash": block_hash(9) + "\n"},
+        {"prev_block": block_hash(8).upper()[:-1] + "G"},
+        {"height": -1},
+        {"height": 10},
+        {"height": 2**40},
+        {"time": -1},
+        {"time": 2**32},
+        {"tx": [0] * (MAX_BLOCK_TRANSACTIONS + 1)},
+    ],
+)
+def test_a_block_that_is_not_valid_or_another_one_is_unreadable(
+    connect: Connect, change: dict[str, object]
+) -> None:
+    bodies = [json.dumps(HEADER).encode(), json.dumps(HEADER | change).encode()]
+    server = listen("127.0.0.1", 0, lambda _method, _target: Answer(200, bodies.pop(0)))
+    client = connect(server.url)
+    assert client.block(9).hash == block_hash(9)
+    assert failure(lambda: client.block(9)).result == "unreadable"
+    server.end()
+
+
+@pytest.mark.parametrize("change", [{"hash": "?"}, {"height": -1}, {"height": 2**40}])
+def test_a_tip_out_of_bounds_is_an_error(change: dict[str, object]) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode_tip(json.dumps({"hash": tx_hash(1), "height": 7} | change).encode())
+
+
+@given(
+    st.builds(
+        lambda *values: dict(zip(HEADER, values, strict=True)),
+        st.from_regex("[0-9a-f]{64}|[0-9a-fx]{63,65}\n?", fullmatch=True),
+        st.integers(-1, 2**33),
+        st.from_regex("[0-9a-f]{64}|[0-9a-fx]{63,65}\n?", fullmatch=True),
+        st.integers(-1, 2**33),
+        st.just([]),
+    )
+)
+def test_every_block_that_is_read_can_be_published(header: dict[str, object]) -> None:
+    try:
+        raw = decode_block(json.dumps(header).encode())
+    except msgspec.DecodeError:
+        return
+    Block(
+        hash=raw.hash,
+        height=raw.height,
+        previous_hash=raw.prev_block,
+        time=raw.time,
+        transaction_hashes=[],
+    )
 
 
 def test_a_page_keeps_each_item_as_the_bytes_it_was() -> None:

@@ -6,8 +6,14 @@ from tests.support.blockchain_samples import NOW, block, block_hash
 from tests.support.ingestion_fakes import metric_value
 
 from core.topics import BLOCKS
-from data_ingestion.blockchain_client import BlockNotFoundError, RawBlock, Tip
-from data_ingestion.chain_follower import ChainFollower
+from data_ingestion.blockchain_client import (
+    BlockNotFoundError,
+    RawBlock,
+    SourceError,
+    Tip,
+    UnreadableResponseError,
+)
+from data_ingestion.chain_follower import MAX_UNUSABLE_ANSWERS, ChainFollower
 from data_ingestion.journal import Journal, Record
 from monitoring.producer_metrics import ProducerMetrics
 
@@ -19,6 +25,8 @@ class FakeSource:
         self.blocks: dict[str, RawBlock] = {}
         self.main: dict[int, RawBlock] = {}
         self.requests: list[str | int] = []
+        self.unusable: dict[str, SourceError] = {}
+        """The failure of a block that the source answers, but not as a block."""
 
     def extend(self, heights: range, branch: int = 0, parent: int | None = None) -> None:
         for height in heights:
@@ -32,10 +40,14 @@ class FakeSource:
 
     def block(self, reference: str | int) -> RawBlock:
         self.requests.append(reference)
+        if len(self.requests) > 1_000:
+            raise AssertionError("it never stops asking")
         by_height = self.main.get(reference) if isinstance(reference, int) else None
         requested = by_height or self.blocks.get(str(reference))
         if requested is None:
             raise BlockNotFoundError("not_found", str(reference))
+        if requested.hash in self.unusable:
+            raise self.unusable[requested.hash]
         return requested
 
 
@@ -66,7 +78,7 @@ class Follow:
     def publish_next(self) -> None:
         try:
             block = self.follower.request_block()
-        except BlockNotFoundError:
+        except SourceError:
             if not self.follower.behind:
                 self.follower.request_tip()
             return
@@ -204,6 +216,57 @@ def test_a_parent_that_the_source_does_not_have_is_left_out(follow: Follow) -> N
     del follow.chain.blocks[block_hash(50, 1)]
     assert follow.catch_up() == hashes(range(51, 53), branch=1)
     assert metric_value(follow.metrics, "blocks_skipped_total") == 1
+
+
+BAD = [UnreadableResponseError("no block", b"{}"), SourceError("too_large", "70 MB")]
+
+
+@pytest.mark.parametrize("error", BAD, ids=["unreadable", "too_large"])
+def test_a_block_that_is_never_valid_is_left_out(follow: Follow, error: SourceError) -> None:
+    follow.chain.extend(range(1, 51))
+    follow.catch_up()
+    follow.chain.extend(range(51, 55))
+    follow.chain.unusable[block_hash(51)] = error
+    assert follow.catch_up() == hashes(range(52, 55))
+    assert metric_value(follow.metrics, "blocks_skipped_total") == 1
+    by_height, by_hash = (follow.chain.requests.count(name) for name in (51, block_hash(51)))
+    assert (by_height, by_hash) == (MAX_UNUSABLE_ANSWERS + 1, MAX_UNUSABLE_ANSWERS + 1)
+
+
+@pytest.mark.parametrize("error", BAD, ids=["unreadable", "too_large"])
+def test_a_tip_that_is_never_valid_is_asked_for_once_a_check(
+    follow: Follow, error: SourceError
+) -> None:
+    follow.chain.extend(range(1, 51))
+    follow.catch_up()
+    follow.chain.extend(range(51, 52))
+    follow.chain.unusable[block_hash(51)] = error
+    follow.follower.request_tip()
+    while follow.follower.behind:
+        with pytest.raises(SourceError):
+            follow.follower.request_block()
+    for _ in range(20):
+        asked = len(follow.chain.requests)
+        follow.follower.request_tip()
+        while follow.follower.behind:
+            with pytest.raises(SourceError):
+                follow.follower.request_block()
+        assert len(follow.chain.requests) - asked <= 2
+    follow.chain.extend(range(52, 54))
+    assert follow.catch_up() == hashes(range(52, 54))
+
+
+@pytest.mark.parametrize("result", ["timeout", "connection", "http_5xx", "http_429"])
+def test_a_failing_source_never_costs_a_block(follow: Follow, result: str) -> None:
+    follow.chain.extend(range(1, 51))
+    follow.catch_up()
+    follow.chain.extend(range(51, 53))
+    follow.chain.unusable[block_hash(51)] = SourceError(result, "no answer")
+    follow.follower.request_tip()
+    for _ in range(50):
+        follow.publish_next()
+    follow.chain.unusable.clear()
+    assert follow.catch_up() == hashes(range(51, 53))
 
 
 def test_a_tip_that_vanishes_is_requested_again(follow: Follow) -> None:

@@ -3,17 +3,18 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
-from tests.support.blockchain_samples import NOW, block, block_hash, item, tx_hash
+from tests.support.blockchain_samples import NOW, block, block_hash, item, paid, spent, tx_hash
 from tests.support.ingestion_fakes import FakeClock, FakeDelivery, metric_value
 
-from core.topics import BLOCKS, DEAD_LETTERS, TRANSACTIONS
+from core.topics import BLOCKS, DEAD_LETTERS, MAX_MESSAGE_BYTES, TRANSACTIONS
 from core.transaction import Block, DeadLetter, ObservedTransaction
 from data_ingestion.clock import StoppedError
-from data_ingestion.journal import DAY, Journal
+from data_ingestion.journal import DAY, Journal, Record
 from data_ingestion.publishing import (
     MAX_ORIGINAL_BYTES,
     Publisher,
@@ -22,6 +23,7 @@ from data_ingestion.publishing import (
     dead_letter_record,
     hash_of,
     observe,
+    smaller_record,
     transaction_record,
 )
 from monitoring.producer_metrics import ProducerMetrics
@@ -79,7 +81,15 @@ def test_the_same_transaction_in_another_shape_is_another_dead_letter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "named"), [(b'{"hash":"a"}', "a"), (b'{"hash":1}', None), (b'{"hash":"\xff"}', None)]
+    ("body", "named"),
+    [
+        (b'{"hash":"%s"}' % tx_hash(1).encode(), tx_hash(1)),
+        (b'{"hash":"a"}', None),
+        (b'{"hash":1}', None),
+        (b'{"hash":"\xff"}', None),
+        (b'{"hash":"%s"}' % (b"a" * 5_000_000), None),
+        (b'{"hash":' + b"[" * 100_000, None),
+    ],
 )
 def test_an_item_may_still_name_itself(body: bytes, named: str | None) -> None:
     assert hash_of(body) == named
@@ -201,6 +211,54 @@ def test_a_block_that_is_mostly_unusable_is_refused_at_first(published: Publishe
     published.publisher.publish_block(bad, accept_unusable=True)
     assert published.hashes() == [tx_hash(3)]
     assert published.delivery.keys(BLOCKS) == [block_hash(7)]
+
+
+HUGE = "9" * 4_200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hash": "a" * 5_000_000},
+        {"hash": "a" * 5_000_000, "weight": ...},
+        {"inputs": [spent(10_000, int(HUGE))] * 1_500, "vin_sz": 1_500, "fee": ...},
+        {"out": [paid(int(HUGE)), paid(int(HUGE))], "fee": ...},
+        {"lock_time": int(HUGE), "size": "x" * 5_000_000},
+        {"out": [paid(6_000, "6a" * 3_000_000), paid(3_000)]},
+        {"out": [paid(6_000, addr="b" * 5_000_000), paid(3_000, addr="c" * 5_000_000)]},
+    ],
+)
+@pytest.mark.parametrize("origin", ["page", "block"])
+def test_no_record_of_an_item_is_too_large_for_the_broker(
+    published: Published, changes: dict[str, Any], origin: str
+) -> None:
+    odd = item(1, **changes)
+    if origin == "page":
+        published.publisher.publish_page([odd])
+    else:
+        published.publisher.publish_block(block(7, [odd]), accept_unusable=True)
+    assert published.delivery.records
+    for record in published.delivery.records:
+        assert len(record.key) <= 64
+        assert len(record.value) < MAX_MESSAGE_BYTES // 2
+
+
+def test_a_record_that_is_too_large_becomes_a_dead_letter_with_its_beginning() -> None:
+    record = Record(TRANSACTIONS, tx_hash(1), b"x" * 5_000_000, b"mark")
+    letter = smaller_record(record, NOW)
+    assert letter is not None and len(letter.value) < 1_000_000
+    assert (letter.topic, letter.key) == (DEAD_LETTERS, tx_hash(1))
+    assert (
+        "too large for the topic bitcoin-transactions"
+        in DeadLetter.model_validate_json(letter.value).reason
+    )
+
+
+def test_a_dead_letter_that_is_too_large_loses_its_key_and_then_its_place() -> None:
+    record = Record(DEAD_LETTERS, "a" * 5_000_000, b"{}", b"mark")
+    without_key = smaller_record(record, NOW)
+    assert without_key == Record(DEAD_LETTERS, "", b"{}")
+    assert smaller_record(without_key, NOW) is None
 
 
 def test_a_block_out_of_bounds_publishes_nothing(published: Published) -> None:

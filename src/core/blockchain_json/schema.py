@@ -4,15 +4,20 @@ A field is optional where any capture lacks it. All other fields (witnesses, whi
 bytes) are skipped while decoding.
 """
 
+from typing import Annotated
+
 import msgspec
+
+Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A number in JSON may have 4,300 digits, and the text of a larger sum fails; these are 64 bits."""
 
 
 class PreviousOutput(msgspec.Struct):
     """The output that an input spends; value in satoshi."""
 
-    tx_index: int = 0
-    n: int = 0
-    value: int | None = None
+    tx_index: Integer = 0
+    n: Integer = 0
+    value: Integer | None = None
     script: str | None = None
     addr: str | None = None
 
@@ -21,13 +26,13 @@ class Input(msgspec.Struct):
     """An input; `prev_out` is null, missing or empty in a coinbase transaction."""
 
     prev_out: PreviousOutput | None = None
-    sequence: int | None = None
+    sequence: Integer | None = None
 
 
 class Output(msgspec.Struct):
     """An output; value in satoshi."""
 
-    value: int
+    value: Integer
     script: str | None = None
     addr: str | None = None
 
@@ -36,27 +41,27 @@ class RawTransaction(msgspec.Struct, kw_only=True):
     """One transaction: HTTP as of today or 2018, websocket, or pruned to some addresses."""
 
     hash: str
-    size: int
-    weight: int | None = None
-    fee: int | None = None
-    vin_sz: int | None = None
-    vout_sz: int | None = None
+    size: Integer
+    weight: Integer | None = None
+    fee: Integer | None = None
+    vin_sz: Integer | None = None
+    vout_sz: Integer | None = None
     inputs: list[Input]
     out: list[Output]
-    time: int | None = None
-    block_height: int | None = None
-    lock_time: int | None = None
+    time: Integer | None = None
+    block_height: Integer | None = None
+    lock_time: Integer | None = None
     rbf: bool | None = None
 
 
 class _BareOutput(msgspec.Struct):
-    value: int
+    value: Integer
 
 
 class _BarePreviousOutput(msgspec.Struct):
-    tx_index: int = 0
-    n: int = 0
-    value: int | None = None
+    tx_index: Integer = 0
+    n: Integer = 0
+    value: Integer | None = None
 
 
 class _BareInput(msgspec.Struct):
@@ -67,11 +72,11 @@ class _BareTransaction(msgspec.Struct, kw_only=True):
     """What the eight fields are made of; decoded when another part of the item is malformed."""
 
     hash: str
-    size: int
-    weight: int | None = None
-    fee: int | None = None
-    vin_sz: int | None = None
-    vout_sz: int | None = None
+    size: Integer
+    weight: Integer | None = None
+    fee: Integer | None = None
+    vin_sz: Integer | None = None
+    vout_sz: Integer | None = None
     inputs: list[_BareInput]
     out: list[_BareOutput]
 

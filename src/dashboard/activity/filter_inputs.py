@@ -219,10 +219,10 @@ def _after_input(
 def _to_utc(text: str | None, zone: ZoneInfo) -> str:
     """A time in the viewer's zone, as the browser's input holds it, in UTC."""
     try:
-        local = datetime.fromisoformat(text or "").replace(tzinfo=zone)
-    except ValueError:
+        time = datetime.fromisoformat(text or "").replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
         return ""
-    return local.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _after_selection(old: Filters, selection: Inputs | None) -> Filters:

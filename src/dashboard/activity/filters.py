@@ -9,7 +9,7 @@ The URL is the only place where they are stored, so a page can be shared and sur
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -114,7 +114,7 @@ def parse_btc(text: str) -> int | None:
     try:
         amount = Decimal(text) * COIN
         return int(amount) if 0 <= amount <= MAX_MONEY else None
-    except InvalidOperation:
+    except ArithmeticError:  # of the module decimal: no number, or one with too large an exponent
         return None
 
 

@@ -6,16 +6,21 @@ writes it to the socket, whole or in one of the bad ways that a fault asks for.
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
 log = logging.getLogger(__name__)
 
 JSON_TYPE = "application/json; charset=utf-8"
+
+_LENGTH = re.compile("[0-9]{1,7}")
+"""A body's length that is read: no request needs one of 10 MB."""
 
 _SLOW_PIECES = 20
 """Pieces in which a slow answer is written."""
@@ -98,7 +103,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "0")
-        self.rfile.read(int(length) if length.isdecimal() else 0)
+        if not _LENGTH.fullmatch(length):
+            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            self.close_connection = True
+            return
+        self.rfile.read(int(length))
         self._deliver(self.server.respond("POST", self.path))
 
     def log_message(self, format: str, *args: object) -> None:

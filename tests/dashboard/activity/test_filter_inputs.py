@@ -2,6 +2,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from dashboard.activity.filter_inputs import after_event, input_values
 from dashboard.activity.filters import Filters
 
@@ -21,6 +23,11 @@ def test_what_the_inputs_hold_reads_back_as_the_same_filters() -> None:
         "&value_min=0.5&fee_rate_max=80&inputs_min=2&pattern=coinjoin&flagged=1&hash=ab&order=value"
     )
     assert after("order", filters) == filters
+
+
+@pytest.mark.parametrize("text", ["", "soon", "9999-12-31T23:59", "²"])
+def test_a_time_that_no_clock_shows_is_ignored(text: str) -> None:
+    assert after("start", range="custom", start=text).start is None
 
 
 def test_the_viewers_clock_is_written_to_the_url_as_utc() -> None:

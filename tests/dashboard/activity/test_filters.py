@@ -43,6 +43,12 @@ def test_an_amount_in_btc_is_exact_to_the_satoshi() -> None:
     assert parse_btc("21000001") is None
 
 
+@pytest.mark.parametrize("text", ["1E+999999", "1e999999999999", "NaN", "sNaN", "-1", "²", ""])
+def test_what_is_no_amount_is_ignored(text: str) -> None:
+    assert parse_btc(text) is None
+    assert Filters.from_parameters({"value_min": text}) == Filters()
+
+
 def test_a_custom_range_without_a_time_is_the_default_range() -> None:
     assert Filters.from_query("?range=custom") == Filters()
 

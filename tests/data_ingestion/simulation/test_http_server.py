@@ -113,6 +113,17 @@ def test_an_exception_is_logged(server: SimulatorServer, caplog: pytest.LogCaptu
     assert "KeyError" in caplog.text
 
 
+@pytest.mark.parametrize("length", ["9" * 5_000, "99999999", "-1", "²"])
+def test_a_length_that_cannot_be_read_is_refused(
+    server: SimulatorServer, length: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(f"POST /good HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode("latin-1"))
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+    wait_until_idle()
+    assert caplog.text == ""
+
+
 def test_a_taken_port_is_an_error(server: SimulatorServer) -> None:
     with pytest.raises(OSError, match="in use"):
         listen("127.0.0.1", server.port, lambda _method, _target: ANSWERS["/good"])
