@@ -11,11 +11,17 @@ drops the oldest one. Commits are not synced to the disk one by one (WAL, `synch
 after a power cut the whole file is as it was a moment before, and what followed is published again.
 """
 
+import logging
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+
+from core.topics import BLOCKS
+
+log = logging.getLogger(__name__)
 
 DAY = 86_400
 """Seconds in a day."""
@@ -23,6 +29,16 @@ DAY = 86_400
 _GENERATIONS = 4
 _CHAIN_LENGTH = 2_016
 _CACHE_KIB = 8_192
+
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""What SQLite answers where the file is at fault, not where it is locked or the disk is full."""
+
+_FILES = ("", "-wal", "-shm")
+"""A database, its write-ahead log and the log's index; each is of no use without the others."""
+
+_HELD = "select topic, key, value, mark, height from held order by id"
+_KINDS = (str, str, bytes, bytes | None, int | None)
+_CHAIN = "select height, hash from chain order by height"
 
 _TABLES = """
 create table if not exists held (
@@ -47,21 +63,46 @@ class Record:
     height: int | None = None
 
 
+class JournalDamagedError(sqlite3.DatabaseError):
+    """The file is not the database that was written."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
 class Journal:
     """The file at `path`, created if it does not exist; a mark is kept for `days` days.
 
-    Used by one thread. Raises `sqlite3.Error` when the file cannot be used.
+    Used by one thread. Opening checks the whole file, which takes a second for some million marks.
+    Raises `sqlite3.Error` when the file cannot be used.
     """
 
     def __init__(self, path: Path, days: float) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._span = days * DAY / _GENERATIONS
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._database.execute("pragma journal_mode=wal")
-        self._database.execute("pragma synchronous=normal")
-        self._database.execute(f"pragma cache_size=-{_CACHE_KIB}")
-        self._database.executescript(_TABLES)
-        self._database.execute("create temp table candidates (mark blob primary key) without rowid")
+        try:
+            self._prepare()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _prepare(self) -> None:
+        execute = self._database.execute
+        execute("pragma journal_mode=wal")
+        execute("pragma synchronous=normal")
+        execute(f"pragma cache_size=-{_CACHE_KIB}")
+        (check,) = execute("pragma quick_check(1)").fetchone()
+        if check != "ok":
+            raise JournalDamagedError(check)
+        try:
+            self._database.executescript(_TABLES)
+            for query in (_HELD, _CHAIN, "select next_request from budget", *self._mark_queries()):
+                execute(f"{query} limit 0")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+            raise JournalDamagedError(f"it is another database: {error}") from error
+        execute("create temp table candidates (mark blob primary key) without rowid")
 
     def close(self) -> None:
         """Close the file."""
@@ -98,10 +139,7 @@ class Journal:
 
     def held(self) -> list[Record]:
         """The records that are not acknowledged, in their order."""
-        rows = self._database.execute(
-            "select topic, key, value, mark, height from held order by id"
-        )
-        return [Record(*row) for row in rows]
+        return [Record(*row) for row in self._database.execute(_HELD)]
 
     def acknowledge(self, records: Sequence[Record], now: float) -> None:
         """Note, in one commit, that the broker has acknowledged all held records.
@@ -126,6 +164,9 @@ class Journal:
             "delete from chain where height >= ? or height < ?", (height, height - _CHAIN_LENGTH)
         )
         execute("insert into chain values (?, ?)", (height, block_hash))
+
+    def _mark_queries(self) -> list[str]:
+        return [f"select mark from {table}" for table in self._mark_tables()]
 
     def _mark_tables(self) -> list[str]:
         rows = self._database.execute(
@@ -168,3 +209,60 @@ class Journal:
     @next_request.setter
     def next_request(self, time: float) -> None:
         self._database.execute("insert or replace into budget values (1, ?)", (time,))
+
+
+def open_journal(path: Path, days: float, now: float) -> Journal:
+    """The journal at `path`; a damaged one is set aside and a new one begun with what it still has.
+
+    `now` is a Unix time in seconds. Raises `sqlite3.Error` or `OSError` for a file that cannot be
+    used for another reason: no permission, a full disk, another process.
+    """
+    try:
+        return Journal(path, days)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        kept = set_aside(path, now, str(error))
+    journal = Journal(path, days)
+    _recover(kept, journal)
+    return journal
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the error says that the file itself is at fault."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+def set_aside(path: Path, now: float, reason: str) -> Path:
+    """Rename a damaged journal to a name with the time, log what that means, and return it."""
+    kept = path.with_name(f"{path.name}.damaged-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}")
+    for suffix in _FILES:
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").replace(f"{kept}{suffix}")
+    log.error(
+        "event=journal_damaged file=%s reason=%s meaning=a new journal is begun; transactions that "
+        "were published before may be published once more, and the stream recognises them; delete "
+        "the file when nobody wants to examine it",
+        kept,
+        reason,
+    )
+    return kept
+
+
+def _recover(kept: Path, journal: Journal) -> None:
+    """Take what a damaged journal still gives of its held records and its place in the chain."""
+    held: list[Record] = []
+    blocks: list[Record] = []
+    with suppress(sqlite3.Error), closing(sqlite3.connect(kept)) as damaged:
+        for height, name in damaged.execute(_CHAIN):
+            if isinstance(height, int) and isinstance(name, str):
+                blocks.append(Record(BLOCKS, name, b"", height=height))
+        held.extend(Record(*row) for row in damaged.execute(_HELD) if _is_record(row))
+    journal.acknowledge(blocks, 0)
+    journal.hold(held)
+    log.warning("event=journal_recovered blocks=%d held_records=%d", len(blocks), len(held))
+
+
+def _is_record(row: tuple[object, ...]) -> bool:
+    """Whether the values have the types of a record, which those of a damaged page may not have."""
+    return all(isinstance(value, kind) for value, kind in zip(row, _KINDS, strict=True))

@@ -7,6 +7,7 @@ The source is Blockchain.com, or the address in BLOCKCHAIN_API_URL. A missing br
 
 import logging
 import signal
+import sqlite3
 import sys
 from threading import Event
 
@@ -22,6 +23,8 @@ from data_ingestion.producer import Producer
 from monitoring.producer_metrics import ProducerMetrics
 from monitoring.prometheus_metrics import new_registry
 
+log = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Run until SIGTERM or Ctrl-C."""
@@ -32,15 +35,16 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     settings = ProducerSettings()
-    producer = Producer(
-        SourceSettings(),
-        settings,
-        KafkaSettings(),
-        DataSettings().data_dir / "producer",
-        stop,
-        ProducerMetrics(new_registry("producer")),
-    )
-    producer.start(BindSettings().bind_address, settings.producer_metrics_port)
+    folder = DataSettings().data_dir / "producer"
+    metrics = ProducerMetrics(new_registry("producer"))
+    try:
+        producer = Producer(SourceSettings(), settings, KafkaSettings(), folder, stop, metrics)
+        producer.start(BindSettings().bind_address, settings.producer_metrics_port)
+    except (OSError, sqlite3.Error) as error:
+        # Its port is taken, or its folder cannot be written.
+        port = settings.producer_metrics_port
+        log.error("event=producer_not_started folder=%s port=%d reason=%s", folder, port, error)
+        sys.exit(1)
     producer.wait()
     sys.exit(producer.shut_down())
 

@@ -2,6 +2,8 @@
 
 import logging
 import random
+import sqlite3
+import time
 from pathlib import Path
 from threading import Event, Thread
 
@@ -9,7 +11,7 @@ from core.settings import KafkaSettings, ProducerSettings, SourceSettings
 from data_ingestion.blockchain_client import BlockchainClient
 from data_ingestion.chain_follower import ChainFollower
 from data_ingestion.clock import StoppedError, SystemClock
-from data_ingestion.journal import Journal
+from data_ingestion.journal import is_damage, open_journal, set_aside
 from data_ingestion.kafka_delivery import KafkaDelivery
 from data_ingestion.polling import Poller
 from data_ingestion.publishing import Publisher
@@ -41,7 +43,10 @@ class Producer:
         clock = SystemClock(stop)
         self._stop, self._grace = stop, settings.grace_seconds
         self._failed = False
-        self._journal = journal = Journal(folder / "journal.sqlite", settings.memory_days)
+        self._journal_path = folder / "journal.sqlite"
+        self._journal = journal = open_journal(
+            self._journal_path, settings.memory_days, clock.time()
+        )
         budget = RequestBudget(
             source.request_interval_seconds,
             source.backoff_max_seconds,
@@ -78,6 +83,13 @@ class Producer:
             self._poller.run()
         except StoppedError:
             log.info("event=producer_stopped")
+        except sqlite3.DatabaseError as error:
+            self._failed = True
+            if not is_damage(error):
+                log.error("event=ingestion_failed reason=the journal cannot be used: %s", error)
+                return
+            self._journal.close()
+            set_aside(self._journal_path, time.time(), str(error))
         except Exception:
             log.exception("event=ingestion_failed")
             self._failed = True

@@ -2,13 +2,15 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.support.blockchain_samples import NOW, block_hash, tx_hash
 
 from core.topics import BLOCKS, TRANSACTIONS
-from data_ingestion.journal import DAY, Journal, Record
+from data_ingestion.journal import DAY, Journal, Record, open_journal
 
 
 def mark(number: int) -> bytes:
@@ -86,6 +88,127 @@ def test_the_time_of_the_next_request_survives(journal: Journal, tmp_path: Path)
     other = reopened(tmp_path)
     assert other.next_request == NOW + 0.25
     other.close()
+
+
+def write(path: Path, heights: range) -> None:
+    """A journal as a killed producer leaves it: its newest changes are in the -wal file."""
+    left = Journal(path, days=14)
+    for height in heights:
+        left.acknowledge(
+            [mined(height), *map(transaction, range(height * 50, height * 50 + 50))], NOW
+        )
+    left.hold([transaction(1), mined(heights.stop)])
+    for suffix in ("", "-wal"):
+        copy = Path(f"{path}{suffix}.killed")
+        copy.write_bytes(Path(f"{path}{suffix}").read_bytes())
+    left.close()
+    for suffix in ("", "-wal"):
+        Path(f"{path}{suffix}.killed").replace(f"{path}{suffix}")
+
+
+def settle(path: Path) -> None:
+    """Move all changes from the -wal file into the journal."""
+    Journal(path, days=14).close()
+
+
+def overwrite(path: Path, start: int, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(content)
+
+
+def _garbage(path: Path) -> None:
+    settle(path)
+    path.write_bytes(b"no database" * 10_000)
+
+
+def _a_page_of_text(path: Path) -> None:
+    settle(path)
+    overwrite(path, 0, b"<html>" * 700)
+
+
+def _zeroed_pages(path: Path) -> None:
+    settle(path)
+    overwrite(path, path.stat().st_size // 2 // 4096 * 4096, bytes(3 * 4096))
+
+
+def _cut_in_half(path: Path) -> None:
+    settle(path)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _another_database(path: Path) -> None:
+    for suffix in ("", "-wal"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as other:
+        other.executescript("create table held (name text); create table marks_7 (a int);")
+
+
+def _another_databases_wal(path: Path) -> None:
+    settle(path)
+    other = path.with_name("other.sqlite")
+    write(other, range(400, 700))
+    Path(f"{other}-wal").replace(f"{path}-wal")
+
+
+DAMAGE = [
+    *(_garbage, _a_page_of_text, _zeroed_pages, _cut_in_half),
+    *(_another_database, _another_databases_wal),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_journal_is_set_aside_with_a_sentence_and_a_new_one_works(
+    tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "journal.sqlite"
+    write(path, range(100))
+    damage(path)
+    opened = open_journal(path, 14, NOW)
+    (sentence,) = (one for one in caplog.messages if "event=journal_damaged" in one)
+    assert "a new journal is begun" in sentence
+    assert (tmp_path / "journal.sqlite.damaged-20231114T221320Z").exists()
+    opened.hold([mined(999)])
+    opened.acknowledge([transaction(99_999), mined(999)], NOW)
+    assert opened.unpublished([mark(99_999)]) == set()
+    assert opened.last_block() == (999, block_hash(999))
+    opened.close()
+    open_journal(path, 14, NOW).close()
+    assert sum("event=journal_damaged" in one for one in caplog.messages) == 1
+
+
+def test_a_restored_journal_beside_a_newer_wal_is_used_or_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    write(path, range(20))
+    settle(path)
+    backup = path.read_bytes()
+    write(path, range(20, 120))
+    path.write_bytes(backup)
+    opened = open_journal(path, 14, NOW)
+    opened.acknowledge([mined(999)], NOW)
+    assert opened.last_block() == (999, block_hash(999))
+    opened.close()
+
+
+def test_of_a_damaged_journal_the_place_in_the_chain_and_held_records_are_kept(
+    tmp_path: Path,
+) -> None:
+    """Its marks are most of it: the pages of the small tables are likely to be whole."""
+    path = tmp_path / "journal.sqlite"
+    write(path, range(100))
+    _zeroed_pages(path)
+    opened = open_journal(path, 14, NOW)
+    assert opened.last_block() == (99, block_hash(99))
+    assert opened.held() == [transaction(1), mined(100)]
+    assert opened.unpublished([mark(7)]) == {mark(7)}
+    opened.close()
+
+
+def test_a_folder_that_cannot_be_used_is_an_error_and_moves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").mkdir()
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        open_journal(tmp_path / "journal.sqlite", 14, NOW)
+    assert [path.name for path in tmp_path.iterdir()] == ["journal.sqlite"]
 
 
 def test_a_mark_takes_few_bytes_on_disk(tmp_path: Path) -> None:
