@@ -5,6 +5,8 @@
 
 import socket
 
+import psutil
+
 from core.settings import classes
 
 _METRICS_SETTINGS = {
@@ -18,6 +20,9 @@ _METRICS_SETTINGS = {
     "dashboard": "DASHBOARD_PORT",
     "prometheus": "PROMETHEUS_PORT",
 }
+
+
+_COMMAND_LENGTH = 80
 
 
 def ports() -> dict[str, int]:
@@ -50,3 +55,16 @@ def free_ports(count: int) -> list[int]:
     for holder in holders:
         holder.close()
     return numbers
+
+
+def listeners() -> dict[int, tuple[int, str]]:
+    """Who listens on each port, as process number and command, where this user may see it."""
+    owners: dict[int, tuple[int, str]] = {}
+    for process in psutil.process_iter():
+        try:
+            ports = [c.laddr.port for c in process.net_connections("tcp") if c.status == "LISTEN"]
+            command = " ".join(process.cmdline())[:_COMMAND_LENGTH]
+        except psutil.Error:
+            continue
+        owners |= dict.fromkeys(ports, (process.pid, command))
+    return owners

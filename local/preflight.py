@@ -45,10 +45,13 @@ def java_problem(printed: str | None) -> str | None:
     return None if major == str(JAVA) else f"Java {major} is found, but {JAVA} is needed: {remedy}"
 
 
-def port_problems(ports: Mapping[str, int], second_stack: str) -> list[str]:
+def port_problems(
+    ports: Mapping[str, int], second_stack: str, listeners: Mapping[int, tuple[int, str]]
+) -> list[str]:
     """Which ports cannot be used, each with the name of its setting.
 
-    `second_stack` is the command that starts the same stack on other ports.
+    `second_stack` is the command that starts the same stack on other ports. `listeners` are the
+    known owners of ports: process number and command.
     """
     problems, any_taken = [], False
     for setting, port in ports.items():
@@ -57,9 +60,12 @@ def port_problems(ports: Mapping[str, int], second_stack: str) -> list[str]:
             problems.append(f"{setting} and {others[0]} are both {port}: set one to another port.")
         elif _taken(port):
             any_taken = True
-            problems.append(
-                f"Port {port} is taken: stop what listens there or set {setting} to a free port."
-            )
+            if port in listeners:
+                process, command = listeners[port]
+                way = f" by process {process} ({command}): end it with kill {process}"
+            else:
+                way = ": stop what listens there"
+            problems.append(f"Port {port} is taken{way} or set {setting} to a free port.")
     if any_taken:
         problems.append(f"If another stack runs, start this one beside it: {second_stack}")
     return problems

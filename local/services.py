@@ -1,11 +1,15 @@
 """The services of the local stack: command, environment, and how each shows that it is ready."""
 
+import json
 import os
 import shutil
 import socket
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from honcho.environ import parse_procfile
@@ -40,6 +44,10 @@ READY_PATHS = {
 """The path that answers once a service is ready; of the others, /metrics."""
 
 
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine without the proxy that may lead to others."""
+
+
 def services(mode: str) -> list[Service]:
     """The services of a mode, in the order of the Procfile."""
     procfile = parse_procfile((Path(__file__).parent / "Procfile").read_text())
@@ -71,6 +79,8 @@ def environment(mode: str, data: Path) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
     }
+    direct = ",".join(filter(None, (os.environ.get("NO_PROXY"), "localhost,127.0.0.1")))
+    overrides |= {"NO_PROXY": direct, "no_proxy": direct}
     if mode == "demo":
         overrides["BLOCKCHAIN_API_URL"] = f"http://localhost:{numbers['SIMULATOR_PORT']}"
     return DEFAULTS[mode] | os.environ | overrides
@@ -97,6 +107,40 @@ def has_scores(data: Path, mode: str) -> bool:
     return table is not None and bool(table.count())
 
 
+@dataclass(frozen=True)
+class SourceSilence:
+    """Since when the source of transactions is silent (a Unix time), why, and what to do.
+
+    Two are equal while the same remedy holds: the reason names each failed request.
+    """
+
+    since: float
+    remedy: str
+    reason: str = field(compare=False)
+
+    def sentence(self) -> str:
+        """What a person reads at the start."""
+        since = datetime.fromtimestamp(self.since).astimezone()
+        return (
+            f"The source of transactions has not answered since {since:%H:%M:%S on %Y-%m-%d}, "
+            f"so nothing new comes in:\n    why:  {self.reason}\n    do:   {self.remedy}\n"
+        )
+
+
+def source_silence() -> SourceSilence | None:
+    """What the producer's `/ready` says; None while the source answers or the producer does not."""
+    url = f"http://localhost:{ports()['PRODUCER_METRICS_PORT']}/ready"
+    try:
+        with _DIRECT.open(url, timeout=2):
+            return None
+    except urllib.error.HTTPError as answer:
+        with answer:
+            source = json.load(answer)["source"]
+        return SourceSilence(source["silent_since"], source["remedy"], source["reason"])
+    except OSError:
+        return None
+
+
 def _ready_probe(name: str) -> Callable[[], bool]:
     if name == "kafka":
         kafka_port = ports()["KAFKA_PORT"]
@@ -112,7 +156,7 @@ def _accepts(port: int) -> bool:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with _DIRECT.open(url, timeout=2) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from types import FrameType
@@ -20,11 +21,22 @@ from pydantic import ValidationError
 
 from core.settings import ROOT, DataSettings, classes
 from local import jars, preflight
-from local.ports import ports
-from local.services import ORIGINS, environment, has_scores, services, url_table
+from local.ports import listeners, ports
+from local.services import (
+    ORIGINS,
+    SourceSilence,
+    environment,
+    has_scores,
+    services,
+    source_silence,
+    url_table,
+)
 from local.supervisor import Supervisor
 
 READY_SECONDS = 180
+SOURCE_SECONDS = 5
+"""Time between two looks at whether the source answers."""
+
 SECOND_OFFSET = 10_000
 """PORT_OFFSET that is proposed for a stack beside another one."""
 
@@ -38,6 +50,8 @@ class Stack:
         self._supervisor = Supervisor(self._services, environment(mode, data), data / "logs")
         self._started = time.monotonic()
         self._stop_requested = False
+        self._source_looked_at = -inf
+        self._source_silence: SourceSilence | None = None
 
     def request_stop(self, _signal: int, _frame: FrameType | None) -> None:
         """Handle SIGINT, SIGTERM and SIGHUP: `run` stops the services within a second."""
@@ -49,18 +63,36 @@ class Stack:
         try:
             return self._run()
         finally:
-            print("stopping ...", flush=True)
+            say("stopping ...")
             self._supervisor.stop()
 
     def _run(self) -> int:
         for service in self._services:
             if not self._wait_until(service.name, service.ready):
                 return self._exit_code(service.name)
-        print(f"\n{url_table()}\n\nCtrl-C stops everything.\n", flush=True)
-        self._wait_until("first score", lambda: has_scores(self._data, self._mode), limit=inf)
+        say(f"\n{url_table()}\n\nCtrl-C stops everything.\n")
+        self._wait_until("first score", self._has_scores, limit=inf)
         while self._healthy():
+            self._report_source()
             time.sleep(0.2)
         return self._exit_code(None)
+
+    def _has_scores(self) -> bool:
+        self._report_source()
+        return has_scores(self._data, self._mode)
+
+    def _report_source(self) -> None:
+        """Say that the source is silent, or answers again; looks every few seconds."""
+        now = time.monotonic()
+        if now - self._source_looked_at < SOURCE_SECONDS:
+            return
+        self._source_looked_at = now
+        silence = source_silence()
+        if silence is not None and silence != self._source_silence:
+            say(silence.sentence())
+        elif silence is None and self._source_silence is not None:
+            say("The source of transactions answers.\n")
+        self._source_silence = silence
 
     def _wait_until(
         self, name: str, ready: Callable[[], bool], limit: float = READY_SECONDS
@@ -68,7 +100,7 @@ class Stack:
         while self._healthy():
             seconds = time.monotonic() - self._started
             if ready():
-                print(f"  {name:<12} after {seconds:5.1f} s", flush=True)
+                say(f"  {name:<12} after {seconds:5.1f} s")
                 return True
             if seconds > limit:
                 return False
@@ -83,8 +115,14 @@ class Stack:
             return 0
         failed = self._supervisor.ended() or not_ready
         if failed is not None:
-            print(self._supervisor.failure_report(failed), file=sys.stderr, flush=True)
+            say(self._supervisor.failure_report(failed), sys.stderr)
         return 1
+
+
+def say(text: str, to: TextIO | None = None) -> None:
+    """Print to a terminal that may be closed: its end stops the stack in order, no `print` may."""
+    with suppress(OSError):
+        print(text, file=to, flush=True)
 
 
 def lock(data: Path, mode: str) -> TextIO:
@@ -138,7 +176,7 @@ def check(mode: str) -> None:
             preflight.python_problem(),
             preflight.java_problem(preflight.java_version()),
             None if jars.complete() else "The jars are absent: run make install.",
-            *preflight.port_problems(numbers, beside),
+            *preflight.port_problems(numbers, beside, listeners()),
         ]
     )
 
@@ -146,7 +184,11 @@ def check(mode: str) -> None:
 def main() -> None:
     """Check, start, print the URLs, and stop everything at the end."""
     if len(sys.argv) != 2 or sys.argv[1] not in ORIGINS:
-        sys.exit(f"usage: python -m local.stack {'|'.join(ORIGINS)}")
+        given = " ".join(sys.argv[1:])
+        sys.exit(
+            f"{given!r} is no mode of the stack: it is demo (simulated transactions) or live "
+            "(Blockchain.com's), as in python -m local.stack demo."
+        )
     mode = sys.argv[1]
     os.chdir(ROOT)
     check(mode)

@@ -1,10 +1,13 @@
 """Run several services together, each with its output in a file, and stop all their processes.
 
 Each service leads its own session. SIGTERM asks it to stop; what is left of its session after that
-is killed, so that no grandchild (a JVM, a worker) stays.
+is killed, so that no grandchild (a JVM, a worker) stays. `local.watcher` does the same when this
+process is killed before it can.
 """
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +16,8 @@ from pathlib import Path
 
 import psutil
 from honcho.process import Popen
+
+from core.settings import ROOT
 
 GRACE_SECONDS = 20
 LAST_LINES = 15
@@ -39,9 +44,19 @@ class Supervisor:
         self._services = services
         self._logs = logs
         self._processes: dict[str, Popen] = {}
+        self._watcher: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Start every service; the log of the run before becomes `NAME.log.1`."""
+        watcher = self._watcher = subprocess.Popen(
+            [sys.executable, "-m", "local.watcher"],
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert watcher.stdin is not None
         for service in self._services:
             log_path = self._log(service.name)
             if log_path.exists():
@@ -50,6 +65,7 @@ class Supervisor:
                 self._processes[service.name] = Popen(
                     service.command, env=self._environment, stdout=log
                 )
+            print(self._processes[service.name].pid, file=watcher.stdin, flush=True)
 
     def ended(self) -> str | None:
         """The name of a service that has ended, if any."""
@@ -74,15 +90,19 @@ class Supervisor:
             deadline = time.monotonic() + GRACE_SECONDS
             while any(p.poll() is None for p in running) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            _kill_sessions({process.pid for process in running})
+            kill_sessions({process.pid for process in running})
             for process in running:
                 process.wait()
+        if self._watcher is not None:
+            self._watcher.kill()  # nothing is left for it to stop
+            self._watcher.communicate()
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
 
 
-def _kill_sessions(sessions: set[int]) -> None:
+def kill_sessions(sessions: set[int]) -> None:
+    """Kill every process of these sessions, and wait for their ends."""
     left = [process for process in psutil.process_iter() if _session(process.pid) in sessions]
     for process in left:
         with suppress(psutil.NoSuchProcess):

@@ -123,6 +123,8 @@ class SourceSettings(Settings):
 
     blockchain_api_url: str = "https://blockchain.info"
     """Base URL of the Blockchain.com API or simulator"""
+    https_proxy: str | None = None
+    """Proxy to an https source, http://host:port (default: none)"""
     request_interval_seconds: float = Field(10, gt=0)
     """Least time between any two requests to the source"""
     request_timeout_seconds: float = Field(10, gt=0)

@@ -120,6 +120,8 @@ class BlockchainClient:
         self._metrics = metrics
         self._session = requests.Session()
         self._session.headers.update(_HEADERS)
+        if settings.https_proxy:
+            self._session.proxies["https"] = settings.https_proxy
 
     def close(self) -> None:
         """Close the connections."""
@@ -175,9 +177,10 @@ class BlockchainClient:
                 self._check(response, endpoint)
                 body = self._body(response, self._clock.monotonic() + limit)
         except (requests.Timeout, ReadTimeoutError) as error:
-            raise SourceError("timeout", f"{path}: no answer within the time limit") from error
+            message = f"{self._base_url}{path}: no answer within the time limit"
+            raise SourceError("timeout", message) from error
         except (requests.RequestException, HTTPError) as error:
-            raise SourceError("connection", f"{path}: {type(error).__name__}: {error}") from error
+            raise SourceError("connection", f"{self._base_url}{path}: {_cause(error)}") from error
         try:
             return decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -209,6 +212,16 @@ class BlockchainClient:
             if len(body) > _MAX_BODY_BYTES:
                 raise SourceError("too_large", f"{response.url}: above {_MAX_BODY_BYTES} bytes")
         return bytes(body)
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong with a connection, without the objects that the libraries wrap it in.
+
+    >>> _cause(requests.ConnectionError("HTTPSConnection(host='a', port=443): no route to host"))
+    'no route to host'
+    """
+    inner = getattr(error.args[0] if error.args else None, "reason", None) or error
+    return re.sub(r"^(<[^>]*>|\w+\([^)]*\)): ", "", str(inner)) or type(inner).__name__
 
 
 def _seconds(retry_after: str | None, now: float) -> float | None:

@@ -108,7 +108,7 @@ class Poller:
         log.info("event=block_published height=%d transactions=%d", raw.height, len(raw.tx))
 
     def _failed(self, error: SourceError) -> None:
-        self._health.failed(str(error))
+        self._health.failed(error.result, str(error))
         if isinstance(error, UnreadableResponseError):
             self._metrics.unreadable_pages.inc()
             path = keep_response(self._unreadable_folder, error.body, self._clock.time())

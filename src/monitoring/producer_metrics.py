@@ -18,6 +18,9 @@ RESULTS = (
 )
 """What a request to the source can end with."""
 
+NO_REQUEST = "no_request"
+"""Why the source is silent while nothing is asked of it; the other reasons are `RESULTS`."""
+
 TOO_LARGE = "too_large"
 """Why a record becomes a dead letter that no topic takes; the other reasons are refused items."""
 
@@ -51,6 +54,11 @@ class ProducerMetrics(ServiceMetrics):
         self.silent_since = gauge(
             "source_silent_since_timestamp_seconds",
             "Since when the source has been silent; 0 while it answers",
+        )
+        self.silent = gauge(
+            "source_silent",
+            "1 for the reason why the source is silent, 0 for all others",
+            reason=(NO_REQUEST, *RESULTS),
         )
         self.unreadable_pages = counter(
             "unreadable_pages",

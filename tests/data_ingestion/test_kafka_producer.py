@@ -256,12 +256,16 @@ def test_a_silent_source_is_visible_and_its_return_too(
     producer: ProducerProcess, source: SimulatorControl, topics: TopicReader
 ) -> None:
     wait_for_mined(topics, source)
-    assert producer.get("/ready").json() == {"ready": True, "source": "answers"}
+    assert producer.get("/ready").json() == {
+        "ready": True,
+        "source": {"silent_since": None, "reason": "", "remedy": ""},
+    }
     source.post("faults?name=unavailable")
     wait_for(lambda: producer.get("/ready").status_code == 503)
-    sentence = producer.get("/ready").json()["source"]
-    assert sentence.startswith("silent since 20")
-    assert "HTTP status 503" in sentence
+    state = producer.get("/ready").json()["source"]
+    assert time.time() - 600 < state["silent_since"] < time.time()
+    assert "HTTP status 503" in state["reason"]
+    assert producer.metric('source_silent{reason="http_5xx"}') == 1
     assert producer.metric("source_silent_since_timestamp_seconds") > 0
     wait_for(lambda: "event=source_silent since=20" in producer.log.read_text())
     source.post("faults?clear=1")

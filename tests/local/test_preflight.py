@@ -1,8 +1,10 @@
 """What keeps the stack from starting is reported before it starts."""
 
+import os
 import socket
 
 import pytest
+from local.ports import listeners
 from local.preflight import exit_if, java_problem, port_problems, python_problem
 
 JAVA_17 = 'openjdk version "17.0.15" 2025-04-15'
@@ -38,19 +40,27 @@ def test_a_taken_port_is_reported_with_its_setting_and_a_way_to_run_beside() -> 
         holder.bind(("0.0.0.0", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        problems = port_problems({"API_PORT": port}, BESIDE)
+        problems = port_problems({"API_PORT": port}, BESIDE, {})
+        owners = listeners()
+        named = port_problems({"API_PORT": port}, BESIDE, owners)
     assert problems == [
         f"Port {port} is taken: stop what listens there or set API_PORT to a free port.",
         f"If another stack runs, start this one beside it: {BESIDE}",
     ]
-    assert port_problems({"API_PORT": port}, BESIDE) == []
+    process, command = owners[port]
+    assert process == os.getpid()
+    assert named[0] == (
+        f"Port {port} is taken by process {process} ({command}): end it with kill {process} "
+        "or set API_PORT to a free port."
+    )
+    assert port_problems({"API_PORT": port}, BESIDE, {}) == []
 
 
 def test_two_services_on_one_port_are_reported() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (problem,) = port_problems({"API_PORT": port, "MLFLOW_PORT": port}, BESIDE)
+    (problem,) = port_problems({"API_PORT": port, "MLFLOW_PORT": port}, BESIDE, {})
     assert problem.startswith(f"MLFLOW_PORT and API_PORT are both {port}")
 
 

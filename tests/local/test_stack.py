@@ -1,5 +1,6 @@
 """The launcher reports what is wrong in a sentence, before anything starts or with a log's end."""
 
+import io
 import os
 import socket
 import subprocess
@@ -10,9 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 from local.ports import free_ports, ports
-from local.stack import lock
+from local.stack import Stack, lock
+from local.supervisor import Service
+from prometheus_client import CollectorRegistry
+from tests.support.ingestion_fakes import FakeClock
 
 from core.settings import ROOT
+from data_ingestion.source_health import HealthServer, SourceHealth
+from monitoring.producer_metrics import ProducerMetrics
 
 pytestmark = pytest.mark.stack
 
@@ -49,11 +55,13 @@ def test_a_taken_port_is_reported_before_anything_starts(
 ) -> None:
     run = demo(environment)
     assert run.returncode == 1
-    assert run.stderr.splitlines() == [
-        f"Port {taken} is taken: stop what listens there or set API_PORT to a free port.",
+    first, second = run.stderr.splitlines()
+    assert first.startswith(f"Port {taken} is taken by process {os.getpid()} (")
+    assert first.endswith(f"end it with kill {os.getpid()} or set API_PORT to a free port.")
+    assert second == (
         "If another stack runs, start this one beside it: "
-        "PORT_OFFSET=10000 DATA_DIR=data/second make demo",
-    ]
+        "PORT_OFFSET=10000 DATA_DIR=data/second make demo"
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -110,7 +118,11 @@ def test_a_second_stack_on_the_same_data_is_refused_with_the_command_that_works(
 @pytest.mark.parametrize("mode", ["dmeo", ""])
 def test_a_wrong_mode_is_reported_in_a_sentence(environment: dict[str, str], mode: str) -> None:
     run = demo(environment, mode)
-    assert (run.returncode, run.stderr) == (1, "usage: python -m local.stack demo|live\n")
+    assert (run.returncode, run.stderr) == (
+        1,
+        f"'{mode}' is no mode of the stack: it is demo (simulated transactions) or live "
+        "(Blockchain.com's), as in python -m local.stack demo.\n",
+    )
 
 
 def test_an_invalid_offset_is_reported_once(environment: dict[str, str]) -> None:
@@ -118,3 +130,50 @@ def test_an_invalid_offset_is_reported_once(environment: dict[str, str]) -> None
     assert run.returncode == 1
     (problem,) = run.stderr.splitlines()
     assert problem.startswith("PORT_OFFSET is -1: ")
+
+
+class ClosedTerminal(io.StringIO):
+    """What stdout is once its terminal is gone."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_closed_terminal_does_not_keep_the_services_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Service("one", "exec sleep 600", lambda: False)
+    monkeypatch.setattr("local.stack.services", lambda _mode: [one])
+    stack = Stack("demo", tmp_path)
+    monkeypatch.setattr("sys.stdout", ClosedTerminal())
+    stack.request_stop(1, None)
+    assert stack.run() == 0
+    assert not [p for p in psutil.Process().children() if p.cmdline() == ["sleep", "600"]]
+
+
+def test_a_silent_source_is_reported_once_with_reason_and_remedy_and_its_return_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, registry = FakeClock(), CollectorRegistry()
+    source = SourceHealth(120, clock, ProducerMetrics(registry))
+    server = HealthServer(registry, source)
+    port = server.start("127.0.0.1", 0)
+    monkeypatch.setenv("PRODUCER_METRICS_PORT", str(port))
+    monkeypatch.delenv("PORT_OFFSET", raising=False)
+    monkeypatch.setattr("local.stack.SOURCE_SECONDS", 0)
+    stack = Stack("live", tmp_path)
+    stack._report_source()
+    assert capsys.readouterr().out == ""
+    for path in ("latestblock", "unconfirmed"):
+        source.failed("connection", f"https://blockchain.info/{path}: name not known")
+        stack._report_source()
+    said = capsys.readouterr().out
+    assert said.count("The source of transactions has not answered since ") == 1
+    assert "why:  https://blockchain.info/latestblock: name not known\n" in said
+    assert "set HTTPS_PROXY=http://host:port" in said
+    source.answered()
+    stack._report_source()
+    assert capsys.readouterr().out == "The source of transactions answers.\n\n"
+    server.stop()
+    stack._report_source()
+    assert capsys.readouterr().out == ""

@@ -1,6 +1,9 @@
 """Services start and stop together and leave no process, shown with real processes."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 from local.supervisor import Service, Supervisor
+from tests.support.ingestion_processes import wait_for
+
+from core.settings import ROOT
 
 FOREVER = "exec sleep 600"
+GRANDCHILD = 'python3 -c \'import os; os.setpgid(0, 0); os.execvp("sleep", ["sleep", "600"])\''
 
 
 def supervise(logs: Path, **commands: str) -> Supervisor:
@@ -53,8 +60,7 @@ def test_one_that_dies_is_named_with_its_last_lines(tmp_path: Path) -> None:
 
 
 def test_no_grandchild_stays_even_in_a_group_of_its_own(tmp_path: Path) -> None:
-    grandchild = 'python3 -c \'import os; os.setpgid(0, 0); os.execvp("sleep", ["sleep", "600"])\''
-    supervisor = supervise(tmp_path, parent=f"{grandchild} & echo up; {FOREVER}")
+    supervisor = supervise(tmp_path, parent=f"{GRANDCHILD} & echo up; {FOREVER}")
     wait_until_holds(tmp_path / "parent.log", "up")
     supervisor.stop()
 
@@ -88,3 +94,38 @@ def test_the_log_of_the_run_before_is_kept(tmp_path: Path) -> None:
         wait_until_holds(tmp_path / "one.log", text)
         supervisor.stop()
     assert (tmp_path / "one.log.1").read_text() == "first\n"
+
+
+STACK = """
+import os, sys, time
+from pathlib import Path
+from local.supervisor import Service, Supervisor
+commands = {"one": "exec sleep 600", "two": sys.argv[2] + " & exec sleep 600"}
+services = [Service(name, command, lambda: True) for name, command in commands.items()]
+Supervisor(services, os.environ, Path(sys.argv[1])).start()
+print(os.getpid(), flush=True)
+time.sleep(600)
+"""
+
+
+def sleepers() -> list[psutil.Process]:
+    return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "600"]]
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_kill_9_of_the_stack_ends_its_services_and_their_children(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STACK, str(tmp_path), GRANDCHILD],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as stack:
+        assert stack.stdout is not None
+        stack.stdout.readline()
+        wait_for(lambda: len(sleepers()) == 3)
+        started = psutil.Process(stack.pid).children(recursive=True)
+        os.killpg(stack.pid, signal.SIGKILL)
+    wait_for(lambda: not alive([*started, *sleepers()]))
