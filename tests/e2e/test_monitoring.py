@@ -124,6 +124,7 @@ MOVED_ELSEWHERE = {
     "bitcoin_producer_source_silent_since_timestamp_seconds": (
         "data_ingestion/test_source_health.py"
     ),
+    "bitcoin_producer_source_silent": "data_ingestion/test_source_health.py",
     "bitcoin_producer_dead_letters_total": "data_ingestion/test_polling.py",
     "bitcoin_producer_delivery_failures_total": "monitoring/test_causes.py",
     "bitcoin_producer_unreadable_pages_total": "data_ingestion/test_polling.py",

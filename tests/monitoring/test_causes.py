@@ -23,9 +23,9 @@ class RefusedOnce(KafkaDelivery):
     def connect(self) -> None:
         """It is there."""
 
-    def _attempt(self, records: Sequence[Record]) -> list[Record]:
+    def _attempt(self, records: Sequence[Record]) -> tuple[list[Record], bool]:
         self.attempts += 1
-        return list(records) if self.attempts == 1 else []
+        return (list(records) if self.attempts == 1 else []), False
 
 
 def test_what_the_broker_did_not_take_is_counted() -> None:
