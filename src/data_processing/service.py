@@ -42,6 +42,10 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS, _REMIND_SECONDS = 2.0, 60.0
 _JAVA_CAUSE = re.compile(r"^Caused by: (?:[\w.$]+\.)?(\w+(?:Exception|Error)\b.*)$", re.MULTILINE)
+_PYTHON_CAUSE = re.compile(
+    r"^.*Traceback \(most recent call last\):\n(?:[ \t].*\n)+(?:\w+\.)*(\w+.*)$", re.MULTILINE
+)
+_FROM_PYTHON = "Py4JException: An exception was raised by the Python Proxy"
 _MAX_REASON = 400
 
 
@@ -181,10 +185,14 @@ def _build_chores(
 def failure_reason(error: BaseException) -> str:
     """The innermost cause of an error in one line, at most 400 characters: Spark wraps causes.
 
+    An error of our own function for a micro-batch is in the text of Java's error, as a traceback.
+
     >>> failure_reason(OSError(28, "No space left on device"))
     'OSError: [Errno 28] No space left on device'
     """
     text = str(error)
     causes = _JAVA_CAUSE.findall(text)
+    if causes and causes[-1].startswith(_FROM_PYTHON):
+        causes = _PYTHON_CAUSE.findall(text) or causes
     first = next((line for line in text.splitlines() if line.strip()), "")
     return str(causes[-1] if causes else f"{type(error).__name__}: {first}")[:_MAX_REASON]
