@@ -77,6 +77,8 @@ def inspect(uri: str) -> Damage:
         files = _files(uri)
     except TableNotFoundError:
         return Damage(uri)
+    if not files and _has_data(uri):
+        return Damage(uri, fatal="it is empty, and data files are there")
     return find_damage(uri, files, partial(_is_intact, _filesystem(uri), files))
 
 
@@ -156,6 +158,11 @@ def _files(uri: str, suffix: str = "") -> dict[str, int]:
     selector = pa.fs.FileSelector(_LOG, allow_not_found=True)
     files = _filesystem(uri).get_file_info(selector)
     return {file.base_name: file.size for file in files if file.base_name.endswith(suffix)}
+
+
+def _has_data(uri: str) -> bool:
+    folders = _filesystem(uri).get_file_info(pa.fs.FileSelector(""))
+    return any(folder.base_name != _LOG for folder in folders)
 
 
 def _is_intact(filesystem: pa.fs.PyFileSystem, files: Mapping[str, int], name: str) -> bool:

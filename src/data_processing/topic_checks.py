@@ -66,7 +66,12 @@ def find_cut(
             if ends[where] < offset:
                 return f"{name} ends at offset {ends[where]}, before {offset}"
             at = newest.get((where.topic, where.partition))
-            if at is not None and _is_gone(consumer, where, (at - _EPOCH) // _MILLISECOND):
+            # At offset 0, the rows are of the topic's predecessor.
+            if (
+                offset
+                and at is not None
+                and _is_gone(consumer, where, (at - _EPOCH) // _MILLISECOND)
+            ):
                 return f"{name} has lost the record of its newest row, of {at.isoformat()}"
     finally:
         consumer.close()

@@ -66,6 +66,11 @@ def zero(name: str) -> Change:
     return lambda log: (log / name).write_bytes(bytes((log / name).stat().st_size))
 
 
+def remove_all(log: Path) -> None:
+    for file in log.iterdir():
+        file.unlink()
+
+
 def rows(log: Path) -> list[int]:
     table = open_table(str(log.parent.parent), log.parent.name, "live")
     assert table is not None
@@ -149,6 +154,7 @@ def test_a_table_whose_every_commit_is_lost_is_created_again(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
+        (remove_all, "it is empty, and data files are there"),
         (empty(commit(6)), f"{commit(6)} is damaged, and later commits are there"),
         (remove(commit(6)), f"{commit(6)} is missing"),
         (

@@ -80,6 +80,13 @@ def test_a_log_that_was_cut_and_has_grown_again_lacks_the_newest_row(
     assert reason == f"{BY_HAND}-0 has lost the record of its newest row, of {lost.isoformat()}"
 
 
+def test_rows_of_a_topic_before_this_one_say_nothing_about_the_log(
+    broker: str, sent: list[datetime]
+) -> None:
+    before = sent[0] - timedelta(days=1)
+    assert find_cut(broker, {BY_HAND: {"0": 0}}, {(BY_HAND, 0): before}) is None
+
+
 def test_a_row_whose_record_has_expired_says_nothing_about_the_log(
     broker: str, admin: KafkaAdminClient, sent: list[datetime]
 ) -> None:
