@@ -67,19 +67,16 @@ def find_cut(
                 return f"{name} ends at offset {ends[where]}, before {offset}"
             at = newest.get((where.topic, where.partition))
             # At offset 0, the rows are of the topic's predecessor.
-            if (
-                offset
-                and at is not None
-                and _is_gone(consumer, where, (at - _EPOCH) // _MILLISECOND)
-            ):
+            if offset and at is not None and _is_gone(consumer, where, at):
                 return f"{name} has lost the record of its newest row, of {at.isoformat()}"
     finally:
         consumer.close()
     return None
 
 
-def _is_gone(consumer: KafkaConsumer, where: TopicPartition, millis: int) -> bool:
+def _is_gone(consumer: KafkaConsumer, where: TopicPartition, at: datetime) -> bool:
     """Whether a log has no record of a time that is not before its first record."""
+    millis = (at - _EPOCH) // _MILLISECOND
     first = consumer.offsets_for_times({where: millis})[where]
     if first is not None and first.timestamp == millis:
         return False
