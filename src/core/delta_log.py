@@ -57,7 +57,7 @@ class Damage:
         if self.fatal:
             return LogDamagedError(
                 f"the Delta log of {self.uri} is damaged ({self.fatal}): restore the lake from a "
-                "backup, or move this folder away, and the stream fills a new table with the "
+                "backup, or move the whole lake away, and the stream fills a new one with the "
                 "records that Kafka still has"
             )
         files = [*self.unneeded, *map(_commit_name, self.lost_commits)]
