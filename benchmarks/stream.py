@@ -9,22 +9,29 @@ own removal of repeats on RocksDB and one Delta table, no validation and no scor
 import random
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import yaml
 from benchmarks.stream_lake import ages_when_seen, fill, percentile, rows_in
 from benchmarks.stream_peer import PeerProcess
 from kafka import KafkaProducer
 from local.broker import Broker
+from local.services import LIMITS
 from tests.support.stream_processes import KafkaProcess, StreamProcess, wait_for
 from tests.support.stream_samples import a_transaction, as_json
 
+from core.settings import ROOT
 from core.topics import TRANSACTIONS
 
-AS_BY_DEFAULT = {"TRIGGER_SECONDS": "", "STATISTICS_SECONDS": ""}
+AS_BY_DEFAULT = {**LIMITS, "TRIGGER_SECONDS": "", "STATISTICS_SECONDS": ""}
+"""As the stack runs it. Without its limits on threads and on malloc's arenas, memory depends on the
+number of cores and on chance."""
+
 WARM_UP_SECONDS, MEASURED_SECONDS = 40, 60
 SEEN_HASHES = 2_000_000
 GIB = 2**30
@@ -50,8 +57,12 @@ def main() -> None:
         print(f"| processor, at mainnet's 7/s | {cores:.2f} cores | 0.50 |")
         print(f"| … published to scored, p95, at 7/s | {seconds:.1f} s | |", flush=True)
     with folder_and_broker() as (folder, kafka):
-        size = memory_with_many_hashes(folder, kafka)
+        size, peak = memory_with_many_hashes(folder, kafka)
         print(f"| driver, {SEEN_HASHES:,} hashes in memory | {size / GIB:.2f} GiB | 2 GiB |")
+    limit = container_limit()
+    print(f"| … with its workers, at most | {peak / GIB:.2f} GiB | {limit / GIB:.2f} GiB |")
+    if peak > limit:
+        sys.exit("the stream takes more memory than its container has")
 
 
 @contextmanager
@@ -141,8 +152,45 @@ def processor_seconds(stream: StreamProcess) -> float:
     return own + sum(t.children_user + t.children_system for t in times[:1])
 
 
-def memory_with_many_hashes(folder: Path, kafka: KafkaProcess) -> int:
-    """PSS of the driver, Python's and Java's part, with that many hashes in memory; bytes."""
+def container_limit() -> int:
+    """The memory that Docker gives the stream; bytes."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    return int(services["spark"]["mem_limit"].removesuffix("m")) * 2**20
+
+
+def memory_of(processes: list[psutil.Process]) -> int:
+    """PSS of those that still run; bytes."""
+    total = 0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            total += process.memory_full_info().pss
+    return total
+
+
+@contextmanager
+def highest_memory(stream: StreamProcess) -> Iterator[list[int]]:
+    """Collect the PSS of the stream's processes, twice a second; bytes."""
+    sizes: list[int] = [0]
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            with suppress(psutil.NoSuchProcess):
+                sizes.append(memory_of(family(stream)))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield sizes
+    finally:
+        done.set()
+        watcher.join()
+
+
+def memory_with_many_hashes(folder: Path, kafka: KafkaProcess) -> tuple[int, int]:
+    """PSS with that many hashes in memory: of the driver, Python's and Java's part, at the end, and
+    the highest of all processes since the start; bytes.
+    """
     stream = StreamProcess(folder / "data", kafka.servers, folder / "log", AS_BY_DEFAULT)
     stream.start()
     wait_for(
@@ -154,17 +202,18 @@ def memory_with_many_hashes(folder: Path, kafka: KafkaProcess) -> int:
     stream.start()
     producer = KafkaProducer(bootstrap_servers=kafka.servers)
     try:
-        feed(producer, random.Random(4), 50, 1)  # the first micro-batch loads the hashes
-        loaded = f"event=seen_hashes_loaded hashes={SEEN_HASHES}"
-        wait_for(lambda: loaded in stream.log.read_text(errors="replace"), "the hashes", 600)
-        feed(producer, random.Random(3), 50, WARM_UP_SECONDS)
+        with highest_memory(stream) as sizes:
+            feed(producer, random.Random(4), 50, 1)  # the first micro-batch loads the hashes
+            loaded = f"event=seen_hashes_loaded hashes={SEEN_HASHES}"
+            wait_for(lambda: loaded in stream.log.read_text(errors="replace"), "the hashes", 600)
+            feed(producer, random.Random(3), 50, WARM_UP_SECONDS)
         driver = [
             process
             for process in family(stream)
             if process.status() != psutil.STATUS_ZOMBIE
             and "pyspark.daemon" not in process.cmdline()
         ]
-        return int(sum(process.memory_full_info().pss for process in driver))
+        return memory_of(driver), max(sizes)
     finally:
         producer.close()
         stream.kill()

@@ -10,6 +10,8 @@ import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from core.delta_log import inspect, newest_commit_is_empty
+
 ORIGIN_PROPERTY = "bitcoin.origin"
 """Table property that says whether the rows are `live` or `simulated`."""
 
@@ -34,11 +36,11 @@ def table_uri(lake: str, name: str) -> str:
 def open_table(lake: str, name: str, origin: str) -> DeltaTable | None:
     """Open the newest version of a table; None where the table does not exist yet.
 
-    Raises `OriginMismatchError` for a table of the other origin.
+    Raises `OriginMismatchError` for a table of the other origin, and
+    `core.delta_log.LogDamagedError` for one whose log must be repaired first.
     """
-    try:
-        table = DeltaTable(table_uri(lake, name))
-    except TableNotFoundError:
+    table = _newest_version(table_uri(lake, name))
+    if table is None:
         return None
     its_origin = table.metadata().configuration.get(ORIGIN_PROPERTY)
     if its_origin != origin:
@@ -46,6 +48,20 @@ def open_table(lake: str, name: str, origin: str) -> DeltaTable | None:
             f"{table_uri(lake, name)} holds {its_origin} data, this service is set to {origin}: "
             f"set DATA_ORIGIN={its_origin} or another LAKE_URI"
         )
+    return table
+
+
+def _newest_version(uri: str) -> DeltaTable | None:
+    try:
+        table = DeltaTable(uri)
+    except TableNotFoundError:
+        return None
+    except DeltaError as error:
+        if damage := inspect(uri):
+            raise damage.error() from error
+        raise
+    if newest_commit_is_empty(uri, table.version()) and (damage := inspect(uri)):
+        raise damage.error()
     return table
 
 

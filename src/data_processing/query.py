@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -16,6 +17,7 @@ from data_processing.chores import Chore
 from data_processing.micro_batch import MicroBatchWriter
 from data_processing.start_offsets import TOPICS, SourceSettings
 from data_processing.telemetry import record_micro_batch
+from data_processing.topic_checks import TopicGuard
 from monitoring.stream_metrics import StreamMetrics
 
 _IDLE_SECONDS = 0.2
@@ -35,7 +37,9 @@ class StreamQuery:
         chores: Sequence[Chore],
         metrics: StreamMetrics,
         stop: threading.Event,
+        guard: TopicGuard,
     ) -> None:
+        self._guard = guard
         self._spark, self._writer, self._chores = spark, writer, chores
         self._metrics, self._stop = metrics, stop
         self._commit_lock = threading.Lock()
@@ -47,11 +51,12 @@ class StreamQuery:
         source cannot be opened.
         """
         query = self._start(source, settings)
-        while not self._stop.is_set():
-            if query.awaitTermination(_IDLE_SECONDS):  # type: ignore[arg-type]
-                raise RuntimeError("the query ended by itself")
-            self._do_chores()
-        self._end(query)
+        with closing(self._guard):
+            while not self._stop.is_set():
+                if query.awaitTermination(_IDLE_SECONDS):  # type: ignore[arg-type]
+                    raise RuntimeError("the query ended by itself")
+                self._do_chores()
+            self._end(query)
 
     def _start(self, source: SourceSettings, settings: StreamSettings) -> StreamingQuery:
         reader = self._spark.readStream.format("kafka")
@@ -65,6 +70,7 @@ class StreamQuery:
         with self._commit_lock:
             if self._stop.is_set():
                 raise StopRequestedError
+            self._guard.check(self._stop)
             if (batch := self._writer.write(frame)) is None:
                 return
             for chore in self._chores:

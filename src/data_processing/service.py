@@ -25,13 +25,15 @@ from data_processing.chores.housekeeping import Housekeeping
 from data_processing.chores.replacements import Replacements
 from data_processing.chores.webhook import Webhook
 from data_processing.chores.window_statistics import WindowStatistics
+from data_processing.lake_recovery import delete_unbacked_scores, repair_logs
 from data_processing.lake_tables import LakeTables, create_tables
 from data_processing.micro_batch import MicroBatchWriter
 from data_processing.query import StreamQuery
 from data_processing.seen_transactions import SeenTransactions
 from data_processing.session import start_session
-from data_processing.start_offsets import source_settings
+from data_processing.start_offsets import TOPICS, source_settings
 from data_processing.telemetry import QueryListener, bind_gauges
+from data_processing.topic_checks import TopicGuard, check_append_times
 from data_processing.worker_scoring import ChampionBroadcast
 from monitoring.prometheus_metrics import new_registry, serve
 from monitoring.stream_metrics import StreamMetrics
@@ -40,6 +42,10 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS, _REMIND_SECONDS = 2.0, 60.0
 _JAVA_CAUSE = re.compile(r"^Caused by: (?:[\w.$]+\.)?(\w+(?:Exception|Error)\b.*)$", re.MULTILINE)
+_PYTHON_CAUSE = re.compile(
+    r"^.*Traceback \(most recent call last\):\n(?:[ \t].*\n)+(?:\w+\.)*(\w+.*)$", re.MULTILINE
+)
+_FROM_PYTHON = "Py4JException: An exception was raised by the Python Proxy"
 _MAX_REASON = 400
 
 
@@ -68,6 +74,7 @@ def run(config: StreamConfig, address: str, follower: ChampionFollower) -> int:
         serve(metrics.registry, address, config.stream.stream_metrics_port)
         follower.start()
         if wait_for_topics(config.kafka, stop):
+            check_append_times(config.kafka.bootstrap_servers, TOPICS)
             tables = _open_lake(spark, config)
             query = _build_query(tables, config, follower, metrics, stop)
             source = source_settings(tables, config.kafka.bootstrap_servers, config.data.data_dir)
@@ -116,15 +123,18 @@ def wait_for_topics(kafka: KafkaSettings, stop: threading.Event) -> bool:
 
 
 def _open_lake(spark: SparkSession, config: StreamConfig) -> LakeTables:
-    """Take the writer's lock, then create the missing tables.
+    """Take the writer's lock, repair the tables' logs, and create the missing tables.
 
-    Raises `SecondWriterError`, `OriginMismatchError` and `ProtocolError`.
+    Raises `SecondWriterError`, `LogDamagedError`, `OriginMismatchError` and `ProtocolError`.
     """
     lake, origin = config.data.lake, config.data.data_origin
     lock = writer_lock.lock_path(lake, config.data.data_dir)
     writer_lock.acquire(spark, lock, config.lock_seconds)
+    repair_logs(lake, config.data.data_dir)
     create_tables(spark, lake, origin, config.stream.vacuum_after_hours)
-    return LakeTables(spark, lake, origin)
+    tables = LakeTables(spark, lake, origin)
+    delete_unbacked_scores(tables)
+    return tables
 
 
 def _build_query(
@@ -140,7 +150,8 @@ def _build_query(
     tables.spark.streams.addListener(QueryListener(metrics))
     writer = MicroBatchWriter(tables, seen, champion)
     chores = _build_chores(tables, config, champion, metrics)
-    return StreamQuery(tables.spark, writer, chores, metrics, stop)
+    guard = TopicGuard(config.kafka.bootstrap_servers, TOPICS)
+    return StreamQuery(tables.spark, writer, chores, metrics, stop, guard)
 
 
 def _build_chores(
@@ -174,10 +185,14 @@ def _build_chores(
 def failure_reason(error: BaseException) -> str:
     """The innermost cause of an error in one line, at most 400 characters: Spark wraps causes.
 
+    An error of our own function for a micro-batch is in the text of Java's error, as a traceback.
+
     >>> failure_reason(OSError(28, "No space left on device"))
     'OSError: [Errno 28] No space left on device'
     """
     text = str(error)
     causes = _JAVA_CAUSE.findall(text)
+    if causes and causes[-1].startswith(_FROM_PYTHON):
+        causes = _PYTHON_CAUSE.findall(text) or causes
     first = next((line for line in text.splitlines() if line.strip()), "")
     return str(causes[-1] if causes else f"{type(error).__name__}: {first}")[:_MAX_REASON]

@@ -19,7 +19,15 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaTimeoutError
 
 from core.topics import BLOCKS, TRANSACTIONS
+from data_processing.lake_recovery import earliest_lost
 from data_processing.lake_tables import LakeTables
+from data_processing.stream_checkpoint import (
+    checkpoints_folder,
+    find_damage,
+    read_position,
+    set_aside,
+)
+from data_processing.topic_checks import find_cut
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +49,18 @@ class SourceSettings:
 def source_settings(tables: LakeTables, bootstrap_servers: str, data_dir: Path) -> SourceSettings:
     """Find the query's checkpoint folder and, where it is new, the offsets to start from.
 
-    Raises `kafka.errors.KafkaError` while no broker answers.
+    A checkpoint that is damaged, or that is ahead of the topics, is set aside. Raises
+    `kafka.errors.KafkaError` while no broker answers.
     """
     table_id = tables.open("raw_transactions").metadata().id
     name = checkpoint_name(str(table_id), bootstrap_servers)
-    checkpoint = data_dir.resolve() / "checkpoints" / "stream" / name
+    checkpoint, newest = checkpoints_folder(data_dir) / name, newest_rows(tables)
+    damage = find_damage(checkpoint)
+    if damage or (damage := find_cut(bootstrap_servers, read_position(checkpoint), newest)):
+        set_aside(checkpoint, damage)
     offsets = "earliest"  # Spark ignores it where there is a checkpoint
-    if not (checkpoint / "offsets").is_dir():
-        offsets = starting_offsets(bootstrap_servers, newest_rows(tables))
+    if not checkpoint.exists():
+        offsets = starting_offsets(bootstrap_servers, earliest_lost(tables, newest))
     return SourceSettings(bootstrap_servers, offsets, str(checkpoint))
 
 

@@ -31,12 +31,20 @@ class WorkerChampion:
 
 
 class ChampionBroadcast:
-    """Broadcasts the champion to the workers, again whenever it changes."""
+    """Broadcasts the champion to the workers, again whenever it changes.
+
+    A new champion ends the broadcast of the last one: no job may be using that any more.
+    """
 
     def __init__(self, context: SparkContext, champion: Callable[[], Champion | None]) -> None:
         self._context, self._champion = context, champion
         self._current = WorkerChampion()
         self._sent: Champion | None = None
+
+    @property
+    def available(self) -> bool:
+        """Whether there is a champion; may be asked while a job runs."""
+        return self._champion() is not None
 
     def current(self) -> WorkerChampion:
         """The champion as it is now, for the whole of one job."""
@@ -44,7 +52,8 @@ class ChampionBroadcast:
         # Compared by identity: two registries can have different champions of the same version.
         if champion is not None and champion is not self._sent:
             if self._current.broadcast is not None:
-                self._current.broadcast.unpersist()
+                # No job uses it any more: jobs run one after another. Its file is deleted too.
+                self._current.broadcast.destroy()
             self._sent = champion
             self._current = WorkerChampion(self._context.broadcast(champion), champion.version)
         return self._current

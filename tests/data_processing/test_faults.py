@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kafka.admin import KafkaAdminClient
+from tests.support.delta_tables import cut_off_checkpoint
 from tests.support.processes import missing
 from tests.support.stream_processes import (
     QUICK_JAVA,
@@ -22,6 +24,7 @@ from tests.support.stream_processes import (
 )
 
 from core.lake import open_table, query
+from core.topics import TRANSACTIONS, ensure_topics
 
 pytestmark = [
     pytest.mark.stack,
@@ -184,6 +187,63 @@ def test_kill_9_of_stream_and_broker_loses_nothing_and_doubles_nothing(rig: Rig)
     rig.load.start()
     rig.stream.start()
     rig.wait_for_progress()
+    rig.settle()
+    rig.assert_once()
+
+
+def damage_what_a_power_failure_can(data: Path) -> None:
+    """Empty the newest commit of a table and the query's newest offsets; cut a log's checkpoint."""
+    lake, checkpoints = data / "lake", data / "checkpoints" / "stream"
+    for name in ("raw_transactions", "scored_transactions"):
+        cut_off_checkpoint(lake / name)
+    newest = max((lake / "raw_transactions" / "_delta_log").glob("*.json"))
+    newest.write_bytes(b"")
+    for offsets in checkpoints.glob("*/offsets"):
+        (offsets / str(max(int(file.name) for file in offsets.glob("[0-9]*")))).write_bytes(b"")
+
+
+def damage_the_checkpoint(data: Path) -> None:
+    for metadata in (data / "checkpoints" / "stream").glob("*/metadata"):
+        metadata.unlink()
+
+
+@pytest.mark.parametrize("damage", [damage_what_a_power_failure_can, damage_the_checkpoint])
+def test_damaged_logs_and_checkpoints_are_repaired_at_the_start(
+    rig: Rig, damage: Callable[[Path], None]
+) -> None:
+    rig.stream.start()
+    rig.wait_for_progress()
+    rig.wait_for_progress()
+    rig.stream.kill()
+    damage(rig.data)
+    rig.stream.start()
+    rig.settle()
+    rig.assert_once()
+    log = rig.stream.log.read_text(errors="replace")
+    assert log.count("event=checkpoint_set_aside") == 1
+    assert "event=stream_failed" not in log
+
+
+def test_partitions_are_added_and_a_topic_is_made_anew_while_it_runs(rig: Rig) -> None:
+    rig.stream.start()
+    rig.wait_for_progress()
+    admin = KafkaAdminClient(bootstrap_servers=rig.kafka.servers)
+    partitions = len(admin.describe_topics([TRANSACTIONS])[0]["partitions"]) + 2
+    admin.create_partitions({TRANSACTIONS: partitions})
+    rig.load.stop()
+    rig.load = Load(rig.kafka.servers)
+    rig.load.start()
+    wait_for(lambda: partitions - 1 in values(rig.data, "raw_transactions", "partition"), "rows")
+    rig.settle()
+    rig.assert_once()
+
+    admin.delete_topics([TRANSACTIONS])
+    wait_for(lambda: TRANSACTIONS not in admin.list_topics(), "the topic to be gone")
+    ensure_topics(rig.kafka.servers, 2)
+    admin.close()
+    before, rig.load = rig.load.sent, Load(rig.kafka.servers)
+    rig.load.sent |= before
+    rig.load.start()
     rig.settle()
     rig.assert_once()
 

@@ -10,6 +10,30 @@ Caused by: java.io.IOException: No space left on device
 """
 
 
+PYTHON = """[STREAM_FAILED] Query [id = 1] terminated with exception: Foreach batch error
+Caused by: py4j.Py4JException: An exception was raised by the Python Proxy. Return Message: \
+Traceback (most recent call last):
+  File "/site-packages/deltalake/table.py", line 1, in open
+    raise error
+    ^^^^^^^^^^^
+_internal.DeltaError: Kernel error
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/src/core/lake.py", line 1, in open_table
+    raise damage.error() from error
+core.delta_log.LogDamagedError: the log is damaged: restart the stream
+
+\tat py4j.Protocol.getReturnValue(Protocol.java:476)
+"""
+
+
+def test_an_error_of_the_micro_batch_is_reported_by_its_own_words() -> None:
+    reason = failure_reason(RuntimeError(PYTHON))
+    assert reason == "LogDamagedError: the log is damaged: restart the stream"
+
+
 def test_the_innermost_cause_of_a_java_trace_is_reported() -> None:
     assert failure_reason(RuntimeError(JAVA)) == "IOException: No space left on device"
 

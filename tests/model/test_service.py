@@ -1,8 +1,10 @@
 import logging
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from tests.support.delta_tables import cut_off_checkpoint
 from tests.support.raw_lake import START, Integers, append_rows
 from tests.support.tracking_server import TrackingServer
 
@@ -68,6 +70,17 @@ def test_it_waits_for_mlflow(
     with caplog.at_level(logging.INFO):
         assert service.step() is None
     assert "MLflow at http://localhost:9 does not answer" in caplog.text
+
+
+def test_it_waits_for_the_repair_of_a_damaged_log(
+    lake: str, settings: TrainerSettings, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    append_rows(lake, traffic.numbers(2_500, seed=1))
+    cut_off_checkpoint(Path(lake, "raw_transactions"))
+    service = service_of(lake, "http://localhost:9", settings, clock)
+    with caplog.at_level(logging.INFO):
+        assert service.step() is None
+    assert "restart the stream, which repairs it" in caplog.text
 
 
 def test_a_lake_of_the_other_origin_is_refused(

@@ -101,6 +101,19 @@ def write(lake: Path, name: str, rows: pa.Table, origin: str = "simulated") -> N
     write_deltalake(str(lake / name), rows, mode="append")
 
 
+def cut_off_checkpoint(table: Path) -> None:
+    """Make a checkpoint of the table's log that ends too early, as after a power failure."""
+    delta = DeltaTable(str(table))
+    delta.create_checkpoint()
+    file = table / "_delta_log" / f"{delta.version():020}.checkpoint.parquet"
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def empty_newest_commit(table: Path) -> None:
+    """Leave nothing of the table's newest commit, as after a power failure."""
+    (table / "_delta_log" / f"{DeltaTable(str(table)).version():020}.json").write_bytes(b"")
+
+
 def window_statistics(rows: pa.Table) -> pa.Table:
     """The ten-minute windows of scored rows."""
     times = rows.column("event_time").cast(pa.int64()).to_numpy() // 600_000_000

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BeforeValidator
 
 from api.errors import error_responses
 from api.schemas import Anomalies, Anomaly
+from core.delta_log import LogDamagedError
 from core.detector.explanation import explanation
 from core.detector.verdict import Verdict
 from core.lake import OriginMismatchError, open_table, query, sql_time
@@ -136,6 +137,8 @@ def add_anomaly_routes(router: APIRouter, scored: ScoredTable) -> None:
             )
         except OriginMismatchError as error:
             raise HTTPException(503, f"The lake is not this service's: {error}.") from error
+        except LogDamagedError as error:
+            raise HTTPException(503, f"The lake cannot be read just now: {error}.") from error
         except (DeltaError, OSError) as error:
             raise HTTPException(503, "The lake cannot be read just now.") from error
         return {"anomalies": anomalies}

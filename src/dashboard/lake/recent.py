@@ -28,6 +28,8 @@ STATISTICS_KEPT = timedelta(days=8)
 OVERLAP = timedelta(seconds=90)
 """Rows scored this long before the newest are read again: clocks may step back a little."""
 
+_MAX_REASON = 300
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -186,4 +188,4 @@ def _drop_before(start: datetime, rows: Rows) -> Rows:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+    return (str(error).splitlines() or [type(error).__name__])[0][:_MAX_REASON]

@@ -42,7 +42,7 @@ class Backlog:
 
     def due(self) -> bool:
         """Whether there are unscored rows and a champion."""
-        return bool(self._unscored) and self._champion.current().version is not None
+        return bool(self._unscored) and self._champion.available
 
     def run(self) -> None:
         """Score the oldest date, and pass the commit's `scored_at` to `on_scored`."""

@@ -102,7 +102,11 @@ class Housekeeping:
             )
 
     def _vacuum(self, name: str) -> None:
-        """Remove files that no version of the last hours needs, and the log before them."""
+        """Remove files that no version of the last hours needs, and the log before them.
+
+        The log is cleared before the new checkpoint is made: the one before it stays, with every
+        commit since, should the new one be damaged.
+        """
         table = self._tables.open(name)
         removed = table.vacuum(
             self._settings.vacuum_after_hours,
@@ -112,7 +116,7 @@ class Housekeeping:
         )
         if table.version() > 0:
             table = self._tables.open(name)
-            table.create_checkpoint()
             table.cleanup_metadata()
+            table.create_checkpoint()
         if removed:
             log.info("event=table_vacuumed table=%s files=%d", name, len(removed))

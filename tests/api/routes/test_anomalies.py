@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
+from tests.support.delta_tables import cut_off_checkpoint
 from tests.support.scored_lake import NOW, REASON, ROWS, append_scored, scored_row
 
 
@@ -68,6 +69,13 @@ def test_a_damaged_lake_is_answered_with_503(client: TestClient, lake: str) -> N
         file.write_bytes(b"")
     answer = client.get("/anomalies/recent")
     assert (answer.status_code, answer.json()["status"]) == (503, 503)
+
+
+def test_a_damaged_log_is_answered_with_the_remedy(client: TestClient, lake: str) -> None:
+    cut_off_checkpoint(Path(lake, "scored_transactions"))
+    answer = client.get("/anomalies/recent")
+    assert answer.status_code == 503
+    assert "restart the stream, which repairs it" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from deltalake import DeltaTable
 from tests.support.dashboard_backend import Backend, make_services
-from tests.support.delta_tables import scored, write
+from tests.support.delta_tables import empty_newest_commit, scored, write
 
 from core.lake import query
 from dashboard.activity.filters import Filters
@@ -60,6 +60,12 @@ def test_a_lake_that_is_moved_away_and_back_is_reported_and_recovered_from(
     write(backend.lake, "scored_transactions", scored(40, datetime.now(UTC), 5, seed=2))
     back = services.recent.refresh()
     assert back.problem is None and len(back.rows) == 6_040
+
+
+def test_a_damaged_log_is_reported_with_the_remedy(backend: Backend) -> None:
+    empty_newest_commit(backend.lake / "scored_transactions")
+    problem = backend.services().recent.refresh().problem
+    assert problem and "restart the stream, which repairs it" in problem
 
 
 def test_a_table_created_again_replaces_the_old_rows(backend: Backend, services: Services) -> None:

@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 from tests.support.micro_batches import FakeKafka, Writer
 from tests.support.stream_samples import a_hash, a_transaction
 
+from core.delta_log import inspect, repair
 from core.detector.champion import Champion
 from core.lake import table_uri
 from core.settings import StreamSettings
@@ -107,6 +108,28 @@ def test_a_vacuum_removes_what_a_crash_left_behind_once_no_reader_can_need_it(
     housekeeping().run()
     assert (old.exists(), young.exists(), whole.exists()) == (False, True, True)
     assert len(writer.hashes_in("raw_transactions")) == 1
+
+
+@pytest.mark.stack
+def test_behind_the_newest_checkpoint_of_a_log_there_is_always_an_older_one(
+    writer: Writer,
+    kafka: FakeKafka,
+    rng: random.Random,
+    tables: LakeTables,
+    housekeeping: Callable[..., Housekeeping],
+) -> None:
+    uri = table_uri(tables.lake, "raw_transactions")
+    log = Path(uri, "_delta_log")
+    for _ in range(3):
+        writer.write(kafka.records(a_transaction(rng)))
+        for file in log.iterdir():
+            os.utime(file, (time.time() - 3 * 3_600,) * 2)
+        housekeeping().run()
+    assert not (log / f"{0:020}.json").exists(), "the log is cleared"
+    newest = max(log.glob("*.checkpoint.parquet"))
+    newest.write_bytes(newest.read_bytes()[:-100])
+    repair(inspect(uri))
+    assert len(writer.hashes_in("raw_transactions")) == 3
 
 
 @pytest.mark.stack

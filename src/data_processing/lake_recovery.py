@@ -1,0 +1,76 @@
+"""Repairs the logs of the tables before the stream opens them, and what a lost commit leaves.
+
+The rows of a commit that cannot be read any more are still in Kafka. They are read again, because
+the query starts where the tables say, and each table is complete again:
+
+- `raw_transactions`, `quarantine` and `confirmations` by the query itself. Where
+  `scored_transactions` has scores of rows that `raw_transactions` has lost, these are deleted, or
+  they would be written twice.
+- the other tables by their chores, which compare them with those.
+"""
+
+import logging
+from datetime import date, datetime
+from pathlib import Path
+
+from core.delta_log import has_lost_commits, inspect, repair
+from core.lake import table_uri
+from core.tables import TABLES
+from data_processing.lake_tables import LakeTables
+from data_processing.stream_checkpoint import checkpoints_folder, set_aside
+
+log = logging.getLogger(__name__)
+
+
+def repair_logs(lake: str, data_dir: Path) -> None:
+    """Repair the logs of all tables; the writer's lock must be held.
+
+    Raises `core.delta_log.LogDamagedError`, before anything is changed, if one of them cannot be.
+    """
+    damages = {name: inspect(table_uri(lake, name)) for name in TABLES}
+    for damage in damages.values():
+        if damage.fatal:
+            raise damage.error()
+    if any(damage.lost_commits for damage in damages.values()):
+        # Before the repair: the next start after a crash here would find no damage any more.
+        set_aside(checkpoints_folder(data_dir), "commits of the lake are lost")
+    for name, damage in damages.items():
+        if damage:
+            repair(damage)
+            log.warning(
+                "event=delta_log_repaired table=%s files_set_aside=%s commits_lost=%d",
+                *(name, ",".join(damage.unneeded) or "none", len(damage.lost_commits)),
+            )
+
+
+def delete_unbacked_scores(tables: LakeTables) -> None:
+    """Delete the scores of transactions that `raw_transactions` has lost with a commit."""
+    if not has_lost_commits(table_uri(tables.lake, "raw_transactions")):
+        return
+    newest = 'SELECT MAX(date) AS day FROM raw_transactions GROUP BY "partition"'
+    days = tables.query(newest, "raw_transactions")["day"].to_pylist()
+    where = f"date >= '{min(days, default=date.min)}'"
+    sql = f"SELECT hash FROM raw_transactions WHERE {where}"
+    backed = tables.query(sql, "raw_transactions")
+    result = (
+        tables.open("scored_transactions")
+        .merge(backed, "raw.hash = scored.hash", source_alias="raw", target_alias="scored")
+        .when_not_matched_by_source_delete(f"scored.{where}")
+        .execute()
+    )
+    if deleted := result["num_target_rows_deleted"]:
+        log.warning("event=unbacked_scores_deleted rows=%d", deleted)
+
+
+def earliest_lost(
+    tables: LakeTables, newest: dict[tuple[str, int], datetime]
+) -> dict[tuple[str, int], datetime]:
+    """The times of `newest` rows, or of earlier rejects where `quarantine` has lost a commit."""
+    if not has_lost_commits(table_uri(tables.lake, "quarantine")):
+        return newest
+    rows = tables.query(
+        'SELECT topic, "partition", MAX(append_time) AS at FROM quarantine GROUP BY 1, 2',
+        "quarantine",
+    ).to_pylist()
+    rejects = {(row["topic"], row["partition"]): row["at"] for row in rows}
+    return {where: min(at, newest[where]) for where, at in rejects.items() if where in newest}
