@@ -32,7 +32,10 @@ class StreamMetrics(ServiceMetrics):
         counter, histogram = self.counter, self.histogram
         self.records = counter("records", "Records read from Kafka")
         self.rows = counter("rows", "Rows written, by table", table=TABLES)
-        self.repeats = counter("repeats", "Transactions that were already stored")
+        self.deleted_rows = counter(
+            "deleted_rows", "Rows deleted after RETENTION_DAYS, by table", table=TABLES
+        )
+        self.repeats = counter("repeats", "Records that were already stored")
         self.quarantined = counter("quarantined", "Records refused, by kind", kind=QUARANTINE_KINDS)
         self.anomalies = counter("anomalies", "Transactions flagged")
         self.announced = counter(
