@@ -194,13 +194,14 @@ class StreamSettings(Settings):
     max_batch_records: int = Field(50_000, ge=1)
     """Most records of one micro-batch"""
     dedup_horizon_hours: int = Field(24, ge=1, le=168)
-    """How long the stream recognises a repeated hash or outpoint"""
+    """Hours of scored rows that a start searches for unpublished anomalies; repeats are
+    recognised without this limit"""
     champion_poll_seconds: float = Field(10, gt=0, le=30)
     """How often a service asks for a new champion"""
     statistics_seconds: float = Field(15, ge=0)
     """Least time between two updates of transaction_stats, and of replacements"""
     retention_days: int = Field(30, ge=9)
-    """Days of append time that the tables keep (late data takes 8)"""
+    """Days with rows that the tables keep (late data takes 8); repeats are recognised as long"""
     compact_after_files: int = Field(60, ge=2)
     """A table is compacted when it has this many small files"""
     vacuum_after_hours: int = Field(2, ge=1)

@@ -5,13 +5,15 @@
 - `chain`: the blocks that were published, by height; the highest is where the next start goes on;
 - `budget`: the earliest time of the next request, so that a restart keeps the request budget.
 
-One file holds all of it, so that one commit changes it together. Each table of marks spans a
-quarter of the time for which they are kept. A lookup searches at most six tables, and forgetting
-drops the oldest one. Commits are not synced to the disk one by one (WAL, `synchronous=NORMAL`):
-after a power cut the whole file is as it was a moment before, and what followed is published again.
+One file holds all of it, so that one commit changes it together. Each table of marks spans about a
+seventh of the days for which they are kept, and is named after its first day, whatever the setting
+was. A lookup searches nine tables, and forgetting drops the oldest one. Commits are not synced to
+the disk one by one (WAL, `synchronous=NORMAL`): after a power cut the whole file is as it was a
+moment before, and what followed is published again.
 """
 
 import logging
+import math
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -26,7 +28,10 @@ log = logging.getLogger(__name__)
 DAY = 86_400
 """Seconds in a day."""
 
-_GENERATIONS = 4
+_GENERATIONS = 7
+_LEAST_TABLES = _GENERATIONS + 2
+"""So many tables are kept, however old they seem: one reading of a clock forgets nothing."""
+_DAY_TABLE = "marks_from_day_"
 _CHAIN_LENGTH = 2_016
 _CACHE_KIB = 8_192
 
@@ -70,7 +75,7 @@ class JournalDamagedError(sqlite3.DatabaseError):
 
 
 class Journal:
-    """The file at `path`, created if it does not exist; a mark is kept for `days` days.
+    """The file at `path`, created if it does not exist; a mark is kept for `days` days or more.
 
     Used by one thread. Opening checks the whole file, which takes a second for some million marks.
     Raises `sqlite3.Error` when the file cannot be used.
@@ -78,7 +83,8 @@ class Journal:
 
     def __init__(self, path: Path, days: float) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._span = days * DAY / _GENERATIONS
+        self._days = days
+        self._span = max(1, math.ceil(days / _GENERATIONS))
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
@@ -126,7 +132,9 @@ class Journal:
                 "insert or ignore into candidates values (?)", ((mark,) for mark in marks)
             )
             for table in self._mark_tables():
-                database.execute(f"delete from candidates where mark in (select mark from {table})")
+                database.execute(
+                    f'delete from candidates where mark in (select mark from "{table}")'
+                )
             return {mark for (mark,) in database.execute("select mark from candidates")}
 
     def hold(self, records: Sequence[Record]) -> None:
@@ -149,7 +157,7 @@ class Journal:
         with self._transaction() as database:
             table = self._mark_table(now)
             database.executemany(
-                f"insert or ignore into {table} values (?)",
+                f'insert or ignore into "{table}" values (?)',
                 sorted((r.mark,) for r in records if r.mark is not None),
             )
             for record in records:
@@ -166,7 +174,7 @@ class Journal:
         execute("insert into chain values (?, ?)", (height, block_hash))
 
     def _mark_queries(self) -> list[str]:
-        return [f"select mark from {table}" for table in self._mark_tables()]
+        return [f'select mark from "{table}"' for table in self._mark_tables()]
 
     def _mark_tables(self) -> list[str]:
         rows = self._database.execute(
@@ -176,15 +184,32 @@ class Journal:
 
     def _mark_table(self, now: float) -> str:
         """The table for marks of now; creating one drops those that are too old."""
-        current = int(now // self._span)
-        table = f"marks_{current}"
-        names = self._mark_tables()
-        if table not in names:
-            self._database.execute(f"create table {table} (mark blob primary key) without rowid")
-            for name in names:
-                if int(name.removeprefix("marks_")) < current - _GENERATIONS:
-                    self._database.execute(f"drop table {name}")
+        today = int(now // DAY)
+        self._rename_numbered_tables(today)
+        days = sorted(map(_day_of, self._mark_tables()))
+        current = max((day for day in days if day <= today), default=-self._span)
+        if today < current + self._span:
+            return f"{_DAY_TABLE}{current}"
+        table = f"{_DAY_TABLE}{today}"
+        self._database.execute(f'create table "{table}" (mark blob primary key) without rowid')
+        days = sorted([*days, today])
+        for day, end in zip(days[:-_LEAST_TABLES], days[1:], strict=False):
+            if end <= today - self._days:
+                self._database.execute(f'drop table "{_DAY_TABLE}{day}"')
         return table
+
+    def _rename_numbered_tables(self, today: int) -> None:
+        """Name the tables of earlier versions, `marks_N`, after the last days in their order.
+
+        Their numbers depend on the setting of that time, so their true days are not known: they are
+        kept for at most as many days more.
+        """
+        tables = self._mark_tables()
+        numbered = [name for name in tables if not name.startswith(_DAY_TABLE)]
+        numbered.sort(key=lambda name: int(name.removeprefix("marks_")), reverse=True)
+        first = min([today + 1, *map(_day_of, set(tables) - set(numbered))])
+        for age, name in enumerate(numbered, start=1):
+            self._database.execute(f'alter table {name} rename to "{_DAY_TABLE}{first - age}"')
 
     def last_block(self) -> tuple[int, str] | None:
         """Height and hash of the highest block that was published."""
@@ -266,3 +291,8 @@ def _recover(kept: Path, journal: Journal) -> None:
 def _is_record(row: tuple[object, ...]) -> bool:
     """Whether the values have the types of a record, which those of a damaged page may not have."""
     return all(isinstance(value, kind) for value, kind in zip(row, _KINDS, strict=True))
+
+
+def _day_of(table: str) -> int:
+    """The first day of a table of marks, in days since 1970."""
+    return int(table.removeprefix(_DAY_TABLE))

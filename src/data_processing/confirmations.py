@@ -21,10 +21,14 @@ _MERGE_DEPTH = 1_000
 
 @dataclass(frozen=True)
 class WrittenBlock:
-    """The block that counts at one height, and when Kafka appended it."""
+    """The block that counts at one height, and when Kafka appended it.
+
+    `offset` is its position in the topic, where this process has written it.
+    """
 
     block_hash: str
     append_time: datetime
+    offset: int | None = None
 
 
 class Confirmations:
@@ -57,7 +61,7 @@ class Confirmations:
         else:
             self._merge(rows, new)
         self._chain |= {
-            height: WrittenBlock(row["block_hash"], row["append_time"])
+            height: WrittenBlock(row["block_hash"], row["append_time"], row["offset"])
             for height, row in new.items()
         }
         return count
@@ -66,8 +70,11 @@ class Confirmations:
         written = self._chain.get(row["block_height"])
         if written is None:
             return True
-        differs = written.block_hash != row["block_hash"]
-        return bool(differs and written.append_time <= row["append_time"])
+        if written.block_hash == row["block_hash"]:
+            return False
+        if written.offset is not None:  # the order of the topic, whatever the broker's clock says
+            return bool(written.offset < row["offset"])
+        return bool(written.append_time <= row["append_time"])
 
     def _extends_chain(self, new: dict[int, dict[str, Any]]) -> bool:
         """Whether all new blocks are above the chain's end, and linked to it and to each other."""

@@ -10,7 +10,7 @@ the query starts where the tables say, and each table is complete again:
 """
 
 import logging
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 from core.delta_log import has_lost_commits, inspect, repair
@@ -60,17 +60,3 @@ def delete_unbacked_scores(tables: LakeTables) -> None:
     )
     if deleted := result["num_target_rows_deleted"]:
         log.warning("event=unbacked_scores_deleted rows=%d", deleted)
-
-
-def earliest_lost(
-    tables: LakeTables, newest: dict[tuple[str, int], datetime]
-) -> dict[tuple[str, int], datetime]:
-    """The times of `newest` rows, or of earlier rejects where `quarantine` has lost a commit."""
-    if not has_lost_commits(table_uri(tables.lake, "quarantine")):
-        return newest
-    rows = tables.query(
-        'SELECT topic, "partition", MAX(append_time) AS at FROM quarantine GROUP BY 1, 2',
-        "quarantine",
-    ).to_pylist()
-    rejects = {(row["topic"], row["partition"]): row["at"] for row in rows}
-    return {where: min(at, newest[where]) for where, at in rejects.items() if where in newest}

@@ -17,9 +17,10 @@ from pyspark.sql import DataFrame
 
 from data_processing import transforms
 from data_processing.confirmations import Confirmations
+from data_processing.known_keys import are_first, as_keys
 from data_processing.lake_tables import LakeTables, spark_schema
 from data_processing.record_parsing import PARSED_RECORDS
-from data_processing.seen_transactions import SeenTransactions, are_first, as_keys
+from data_processing.seen_transactions import SeenTransactions
 from data_processing.worker_scoring import ChampionBroadcast, parse_and_score
 
 
@@ -86,6 +87,7 @@ class MicroBatchWriter:
             # 3. Rejects first: read again, they are recognised by topic, partition and offset.
             if rejects:
                 self._append("quarantine", transforms.rejected_rows(fresh), rejects, batch)
+                self._seen.add_rejects(batch.rejects)
 
             # 4. Transactions. From this commit on, their hashes are repeats.
             if new:
@@ -110,12 +112,11 @@ class MicroBatchWriter:
         """Describe the micro-batch, and leave out of `parsed` what the tables have already."""
         order = [(name, "ascending") for name in ("append_time", "partition", "offset")]
         receipts = receipts.sort_by(order)
-        self._seen.prepare_for(pc.min(receipts["append_time"]).as_py())
         transactions = receipts.filter(pc.is_valid(receipts["key"]))
         rejects = receipts.filter(pc.is_valid(receipts["kind"]))
-        keys = as_keys(transactions["key"])
-        repeated = pa.array(self._seen.keys.contains(keys) | ~are_first(keys))
-        written = pa.array(self._seen.are_written(rejects))
+        again = ~are_first(as_keys(transactions["key"].to_pylist()))
+        repeated = pa.array(self._seen.are_written(transactions) | again)
+        written = pa.array(self._seen.are_quarantined(rejects))
         batch = MicroBatch(
             new=transactions.filter(pc.invert(repeated)),
             rejects=rejects.filter(pc.invert(written)),

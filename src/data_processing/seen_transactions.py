@@ -1,136 +1,106 @@
-"""Recognises records that are in the tables already.
+"""Recognises records that are in the tables already, however old the rows are.
 
-The hashes of the last hours are kept in memory as sorted arrays, one for each hour of broker time.
-They are read from the tables at the start, so that no state of Spark's can be lost or disagree with
-the tables. Two million hashes take 32 MB, and looking up a micro-batch takes milliseconds.
+The tables are the truth: a record is a repeat when `raw_transactions` has its hash, and a reject
+when `quarantine` has its position and time. Their keys are kept in `KnownKeys`, which are derived:
+at the start and once an hour they are compared with the row counts in the tables' logs, and dates
+that differ are read from the table again. So no state can be lost or disagree with the tables, and
+no clock decides what is forgotten.
 """
 
 import logging
 import struct
-from collections.abc import Iterable
-from datetime import datetime, timedelta
-from zlib import crc32
+from datetime import date
+from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from core.lake import sql_time
+from data_processing.known_keys import Days, Keys, KnownKeys, Mask, as_keys
 from data_processing.lake_tables import LakeTables
 
 log = logging.getLogger(__name__)
 
-HOUR = 3_600
-Keys = NDArray[np.bytes_]
-Hours = NDArray[np.int64]
-
-
-class SeenKeys:
-    """The keys of recently appended transactions, by hour of broker time.
-
-    >>> seen = SeenKeys()
-    >>> seen.add(as_keys([b"a" * 16]), np.array([0]))
-    >>> seen.contains(as_keys([b"a" * 16, b"b" * 16])).tolist()
-    [True, False]
-    """
-
-    def __init__(self) -> None:
-        self._by_hour: dict[int, Keys] = {}
-
-    def __len__(self) -> int:
-        return sum(len(keys) for keys in self._by_hour.values())
-
-    def contains(self, keys: Keys) -> NDArray[np.bool_]:
-        """Whether each key has been added; shape (n,)."""
-        present = np.zeros(len(keys), bool)
-        for seen in self._by_hour.values():
-            at = np.searchsorted(seen, keys)
-            at[at == len(seen)] = 0
-            present |= seen[at] == keys
-        return present
-
-    def add(self, keys: Keys, hours: Hours) -> None:
-        """Add new keys with the hours (Unix time / 3,600) of their append."""
-        for hour in np.unique(hours).tolist():
-            merged = np.concatenate([self._by_hour.get(hour, keys[:0]), keys[hours == hour]])
-            self._by_hour[hour] = np.sort(merged)
-
-    def forget_before(self, oldest: datetime) -> None:
-        """Drop the hours that ended before an instant."""
-        first = int(oldest.timestamp()) // HOUR
-        self._by_hour = {hour: keys for hour, keys in self._by_hour.items() if hour >= first}
+_DAY_MICROS = 86_400_000_000
 
 
 class SeenTransactions:
-    """What the tables hold already: hashes within the horizon, and rejects that may be read again.
+    """What the tables hold: hashes of transactions, and positions of rejects.
 
-    The tables are read at the first micro-batch. Its oldest record determines how far back: that
-    record may have been written before a crash, and one micro-batch may reach over days.
+    The keys are saved in `folder`, which may be deleted while the stream is stopped.
     """
 
-    def __init__(self, tables: LakeTables, horizon_hours: int) -> None:
-        self.keys = SeenKeys()
-        self._tables, self._horizon = tables, timedelta(hours=horizon_hours)
-        self._rejects: Keys | None = None
+    def __init__(self, tables: LakeTables, folder: Path) -> None:
+        self._tables = tables
+        self.keys = KnownKeys(folder / _folder_name(tables, "raw_transactions"))
+        self._rejects = KnownKeys(folder / _folder_name(tables, "quarantine"))
+        self._agree()
+        log.info("event=seen_hashes_loaded hashes=%d", len(self.keys))
 
-    def prepare_for(self, oldest: datetime) -> None:
-        """Load what a micro-batch needs whose oldest record was appended at `oldest`.
+    def are_written(self, transactions: pa.Table) -> Mask:
+        """Whether each transaction is in `raw_transactions`, by its `key`; shape (n,)."""
+        return self.keys.contains(as_keys(transactions["key"].to_pylist()))
 
-        Later calls only drop the keys that are older than the horizon before it.
-        """
-        since = oldest - self._horizon
-        if self._rejects is None:
-            self._rejects = self._rejects_since(oldest)
-            self._load_keys(since)
-            log.info("event=seen_hashes_loaded hashes=%d", len(self.keys))
-        self.keys.forget_before(since)
+    def are_quarantined(self, rejects: pa.Table) -> Mask:
+        """Whether each reject is in `quarantine`; shape (n,)."""
+        return self._rejects.contains(record_keys(rejects))
 
     def add(self, transactions: pa.Table) -> None:
         """Add the receipts of transactions that are committed."""
-        self.keys.add(as_keys(transactions["key"]), append_hours(transactions["append_time"]))
+        keys = as_keys(transactions["key"].to_pylist())
+        self.keys.add(keys, append_days(transactions["append_time"]))
 
-    def are_written(self, rejects: pa.Table) -> NDArray[np.bool_]:
-        """Whether each reject was in `quarantine` at the start; shape (n,)."""
-        assert self._rejects is not None, "prepared before"
-        return np.isin(record_keys(rejects), self._rejects)
+    def add_rejects(self, rejects: pa.Table) -> None:
+        """Add the receipts of rejects that are committed."""
+        self._rejects.add(record_keys(rejects), append_days(rejects["append_time"]))
 
-    def _load_keys(self, since: datetime) -> None:
+    @property
+    def unsaved(self) -> int:
+        """The number of keys that are in memory only; each takes 16 bytes."""
+        return self.keys.unsaved + self._rejects.unsaved
+
+    def save(self) -> None:
+        """Save the keys that are in memory, and forget the dates that the tables have no more.
+
+        Raises `OSError` when a file cannot be written; the keys then stay in memory.
+        """
+        self.keys.save()
+        self._rejects.save()
+        self._agree()
+
+    def _agree(self) -> None:
+        for name, keys, read in (
+            ("raw_transactions", self.keys, self._hashes_of),
+            ("quarantine", self._rejects, self._rejects_of),
+        ):
+            for day in keys.agree(self._tables.rows_by_date(name), read):
+                log.info("event=known_keys_read table=%s date=%s", name, day)
+
+    def _hashes_of(self, day: date) -> Keys:
         batches = self._tables.query_batches(
-            f"SELECT hash, append_time FROM raw_transactions WHERE date >= '{since.date()}' "
-            f"AND append_time >= {sql_time(since)}",
-            "raw_transactions",
+            f"SELECT hash FROM raw_transactions WHERE date = '{day}'", "raw_transactions"
         )
-        rows = [(keys_of_hashes(b["hash"]), append_hours(b["append_time"])) for b in batches]
-        if rows:
-            keys, hours = zip(*rows, strict=True)
-            self.keys.add(np.concatenate(keys), np.concatenate(hours))
+        return np.concatenate([as_keys([]), *(keys_of_hashes(b["hash"]) for b in batches)])
 
-    def _rejects_since(self, since: datetime) -> Keys:
+    def _rejects_of(self, day: date) -> Keys:
         rows = self._tables.query(
-            'SELECT topic, "partition", "offset", append_time FROM quarantine WHERE '
-            f"date >= '{since.date()}' AND append_time >= {sql_time(since)}",
+            'SELECT topic, "partition", "offset", append_time FROM quarantine '
+            f"WHERE date = '{day}'",
             "quarantine",
         )
         return record_keys(rows)
 
 
-def as_keys(values: Iterable[bytes] | pa.ChunkedArray) -> Keys:
-    """Keys of 16 bytes each as one array."""
-    if isinstance(values, pa.ChunkedArray):
-        values = values.to_pylist()
-    return np.array(list(values), dtype="S16")
+def _folder_name(tables: LakeTables, name: str) -> str:
+    """A folder for each table: one that is created anew has another id."""
+    return f"{name}-{tables.open(name).metadata().id}"
 
 
 def keys_of_hashes(hashes: pa.ChunkedArray | pa.Array) -> Keys:
-    """The keys of transactions from their hashes of 64 hex digits."""
+    """The keys of transactions from their hashes of 64 hex digits: the first half of each."""
     halves = pc.utf8_slice_codeunits(hashes.cast(pa.string()), 0, 32)
-    return bytes_of(halves).view("S16")
-
-
-def bytes_of(texts: pa.ChunkedArray | pa.Array) -> NDArray[np.uint8]:
-    """The bytes of all texts of hex digits, concatenated."""
-    return np.frombuffer(bytes.fromhex("".join(texts.to_pylist())), np.uint8)
+    return as_keys([bytes.fromhex("".join(halves.to_pylist()))])
 
 
 def record_keys(records: pa.Table) -> Keys:
@@ -139,20 +109,15 @@ def record_keys(records: pa.Table) -> Keys:
     millis = records["append_time"].cast(pa.int64()).to_pylist()
     return as_keys(
         [
-            struct.pack(">HHQI", crc32(topic.encode()) & 0xFFFF, p, o, at // 1_000 & 0xFFFFFFFF)
-            for topic, p, o, at in zip(*columns, millis, strict=True)
+            blake2b(
+                struct.pack(">IQQ", partition, offset, at // 1_000) + topic.encode(), digest_size=16
+            ).digest()
+            for topic, partition, offset, at in zip(*columns, millis, strict=True)
         ]
     )
 
 
-def append_hours(times: pa.ChunkedArray | pa.Array) -> Hours:
-    """The hour of each instant, Unix time / 3,600; shape (n,)."""
+def append_days(times: pa.ChunkedArray | pa.Array) -> Days:
+    """The date of each instant; shape (n,)."""
     micros = np.asarray(times.cast(pa.int64()).to_numpy(), np.int64)
-    return micros // (HOUR * 1_000_000)
-
-
-def are_first(keys: Keys) -> NDArray[np.bool_]:
-    """Whether each key occurs for the first time in the array; shape (n,)."""
-    first = np.zeros(len(keys), bool)
-    first[np.unique(keys, return_index=True)[1]] = True
-    return first
+    return (micros // _DAY_MICROS).astype("datetime64[D]")

@@ -144,18 +144,22 @@ def _build_query(
     metrics: StreamMetrics,
     stop: threading.Event,
 ) -> StreamQuery:
-    seen = SeenTransactions(tables, config.stream.dedup_horizon_hours)
+    seen = SeenTransactions(tables, config.data.data_dir.resolve() / "checkpoints" / "known_keys")
     champion = ChampionBroadcast(tables.spark.sparkContext, lambda: follower.current)
     bind_gauges(metrics, lambda: follower.current, seen.keys, tables.lake)
     tables.spark.streams.addListener(QueryListener(metrics))
     writer = MicroBatchWriter(tables, seen, champion)
-    chores = _build_chores(tables, config, champion, metrics)
+    chores = _build_chores(tables, config, champion, seen, metrics)
     guard = TopicGuard(config.kafka.bootstrap_servers, TOPICS)
     return StreamQuery(tables.spark, writer, chores, metrics, stop, guard)
 
 
 def _build_chores(
-    tables: LakeTables, config: StreamConfig, champion: ChampionBroadcast, metrics: StreamMetrics
+    tables: LakeTables,
+    config: StreamConfig,
+    champion: ChampionBroadcast,
+    seen: SeenTransactions,
+    metrics: StreamMetrics,
 ) -> list[Chore]:
     settings = config.stream
     listeners = []
@@ -177,8 +181,8 @@ def _build_chores(
         announcements,
         Backlog(tables, champion, metrics, on_backlog_scored),
         statistics,
-        Replacements(tables, settings.dedup_horizon_hours, settings.statistics_seconds, metrics),
-        Housekeeping(tables, settings, metrics),
+        Replacements(tables, settings.statistics_seconds, metrics),
+        Housekeeping(tables, seen, settings, metrics),
     ]
 
 

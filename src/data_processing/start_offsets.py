@@ -1,8 +1,10 @@
 """Where the query starts to read: at its checkpoint or, without one, by what the tables hold.
 
-Without a checkpoint Kafka is asked by time, not by offset: for the first record that is no older
-than the newest row of its partition. That is right after a lost checkpoint and for a topic that was
-deleted and created again. Records that are read twice are recognised by their keys.
+Without a checkpoint it starts at a record that is known to be written. The broker is asked for the
+record of a partition's newest row, and it must be the same: the same transaction or block with the
+same time. All records before it were written before it. No time alone decides: after a topic was
+created again, or with rows that are stamped ahead, no record is the same, and everything is read.
+Records that are read twice are recognised by their keys.
 """
 
 import json
@@ -18,9 +20,11 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaTimeoutError
 
+from core.delta_log import has_lost_commits
+from core.lake import sql_time, table_uri
 from core.topics import BLOCKS, TRANSACTIONS
-from data_processing.lake_recovery import earliest_lost
 from data_processing.lake_tables import LakeTables
+from data_processing.record_parsing import Reject, parse
 from data_processing.stream_checkpoint import (
     checkpoints_folder,
     find_damage,
@@ -54,13 +58,14 @@ def source_settings(tables: LakeTables, bootstrap_servers: str, data_dir: Path) 
     """
     table_id = tables.open("raw_transactions").metadata().id
     name = checkpoint_name(str(table_id), bootstrap_servers)
-    checkpoint, newest = checkpoints_folder(data_dir) / name, newest_rows(tables)
+    checkpoint, written = checkpoints_folder(data_dir) / name, written_records(tables)
+    newest = {(record.topic, record.partition): record.append_time for record in reversed(written)}
     damage = find_damage(checkpoint)
     if damage or (damage := find_cut(bootstrap_servers, read_position(checkpoint), newest)):
         set_aside(checkpoint, damage)
     offsets = "earliest"  # Spark ignores it where there is a checkpoint
     if not checkpoint.exists():
-        offsets = starting_offsets(bootstrap_servers, earliest_lost(tables, newest))
+        offsets = starting_offsets(bootstrap_servers, written)
     return SourceSettings(bootstrap_servers, offsets, str(checkpoint))
 
 
@@ -71,48 +76,108 @@ def checkpoint_name(table_id: str, bootstrap_servers: str) -> str:
     return "-".join([table_id.split("-")[0], *ids])
 
 
-def newest_rows(tables: LakeTables) -> dict[tuple[str, int], datetime]:
-    """The append time of the newest row of each Kafka partition, by topic and partition."""
-    rows = tables.query(
-        'SELECT "partition", MAX(append_time) AS at FROM raw_transactions GROUP BY 1',
+@dataclass(frozen=True)
+class WrittenRecord:
+    """A record whose row is in a table; `confirmations` has no `offset`."""
+
+    topic: str
+    partition: int
+    offset: int | None
+    hash: str
+    append_time: datetime
+
+    @property
+    def milliseconds(self) -> int:
+        """Kafka's timestamp of the record, a Unix time in milliseconds."""
+        return (self.append_time - _EPOCH) // _MILLISECOND
+
+
+def written_records(tables: LakeTables) -> list[WrittenRecord]:
+    """Of each Kafka partition the record with the newest row, and the one with the largest offset.
+
+    They differ when a broker's clock was wrong, or when the topic was created again. There are none
+    where `quarantine` has lost a commit: its rejects can be anywhere, so everything is read again.
+    """
+    if has_lost_commits(table_uri(tables.lake, "quarantine")):
+        return []
+    last = tables.query(
+        'SELECT "partition" AS p, MAX(append_time) AS at, MAX("offset") AS o '
+        "FROM raw_transactions GROUP BY 1",
         "raw_transactions",
-    )
-    times = {(TRANSACTIONS, row["partition"]): row["at"] for row in rows.to_pylist()}
-    blocks = tables.query("SELECT MAX(append_time) AS at FROM confirmations", "confirmations")
-    if (at := blocks["at"][0].as_py()) is not None:
-        times[(BLOCKS, 0)] = at
-    return times
+    ).to_pylist()
+    ends = [
+        end
+        for row in last
+        for end in (f"append_time = {sql_time(row['at'])}", f'"offset" = {row["o"]}')
+        for end in [f'"partition" = {row["p"]} AND {end}']
+    ]
+    records = [
+        WrittenRecord(TRANSACTIONS, *row.values())
+        for end in ends
+        for row in tables.query(
+            'SELECT "partition", "offset", hash, append_time FROM raw_transactions '
+            f'WHERE {end} ORDER BY append_time DESC, "offset" DESC LIMIT 1',
+            "raw_transactions",
+        ).to_pylist()
+    ]
+    block = tables.query(
+        "SELECT block_hash, append_time FROM confirmations ORDER BY append_time DESC LIMIT 1",
+        "confirmations",
+    ).to_pylist()
+    return [*records, *(WrittenRecord(BLOCKS, 0, None, *row.values()) for row in block)]
 
 
-def starting_offsets(bootstrap_servers: str, times: dict[tuple[str, int], datetime]) -> str:
+def starting_offsets(bootstrap_servers: str, written: Sequence[WrittenRecord]) -> str:
     """Where a query without a checkpoint starts, as Spark's `startingOffsets`.
 
-    `times` are those of `newest_rows`. Raises `kafka.errors.KafkaError` while no broker answers.
+    Of each partition it is the last of its `written` records that the broker has, or else the
+    first record. Raises `kafka.errors.KafkaError` while no broker answers.
     """
-    partitions = {
-        topic["name"]: partition_numbers(topic)
-        for topic in describe_topics(bootstrap_servers, TOPICS)
-    }
+    topics = {t["name"]: partition_numbers(t) for t in describe_topics(bootstrap_servers, TOPICS)}
+    partitions = [TopicPartition(name, p) for name, numbers in topics.items() for p in numbers]
     consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
     try:
-        offsets = json.dumps(
-            {
-                topic: {str(p): _offset(consumer, topic, p, times.get((topic, p))) for p in numbers}
-                for topic, numbers in partitions.items()
-            }
-        )
+        offsets: dict[str, dict[str, int]] = {name: {} for name in topics}
+        for where, first in consumer.beginning_offsets(partitions).items():
+            known = [
+                _offset_of(consumer, record)
+                for record in written
+                if (record.topic, record.partition) == where
+            ]
+            offset = max([first, *(o for o in known if o is not None)])
+            offsets[where.topic][str(where.partition)] = offset
     finally:
         consumer.close()
-    log.info("event=starting_without_checkpoint offsets=%s", offsets)
-    return offsets
+    log.info("event=starting_without_checkpoint offsets=%s", json.dumps(offsets))
+    return json.dumps(offsets)
 
 
-def _offset(consumer: KafkaConsumer, topic: str, partition: int, at: datetime | None) -> int:
-    where = TopicPartition(topic, partition)
-    if at is None:
-        return int(consumer.beginning_offsets([where])[where])
-    first = consumer.offsets_for_times({where: (at - _EPOCH) // _MILLISECOND})[where]
-    return int(first.offset if first else consumer.end_offsets([where])[where])
+def _offset_of(consumer: KafkaConsumer, written: WrittenRecord) -> int | None:
+    """The offset of a written record, or None if the broker does not have the same record."""
+    where = TopicPartition(written.topic, written.partition)
+    offset = written.offset
+    if offset is None:
+        found = consumer.offsets_for_times({where: written.milliseconds})[where]
+        offset = found.offset if found else -1
+    first, end = consumer.beginning_offsets([where])[where], consumer.end_offsets([where])[where]
+    if not first <= offset < end:
+        return None
+    record = _record_at(consumer, where, offset)
+    if record is None or record.timestamp != written.milliseconds:
+        return None
+    parsed = parse(record.topic, record.value)
+    return None if isinstance(parsed, Reject) or parsed.hash != written.hash else offset
+
+
+def _record_at(consumer: KafkaConsumer, where: TopicPartition, offset: int) -> Any:
+    """The record at an offset, or None if it does not come within 30 s."""
+    consumer.assign([where])
+    consumer.seek(where, offset)
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        for record in consumer.poll(timeout_ms=1_000, max_records=1).get(where, []):
+            return record if record.offset == offset else None
+    return None
 
 
 def describe_topics(bootstrap_servers: str, topics: Sequence[str]) -> list[dict[str, Any]]:

@@ -32,7 +32,10 @@ class StreamMetrics(ServiceMetrics):
         counter, histogram = self.counter, self.histogram
         self.records = counter("records", "Records read from Kafka")
         self.rows = counter("rows", "Rows written, by table", table=TABLES)
-        self.repeats = counter("repeats", "Transactions that were already stored")
+        self.deleted_rows = counter(
+            "deleted_rows", "Rows deleted after RETENTION_DAYS, by table", table=TABLES
+        )
+        self.repeats = counter("repeats", "Records that were already stored")
         self.quarantined = counter("quarantined", "Records refused, by kind", kind=QUARANTINE_KINDS)
         self.anomalies = counter("anomalies", "Transactions flagged")
         self.announced = counter(
@@ -91,8 +94,11 @@ class StreamMetrics(ServiceMetrics):
         self.table_bytes = gauge("table_bytes", "Size of a table", table=TABLES)
 
     def read(self, newest: float) -> None:
-        """Note that records up to Kafka's append time `newest`, in Unix seconds, were read."""
-        self._newest = max(self._newest, newest)
+        """Note the append time of the newest record of a micro-batch, in Unix seconds.
+
+        The last micro-batch counts: one that a wrong clock has stamped ahead hides no later lag.
+        """
+        self._newest = newest
 
     def behind(self, records: int, now: float) -> None:
         """Set how many records wait, and the age at Unix time `now` of the newest one read."""

@@ -62,12 +62,72 @@ def test_an_acknowledgement_that_fails_changes_nothing(journal: Journal) -> None
     assert journal.unpublished([mark(1)]) == {mark(1)}
 
 
+def acknowledge_daily(journal: Journal, days: range) -> None:
+    """One mark a day, numbered like its day."""
+    for day in days:
+        journal.acknowledge([transaction(day)], NOW + day * DAY)
+
+
+def known_days(journal: Journal, days: range) -> set[int]:
+    unknown = journal.unpublished([mark(day) for day in days])
+    return {day for day in days if mark(day) not in unknown}
+
+
+def tables_of(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as database:
+        names = "select name from sqlite_schema where name glob 'marks_*'"
+        return [name for (name,) in database.execute(names)]
+
+
 def test_marks_are_kept_for_all_of_their_days_and_then_dropped(journal: Journal) -> None:
-    journal.acknowledge([transaction(1)], NOW)
-    journal.acknowledge([transaction(2)], NOW + 14 * DAY)
-    assert journal.unpublished([mark(1)]) == set()
-    journal.acknowledge([transaction(3)], NOW + 18 * DAY)
-    assert journal.unpublished([mark(1), mark(2)]) == {mark(1)}
+    acknowledge_daily(journal, range(60))
+    known = known_days(journal, range(60))
+    assert known >= set(range(59 - 14, 60))
+    assert known.isdisjoint(range(59 - 20))
+
+
+@pytest.mark.parametrize("days", [7, 28])
+def test_another_number_of_days_forgets_no_mark_and_leaves_no_table(
+    tmp_path: Path, days: float
+) -> None:
+    path = tmp_path / "journal.sqlite"
+    with closing(Journal(path, days=14)) as before:
+        acknowledge_daily(before, range(1, 20))
+        kept = known_days(before, range(1, 20))
+    with closing(Journal(path, days=days)) as after:
+        acknowledge_daily(after, range(20, 23))
+        assert known_days(after, range(1, 20)) >= {day for day in kept if day >= 22 - min(days, 14)}
+        acknowledge_daily(after, range(23, 120))
+        assert known_days(after, range(1, 80)) == set()
+    assert len(tables_of(path)) <= 9
+
+
+def test_a_clock_that_is_far_ahead_once_forgets_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with closing(Journal(path, days=14)) as journal:
+        acknowledge_daily(journal, range(30))
+        journal.acknowledge([transaction(100)], NOW + 400 * DAY)
+        acknowledge_daily(journal, range(30, 33))
+        assert known_days(journal, range(32 - 14, 33)) == set(range(32 - 14, 33))
+        assert known_days(journal, range(100, 101)) == {100}
+        acknowledge_daily(journal, range(33, 90))
+    assert len(tables_of(path)) <= 10
+
+
+def test_the_marks_of_an_earlier_version_are_kept_and_then_dropped(tmp_path: Path) -> None:
+    """Its tables were numbered by quarters of the setting: 14 days here, 3 in the last one."""
+    path = tmp_path / "journal.sqlite"
+    with closing(Journal(path, days=14)), closing(sqlite3.connect(path)) as database:
+        for number, of_table in enumerate([5_918, 5_919, 5_920, 27_000]):
+            database.execute(f"create table marks_{of_table} (mark blob primary key)")
+            database.execute(f"insert into marks_{of_table} values (?)", (mark(number),))
+        database.commit()
+    with closing(Journal(path, days=14)) as journal:
+        assert known_days(journal, range(4)) == set(range(4))
+        acknowledge_daily(journal, range(10, 22))
+        assert known_days(journal, range(4)) == set(range(4))
+        acknowledge_daily(journal, range(22, 50))
+        assert known_days(journal, range(4)) == set()
 
 
 def test_a_new_branch_takes_the_place_of_the_old_one(journal: Journal) -> None:

@@ -62,6 +62,17 @@ def test_blocks_that_are_read_again_change_nothing_even_after_a_reorganisation(
     assert confirmed(tables) == before
 
 
+def test_a_reorganisation_counts_though_the_broker_s_clock_was_put_back(
+    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
+) -> None:
+    a, b = a_hash(rng), a_hash(rng)
+    kafka.later(days=2)
+    writer.write(kafka.records(block_on(None, rng, 100, a), topic=BLOCKS))
+    kafka.later(days=-2, minutes=10)
+    writer.write(kafka.records(block_on(None, rng, 100, b), topic=BLOCKS))
+    assert set(confirmed(tables)) == {b}
+
+
 def test_a_block_below_those_known_joins_them(
     writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
 ) -> None:

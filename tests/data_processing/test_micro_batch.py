@@ -72,16 +72,45 @@ def test_a_topic_that_holds_everything_three_times_gives_one_row_a_hash(
     assert writer.hashes_in("scored_transactions") == hashes_of(transactions)
 
 
-def test_a_repeat_is_recognised_through_the_whole_horizon_after_a_restart(
-    writer: Writer, kafka: FakeKafka, rng: random.Random
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_repeat_is_recognised_however_old_it_is(
+    writer: Writer, kafka: FakeKafka, rng: random.Random, champion: Champion, restarted: bool
 ) -> None:
-    old, new = some(rng, 1), some(rng, 1)
+    """As when a producer sends what its old journal held, or a block has what waited for weeks."""
+    writer.champion = champion
+    old, new = some(rng, 20), some(rng, 20)
     writer.write(kafka.records(*old))
-    kafka.later(hours=23, minutes=59)
-    writer.write(kafka.records(*new))
-    writer.restart()
-    assert writer.write(kafka.records(*old)).repeats == 1
+    for days in (1, 28):
+        kafka.later(days=days)
+        writer.write(kafka.records(*new[:10]))
+        if restarted:
+            writer.restart()
+    again = writer.write(kafka.records(*old, *new))
+    assert (again.new.num_rows, again.repeats) == (10, 30)
     assert writer.hashes_in("raw_transactions") == hashes_of(old + new)
+    assert writer.hashes_in("scored_transactions") == hashes_of(old + new)
+
+
+@pytest.mark.parametrize("days", [2, -2, 400])
+def test_one_batch_by_a_wrong_clock_of_the_broker_doubles_nothing(
+    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables, days: int
+) -> None:
+    before, wrong, after = some(rng, 5), some(rng, 5), some(rng, 5)
+    first = kafka.records(*before, b"bad")
+    writer.write(first)
+    kafka.later(days=days)
+    second = kafka.records(*wrong, b"worse")
+    writer.write(second)
+    kafka.later(days=-days, minutes=1)
+    third = kafka.records(*before, *wrong, *after, b"worst")
+    assert writer.write(third).repeats == 10
+    for _ in ("read again by the same process", "read again by the next one"):
+        for records in (second, first, third):
+            again = writer.write(records)
+            assert (again.new.num_rows, again.rejects.num_rows) == (0, 0)
+        writer.restart()
+    assert writer.hashes_in("raw_transactions") == hashes_of(before + wrong + after)
+    assert tables.frame("quarantine").count() == 3
 
 
 def test_a_clock_in_1970_and_one_in_2100_change_neither_windows_nor_memory(

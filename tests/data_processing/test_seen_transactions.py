@@ -1,91 +1,196 @@
-import os
+"""What is written is recognised, by real Delta tables; Spark is not needed to read them."""
+
 import random
-from datetime import UTC, datetime
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-from tests.support.stream_samples import a_hash
+import pytest
+from pyspark.sql import SparkSession
+from tests.support import delta_tables
+from tests.support.stream_samples import NOON, a_hash
 
+from core.tables import RAW_TRANSACTIONS
+from data_processing.known_keys import Keys
+from data_processing.lake_tables import LakeTables
 from data_processing.seen_transactions import (
-    SeenKeys,
-    append_hours,
-    are_first,
-    as_keys,
+    SeenTransactions,
+    append_days,
     keys_of_hashes,
     record_keys,
 )
 
-
-def test_a_key_is_recognised_until_its_hour_is_forgotten() -> None:
-    seen = SeenKeys()
-    first, second = as_keys([b"a" * 16]), as_keys([b"b" * 16])
-    seen.add(first, np.array([100]))
-    seen.add(second, np.array([101]))
-    seen.forget_before(datetime.fromtimestamp(101 * 3_600 - 1, UTC))
-    assert seen.contains(first).all()
-    seen.forget_before(datetime.fromtimestamp(101 * 3_600, UTC))
-    assert not seen.contains(first).any()
-    assert seen.contains(second).all()
+NOW = datetime.fromtimestamp(NOON, UTC)
 
 
-def test_nothing_is_recognised_at_first() -> None:
-    assert not SeenKeys().contains(as_keys([b"a" * 16])).any()
-    assert not SeenKeys().contains(as_keys([])).size
+class NoSpark(LakeTables):
+    """Tables that are read without Spark; it notes the SQL of what is read."""
+
+    def __init__(self, lake: str) -> None:
+        super().__init__(cast(SparkSession, None), lake, "simulated")
+        self.read: list[str] = []
+
+    def query_batches(self, sql: str, *names: str) -> Any:
+        self.read.append(sql)
+        return super().query_batches(sql, *names)
 
 
-def test_memory_agrees_with_a_set_over_many_batches() -> None:
-    rng = random.Random(1)
-    seen, model = SeenKeys(), set[bytes]()
-    for hour in range(20):
-        batch = [rng.randbytes(2) + b"\0" * 14 for _ in range(500)]
-        keys = as_keys(batch)
-        assert seen.contains(keys).tolist() == [value in model for value in batch]
-        new = ~seen.contains(keys) & are_first(keys)
-        seen.add(keys[new], np.full(new.sum(), hour))
-        model |= set(batch)
-    assert len(seen) == len(model)
+def raw_rows(hashes: list[str], at: datetime) -> pa.Table:
+    """Rows of `raw_transactions`, as few of whose columns have a meaning as possible."""
+    zeros: dict[pa.DataType, Any] = {pa.int64(): 0, pa.int32(): 0, pa.string(): ""}
+    own = {"append_time": at, "event_time": at, "date": at.date()}
+    rows = [
+        {
+            field.name: own.get(field.name, None if field.nullable else zeros.get(field.type))
+            for field in RAW_TRANSACTIONS
+        }
+        | {"hash": value}
+        for value in hashes
+    ]
+    return pa.Table.from_pylist(rows, RAW_TRANSACTIONS)
 
 
-def test_two_million_hashes_take_no_more_than_their_bytes() -> None:
-    seen = SeenKeys()
-    for hour in range(20):
-        keys = np.frombuffer(os.urandom(16 * 100_000), "S16")
-        seen.add(keys, np.full(len(keys), hour))
-    assert len(seen) == 2_000_000
-    assert sum(keys.nbytes for keys in seen._by_hour.values()) == 32_000_000
+def receipts(hashes: list[str], at: datetime = NOW) -> pa.Table:
+    return pa.table(
+        {
+            "key": [bytes.fromhex(value[:32]) for value in hashes],
+            "append_time": pa.array([at] * len(hashes), pa.timestamp("us", "UTC")),
+        }
+    )
 
 
-def test_of_equal_keys_only_the_first_is_first() -> None:
-    assert are_first(as_keys([b"b" * 16, b"a" * 16, b"b" * 16])).tolist() == [True, True, False]
+@pytest.fixture
+def rng() -> random.Random:
+    return random.Random(1)
 
 
-def test_hashes_that_differ_in_their_first_half_have_different_keys() -> None:
-    rng = random.Random(0)
-    hashes = [a_hash(rng) for _ in range(1_000)]
-    assert len(set(keys_of_hashes(pa.chunked_array([hashes])).tolist())) == 1_000
+@pytest.fixture
+def hashes(rng: random.Random) -> dict[timedelta, list[str]]:
+    """Hashes by the age of their rows: some of now, of yesterday and of 40 days ago."""
+    return {timedelta(days=age): [a_hash(rng) for _ in range(20)] for age in (0, 1, 40)}
+
+
+@pytest.fixture
+def tables(lake: str, hashes: dict[timedelta, list[str]]) -> NoSpark:
+    for age, of_age in hashes.items():
+        delta_tables.write(Path(lake), "raw_transactions", raw_rows(of_age, NOW - age))
+    rejects = {"value": [b"bad"], "reason": ["bad"], "topic": ["t"], "partition": [0]}
+    rejected = delta_tables.table(
+        "quarantine", **rejects, offset=[7], append_time=[NOW.replace(tzinfo=None)]
+    )
+    delta_tables.write(Path(lake), "quarantine", rejected)
+    return NoSpark(lake)
+
+
+def test_a_repeat_is_recognised_however_old_its_row_is(
+    tables: NoSpark, hashes: dict[timedelta, list[str]], rng: random.Random, tmp_path: Path
+) -> None:
+    seen = SeenTransactions(tables, tmp_path / "keys")
+    for of_age in hashes.values():
+        assert seen.are_written(receipts(of_age)).all()
+    assert not seen.are_written(receipts([a_hash(rng) for _ in range(50)])).any()
+    assert len(seen.keys) == 60
+
+
+def test_a_restart_reads_only_the_dates_that_have_changed(
+    tables: NoSpark, hashes: dict[timedelta, list[str]], rng: random.Random, tmp_path: Path
+) -> None:
+    SeenTransactions(tables, tmp_path / "keys")
+    assert len(tables.read) == 3
+    another = [a_hash(rng)]
+    tables.append_arrow("raw_transactions", raw_rows(another, NOW))
+    seen = SeenTransactions(tables, tmp_path / "keys")
+    assert tables.read[3:] == [f"SELECT hash FROM raw_transactions WHERE date = '{NOW.date()}'"]
+    assert seen.are_written(receipts(another + hashes[timedelta()])).all()
+
+
+def test_what_is_added_is_recognised_and_saved(
+    tables: NoSpark, rng: random.Random, tmp_path: Path
+) -> None:
+    seen, new = SeenTransactions(tables, tmp_path / "keys"), [a_hash(rng) for _ in range(5)]
+    tables.append_arrow("raw_transactions", raw_rows(new, NOW))
+    seen.add(receipts(new))
+    assert seen.are_written(receipts(new)).all()
+    assert seen.unsaved == 5
+    seen.save()
+    assert seen.are_written(receipts(new)).all()
+    assert seen.unsaved == 0
+    tables.read.clear()
+    assert SeenTransactions(tables, tmp_path / "keys").are_written(receipts(new)).all()
+    assert tables.read == []
+
+
+def test_lost_files_are_made_again_and_rows_that_are_deleted_are_forgotten(
+    tables: NoSpark, hashes: dict[timedelta, list[str]], tmp_path: Path
+) -> None:
+    seen = SeenTransactions(tables, tmp_path / "keys")
+    shutil.rmtree(tmp_path / "keys")
+    old = hashes[timedelta(days=40)]
+    tables.open("raw_transactions").delete(f"date = '{NOW.date() - timedelta(days=40)}'")
+    tables.open("raw_transactions").delete(f"hash = '{hashes[timedelta()][0]}'")
+    seen.save()
+    for after in (seen, SeenTransactions(tables, tmp_path / "keys")):
+        assert not after.are_written(receipts(old)).any()
+        assert after.are_written(receipts(hashes[timedelta()])).tolist() == [False] + [True] * 19
+        assert after.are_written(receipts(hashes[timedelta(days=1)])).all()
+
+
+def test_a_table_that_was_created_again_has_other_keys(
+    tables: NoSpark, hashes: dict[timedelta, list[str]], rng: random.Random, tmp_path: Path
+) -> None:
+    SeenTransactions(tables, tmp_path / "keys")
+    shutil.rmtree(Path(tables.lake, "raw_transactions"))
+    others = [a_hash(rng) for _ in range(20)]
+    delta_tables.write(Path(tables.lake), "raw_transactions", raw_rows(others, NOW))
+    seen = SeenTransactions(tables, tmp_path / "keys")
+    assert seen.are_written(receipts(others)).all()
+    assert not seen.are_written(receipts(hashes[timedelta()])).any()
+
+
+def test_a_reject_is_recognised_by_its_position_and_time(tables: NoSpark, tmp_path: Path) -> None:
+    seen = SeenTransactions(tables, tmp_path / "keys")
+    at = NOW - timedelta(days=3)
+    rejects = positions([("t", 0, 7, NOW), ("t", 0, 8, NOW), ("t", 0, 7, at), ("t", 1, 7, NOW)])
+    assert seen.are_quarantined(rejects).tolist() == [True, False, False, False]
+    seen.add_rejects(rejects.slice(1, 1))
+    assert seen.are_quarantined(rejects).tolist() == [True, True, False, False]
+
+
+def positions(rows: list[tuple[str, int, int, datetime]]) -> pa.Table:
+    names = ("topic", "partition", "offset", "append_time")
+    types = (pa.string(), pa.int32(), pa.int64(), pa.timestamp("us", "UTC"))
+    return pa.Table.from_pylist(
+        [dict(zip(names, row, strict=True)) for row in rows],
+        pa.schema(list(zip(names, types, strict=True))),
+    )
+
+
+def distinct(keys: Keys) -> int:
+    return len(np.unique(keys, axis=0))
+
+
+def test_hashes_that_differ_in_their_first_half_have_different_keys(rng: random.Random) -> None:
+    assert (
+        distinct(keys_of_hashes(pa.chunked_array([[a_hash(rng) for _ in range(1_000)]]))) == 1_000
+    )
 
 
 def test_a_record_s_key_is_of_its_place_and_time() -> None:
     at = datetime(2026, 1, 2, tzinfo=UTC)
     rows = [
-        {"topic": topic, "partition": partition, "offset": offset, "append_time": time}
+        (topic, partition, offset, time)
         for topic in ("a", "b")
         for partition in (0, 1)
         for offset in (5, 2**40)
         for time in (at, at.replace(microsecond=1_000))
     ]
-    schema = pa.schema(
-        {
-            "topic": pa.string(),
-            "partition": pa.int32(),
-            "offset": pa.int64(),
-            "append_time": pa.timestamp("us", "UTC"),
-        }
-    )
-    keys = record_keys(pa.Table.from_pylist(rows, schema))
-    assert len(set(keys.tolist())) == len(rows)
+    assert distinct(record_keys(positions(rows))) == len(rows)
 
 
-def test_hours_are_counted_from_1970() -> None:
-    times = pa.chunked_array([[datetime(1970, 1, 2, 3, 59, tzinfo=UTC)]], pa.timestamp("us", "UTC"))
-    assert append_hours(times).tolist() == [27]
+def test_the_date_of_a_time_before_1970_is_right_too() -> None:
+    times = [datetime(1970, 1, 2, 23, 59, tzinfo=UTC), datetime(1969, 12, 31, 23, tzinfo=UTC)]
+    days = append_days(pa.chunked_array([times], pa.timestamp("us", "UTC")))
+    assert days.tolist() == [date(1970, 1, 2), date(1969, 12, 31)]

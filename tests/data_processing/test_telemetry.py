@@ -91,3 +91,12 @@ def test_lag_is_the_age_of_the_newest_record_read_while_others_wait() -> None:
     assert registry.get_sample_value("bitcoin_stream_lag_seconds") == 10
     metrics.behind(0, now=2_000.0)
     assert registry.get_sample_value("bitcoin_stream_lag_seconds") == 0
+
+
+def test_a_batch_that_a_wrong_clock_stamped_ahead_hides_no_later_lag(
+    metrics: StreamMetrics,
+) -> None:
+    metrics.read(1e10)
+    metrics.read(1_000.0)
+    metrics.behind(5, 1_060.0)
+    assert metrics.lag_seconds._value.get() == 60

@@ -1,6 +1,7 @@
 """Micro-batches without Kafka: frames as Spark's Kafka source makes them, and their writer."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -70,9 +71,8 @@ class Writer:
 
     def restart(self) -> None:
         self.broadcast = ChampionBroadcast(self.tables.spark.sparkContext, lambda: self.champion)
-        self.writer = MicroBatchWriter(
-            self.tables, SeenTransactions(self.tables, 24), self.broadcast
-        )
+        self.seen = SeenTransactions(self.tables, Path(self.tables.lake).parent / "known_keys")
+        self.writer = MicroBatchWriter(self.tables, self.seen, self.broadcast)
 
     def write(self, records: DataFrame) -> MicroBatch:
         batch = self.writer.write(records)

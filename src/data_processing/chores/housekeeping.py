@@ -3,18 +3,22 @@
 delta-rs does it in this process, between micro-batches, so that nothing else writes meanwhile.
 Files that a newer version has replaced stay for `VACUUM_AFTER_HOURS`, so that readers of the older
 version can finish. The part of the log that they need stays as long.
+
+Dates are deleted when both the clock and the dates that have rows say so: a wrong clock alone, here
+or at the broker, deletes at most the date or two that it adds.
 """
 
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime, timedelta
 
 from core.settings import StreamSettings
 from core.tables import TABLES
 from data_processing.lake_tables import DataFile, LakeTables, files_of
 from data_processing.micro_batch import MicroBatch
+from data_processing.seen_transactions import SeenTransactions
 from monitoring.stream_metrics import StreamMetrics
 
 log = logging.getLogger(__name__)
@@ -24,6 +28,29 @@ _SMALL_BYTES, _LARGE_BYTES = 16 * 2**20, 128 * 2**20
 row is rewritten a few times, not with every compaction."""
 
 _CHECK_SECONDS, _VACUUM_SECONDS = 60.0, 3_600.0
+_MOST_UNSAVED = 1_000_000
+"""Keys in memory that are saved before the hour has passed; they take 16 MB."""
+
+
+def expired_dates(
+    dates: Collection[date], with_rows: Collection[date], today: date, retention_days: int
+) -> list[date]:
+    """The dates of a table to delete: older than `retention_days` in two ways.
+
+    They are so by the clock, `today`. And `retention_days` later dates up to today are among
+    `with_rows`, the dates of `raw_transactions`: a clock that is wrong adds few such dates.
+
+    >>> days = [date(2026, 1, day) for day in range(1, 13)]
+    >>> expired_dates(days, days, date(2026, 1, 12), 9)
+    [datetime.date(2026, 1, 1), datetime.date(2026, 1, 2)]
+    >>> expired_dates(days[:9], days[:9], date(2027, 2, 3), 9)
+    []
+    """
+    oldest = today - timedelta(days=retention_days)
+    later = sorted(day for day in with_rows if day <= today)[-retention_days:]
+    if len(later) < retention_days:
+        return []
+    return sorted(day for day in dates if day < oldest and day < later[0])
 
 
 def partitions_to_compact(files: list[DataFile], today: date, most_small: int) -> dict[date, int]:
@@ -47,19 +74,23 @@ def partitions_to_compact(files: list[DataFile], today: date, most_small: int) -
 
 
 class Housekeeping:
-    """A chore: deletes old rows and compacts once a minute, vacuums once an hour."""
+    """A chore: deletes old rows and compacts once a minute, vacuums once an hour.
+
+    Once an hour, or when they are many, it also saves the keys of the rows that are `seen`.
+    """
 
     name = "housekeeping"
 
     def __init__(
         self,
         tables: LakeTables,
+        seen: SeenTransactions,
         settings: StreamSettings,
         metrics: StreamMetrics,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._tables, self._settings, self._metrics = tables, settings, metrics
+        self._tables, self._seen, self._settings, self._metrics = tables, seen, settings, metrics
         self._clock, self._now = clock, now
         self._next_check = self._next_vacuum = clock()
 
@@ -73,26 +104,47 @@ class Housekeeping:
     def run(self) -> None:
         """Go through all tables; the metrics then show their files and sizes."""
         vacuum = self._clock() >= self._next_vacuum
+        with_rows = self._tables.rows_by_date("raw_transactions")
         for name in TABLES:
-            self._delete_and_compact(name)
+            self._delete(name, with_rows)
+            self._compact(name)
             if vacuum:
                 self._vacuum(name)
             files = files_of(self._tables.open(name))
             self._metrics.table_files.labels(name).set(len(files))
             self._metrics.table_bytes.labels(name).set(sum(file.size for file in files))
+        if vacuum or self._seen.unsaved >= _MOST_UNSAVED:
+            self._save_keys()
         self._next_check = self._clock() + _CHECK_SECONDS
         if vacuum:
             self._next_vacuum = self._clock() + _VACUUM_SECONDS
 
-    def _delete_and_compact(self, name: str) -> None:
-        table, today = self._tables.open(name), self._now().date()
-        files = files_of(table)
-        oldest = today - timedelta(days=self._settings.retention_days)
-        if any(file.day < oldest for file in files):
-            table.delete(f"date < '{oldest}'")
-            log.info("event=rows_deleted table=%s before=%s", name, oldest)
+    def _save_keys(self) -> None:
+        try:
+            self._seen.save()
+        except OSError as error:  # they stay in memory until there is room
+            log.warning(
+                "event=known_keys_not_saved unsaved=%d reason=%s", self._seen.unsaved, error
+            )
+
+    def _delete(self, name: str, with_rows: Collection[date]) -> None:
+        rows, days = self._tables.rows_by_date(name), self._settings.retention_days
+        if not (expired := expired_dates(rows, with_rows, self._now().date(), days)):
+            return
+        listed = ", ".join(f"'{day}'" for day in expired)
+        self._tables.open(name).delete(f"date IN ({listed})")
+        deleted = sum(rows[day] for day in expired)
+        self._metrics.deleted_rows.labels(name).inc(deleted)
+        log.log(
+            logging.INFO if len(expired) == 1 else logging.WARNING,
+            "event=rows_deleted table=%s dates=%d from=%s to=%s rows=%d retention_days=%d",
+            *(name, len(expired), expired[0], expired[-1], deleted, days),
+        )
+
+    def _compact(self, name: str) -> None:
+        table = self._tables.open(name)
         due = partitions_to_compact(
-            [f for f in files if f.day >= oldest], today, self._settings.compact_after_files
+            files_of(table), self._now().date(), self._settings.compact_after_files
         )
         for day, size in due.items():
             result = table.optimize.compact([("date", "=", str(day))], target_size=size)

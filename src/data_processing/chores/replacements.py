@@ -1,14 +1,15 @@
 """Keeps `replacements`: pairs of transactions that spend the same outpoint.
 
-The last spender of each outpoint within the horizon is kept in memory as sorted arrays, one for
-each hour of broker time, 48 bytes an outpoint. A full day of mainnet, 1.5 million outpoints, takes
-72 MB. The memory is filled from `raw_transactions` at the start.
+The last spenders of the newest two million outpoints are kept in memory as sorted arrays, in the
+order of their arrival, 48 bytes an outpoint: about 32 hours of mainnet in 96 MB. Their number and
+not a clock decides which are forgotten. The memory is filled from `raw_transactions` at the start.
 """
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,14 +20,23 @@ from core.lake import sql_time
 from core.tables import REPLACEMENTS
 from data_processing.lake_tables import LakeTables
 from data_processing.micro_batch import MicroBatch
-from data_processing.seen_transactions import append_hours, bytes_of
 from monitoring.stream_metrics import StreamMetrics
 
+_MOST_OUTPOINTS = 2_000_000
+_RUN_OUTPOINTS = 100_000
 _ROWS_AT_ONCE = 50_000
-_HOUR = timedelta(hours=1)
+_MINUTE = timedelta(minutes=1)
 
 Pair = tuple[str, str]
 """The two hashes of a replacement, in alphabetic order."""
+
+
+class Minute(NamedTuple):
+    """How many rows a minute has, and how many outpoints they spend at most."""
+
+    at: datetime
+    rows: int
+    outpoints: int
 
 
 class Replacements:
@@ -37,14 +47,14 @@ class Replacements:
     def __init__(
         self,
         tables: LakeTables,
-        horizon_hours: int,
         seconds: float,
         metrics: StreamMetrics,
         clock: Callable[[], float] = time.monotonic,
+        most_outpoints: int = _MOST_OUTPOINTS,
     ) -> None:
         self._tables, self._seconds, self._metrics, self._clock = tables, seconds, metrics, clock
-        self._spenders = LastSpenders(horizon_hours)
-        self._unwritten = self._recover(timedelta(hours=horizon_hours))
+        self._spenders = LastSpenders(most_outpoints)
+        self._unwritten = self._recover(most_outpoints)
         self._not_before = 0.0
 
     def on_batch(self, batch: MicroBatch) -> None:
@@ -64,37 +74,67 @@ class Replacements:
         self._unwritten = []
         self._not_before = self._clock() + self._seconds
 
-    def _recover(self, horizon: timedelta) -> list[dict[str, object]]:
+    def _recover(self, most: int) -> list[dict[str, object]]:
         """Fill the memory from the table; return the replacements that a crash left unwritten."""
-        newest = self._tables.query(
-            "SELECT MAX(append_time) AS at FROM raw_transactions", "raw_transactions"
-        )["at"][0].as_py()
-        if newest is None:
+        periods = periods_to_replay(self._rows_by_minute(most), most)
+        if not periods:
             return []
-        replacements = self._replay(newest - horizon, newest)
+        replacements: list[dict[str, object]] = []
+        for since, until in periods:
+            for start in range(0, (rows := self._rows(since, until)).num_rows, _ROWS_AT_ONCE):
+                replacements += self._spenders.add(rows.slice(start, _ROWS_AT_ONCE))
         sql = f"""SELECT "hash", replaced_hash FROM replacements
-            WHERE append_time >= {sql_time(newest - horizon)}"""
+            WHERE append_time >= {sql_time(periods[0][0])}"""
         written = {pair_of(row) for row in self._tables.query(sql, "replacements").to_pylist()}
         return [row for row in replacements if pair_of(row) not in written]
 
-    def _replay(self, since: datetime, until: datetime) -> list[dict[str, object]]:
-        """The replacements among the rows of a period, read by the hour: a day takes a gigabyte."""
-        replacements: list[dict[str, object]] = []
-        while since <= until:
-            for start in range(0, (rows := self._rows_of_hour(since)).num_rows, _ROWS_AT_ONCE):
-                replacements += self._spenders.add(rows.slice(start, _ROWS_AT_ONCE))
-            since += _HOUR
-        return replacements
+    def _rows_by_minute(self, most: int) -> list[Minute]:
+        """The minutes of the newest dates that have `most` rows together, oldest first."""
+        first, rows = None, 0
+        for day, count in sorted(self._tables.rows_by_date("raw_transactions").items())[::-1]:
+            if rows >= most:
+                break
+            first, rows = day, rows + count
+        if first is None:
+            return []
+        minutes = self._tables.query(
+            "SELECT date_trunc('minute', append_time) AS at, COUNT(*) AS n, SUM(inputs_count) AS s "
+            f"FROM raw_transactions WHERE date >= '{first}' GROUP BY 1 ORDER BY 1",
+            "raw_transactions",
+        ).to_pylist()
+        return [Minute(row["at"], row["n"], row["s"]) for row in minutes]
 
-    def _rows_of_hour(self, since: datetime) -> pa.Table:
-        """The rows of one hour whose outpoints are recorded, in the order they were published."""
+    def _rows(self, since: datetime, until: datetime) -> pa.Table:
+        """The rows of a period whose outpoints are recorded, in the order they were published."""
         return self._tables.query(
             "SELECT hash, fee, spent_outpoints, append_time FROM raw_transactions "
-            f"WHERE date BETWEEN '{since.date()}' AND '{(since + _HOUR).date()}' "
-            f"AND append_time >= {sql_time(since)} AND append_time < {sql_time(since + _HOUR)} "
+            f"WHERE date BETWEEN '{since.date()}' AND '{until.date()}' "
+            f"AND append_time >= {sql_time(since)} AND append_time < {sql_time(until)} "
             'AND spent_outpoints IS NOT NULL ORDER BY append_time, "partition", "offset"',
             "raw_transactions",
         )
+
+
+def periods_to_replay(minutes: list[Minute], most: int) -> list[tuple[datetime, datetime]]:
+    """The periods (start, end) with the newest `most` outpoints, oldest first.
+
+    A period has 50,000 rows or is one minute: a day at once would take a gigabyte.
+    """
+    outpoints, first = 0, len(minutes)
+    while first and outpoints < most:
+        first -= 1
+        outpoints += minutes[first].outpoints
+    periods: list[tuple[datetime, datetime]] = []
+    rows = _ROWS_AT_ONCE
+    for minute in minutes[first:]:
+        end = minute.at + _MINUTE
+        rows += minute.rows
+        if rows > _ROWS_AT_ONCE:
+            periods.append((minute.at, end))
+            rows = minute.rows
+        else:
+            periods[-1] = (periods[-1][0], end)
+    return periods
 
 
 def pair_of(replacement: dict[str, object]) -> Pair:
@@ -132,14 +172,14 @@ class Spends:
 
 
 class LastSpenders:
-    """The last spender of each outpoint that was spent within the horizon."""
+    """The last spenders of the outpoints that were spent last, at least `most` of them."""
 
-    def __init__(self, horizon_hours: int) -> None:
-        self._horizon = horizon_hours
-        self._by_hour: dict[int, Spends] = {}
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._runs: list[Spends] = []  # in the order of their arrival
 
     def __len__(self) -> int:
-        return sum(len(spends.keys) for spends in self._by_hour.values())
+        return sum(len(spends.keys) for spends in self._runs)
 
     def add(self, rows: pa.Table) -> list[dict[str, object]]:
         """Add transactions, and return the rows of `replacements` that they make.
@@ -173,7 +213,7 @@ class LastSpenders:
     def _spenders_of(self, keys: NDArray[np.int64]) -> dict[int, tuple[str, int]]:
         """Hash and fee of the last spender in memory, by index in `keys`."""
         spenders: dict[int, tuple[str, int]] = {}
-        for _, spends in sorted(self._by_hour.items()):
+        for spends in self._runs:
             at = np.searchsorted(spends.keys, keys)
             at[at == len(spends.keys)] = 0
             for index in np.flatnonzero(spends.keys[at] == keys).tolist():
@@ -184,15 +224,19 @@ class LastSpenders:
     def _remember(self, rows: pa.Table, keys: NDArray[np.int64], of_row: NDArray[np.int64]) -> None:
         if not len(of_row):
             return
-        hashes = bytes_of(rows["hash"]).view("V32")[of_row]
+        hashes = _bytes_of(rows["hash"]).view("V32")[of_row]
         fees = np.asarray(rows["fee"].to_numpy(), np.int64)[of_row]
-        spends, at = Spends(keys, hashes, fees), append_hours(rows["append_time"])[of_row]
-        for hour in np.unique(at).tolist():
-            new = spends.where(at == hour)
-            old = self._by_hour.get(hour, new.where(np.zeros(len(new.keys), bool)))
-            self._by_hour[hour] = old.then(new)
-        oldest = max(self._by_hour) - self._horizon
-        self._by_hour = {h: s for h, s in self._by_hour.items() if h >= oldest}
+        new = Spends(keys, hashes, fees)
+        if self._runs and len(self._runs[-1].keys) < _RUN_OUTPOINTS:
+            new = self._runs.pop().then(new)
+        self._runs.append(new.last_of_each())
+        while len(self) - len(self._runs[0].keys) >= self._most:
+            del self._runs[0]
+
+
+def _bytes_of(texts: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """The bytes of all texts of hex digits, concatenated."""
+    return np.frombuffer(bytes.fromhex("".join(texts.to_pylist())), np.uint8)
 
 
 def _outpoints(rows: pa.Table) -> tuple[NDArray[np.int64], list[str]]:

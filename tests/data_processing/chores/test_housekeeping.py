@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.micro_batches import FakeKafka, Writer
 from tests.support.stream_samples import a_hash, a_transaction
 
@@ -18,7 +20,11 @@ from core.detector.champion import Champion
 from core.lake import table_uri
 from core.settings import StreamSettings
 from core.tables import TABLES
-from data_processing.chores.housekeeping import Housekeeping, partitions_to_compact
+from data_processing.chores.housekeeping import (
+    Housekeeping,
+    expired_dates,
+    partitions_to_compact,
+)
 from data_processing.lake_tables import PROTOCOL, DataFile, LakeTables, files_of
 from monitoring.stream_metrics import StreamMetrics
 
@@ -40,16 +46,40 @@ def test_a_day_that_has_ended_is_joined_once_more_and_then_left_alone() -> None:
     )
 
 
+@given(
+    st.sets(st.integers(0, 60), min_size=1),
+    st.sets(st.integers(0, 60)),
+    st.integers(9, 30),
+    st.integers(-1_000, 1_000),
+    st.integers(-1_000, 1_000),
+)
+def test_no_reading_of_one_clock_deletes_a_date_that_is_young(
+    with_rows: set[int], dates: set[int], days: int, wall: int, broker: int
+) -> None:
+    """One date is added by the broker's clock, and today is that of the stream's."""
+    wrong = {DAY + timedelta(days=n) for n in with_rows} | {DAY + timedelta(days=broker)}
+    listed = [DAY + timedelta(days=n) for n in dates]
+    today = DAY + timedelta(days=wall)
+    for day in expired_dates(listed, wrong, today, days):
+        assert day < today - timedelta(days=days)
+        assert sum(DAY + timedelta(days=n) > day for n in with_rows) >= days - 1
+
+
+def test_in_steady_operation_the_limit_is_that_of_the_calendar() -> None:
+    days = [DAY + timedelta(days=n) for n in range(40)]
+    assert expired_dates(days, days, days[-1], 30) == days[:9]
+    assert expired_dates(days[:5], days, days[-1], 30) == days[:5]
+
+
 @pytest.fixture
 def housekeeping(
-    tables: LakeTables, metrics: StreamMetrics, kafka: FakeKafka
+    tables: LakeTables, metrics: StreamMetrics, kafka: FakeKafka, writer: Writer
 ) -> Callable[..., Housekeeping]:
-    """Makes the chore, with the clock of the records."""
+    """Makes the chore, with the clock of the records plus `ahead`."""
 
-    def make(**changes: int) -> Housekeeping:
-        return Housekeeping(
-            tables, StreamSettings.model_validate(changes), metrics, now=lambda: kafka.now
-        )
+    def make(ahead: timedelta = timedelta(), **changes: int) -> Housekeeping:
+        settings = StreamSettings.model_validate(changes)
+        return Housekeeping(tables, writer.seen, settings, metrics, now=lambda: kafka.now + ahead)
 
     return make
 
@@ -138,17 +168,51 @@ def test_rows_past_their_retention_are_deleted_with_their_whole_date(
     kafka: FakeKafka,
     rng: random.Random,
     champion: Champion,
+    metrics: StreamMetrics,
     housekeeping: Callable[..., Housekeeping],
 ) -> None:
     writer.champion = champion
-    old, new = a_transaction(rng), a_transaction(rng)
+    old, new = a_transaction(rng), [a_transaction(rng) for _ in range(10)]
     writer.write(kafka.records(old, b"bad"))
-    kafka.later(days=10)
-    writer.write(kafka.records(new))
+    for transaction in new:
+        kafka.later(days=1)
+        writer.write(kafka.records(transaction))
     housekeeping(retention_days=9).run()
     for table in ("raw_transactions", "scored_transactions"):
-        assert writer.hashes_in(table) == [new["hash"]]
+        assert writer.hashes_in(table) == sorted(t["hash"] for t in new)
+        assert metrics.deleted_rows.labels(table)._value.get() == 1
     assert writer.tables.rows_by_date("quarantine") == {}
+    assert len(writer.seen.keys) == len(new)
+    again = writer.write(kafka.records(old, *new))
+    assert (again.new.num_rows, again.repeats) == (1, len(new)), "known as long as it is stored"
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(("here", "at_the_broker"), [(400, 0), (0, 400), (400, 400)])
+def test_a_clock_that_is_400_days_ahead_deletes_no_row(
+    writer: Writer,
+    kafka: FakeKafka,
+    rng: random.Random,
+    champion: Champion,
+    housekeeping: Callable[..., Housekeeping],
+    here: int,
+    at_the_broker: int,
+) -> None:
+    writer.champion = champion
+    written = []
+    for _ in range(3):
+        written += [a_transaction(rng), a_transaction(rng)]
+        writer.write(kafka.records(*written[-2:], b"bad"))
+        kafka.later(days=1)
+    kafka.later(days=at_the_broker)
+    written.append(a_transaction(rng))
+    writer.write(kafka.records(written[-1]))
+    kafka.later(days=-at_the_broker)
+    for _ in range(2):
+        housekeeping(timedelta(days=here), retention_days=9).run()
+    for table in ("raw_transactions", "scored_transactions"):
+        assert writer.hashes_in(table) == sorted(t["hash"] for t in written)
+    assert sum(writer.tables.rows_by_date("quarantine").values()) == 3
 
 
 @pytest.mark.stack

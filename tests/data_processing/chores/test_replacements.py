@@ -11,7 +11,15 @@ from tests.support.micro_batches import FakeKafka, Writer
 from tests.support.stream_samples import NOON, a_hash, a_transaction
 
 from core.tables import TIMESTAMP
-from data_processing.chores.replacements import LastSpenders, Replacements, Spends, pair_of
+from data_processing.chores import replacements
+from data_processing.chores.replacements import (
+    LastSpenders,
+    Minute,
+    Replacements,
+    Spends,
+    pair_of,
+    periods_to_replay,
+)
 from data_processing.lake_tables import LakeTables
 from monitoring.stream_metrics import StreamMetrics
 
@@ -47,7 +55,7 @@ def table(*rows: dict[str, Any]) -> pa.Table:
 
 
 def test_a_replacement_names_both_and_the_fee_change() -> None:
-    pool, spenders = Mempool(), LastSpenders(24)
+    pool, spenders = Mempool(), LastSpenders(1_000)
     first, second = pool.spends("7:0", fee=100), pool.spends("7:0", fee=350)
     assert spenders.add(table(first)) == []
     (replacement,) = spenders.add(table(second))
@@ -64,43 +72,75 @@ def test_a_replacement_names_both_and_the_fee_change() -> None:
 
 
 def test_both_may_come_in_one_batch_and_a_chain_links_neighbours() -> None:
-    pool, spenders = Mempool(), LastSpenders(24)
+    pool, spenders = Mempool(), LastSpenders(1_000)
     a, b, c = (pool.spends("7:0") for _ in range(3))
     pairs = [(r["hash"], r["replaced_hash"]) for r in spenders.add(table(a, b, c))]
     assert pairs == [(b["hash"], a["hash"]), (c["hash"], b["hash"])]
 
 
 def test_several_outpoints_in_common_are_one_replacement() -> None:
-    pool, spenders = Mempool(), LastSpenders(24)
+    pool, spenders = Mempool(), LastSpenders(1_000)
     spenders.add(table(pool.spends("7:0", "8:1")))
     assert len(spenders.add(table(pool.spends("8:1", "7:0", "9:9")))) == 1
 
 
 def test_one_that_spends_what_two_spent_replaces_both() -> None:
-    pool, spenders = Mempool(), LastSpenders(24)
+    pool, spenders = Mempool(), LastSpenders(1_000)
     spenders.add(table(pool.spends("1:0"), pool.spends("2:0")))
     assert len(spenders.add(table(pool.spends("1:0", "2:0")))) == 2
 
 
 def test_other_outpoints_and_unknown_ones_replace_nothing() -> None:
-    pool, spenders = Mempool(), LastSpenders(24)
+    pool, spenders = Mempool(), LastSpenders(1_000)
     unknown = pool.spends() | {"spent_outpoints": None}
     assert spenders.add(table(pool.spends("1:0"), pool.spends("1:1"), unknown)) == []
     assert len(spenders) == 2
 
 
-def test_the_last_spender_counts_across_hours_and_is_forgotten_after_the_horizon() -> None:
-    pool, spenders = Mempool(), LastSpenders(2)
-    spenders.add(table(pool.spends("1:0")))
-    pool.now += timedelta(hours=1)
-    second = pool.spends("1:0")
-    spenders.add(table(second))
-    pool.now += timedelta(hours=1)
-    (replacement,) = spenders.add(table(pool.spends("1:0")))
-    assert replacement["replaced_hash"] == second["hash"]
-    pool.now += timedelta(hours=4)
-    spenders.add(table(pool.spends("5:5")))
-    assert spenders.add(table(pool.spends("1:0"))) == []
+def test_the_last_spender_counts_whatever_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replacements, "_RUN_OUTPOINTS", 1)
+    pool, spenders = Mempool(), LastSpenders(1_000)
+    previous = pool.spends("1:0")
+    assert spenders.add(table(previous)) == []
+    for days in (0, 2, -4, 400, -398):
+        pool.now += timedelta(days=days)
+        spender = pool.spends("1:0")
+        (replacement,) = spenders.add(table(spender))
+        assert replacement["replaced_hash"] == previous["hash"]
+        previous = spender
+
+
+def test_the_outpoints_spent_first_are_forgotten_beyond_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(replacements, "_RUN_OUTPOINTS", 5)
+    pool, spenders = Mempool(), LastSpenders(100)
+    for n in range(200):
+        spenders.add(table(pool.spends(f"{n}:0")))
+    assert 100 <= len(spenders) <= 105
+    assert spenders.add(table(pool.spends("90:0"))) == []
+    assert len(spenders.add(table(pool.spends("101:0")))) == 1
+
+
+MINUTES = st.lists(st.tuples(st.integers(1, 60_000), st.integers(0, 9)), max_size=30)
+
+
+@given(MINUTES, st.integers(1, 200_000))
+def test_the_newest_minutes_are_replayed_in_bounded_periods(
+    sizes: list[tuple[int, int]], most: int
+) -> None:
+    minutes = [
+        Minute(START + timedelta(minutes=n), rows, rows * each)
+        for n, (rows, each) in enumerate(sizes)
+    ]
+    periods = periods_to_replay(minutes, most)
+    inside = [[m for m in minutes if since <= m.at < until] for since, until in periods]
+    replayed = [minute for of_period in inside for minute in of_period]
+    assert replayed == minutes[len(minutes) - len(replayed) :]
+    spent = sum(minute.outpoints for minute in replayed)
+    assert spent >= most or replayed == minutes
+    assert not replayed or spent - replayed[0].outpoints < most
+    assert all(len(of) == 1 or sum(m.rows for m in of) <= 50_000 for of in inside)
 
 
 def test_a_pair_is_the_same_in_either_order() -> None:
@@ -118,8 +158,8 @@ def test_of_equal_outpoints_the_last_is_kept() -> None:
 def test_in_any_batches_each_outpoint_is_replaced_from_its_last_spender(
     batches: list[list[list[int]]],
 ) -> None:
-    pool, spenders, last = Mempool(), LastSpenders(24), dict[int, str]()
-    expected, replacements = [], []
+    pool, spenders, last = Mempool(), LastSpenders(1_000), dict[int, str]()
+    expected, actual = [], []
     for batch in batches:
         rows = [pool.spends(*(f"{n}:0" for n in spent)) for spent in batch]
         pairs = set()
@@ -129,8 +169,8 @@ def test_in_any_batches_each_outpoint_is_replaced_from_its_last_spender(
             }
             last |= dict.fromkeys(spent, row["hash"])
         expected.append(pairs)
-        replacements.append({(r["hash"], r["replaced_hash"]) for r in spenders.add(table(*rows))})
-    assert replacements == expected
+        actual.append({(r["hash"], r["replaced_hash"]) for r in spenders.add(table(*rows))})
+    assert actual == expected
 
 
 def written(tables: LakeTables) -> list[tuple[str, str, int]]:
@@ -147,17 +187,17 @@ def test_a_replacement_is_written_once_though_the_process_dies_before_or_after(
     )
     writer.write(kafka.records(first))
     kafka.later(seconds=5)
-    chore = Replacements(tables, 24, 0, metrics)
+    chore = Replacements(tables, 0, metrics)
     chore.on_batch(writer.write(kafka.records(second)))
     assert chore.due()
 
-    restarted = Replacements(tables, 24, 0, metrics)
+    restarted = Replacements(tables, 0, metrics)
     assert restarted.due()
     restarted.run()
     expected = [(second["hash"], first["hash"], 250)]
     assert written(tables) == expected
 
-    restarted = Replacements(tables, 24, 0, metrics)
+    restarted = Replacements(tables, 0, metrics)
     assert not restarted.due()
     kafka.later(seconds=5)
     restarted.on_batch(writer.write(kafka.records(third)))
@@ -170,7 +210,7 @@ def test_they_are_written_together_and_not_more_often_than_set(
     writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables, metrics: StreamMetrics
 ) -> None:
     clock = timedelta()
-    chore = Replacements(tables, 24, 15, metrics, clock=lambda: clock.total_seconds())
+    chore = Replacements(tables, 15, metrics, clock=lambda: clock.total_seconds())
     chore.on_batch(
         writer.write(kafka.records(*(a_transaction(rng, spent_outpoints=["7:0"]) for _ in "ab")))
     )
@@ -184,14 +224,23 @@ def test_they_are_written_together_and_not_more_often_than_set(
 
 
 @pytest.mark.stack
-def test_at_the_start_a_whole_day_is_searched(
-    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables, metrics: StreamMetrics
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_at_the_start_days_are_searched_though_a_row_is_stamped_ahead(
+    writer: Writer,
+    kafka: FakeKafka,
+    rng: random.Random,
+    tables: LakeTables,
+    metrics: StreamMetrics,
+    ahead: int,
 ) -> None:
     first = a_transaction(rng, spent_outpoints=["7:0"], fee=100)
     writer.write(kafka.records(first))
-    kafka.later(seconds=23 * 3_600 + 1_800)
+    kafka.later(days=3 + ahead)
+    writer.write(kafka.records(a_transaction(rng)))
+    kafka.later(days=-ahead)
     second = a_transaction(rng, spent_outpoints=["7:0"], fee=350)
     writer.write(kafka.records(second))
-    restarted = Replacements(tables, 24, 0, metrics)
+    restarted = Replacements(tables, 0, metrics)
     restarted.run()
     assert written(tables) == [(second["hash"], first["hash"], 250)]
+    assert not Replacements(tables, 0, metrics).due()
