@@ -204,9 +204,9 @@ class StreamSettings(Settings):
     vacuum_after_hours: int = Field(2, ge=1)
     """Hours for which files that left a table are kept, for readers of older versions"""
     webhook_url: str | None = None
-    """URL to which flagged transactions are posted (default: none)"""
+    """URL to which flagged transactions are posted, each at least once (default: none)"""
     webhook_per_minute: int = Field(10, ge=1)
-    """Most posts a minute; further transactions are summarised in one post"""
+    """Most posts a minute; a summary then lists the hashes of further transactions"""
 
 
 class TrainerSettings(Settings):
