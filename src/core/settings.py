@@ -312,7 +312,9 @@ class PrometheusSettings(Settings):
     grafana_port: Port = 3000
     """Port of Grafana (Docker only)"""
     grafana_admin_password: str = "admin"
-    """Password of Grafana's user admin (Docker only)"""
+    """Password of Grafana's user admin, set at every start (Docker only)"""
+    grafana_root_url: str = "http://localhost:3000/"
+    """Grafana as browsers reach it, with the path prefix of a proxy (Docker only)"""
     alert_webhook_url: str = "http://127.0.0.1:9/"
     """Where Grafana posts alerts (Docker only; the default reaches nobody)"""
 
