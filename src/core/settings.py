@@ -109,8 +109,8 @@ class MlflowSettings(Settings):
     """Port of the local MLflow server"""
     mlflow_tracking_uri: str | None = None
     """MLflow server (default: localhost on MLFLOW_PORT)"""
-    mlflow_allowed_hosts: str = "localhost:*,127.0.0.1:*"
-    """Host names by which browsers may call MLflow, separated by commas"""
+    mlflow_allowed_hosts: str = ""
+    """Further host names by which browsers call MLflow, separated by commas"""
 
     @property
     def tracking_uri(self) -> str:
