@@ -13,12 +13,12 @@ import psutil
 import requests
 from benchmarks.scoring import trained_model
 from local.ports import free_port
-from local.tracking import ENVIRONMENT, Tracking
 
 from core.registry.follower import MODEL_NAME
-from core.settings import ROOT, MlflowSettings
+from core.settings import ROOT
 from data_ingestion.simulation.traffic import numbers
 from model.mlflow_runs import Registry, Run
+from model.tracking_server import ENVIRONMENT, Tracking
 
 
 @dataclass
@@ -76,7 +76,7 @@ def _answers(url: str) -> bool:
 @contextmanager
 def tracking(folder: Path) -> Iterator[str]:
     """An MLflow server with a champion, trained on generated traffic; its URI."""
-    server = Tracking(folder, free_port(), MlflowSettings().mlflow_allowed_hosts)
+    server = Tracking(folder, free_port())
     with running(server.command(), server.port, "/health", ENVIRONMENT) as service:
         uri = service.url.replace("127.0.0.1", "localhost")
         registry = Registry(uri, "simulated")

@@ -10,12 +10,11 @@ import pytest
 from local import jars
 from local.broker import Broker
 from local.ports import free_port
-from local.tracking import ENVIRONMENT, Tracking
 from tests.support import suite
 from tests.support.processes import accepts, answers, missing, process, wait_until
 
-from core.settings import MlflowSettings
 from core.topics import ensure_topics
+from model.tracking_server import ENVIRONMENT, Tracking
 
 # How long an example takes depends on what else runs on the machine.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -49,7 +48,7 @@ def broker(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MLflow server with an empty registry; its tracking URI."""
     folder = tmp_path_factory.mktemp("mlflow")
-    server = Tracking(folder, free_port(), MlflowSettings().mlflow_allowed_hosts)
+    server = Tracking(folder, free_port())
     uri, log = f"http://localhost:{server.port}", folder / "server.log"
     with process(server.command(), log, ENVIRONMENT) as running:
         wait_until(lambda: answers(f"{uri}/health"), running, log)

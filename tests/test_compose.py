@@ -1,7 +1,9 @@
 """The compose files and Dockerfiles keep their promises; an engine is not needed to see it."""
 
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +44,7 @@ def own_services() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 SERVICES = dict(own_services())
+StartGrafana = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def keys(node: Any) -> Iterator[str]:
@@ -147,6 +150,96 @@ def test_every_setting_can_be_given_to_the_services_that_have_it() -> None:
     given = set(re.findall(r"^      ([A-Z_]+):$|\$\{([A-Z_]+):-", text, re.MULTILINE))
     named = set(re.findall(r"^#([A-Z0-9_]+)=", render(), re.MULTILINE))
     assert named - {name for pair in given for name in pair} == INSIDE
+
+
+@pytest.fixture
+def start_grafana(tmp_path: Path) -> StartGrafana:
+    """Runs Grafana's start; what it gives to `grafana cli` is then in the file `reset`."""
+    (tmp_path / "bin").mkdir()
+    cli = tmp_path / "bin" / "grafana"
+    cli.write_text(
+        f"#!/bin/sh\nread -r password\n[ ${{#password}} -ge 4 ] || exit 1\n"
+        f'echo "$* $password" > {tmp_path}/reset\n'
+    )
+    cli.chmod(0o755)
+
+    def start(**settings: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "reset").unlink(missing_ok=True)
+        paths = {f"GF_PATHS_{name}": str(tmp_path) for name in ("DATA", "HOME", "CONFIG")}
+        path = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+        return subprocess.run(
+            [
+                "sh",
+                str(ROOT / "grafana" / "start.sh"),
+                "sh",
+                "-c",
+                "echo $GF_SECURITY_ADMIN_PASSWORD",
+            ],
+            env=paths | path | settings,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+
+    return start
+
+
+def test_a_new_grafana_has_the_password_of_the_setting(start_grafana: StartGrafana) -> None:
+    assert start_grafana().stdout == "admin\n"
+    assert start_grafana(GRAFANA_ADMIN_PASSWORD="").stdout == "admin\n"
+    assert start_grafana(GRAFANA_ADMIN_PASSWORD="a 'new' $one").stdout == "a 'new' $one\n"
+
+
+def test_an_existing_grafana_is_given_the_password_at_every_start(
+    start_grafana: StartGrafana, tmp_path: Path
+) -> None:
+    (tmp_path / "grafana.db").write_text("a database")
+    for password in ("first secret", "second secret"):
+        assert start_grafana(GRAFANA_ADMIN_PASSWORD=password).returncode == 0
+        arguments = (tmp_path / "reset").read_text()
+        assert arguments.endswith(f"admin reset-admin-password --password-from-stdin {password}\n")
+    assert start_grafana().returncode == 0
+    assert not (tmp_path / "reset").exists(), "unset, the password stays as it is"
+    refused = start_grafana(GRAFANA_ADMIN_PASSWORD="abc")
+    assert refused.returncode == 1
+    assert "GRAFANA_ADMIN_PASSWORD could not be set" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        {"BIND_ADDRESS": "0.0.0.0"},
+        {"BIND_ADDRESS": "192.168.1.7"},
+        {"BIND_ADDRESS": "::"},
+        {"GF_SERVER_ROOT_URL": "https://my.host/grafana/"},
+        {"GF_SERVER_ROOT_URL": "http://localhost.my.host/"},
+    ],
+)
+def test_a_grafana_that_is_opened_refuses_the_password_admin(
+    start_grafana: StartGrafana, opened: dict[str, str]
+) -> None:
+    for password in ({}, {"GRAFANA_ADMIN_PASSWORD": "admin"}, {"GRAFANA_ADMIN_PASSWORD": ""}):
+        refused = start_grafana(**opened, **password)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.endswith("opens it to the network: set GRAFANA_ADMIN_PASSWORD.\n")
+    assert start_grafana(**opened, GRAFANA_ADMIN_PASSWORD="secret").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "closed", [{"BIND_ADDRESS": "127.0.0.1"}, {"GF_SERVER_ROOT_URL": "http://localhost:3001/"}]
+)
+def test_a_grafana_that_is_not_opened_starts_as_before(
+    start_grafana: StartGrafana, closed: dict[str, str]
+) -> None:
+    assert start_grafana(**closed).returncode == 0
+
+
+def test_grafana_starts_by_the_script_that_sets_its_password() -> None:
+    grafana = SERVICES["grafana"]
+    assert grafana["entrypoint"] == ["sh", "/start.sh", "/run.sh"]
+    assert "./grafana/start.sh:/start.sh:ro" in grafana["volumes"]
+    assert {"BIND_ADDRESS", "GRAFANA_ADMIN_PASSWORD"} <= set(grafana["environment"])
+    assert "GF_SECURITY_ADMIN_PASSWORD" not in grafana["environment"]
 
 
 def same(one: str, other: str) -> bool:

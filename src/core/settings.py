@@ -109,8 +109,8 @@ class MlflowSettings(Settings):
     """Port of the local MLflow server"""
     mlflow_tracking_uri: str | None = None
     """MLflow server (default: localhost on MLFLOW_PORT)"""
-    mlflow_allowed_hosts: str = "localhost:*,127.0.0.1:*"
-    """Host names by which browsers may call MLflow, separated by commas"""
+    mlflow_allowed_hosts: str = ""
+    """Further host names by which browsers call MLflow, separated by commas"""
 
     @property
     def tracking_uri(self) -> str:
@@ -207,9 +207,9 @@ class StreamSettings(Settings):
     vacuum_after_hours: int = Field(2, ge=1)
     """Hours for which files that left a table are kept, for readers of older versions"""
     webhook_url: str | None = None
-    """URL to which flagged transactions are posted (default: none)"""
+    """URL to which flagged transactions are posted, each at least once (default: none)"""
     webhook_per_minute: int = Field(10, ge=1)
-    """Most posts a minute; further transactions are summarised in one post"""
+    """Most posts a minute; a summary then lists the hashes of further transactions"""
 
 
 class TrainerSettings(Settings):
@@ -315,7 +315,9 @@ class PrometheusSettings(Settings):
     grafana_port: Port = 3000
     """Port of Grafana (Docker only)"""
     grafana_admin_password: str = "admin"
-    """Password of Grafana's user admin (Docker only)"""
+    """Password of Grafana's user admin, set at every start (Docker only)"""
+    grafana_root_url: str = "http://localhost:3000/"
+    """Grafana as browsers reach it, with the path prefix of a proxy (Docker only)"""
     alert_webhook_url: str = "http://127.0.0.1:9/"
     """Where Grafana posts alerts (Docker only; the default reaches nobody)"""
 

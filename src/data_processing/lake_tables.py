@@ -9,6 +9,7 @@ feature. A table with one (deletion vectors, column mapping, …) is refused at 
 reader meets it.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -23,12 +24,14 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from core.lake import ORIGIN_PROPERTY, batches, open_table, query, table_uri
 from core.tables import TABLES
 
+log = logging.getLogger(__name__)
+
 PROTOCOL = (1, 2)
 """The reader's and the writer's protocol version of every table."""
 
+_PROTOCOL_PROPERTIES = {"delta.minReaderVersion": "1", "delta.minWriterVersion": "2"}
+
 _PROPERTIES = {
-    "delta.minReaderVersion": "1",
-    "delta.minWriterVersion": "2",
     "delta.enableDeletionVectors": "false",
     # A checkpoint with every tenth small commit, Delta's default, costs more than it saves.
     "delta.checkpointInterval": "50",
@@ -56,15 +59,17 @@ def spark_schema(schema: pa.Schema) -> T.StructType:
 
 
 def create_tables(spark: SparkSession, lake: str, origin: str, vacuum_after_hours: int) -> None:
-    """Create the missing tables, and add missing columns to those of an earlier version.
+    """Create the missing tables, and bring existing ones to the columns and properties of today.
 
     Raises `core.lake.OriginMismatchError` for a lake of the other origin, and `ProtocolError`.
     """
     for name, schema in TABLES.items():
+        uri = table_uri(lake, name)
         if open_table(lake, name, origin) is None:
-            _create(spark, table_uri(lake, name), schema, origin, vacuum_after_hours)
-        _add_missing_columns(spark, table_uri(lake, name), schema)
+            _create(spark, uri, schema, origin, vacuum_after_hours)
+        _add_missing_columns(spark, uri, schema)
         check_protocol(lake, name, origin)
+        _set_changed_properties(spark, uri, properties(schema, vacuum_after_hours))
 
 
 def check_protocol(lake: str, name: str, origin: str) -> None:
@@ -80,22 +85,36 @@ def check_protocol(lake: str, name: str, origin: str) -> None:
         )
 
 
-def _create(
-    spark: SparkSession, uri: str, schema: pa.Schema, origin: str, vacuum_after_hours: int
-) -> None:
+def properties(schema: pa.Schema, vacuum_after_hours: int) -> dict[str, str]:
+    """The properties of a table with these columns; those of its protocol and origin are apart."""
     timestamps = ",".join(field.name for field in schema if pa.types.is_timestamp(field.type))
     retention = f"interval {vacuum_after_hours} hours"
-    properties = _PROPERTIES | {
-        ORIGIN_PROPERTY: origin,
+    return _PROPERTIES | {
         _STATISTICS_COLUMNS: timestamps,
         "delta.deletedFileRetentionDuration": retention,
         "delta.logRetentionDuration": retention,
     }
+
+
+def _create(
+    spark: SparkSession, uri: str, schema: pa.Schema, origin: str, vacuum_after_hours: int
+) -> None:
     builder = SparkDeltaTable.createIfNotExists(spark).location(uri).partitionedBy("date")
     builder = builder.addColumns(spark_schema(schema))
-    for key, value in properties.items():
+    fixed = _PROTOCOL_PROPERTIES | {ORIGIN_PROPERTY: origin}
+    for key, value in (fixed | properties(schema, vacuum_after_hours)).items():
         builder = builder.property(key, value)
     builder.execute()
+
+
+def _set_changed_properties(spark: SparkSession, uri: str, wanted: dict[str, str]) -> None:
+    """Set the properties that differ, in one commit; none where they are as wanted."""
+    present = DeltaTable(uri).metadata().configuration
+    changed = {key: value for key, value in wanted.items() if present.get(key) != value}
+    if changed:
+        listed = ", ".join(f"'{key}' = '{value}'" for key, value in changed.items())
+        spark.sql(f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES ({listed})")
+        log.info("event=table_properties_changed table=%s properties=%s", uri, changed)
 
 
 def _add_missing_columns(spark: SparkSession, uri: str, schema: pa.Schema) -> None:

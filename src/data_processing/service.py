@@ -22,6 +22,7 @@ from data_processing.chores import Chore
 from data_processing.chores.announcements import Announcements
 from data_processing.chores.backlog import Backlog
 from data_processing.chores.housekeeping import Housekeeping
+from data_processing.chores.outbox import Outbox
 from data_processing.chores.replacements import Replacements
 from data_processing.chores.webhook import Webhook
 from data_processing.chores.window_statistics import WindowStatistics
@@ -162,12 +163,12 @@ def _build_chores(
     metrics: StreamMetrics,
 ) -> list[Chore]:
     settings = config.stream
-    listeners = []
+    servers = config.kafka.bootstrap_servers
     if settings.webhook_url is not None:
-        webhook = Webhook(settings.webhook_url, settings.webhook_per_minute)
-        webhook.start()
-        listeners.append(webhook)
-    announcements = Announcements(tables, config.kafka.bootstrap_servers, listeners, metrics)
+        outbox = Outbox(servers, config.data.data_dir.resolve() / "checkpoints" / "webhook.json")
+        outbox.open()  # before anything is published
+        Webhook(settings.webhook_url, settings.webhook_per_minute, outbox, metrics).start()
+    announcements = Announcements(tables, servers, metrics)
     announcements.recover(timedelta(hours=settings.dedup_horizon_hours))
     statistics = WindowStatistics(
         tables, settings.statistics_seconds, settings.retention_days, metrics

@@ -41,6 +41,9 @@ class StreamMetrics(ServiceMetrics):
         self.announced = counter(
             "anomalies_published", "Flagged transactions published to bitcoin-anomalies"
         )
+        self.webhook_posts = counter(
+            "webhook_posts", "Posts to WEBHOOK_URL, by result", result=("accepted", "failed")
+        )
         self.failures = counter("failures", "Queries that ended with an error")
         self.batch_seconds = histogram(
             "batch_seconds", "Time of one micro-batch, from trigger to commit", _SECONDS
@@ -84,6 +87,9 @@ class StreamMetrics(ServiceMetrics):
             "known_outpoints", "Spent outpoints kept to recognise replacements"
         )
         self.unscored = gauge("unscored_rows", "Rows of raw_transactions not scored yet")
+        self.webhook_waiting = gauge(
+            "webhook_waiting", "Messages of bitcoin-anomalies that are not posted to WEBHOOK_URL"
+        )
         self.disk_bytes = gauge(
             "disk_bytes", "Size of the disk that holds the lake; 0 where the lake is not on a disk"
         )

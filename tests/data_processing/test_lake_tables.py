@@ -16,6 +16,7 @@ from data_processing.lake_tables import (
     _create,
     check_protocol,
     create_tables,
+    properties,
 )
 
 pytestmark = pytest.mark.stack
@@ -45,6 +46,38 @@ def test_the_log_has_statistics_of_times_and_of_no_other_column(
 def test_creating_the_tables_again_changes_nothing(spark: SparkSession, tables: LakeTables) -> None:
     create_tables(spark, tables.lake, "simulated", 2)
     assert [DeltaTable(table_uri(tables.lake, name)).version() for name in TABLES] == [0] * 6
+
+
+def test_a_setting_that_changes_reaches_every_table_at_the_next_start(
+    spark: SparkSession, writer: Writer, kafka: FakeKafka, rng: random.Random
+) -> None:
+    writer.write(kafka.records(a_transaction(rng)))
+    lake = writer.tables.lake
+    rows = writer.tables.rows_by_date("raw_transactions")
+    create_tables(spark, lake, "simulated", 48)
+    for name in TABLES:
+        found = DeltaTable(table_uri(lake, name)).metadata().configuration
+        assert found["delta.deletedFileRetentionDuration"] == "interval 48 hours"
+        assert found["delta.logRetentionDuration"] == "interval 48 hours"
+        assert found["bitcoin.origin"] == "simulated"
+        check_protocol(lake, name, "simulated")
+    versions = [DeltaTable(table_uri(lake, name)).version() for name in TABLES]
+    create_tables(spark, lake, "simulated", 48)
+    assert [DeltaTable(table_uri(lake, name)).version() for name in TABLES] == versions
+    writer.write(kafka.records(a_transaction(rng)))
+    assert sum(writer.tables.rows_by_date("raw_transactions").values()) == sum(rows.values()) + 1
+
+
+def test_a_table_of_an_earlier_version_is_given_the_properties_of_today(
+    spark: SparkSession, tables: LakeTables
+) -> None:
+    uri = table_uri(tables.lake, "confirmations")
+    spark.sql(f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES ('delta.checkpointInterval' = '10')")
+    spark.sql(f"ALTER TABLE delta.`{uri}` UNSET TBLPROPERTIES ('delta.dataSkippingStatsColumns')")
+    create_tables(spark, tables.lake, "simulated", 2)
+    found = DeltaTable(uri).metadata().configuration
+    wanted = properties(TABLES["confirmations"], 2)
+    assert {key: found.get(key) for key in wanted} == wanted
 
 
 def test_a_lake_of_the_other_origin_is_refused(spark: SparkSession, tables: LakeTables) -> None:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import skops.io
-from local.tracking import ENVIRONMENT, Tracking
 from mlflow import MlflowClient
 from sklearn.pipeline import Pipeline
 from tests.support.api_application import calibrated, traffic
@@ -13,15 +12,15 @@ from tests.support.processes import answers, process, wait_until
 
 from core.registry.follower import MODEL_NAME
 from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
-from core.settings import MlflowSettings
 from model.mlflow_runs import Registry
+from model.tracking_server import ENVIRONMENT, Tracking
 
 
 @contextmanager
 def mlflow_process(folder: Path, port: int) -> Iterator[str]:
     """Run a server until the end of the block; yields its tracking URI."""
     folder.mkdir()
-    server = Tracking(folder, port, MlflowSettings().mlflow_allowed_hosts)
+    server = Tracking(folder, port)
     log, uri = folder / "server.log", f"http://localhost:{port}"
     with process(server.command(), log, ENVIRONMENT) as running:
         wait_until(lambda: answers(f"{uri}/health"), running, log)

@@ -5,10 +5,9 @@ import subprocess
 from pathlib import Path
 
 from local.ports import free_port
-from local.tracking import ENVIRONMENT, Tracking
 from tests.support.processes import answers, kill_group, wait_until
 
-from core.settings import MlflowSettings
+from model.tracking_server import ENVIRONMENT, Tracking
 
 
 class TrackingServer:
@@ -16,7 +15,7 @@ class TrackingServer:
 
     def __init__(self, folder: Path) -> None:
         self._log = folder / "server.log"
-        self._tracking = Tracking(folder, free_port(), MlflowSettings().mlflow_allowed_hosts)
+        self._tracking = Tracking(folder, free_port())
         self._process: subprocess.Popen[bytes] | None = None
         self.uri = f"http://localhost:{self._tracking.port}"
 

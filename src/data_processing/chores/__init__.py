@@ -1,6 +1,7 @@
 """The work between micro-batches: a chore says when it is due, and does one bounded piece of it.
 
-The tables are a chore's only lasting state: at the start it finds in them what is left to do.
+The tables are a chore's only lasting state: at the start it finds in them what is left to do. The
+webhook is no chore: it posts from a separate thread what is on the topic `bitcoin-anomalies`.
 """
 
 from typing import Protocol

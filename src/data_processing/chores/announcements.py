@@ -1,4 +1,4 @@
-"""Publishes flagged transactions to `bitcoin-anomalies`, and to a webhook where one is set.
+"""Publishes flagged transactions to `bitcoin-anomalies`, from where the webhook takes them.
 
 Only committed rows of `scored_transactions` are published, as read from the table. What a crash
 left unpublished is found at the next start by comparing the table with the topic.
@@ -7,9 +7,9 @@ left unpublished is found at the next start by comparing the table with the topi
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
@@ -28,15 +28,11 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
 _ROWS_AT_ONCE = 500
+_BLOCK_MS, _DELIVERY_MS = 5_000, 10_000
+"""Longest wait for the broker's metadata, and for the answer to a record."""
+
 _VERDICT = ("anomaly_score", "percentile", "threshold", "is_anomaly", "pattern", "model_version")
 _COPIED = ("hash", *NUMERIC_FIELDS, "fee_rate", *_VERDICT, "reasons")
-
-
-class Listener(Protocol):
-    """Gets each anomaly message after it is published."""
-
-    def notify(self, message: dict[str, Any]) -> None:
-        """Accept one message; must neither block nor raise."""
 
 
 def anomaly_message(row: dict[str, Any]) -> dict[str, Any]:
@@ -58,12 +54,11 @@ class Announcements:
         self,
         tables: LakeTables,
         bootstrap_servers: str,
-        listeners: Iterable[Listener],
         metrics: StreamMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tables, self._servers, self._metrics = tables, bootstrap_servers, metrics
-        self._listeners, self._clock = tuple(listeners), clock
+        self._clock = clock
         self._producer: KafkaProducer | None = None
         self._unpublished: list[dict[str, Any]] = []
         self._commits: list[datetime] = []
@@ -111,24 +106,40 @@ class Announcements:
             self._not_before = self._clock() + _RETRY_SECONDS
 
     def _publish(self, rows: list[dict[str, Any]]) -> None:
-        """Send rows together; each leaves the queue when the broker has acknowledged it."""
+        """Send rows together; each leaves the list when the broker has acknowledged it.
+
+        Raises the first `KafkaError` after every row has its answer: none that the broker has
+        acknowledged is sent again.
+        """
         if self._producer is None:
-            self._producer = KafkaProducer(bootstrap_servers=self._servers, max_block_ms=5_000)
-        messages = [anomaly_message(row) for row in rows]
-        futures = [
-            self._producer.send(
-                ANOMALIES,
-                json.dumps(message, allow_nan=False).encode(),
-                key=message["hash"].encode(),
+            self._producer = KafkaProducer(
+                bootstrap_servers=self._servers,
+                max_block_ms=_BLOCK_MS,
+                request_timeout_ms=_DELIVERY_MS // 2,
+                delivery_timeout_ms=_DELIVERY_MS,
             )
-            for message in messages
-        ]
-        for message, future in zip(messages, futures, strict=True):
-            future.get(timeout=10)
-            self._unpublished.pop(0)
-            self._metrics.announced.inc()
-            for listener in self._listeners:
-                listener.notify(message)
+        answers, first_error = [], None
+        for row in rows:
+            try:
+                answers.append((row, self._send(self._producer, row)))
+            except KafkaError as error:
+                first_error = error
+                break
+        for row, answer in answers:
+            try:
+                answer.get(timeout=2 * _DELIVERY_MS / 1_000)
+            except KafkaError as error:
+                first_error = first_error or error
+            else:
+                self._unpublished.remove(row)
+                self._metrics.announced.inc()
+        if first_error is not None:
+            raise first_error
+
+    def _send(self, producer: KafkaProducer, row: dict[str, Any]) -> Any:
+        message = anomaly_message(row)
+        value = json.dumps(message, allow_nan=False).encode()
+        return producer.send(ANOMALIES, value, key=message["hash"].encode())
 
     def _flagged(self, where: str) -> list[dict[str, Any]]:
         sql = f"SELECT * FROM scored_transactions WHERE is_anomaly AND {where} ORDER BY scored_at"

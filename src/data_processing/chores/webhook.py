@@ -1,28 +1,59 @@
-"""Posts anomalies to a URL: in order, with retries, each hash once, a limited number a minute."""
+"""Posts anomalies to a URL: in order, until each is accepted, a limited number a minute.
+
+The messages wait in the outbox, so that neither a restart nor a receiver that is down for days
+loses one or fills the memory. Each is posted at least once: again, if the process ends between the
+post and its note.
+"""
 
 import logging
-import queue
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
+from data_processing.chores.outbox import OutboxMessage
+from monitoring.stream_metrics import StreamMetrics
+
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 4
-_QUEUED = _REMEMBERED = 10_000
-_LISTED_HASHES = 20
-_WINDOW_SECONDS = 60.0
+MOST_LISTED = 1_000
+"""A summary lists so many hashes; the next messages wait for the next minute."""
+
+_REMEMBERED = 10_000
+_WINDOW_SECONDS, _LONGEST_PAUSE_SECONDS = 60.0, 60.0
+_POST_SECONDS = 10
 
 Post = Callable[[str, dict[str, Any]], None]
 
 
 def post(url: str, payload: dict[str, Any]) -> None:
-    """Post JSON; raises `requests.RequestException` unless the answer is a success."""
-    requests.post(url, json=payload, timeout=10).raise_for_status()
+    """Post JSON; raises `requests.RequestException` unless the answer is a success.
+
+    A redirect is no success, since following one would turn the post into a GET.
+    """
+    with requests.post(
+        url, json=payload, timeout=_POST_SECONDS, allow_redirects=False, stream=True
+    ) as answer:
+        if not 200 <= answer.status_code < 300:
+            raise requests.HTTPError(f"status {answer.status_code} {answer.reason}")
+
+
+class Messages(Protocol):
+    """Where messages wait for their post; `Outbox` is one."""
+
+    def next(self, wait_seconds: float) -> OutboxMessage | None:
+        """The next message, waiting for one so long."""
+
+    def mark_posted(self, message: OutboxMessage) -> None:
+        """Note that everything up to this message is posted."""
+
+    def waiting(self) -> int:
+        """How many messages are not posted."""
+        ...
 
 
 class Webhook:
@@ -32,75 +63,95 @@ class Webhook:
         self,
         url: str,
         per_minute: int,
+        messages: Messages,
+        metrics: StreamMetrics,
         send: Post = post,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._url, self._per_minute = url, per_minute
+        self._messages, self._metrics = messages, metrics
         self._send, self._clock, self._sleep = send, clock, sleep
-        self._queue: queue.Queue[dict[str, Any]] = queue.Queue(_QUEUED)
         self._posted_hashes: OrderedDict[str, None] = OrderedDict()
-        self._held_back: list[str] = []
-        self._held_back_count, self._posted, self._window_ends = 0, 0, 0.0
+        self._held_back: dict[str, OutboxMessage] = {}
+        self._posted, self._window_ends = 0, 0.0
 
     def start(self) -> None:
         """Start the thread that posts."""
         threading.Thread(target=self._work, name="webhook", daemon=True).start()
 
-    def notify(self, message: dict[str, Any]) -> None:
-        """Queue one anomaly message; when the queue is full it is dropped and logged."""
-        try:
-            self._queue.put_nowait(message)
-        except queue.Full:
-            log.warning("event=webhook_queue_full dropped_hash=%s", message["hash"])
-
     def post_next(self, wait_seconds: float) -> None:
-        """Post the next message, and the summary of a minute that has ended."""
-        try:
-            message = self._queue.get(timeout=wait_seconds)
-        except queue.Empty:
-            message = None
+        """Post the next message, and the summary of a minute that has ended.
+
+        A minute that has held back all that a summary lists takes no further message.
+        """
         self._start_minute()
-        if message is None or not self._is_new(message["hash"]):
-            return
-        if self._posted < self._per_minute:
-            self._posted += 1
-            self._deliver({"text": message["explanation"], **message})
-        else:
-            self._held_back_count += 1
-            self._held_back = [*self._held_back, message["hash"]][:_LISTED_HASHES]
+        if len(self._held_back) >= MOST_LISTED:
+            return self._sleep(wait_seconds)
+        message = self._messages.next(wait_seconds)
+        self._metrics.webhook_waiting.set(self._messages.waiting())
+        if message is None or self._is_repeat(message.content["hash"]):
+            return None
+        if self._posted >= self._per_minute:
+            self._held_back[message.content["hash"]] = message
+            return None
+        self._posted += 1
+        self._deliver({"text": message.content["explanation"], **message.content})
+        return self._mark_posted(message)
 
     def _work(self) -> None:
         while True:
-            self.post_next(wait_seconds=1.0)
+            try:
+                self.post_next(wait_seconds=1.0)
+            except Exception:  # a dead thread would be silent
+                log.exception("event=webhook_interrupted")
+                self._sleep(1.0)
 
     def _start_minute(self) -> None:
         """When the minute has ended, post the summary of what it held back, and start the next."""
         if self._clock() < self._window_ends:
             return
-        if self._held_back_count:
-            count, hashes = self._held_back_count, self._held_back
-            text = f"{count} more unusual transactions were held back in the last minute"
-            self._deliver({"text": text, "held_back": count, "hashes": hashes})
-        self._held_back_count, self._held_back, self._posted = 0, [], 0
-        self._window_ends = self._clock() + _WINDOW_SECONDS
+        held_back = list(self._held_back)
+        if held_back:
+            text = f"{len(held_back)} more unusual transactions were held back in the last minute"
+            self._deliver({"text": text, "held_back": len(held_back), "hashes": held_back})
+            messages, self._held_back = list(self._held_back.values()), {}
+            self._mark_posted(*messages)
+        self._posted, self._window_ends = 0, self._clock() + _WINDOW_SECONDS
 
-    def _is_new(self, transaction_hash: str) -> bool:
-        if transaction_hash in self._posted_hashes:
-            return False
-        self._posted_hashes[transaction_hash] = None
-        if len(self._posted_hashes) > _REMEMBERED:
-            self._posted_hashes.popitem(last=False)
-        return True
+    def _is_repeat(self, transaction_hash: str) -> bool:
+        return transaction_hash in self._posted_hashes or transaction_hash in self._held_back
+
+    def _mark_posted(self, *messages: OutboxMessage) -> None:
+        for message in messages:
+            self._posted_hashes[message.content["hash"]] = None
+            if len(self._posted_hashes) > _REMEMBERED:
+                self._posted_hashes.popitem(last=False)
+        for message in {message.partition: message for message in messages}.values():
+            self._messages.mark_posted(message)
 
     def _deliver(self, payload: dict[str, Any]) -> None:
-        for attempt in range(_ATTEMPTS):
+        """Post until it is accepted, with pauses that grow to a minute."""
+        pause = 1.0
+        while True:
             try:
-                return self._send(self._url, payload)
-            except requests.RequestException as error:
-                log.warning("event=webhook_failed attempt=%d reason=%s", attempt + 1, error)
-                self._sleep(2.0**attempt)
-        return log.error(
-            "event=webhook_given_up attempts=%d reason=no post succeeded: %s",
-            *(_ATTEMPTS, payload["text"]),
-        )
+                self._send(self._url, payload)
+            except Exception as error:  # whatever it is, the payload is not posted yet
+                self._metrics.webhook_posts.labels("failed").inc()
+                log.warning(
+                    "event=webhook_failed retry_seconds=%g reason=%s: the receiver at WEBHOOK_URL "
+                    "must answer with a status of 200 to 299",
+                    *(pause, self._without_url(error)),
+                )
+                self._sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            else:
+                self._metrics.webhook_posts.labels("accepted").inc()
+                return
+
+    def _without_url(self, error: Exception) -> str:
+        """The error's text; the path of a webhook's URL is often its password."""
+        parts = urlsplit(self._url)
+        secret = urlunsplit(("", "", *parts[2:])).lstrip("/")
+        text = str(error).replace(self._url, "WEBHOOK_URL")
+        return text.replace(secret, "***") if secret else text

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaTimeoutError
 from tests.support.micro_batches import FakeKafka, Writer
 from tests.support.stream_samples import a_champion, a_transaction
@@ -18,14 +18,6 @@ from monitoring.stream_metrics import StreamMetrics
 pytestmark = pytest.mark.stack
 
 HORIZON = timedelta(hours=24)
-
-
-class Listener:
-    def __init__(self) -> None:
-        self.hashes: list[str] = []
-
-    def notify(self, message: dict[str, Any]) -> None:
-        self.hashes.append(message["hash"])
 
 
 def on_topic(broker: str) -> list[dict[str, Any]]:
@@ -54,16 +46,15 @@ def test_what_is_flagged_and_committed_is_published_once_though_the_process_dies
     transactions = {t["hash"]: t for t in (a_transaction(rng) for _ in range(60))}
     batch = flagging.write(kafka.records(*transactions.values()))
     assert 0 < batch.flagged < 60
-    died = Announcements(tables, broker, [], metrics)
+    died = Announcements(tables, broker, metrics)
     died.on_batch(batch)
     assert died.due()
 
-    listener = Listener()
-    restarted = Announcements(tables, broker, [listener], metrics)
+    restarted = Announcements(tables, broker, metrics)
     restarted.recover(HORIZON)
     restarted.run()
     assert not restarted.due()
-    once_more = Announcements(tables, broker, [listener], metrics)
+    once_more = Announcements(tables, broker, metrics)
     once_more.recover(HORIZON)
     assert not once_more.due()
 
@@ -71,7 +62,7 @@ def test_what_is_flagged_and_committed_is_published_once_though_the_process_dies
     flagged = tables.query(
         'SELECT "hash" FROM scored_transactions WHERE is_anomaly', "scored_transactions"
     )["hash"].to_pylist()
-    assert sorted(message["hash"] for message in ours) == sorted(flagged) == sorted(listener.hashes)
+    assert sorted(message["hash"] for message in ours) == sorted(flagged)
     assert metrics.announced._value.get() == batch.flagged
 
 
@@ -81,7 +72,7 @@ def test_an_announcement_is_the_transaction_and_why(
     rng = random.Random()
     odd = a_transaction(rng, fee=10**9, input_value=3 * 10**9, output_value=2 * 10**9)
     batch = flagging.write(kafka.records(odd))
-    announcements = Announcements(tables, broker, [], metrics)
+    announcements = Announcements(tables, broker, metrics)
     announcements.on_batch(batch)
     announcements.run()
     (message,) = [message for message in on_topic(broker) if message["hash"] == odd["hash"]]
@@ -103,7 +94,7 @@ def test_anomalies_wait_for_a_broker_that_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = timedelta()
-    announcements = Announcements(tables, broker, [], metrics, lambda: clock.total_seconds())
+    announcements = Announcements(tables, broker, metrics, lambda: clock.total_seconds())
     announcements.on_batch(flagging.write(kafka.records(*(a_transaction(rng) for _ in range(40)))))
 
     def away(_: list[dict[str, Any]]) -> None:
@@ -118,3 +109,37 @@ def test_anomalies_wait_for_a_broker_that_is_away(
     announcements.run()
     assert not announcements.due()
     assert metrics.announced._value.get() > 0
+
+
+def test_what_was_sent_before_a_send_that_fails_is_not_sent_again(
+    flagging: Writer,
+    kafka: FakeKafka,
+    tables: LakeTables,
+    broker: str,
+    metrics: StreamMetrics,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = random.Random()
+    transactions = [a_transaction(rng) for _ in range(60)]
+    batch = flagging.write(kafka.records(*transactions))
+    assert batch.flagged > 3
+    clock, sends = timedelta(), 0
+    send = KafkaProducer.send
+
+    def third_fails(*arguments: Any, **keywords: Any) -> Any:
+        nonlocal sends
+        sends += 1
+        if sends == 3:
+            raise KafkaTimeoutError
+        return send(*arguments, **keywords)
+
+    monkeypatch.setattr(KafkaProducer, "send", third_fails)
+    announcements = Announcements(tables, broker, metrics, lambda: clock.total_seconds())
+    announcements.on_batch(batch)
+    announcements.run()
+    assert metrics.announced._value.get() == 2
+    clock += timedelta(seconds=5)
+    announcements.run()
+    ours = {transaction["hash"] for transaction in transactions}
+    keys = [message["hash"] for message in on_topic(broker) if message["hash"] in ours]
+    assert len(keys) == len(set(keys)) == batch.flagged
