@@ -17,7 +17,8 @@ PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
 
 # Docker's own: folders, addresses and ports inside its network, a file of the host's
 INSIDE = {"DATA_DIR", "DATA_ORIGIN", "SPARK_JARS_DIR", "SIMULATOR_REPLAY"}
-INSIDE |= {"API_URL", "DASHBOARD_TRAINER_URL", "KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"}
+INSIDE |= {"API_URL", "KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"}
+INSIDE |= {f"DASHBOARD_{name}_URL" for name in ("PRODUCER", "STREAM", "TRAINER")}
 INSIDE |= {f"{name}_METRICS_PORT" for name in ("KAFKA", "PRODUCER", "STREAM", "TRAINER")}
 INSIDE |= {"KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SPARK_UI_PORT"}
 INSIDE |= {"PORT_OFFSET"}  # only what compose publishes on the host may move: the *_PORT settings
@@ -137,7 +138,7 @@ def test_every_variable_is_a_setting_of_the_example_with_its_default(name: str) 
     different = {
         variable: (default, example[variable])
         for variable, default in used
-        if variable not in demo | {"DASHBOARD_MLFLOW_URL"} and not same(default, example[variable])
+        if variable not in demo and not same(default, example[variable])
     }
     assert not different
 
@@ -147,6 +148,12 @@ def test_every_setting_can_be_given_to_the_services_that_have_it() -> None:
     given = set(re.findall(r"^      ([A-Z_]+):$|\$\{([A-Z_]+):-", text, re.MULTILINE))
     named = set(re.findall(r"^#([A-Z0-9_]+)=", render(), re.MULTILINE))
     assert named - {name for pair in given for name in pair} == INSIDE
+
+
+def test_the_link_to_mlflow_follows_its_published_port() -> None:
+    environment = SERVICES["dashboard"]["environment"]
+    assert environment["MLFLOW_TRACKING_URI"] == ""
+    assert environment["MLFLOW_PORT"] is None and environment["DASHBOARD_MLFLOW_URL"] is None
 
 
 def same(one: str, other: str) -> bool:
