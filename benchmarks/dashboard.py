@@ -24,6 +24,7 @@ from tests.support.delta_tables import write
 from core.settings import DashboardSettings
 from dashboard.activity.filters import Filters
 from dashboard.activity.view import ViewCache
+from dashboard.lake.parts import Parts
 from dashboard.lake.recent import RecentRows
 from dashboard.lake.sources import Api, Lake
 from monitoring.dashboard_metrics import DashboardMetrics
@@ -44,13 +45,13 @@ def measure_refreshes(lake: Path) -> dict[str, float]:
     recent = RecentRows(
         source,
         Api("http://127.0.0.1:9"),
+        Parts({}, lambda: datetime.now(UTC)),
         lambda: datetime.now(UTC),
         DashboardMetrics(new_registry("dashboard")),
         timedelta(hours=settings.dashboard_cache_hours),
-        REFRESH_SECONDS,
         settings.dashboard_cache_rows,
     )
-    views = ViewCache(recent, source, settings.dashboard_max_rows)
+    views = ViewCache(recent, source)
     first, new, same, changed = seconds(recent.refresh), [], [], []
     for i in range(ROUNDS):
         other = Filters(range="24h", fee_rate_min=5.0 + i, value_max=10**8)

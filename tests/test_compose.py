@@ -19,7 +19,8 @@ PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
 
 # Docker's own: folders, addresses and ports inside its network, a file of the host's
 INSIDE = {"DATA_DIR", "DATA_ORIGIN", "SPARK_JARS_DIR", "SIMULATOR_REPLAY"}
-INSIDE |= {"API_URL", "DASHBOARD_TRAINER_URL", "KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"}
+INSIDE |= {"API_URL", "KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"}
+INSIDE |= {f"DASHBOARD_{name}_URL" for name in ("PRODUCER", "STREAM", "TRAINER")}
 INSIDE |= {f"{name}_METRICS_PORT" for name in ("KAFKA", "PRODUCER", "STREAM", "TRAINER")}
 INSIDE |= {"KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SPARK_UI_PORT"}
 INSIDE |= {"PORT_OFFSET"}  # only what compose publishes on the host may move: the *_PORT settings
@@ -140,7 +141,7 @@ def test_every_variable_is_a_setting_of_the_example_with_its_default(name: str) 
     different = {
         variable: (default, example[variable])
         for variable, default in used
-        if variable not in demo | {"DASHBOARD_MLFLOW_URL"} and not same(default, example[variable])
+        if variable not in demo and not same(default, example[variable])
     }
     assert not different
 
@@ -240,6 +241,12 @@ def test_grafana_starts_by_the_script_that_sets_its_password() -> None:
     assert "./grafana/start.sh:/start.sh:ro" in grafana["volumes"]
     assert {"BIND_ADDRESS", "GRAFANA_ADMIN_PASSWORD"} <= set(grafana["environment"])
     assert "GF_SECURITY_ADMIN_PASSWORD" not in grafana["environment"]
+
+
+def test_the_link_to_mlflow_follows_its_published_port() -> None:
+    environment = SERVICES["dashboard"]["environment"]
+    assert environment["MLFLOW_TRACKING_URI"] == ""
+    assert environment["MLFLOW_PORT"] is None and environment["DASHBOARD_MLFLOW_URL"] is None
 
 
 def same(one: str, other: str) -> bool:

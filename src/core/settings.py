@@ -297,10 +297,21 @@ class DashboardSettings(Settings):
     """Hours of scored transactions that the dashboard keeps in memory"""
     dashboard_cache_rows: int = Field(1_500_000, ge=10_000)
     """Most scored transactions kept in memory, the newest ones"""
-    dashboard_max_rows: int = Field(5_000_000, ge=10_000)
-    """Most rows that a view reads from the lake beyond those in memory, the newest ones"""
+    dashboard_exports: int = Field(2, ge=1, le=6)
+    """CSV exports at one time; a further one gets 503"""
+    dashboard_export_seconds: float = Field(600, gt=0)
+    """Longest time for one CSV export; what is missing is said in its last line"""
+    dashboard_path_prefix: str = Field("/", pattern=r"^/([\w.-]+/)*$")
+    """Path before the dashboard's addresses behind a proxy, such as /bitcoin/"""
+    dashboard_password: SecretStr | None = Field(None, min_length=8)
+    """Password that the dashboard asks every viewer for, with any user name (default: none); set
+    it where API_KEY is set, since the dashboard uses that key for whoever opens the page"""
     dashboard_explorer_url: str = "https://mempool.space/tx/"
     """Public block explorer; a hash is appended to it"""
+    dashboard_producer_url: str | None = None
+    """The producer's /ready (default: localhost on PRODUCER_METRICS_PORT)"""
+    dashboard_stream_url: str | None = None
+    """The stream's metrics (default: localhost on STREAM_METRICS_PORT)"""
     dashboard_trainer_url: str | None = None
     """The trainer's metrics, for drift (default: localhost on TRAINER_METRICS_PORT)"""
     dashboard_mlflow_url: str | None = None

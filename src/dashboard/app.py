@@ -8,16 +8,17 @@ import logging
 import signal
 import sys
 
-from waitress import serve
-
 from core.logs import configure
 from core.settings import BindSettings, DashboardSettings
-from dashboard.server import build_app
+from dashboard.server import web_server
 from dashboard.services import connect
 
 log = logging.getLogger(__name__)
 
-THREADS = 8
+LENT_KEY = (
+    "whoever opens the dashboard scores with its API_KEY: set DASHBOARD_PASSWORD,"
+    " or let a proxy ask who it is"
+)
 M_MMAP_THRESHOLD = -3
 """The option's number in glibc's malloc.h."""
 MMAP_THRESHOLD_BYTES = 262_144
@@ -39,13 +40,17 @@ def main() -> None:
     return_large_arrays()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     services = connect()
-    services.recent.start()
     address, port = BindSettings().bind_address, DashboardSettings().dashboard_port
-    log.info("event=dashboard_started url=http://%s:%d lake=%s", address, port, services.lake.uri)
+    server = web_server(services, address, port)
+    services.start()
+    url = f"http://{address}:{port}{services.path_prefix}"
+    log.info("event=dashboard_started url=%s lake=%s", url, services.lake.uri)
+    if services.api.key and not services.password:
+        log.warning("event=api_key_lent remedy=%r", LENT_KEY)
     try:
-        serve(build_app(services).server, host=address, port=port, threads=THREADS, _quiet=True)
+        server.run()
     finally:
-        services.recent.stop()
+        services.stop()
 
 
 if __name__ == "__main__":

@@ -105,9 +105,9 @@ def _register_activity(app: Dash, services: Services) -> None:
     )
     def read_out(dragged: float | None, search: str, _: int) -> Any:
         filters, snapshot = Filters.from_query(search), services.recent.snapshot
-        rows, _problem = services.views.rows(filters, snapshot)
+        aggregates, _problem = services.views.aggregates(filters, snapshot)
         dragged = dragged if ctx.triggered_id == "threshold" else None
-        return readout_text(threshold_readout(snapshot, rows, filters, dragged))
+        return readout_text(threshold_readout(snapshot, aggregates, filters, dragged))
 
 
 def activity_outputs(services: Services, filters: Filters, viewer: Viewer) -> Json:
@@ -218,7 +218,7 @@ def _register_model(app: Dash, services: Services) -> None:
         Input("client", "data"),
     )
     def show_model(_: int, path: str, client: Json | None) -> Any:
-        if path != "/model" or client is None:
+        if not path.rstrip("/").endswith("/model") or client is None:
             raise PreventUpdate
         snapshot, zone = services.recent.snapshot, ZoneInfo(Viewer.from_client(client).zone)
         with services.metrics.callback_seconds.labels("model").time():

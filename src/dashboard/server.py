@@ -5,7 +5,11 @@ and a skeleton where the charts and the table will be. The browser removes it wh
 the first chart (`replaceFirstView` in `assets/page.js`).
 """
 
+import hmac
 import logging
+import socket
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +18,9 @@ from dash import Dash, set_props
 from dash.fingerprint import build_fingerprint
 from flask import Flask, Response, render_template, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from waitress.server import create_server
 
 from core.detector.explanation import NOT_ILLICIT
-from dashboard.activity.export import csv_lines
 from dashboard.activity.filters import CUSTOM, ORDERS, PRESETS, Filters
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.callbacks import register_callbacks
@@ -32,6 +36,16 @@ POLICY = (
     " frame-ancestors 'self'"
 )
 """No request leaves the machine: the browser itself refuses any other host."""
+
+THREADS = 8
+SILENT_CLIENT_SECONDS = 30
+"""A client that has read nothing for this long while an answer waits for it is disconnected."""
+
+BUFFERED_BYTES = 1 << 20
+"""An answer that waits for its client is written on when less than this is left of it."""
+
+OPEN_PATHS = ("/health", "/ready", "/metrics")
+"""Paths that no password guards: probes and Prometheus ask them."""
 
 
 class DashboardApp(Dash):
@@ -50,15 +64,20 @@ class DashboardApp(Dash):
                 first_view = render_first_view(self.services, query)
             except Exception as error:  # the page works without, and its callbacks show the error
                 _log_failure(self.services, error)
-        colours = style_sheet()
-        return render_template("page.html", colours=colours, first_view=first_view, **parts)
+        return render_template(
+            "page.html",
+            colours=style_sheet(),
+            first_view=first_view,
+            prefix=self.services.path_prefix,
+            version=page_version(),
+            **parts,
+        )
 
 
 def render_first_view(services: Services, query: str) -> str:
     """The activity page for a URL's query as HTML; its numbers depend on no theme and no zone."""
     filters = Filters.from_query(query)
     view = services.views.view(filters, "dark", "UTC")
-    rows, _ = services.views.rows(filters, view.snapshot)
     return render_template(
         "first_view.html",
         pages=PAGES,
@@ -68,9 +87,10 @@ def render_first_view(services: Services, query: str) -> str:
         figures=FIGURES,
         windows_figure=WINDOWS_FIGURE,
         footer=NOT_ILLICIT,
+        prefix=services.path_prefix,
         filters=filters,
         text=page_text(view, filters, services.origin),
-        readout=threshold_readout(view.snapshot, rows, filters),
+        readout=threshold_readout(view.snapshot, view.aggregates, filters),
     )
 
 
@@ -83,11 +103,13 @@ def build_app(services: Services) -> Dash:
         update_title="",
         description="Bitcoin transactions as they arrive: which are unusual, and why.",
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
-        external_scripts=[_plotly_address()],
+        external_scripts=[services.path_prefix.rstrip("/") + _plotly_address()],
+        requests_pathname_prefix=services.path_prefix,
+        routes_pathname_prefix="/",
         on_error=lambda error: _show_failure(services, error),
         enable_mcp=False,
     )
-    app.layout = lambda: page(services.refresh_seconds)
+    app.layout = lambda: page(services.refresh_seconds, services.path_prefix)
     register_callbacks(app, services)
     _add_routes(app.server, services)
     return app
@@ -125,12 +147,30 @@ def _add_routes(server: Flask, services: Services) -> None:
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
+    @server.get("/ready")
+    def ready() -> tuple[dict[str, Any], int]:
+        faults = services.faults()
+        return {"ready": not faults, "faults": faults}, 503 if faults else 200
+
     @server.get("/export.csv")
     def export() -> Response:
         filters = Filters.from_query(request.query_string.decode(errors="replace"))
-        rows, _ = services.views.rows(filters, services.recent.snapshot)
+        lines = services.exports.start(filters, services.recent.clock())
+        if lines is None:
+            reason = "As many CSV exports as are allowed are under way; try again in a minute.\n"
+            return Response(reason, 503, {"Retry-After": "60"}, mimetype="text/plain")
         headers = {"Content-Disposition": "attachment; filename=transactions.csv"}
-        return Response(csv_lines(rows, filters), mimetype="text/csv", headers=headers)
+        return Response(lines, mimetype="text/csv", headers=headers)
+
+    @server.before_request
+    def ask_for_password() -> Response | None:
+        if services.password is None or request.path in OPEN_PATHS:
+            return None
+        given = (request.authorization and request.authorization.password) or ""
+        if hmac.compare_digest(given.encode(), services.password.encode()):
+            return None
+        challenge = {"WWW-Authenticate": 'Basic realm="Bitcoin Anomalies", charset="UTF-8"'}
+        return Response("This dashboard asks for a password.\n", 401, challenge)
 
     @server.errorhandler(500)
     def answer_error(_: Exception) -> tuple[str, int]:
@@ -141,4 +181,35 @@ def _add_routes(server: Flask, services: Services) -> None:
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"
+        response.headers["Dashboard-Version"] = page_version()
         return response
+
+
+@cache
+def page_version() -> str:
+    """Changes whenever the code of the page does: an open tab compares it with its own."""
+    package = Path(__file__).parent
+    files = (path for path in package.rglob("*") if path.suffix in (".py", ".js", ".css", ".html"))
+    return sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:12]
+
+
+def web_server(
+    services: Services, host: str, port: int, silent_seconds: float = SILENT_CLIENT_SECONDS
+) -> Any:
+    """The server on its port; `run` serves. The prefix is cut off where the proxy has not.
+
+    The system disconnects a client that reads nothing, so that it cannot hold a thread.
+    """
+    server = create_server(
+        build_app(services).server,
+        host=host,
+        port=port,
+        threads=THREADS,
+        url_prefix=services.path_prefix.rstrip("/"),
+        outbuf_high_watermark=BUFFERED_BYTES,
+        log_socket_errors=False,
+    )
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        limit = (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(silent_seconds * 1000))
+        server.adj.socket_options = [*server.adj.socket_options, limit]
+    return server

@@ -2,17 +2,26 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import SecretStr
 
 from core.settings import (
     ApiSettings,
     DashboardSettings,
     DataSettings,
     MlflowSettings,
+    ProducerSettings,
+    StreamSettings,
     TrainerSettings,
 )
+from dashboard.activity.export import Exports
 from dashboard.activity.view import ViewCache
+from dashboard.background import Loop
+from dashboard.lake.parts import Parts
 from dashboard.lake.recent import RecentRows
 from dashboard.lake.sources import Api, Lake, Trainer
 from dashboard.look.theme import Theme
@@ -55,10 +64,39 @@ class Services:
     explorer_url: str
     mlflow_url: str
     refresh_seconds: float
+    exports: Exports
+    password: str | None = None
+    path_prefix: str = "/"
     last_seen: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.metrics.viewers.set_function(self._count_viewers)
+        count, seconds = self.metrics.errors.labels, self.refresh_seconds
+        self.loops = (
+            Loop("recent-rows", self.recent.refresh, seconds, count("lake").inc),
+            Loop("parts", self.recent.parts.check, seconds, count("parts").inc),
+            Loop("past-days", self._summarize_past, seconds, count("lake").inc),
+        )
+
+    def start(self) -> None:
+        """Begin to follow the lake and the other parts in the background."""
+        for loop in self.loops:
+            loop.start()
+
+    def stop(self) -> None:
+        """End the background work."""
+        for loop in self.loops:
+            loop.stop()
+
+    def faults(self) -> list[str]:
+        """Why the page is not up to date, in words; empty while it is."""
+        problem = self.recent.snapshot.problem
+        stuck = [f"The loop {loop.name} does not come round." for loop in self.loops if loop.stuck]
+        return stuck + ([problem] if problem else [])
+
+    def _summarize_past(self) -> None:
+        """One more past day each time, so that a long range is ready when it is asked for."""
+        self.views.long_ranges.warm(self.recent.clock())
 
     def record_viewer(self, client: dict[str, Any]) -> None:
         """Count a browser as a viewer for the next minute."""
@@ -76,27 +114,46 @@ def connect() -> Services:
     """Wire the parts by the settings; nothing is read yet."""
     settings, data, api_settings = DashboardSettings(), DataSettings(), ApiSettings()
     metrics = DashboardMetrics(new_registry("dashboard"))
-    key = api_settings.api_key
-    api = Api(api_settings.url, key.get_secret_value() if key else None)
+    api = Api(api_settings.url, _secret(api_settings.api_key))
+    urls = _urls(settings) | {"API": api_settings.url}
+    open_lake = partial(Lake, data.lake, data.data_origin)
     recent = RecentRows(
-        Lake(data.lake, data.data_origin),
+        open_lake(),
         api,
+        Parts(urls, lambda: datetime.now(UTC)),
         lambda: datetime.now(UTC),
         metrics,
         timedelta(hours=settings.dashboard_cache_hours),
-        settings.dashboard_refresh_seconds,
         settings.dashboard_cache_rows,
     )
-    trainer_port = TrainerSettings().trainer_metrics_port
     return Services(
         origin=data.data_origin,
         recent=recent,
-        views=ViewCache(recent, Lake(data.lake, data.data_origin), settings.dashboard_max_rows),
-        lake=Lake(data.lake, data.data_origin),
+        views=ViewCache(recent, open_lake()),
+        lake=open_lake(),
         api=api,
-        trainer=Trainer(settings.dashboard_trainer_url or f"http://localhost:{trainer_port}"),
+        trainer=Trainer(urls["trainer"]),
         metrics=metrics,
         explorer_url=settings.dashboard_explorer_url,
         mlflow_url=settings.dashboard_mlflow_url or MlflowSettings().tracking_uri,
         refresh_seconds=settings.dashboard_refresh_seconds,
+        exports=Exports(
+            open_lake, monotonic, settings.dashboard_exports, settings.dashboard_export_seconds
+        ),
+        password=_secret(settings.dashboard_password),
+        path_prefix=settings.dashboard_path_prefix,
     )
+
+
+def _urls(settings: DashboardSettings) -> dict[str, str]:
+    """Where the parts with metrics of their own answer, by the part's name."""
+    parts = {
+        "producer": (settings.dashboard_producer_url, ProducerSettings().producer_metrics_port),
+        "stream": (settings.dashboard_stream_url, StreamSettings().stream_metrics_port),
+        "trainer": (settings.dashboard_trainer_url, TrainerSettings().trainer_metrics_port),
+    }
+    return {name: url or f"http://localhost:{port}" for name, (url, port) in parts.items()}
+
+
+def _secret(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None

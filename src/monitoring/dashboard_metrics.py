@@ -7,7 +7,7 @@ from monitoring.prometheus_metrics import ServiceMetrics
 CALLBACKS = ("activity", "filters", "transaction", "score", "model")
 """The parts of the page that a browser's callback updates."""
 
-SOURCES = ("lake", "api", "callback")
+SOURCES = ("lake", "api", "parts", "callback")
 """Where a failure can happen."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10)
@@ -28,7 +28,7 @@ class DashboardMetrics(ServiceMetrics):
         )
         self.errors = self.counter(
             "errors",
-            "Failures by place: reading the lake, asking the API, or a callback",
+            "Failures by place: reading the lake, asking the API or another part, or a callback",
             source=SOURCES,
         )
         self.refresh_seconds = self.histogram(

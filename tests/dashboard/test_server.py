@@ -116,3 +116,47 @@ def test_text_in_the_first_view_is_escaped(services: Services) -> None:
     services.recent.snapshot = replace(services.recent.snapshot, problem="<script>")
     html = client.get("/").get_data(as_text=True)
     assert "&lt;script&gt; What was read before is shown." in html
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
+def test_a_probe_answers_get_and_head(services: Services, path: str) -> None:
+    client = http_client(services)
+    assert client.get(path).status_code == client.head(path).status_code == 200
+    assert client.head(path).get_data() == b""
+
+
+def test_it_is_not_ready_while_the_lake_cannot_be_read(services: Services) -> None:
+    client = http_client(services)
+    services.recent.snapshot = replace(services.recent.snapshot, problem="The disk is gone.")
+    answer = client.get("/ready")
+    assert answer.status_code == 503 and answer.json == {
+        "ready": False,
+        "faults": ["The disk is gone."],
+    }
+
+
+def test_a_password_guards_all_but_the_probes(backend: Backend) -> None:
+    client = http_client(backend.services(password="correct horse"))
+    for path in ("/", "/export.csv", "/_dash-layout", "/assets/page.js"):
+        refused = client.get(path)
+        assert refused.status_code == 401 and "Basic" in refused.headers["WWW-Authenticate"]
+        assert client.get(path, auth=("any", "wrong")).status_code == 401
+        with client.get(path, auth=("any", "correct horse")) as answer:
+            assert answer.status_code == 200
+    assert client.get("/health").status_code == client.get("/metrics").status_code == 200
+
+
+def test_every_answer_has_the_version_of_its_page(services: Services) -> None:
+    client = http_client(services)
+    page, layout = client.get("/"), client.get("/_dash-layout")
+    version = page.headers["Dashboard-Version"]
+    assert f'data-version="{version}"' in page.get_data(as_text=True)
+    assert layout.headers["Dashboard-Version"] == version
+
+
+def test_behind_a_prefix_every_address_of_the_page_begins_with_it(backend: Backend) -> None:
+    html = page(backend.services(path_prefix="/bitcoin/"))
+    addresses = re.findall(r'(?:src|href)="(/[^"]*)"', html)
+    assert len(addresses) > 10
+    assert [a for a in addresses if not a.startswith("/bitcoin/")] == []
+    assert re.search(r'requests_pathname_prefix\W+/bitcoin/', unescape(html))

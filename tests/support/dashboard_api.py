@@ -99,8 +99,17 @@ def problem_document(body: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _application() -> Flask:
+def _application(server: "FakeApi") -> Flask:
     application = Flask(__name__)
+
+    @application.get("/health")
+    def health() -> dict[str, Any]:
+        return {"status": "ok"}
+
+    @application.get("/ready")
+    def ready() -> dict[str, Any]:
+        """As the producer says it."""
+        return {"source": server.source}
 
     @application.get("/metrics")
     def metrics() -> Response:
@@ -126,10 +135,14 @@ def _application() -> Flask:
 
 
 class FakeApi:
-    """Listens on a port; `stop` frees it, `start` takes the same port again."""
+    """Listens on a port; `stop` frees it, `start` takes the same port again.
+
+    `source` is what the producer says of its source.
+    """
 
     def __init__(self) -> None:
         self._port = 0
+        self.source: dict[str, Any] = {"silent_since": None}
         self.start()
 
     @property
@@ -137,7 +150,8 @@ class FakeApi:
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        self._server = make_server("127.0.0.1", self._port, _application(), threaded=True)
+        application = _application(self)
+        self._server = make_server("127.0.0.1", self._port, application, threaded=True)
         self._port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 

@@ -3,7 +3,9 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +14,9 @@ from plotly.utils import PlotlyJSONEncoder
 from tests.support.dashboard_api import FakeApi
 from tests.support.delta_tables import confirmation, replacement, window_statistics, write
 
+from dashboard.activity.export import Exports
 from dashboard.activity.view import ViewCache
+from dashboard.lake.parts import Parts
 from dashboard.lake.recent import RecentRows
 from dashboard.lake.sources import Api, Lake, Trainer
 from dashboard.server import build_app
@@ -24,27 +28,36 @@ from monitoring.prometheus_metrics import new_registry
 def make_services(lake: Path, api_url: str, origin: str = "simulated", **changes: Any) -> Services:
     """The parts as the door wires them; rows are read only when `refresh` is called."""
     metrics, api = DashboardMetrics(new_registry("dashboard")), Api(api_url)
-    refresh_seconds = changes.get("refresh_seconds", 1)
+    clock = changes.get("clock", lambda: datetime.now(UTC))
+    open_lake = partial(Lake, str(lake), origin)
     recent = RecentRows(
-        Lake(str(lake), origin),
+        open_lake(),
         api,
-        changes.get("clock", lambda: datetime.now(UTC)),
+        Parts(changes.get("parts", {}), clock),
+        clock,
         metrics,
         timedelta(hours=25),
-        refresh_seconds,
         changes.get("cache_rows", 1_000_000),
     )
     return Services(
         origin=origin,
         recent=recent,
-        views=ViewCache(recent, Lake(str(lake), origin), changes.get("max_rows", 1_000_000)),
-        lake=Lake(str(lake), origin),
+        views=ViewCache(recent, open_lake()),
+        lake=open_lake(),
         api=api,
         trainer=Trainer(api_url),
         metrics=metrics,
         explorer_url="https://explorer.example/tx/",
         mlflow_url="http://localhost:5000",
-        refresh_seconds=refresh_seconds,
+        refresh_seconds=changes.get("refresh_seconds", 1),
+        exports=Exports(
+            open_lake,
+            changes.get("seconds", monotonic),
+            changes.get("exports", 2),
+            changes.get("export_seconds", 600),
+        ),
+        password=changes.get("password"),
+        path_prefix=changes.get("path_prefix", "/"),
     )
 
 

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 from local.screenshot import QUIET
 from playwright.sync_api import Browser, Page, sync_playwright
-from waitress.server import create_server
 
-from dashboard.server import build_app
+from dashboard.server import web_server
 from dashboard.services import Services
 
 TIMEOUT_MS = 60_000
@@ -71,9 +70,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def serving(services: Services) -> Iterator[str]:
+def serving(services: Services, silent_seconds: float = 30) -> Iterator[str]:
     """Serve a dashboard on a free port of the loopback."""
-    server = create_server(build_app(services).server, host="127.0.0.1", port=0, threads=8)
+    server = web_server(services, "127.0.0.1", 0, silent_seconds)
 
     def close() -> None:
         server.close()
@@ -82,11 +81,11 @@ def serving(services: Services) -> Iterator[str]:
 
     thread = Thread(target=server.run, daemon=True)
     thread.start()
-    services.recent.start()
+    services.start()
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        services.recent.stop()
+        services.stop()
         server.task_dispatcher.shutdown()
         server.trigger.pull_trigger(close)  # on the server's own thread, which reads its sockets
         thread.join(timeout=10)

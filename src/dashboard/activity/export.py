@@ -1,46 +1,119 @@
-"""The filtered transactions as CSV, all of them, a thousand at a time."""
+"""The filtered transactions as CSV, all of them, read from the lake while they are sent.
+
+Memory is bounded by a batch of rows, time by a deadline, and the number of exports by `Exports`.
+"""
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from threading import BoundedSemaphore
 
-from dashboard.activity import queries
+import pyarrow as pa
+
+from dashboard.activity.conditions import flagged_condition, passing_condition
 from dashboard.activity.filters import Filters
-from dashboard.lake.rows import Rows, from_micros
+from dashboard.lake.partitions import SCORED, partitions, range_condition
+from dashboard.lake.sources import LAKE_ERRORS, Lake
 
-NUMBERS = (
-    "size",
-    "weight",
-    "fee",
-    "inputs_count",
-    "outputs_count",
-    "input_value",
-    "output_value",
-    "fee_rate",
-    "anomaly_score",
-    "percentile",
-    "threshold",
+log = logging.getLogger(__name__)
+
+COLUMNS = (
+    *("hash", "event_time", "size", "weight", "fee", "inputs_count", "outputs_count"),
+    *("input_value", "output_value", "fee_rate", "anomaly_score", "percentile", "threshold"),
+    *("is_anomaly", "pattern", "model_version"),
 )
-CHUNK_ROWS = 1_000
 
 
-def csv_lines(rows: Rows, filters: Filters) -> Iterator[str]:
-    """CSV with a heading: amounts in satoshi, times in UTC, in order of time."""
-    passing = queries.passing(rows, filters)
-    flagged = queries.flagged(passing, filters.threshold)
-    if filters.flagged:
-        passing, flagged = passing.take(flagged), flagged[flagged]
-    yield _csv([["hash", "event_time", *NUMBERS, "is_anomaly", "pattern", "model_version"]])
-    for first in range(0, len(passing), CHUNK_ROWS):
-        part = slice(first, first + CHUNK_ROWS)
-        yield _csv(_records(passing.take(part), flagged[part]))
+class Exports:
+    """Starts exports, at most `most` at one time, each of at most `seconds`.
+
+    `open_lake` opens the lake anew for each, and `clock` returns seconds that never step back.
+    """
+
+    def __init__(
+        self, open_lake: Callable[[], Lake], clock: Callable[[], float], most: int, seconds: float
+    ) -> None:
+        self.open_lake, self.clock, self.seconds = open_lake, clock, seconds
+        self._free = BoundedSemaphore(most)
+
+    def start(self, filters: Filters, now: datetime) -> "Export | None":
+        """An export, which must be closed; None while as many as there may be are under way."""
+        if not self._free.acquire(blocking=False):
+            return None
+        lines = csv_lines(self.open_lake(), filters, now, self._deadline())
+        return Export(lines, self._free.release)
+
+    def _deadline(self) -> Callable[[], bool]:
+        end = self.clock() + self.seconds
+        return lambda: self.clock() > end
+
+    def wait_for_place(self, seconds: float) -> bool:
+        """Wait until another export may start; False after so many seconds."""
+        if not self._free.acquire(timeout=seconds):
+            return False
+        self._free.release()
+        return True
 
 
-def _records(rows: Rows, flagged: queries.Mask) -> list[tuple[object, ...]]:
-    times = [from_micros(t).isoformat() for t in rows["time"].tolist()]
-    numbers = [rows[name].tolist() for name in NUMBERS]
-    labels = [rows.labels_of(rows.pattern), rows.labels_of(rows.version)]
-    return list(zip(rows.hashes(), times, *numbers, flagged.tolist(), *labels, strict=True))
+class Export:
+    """The lines of one export; the web server closes it whether it ended or the browser left."""
+
+    def __init__(self, lines: Iterator[str], release: Callable[[], None]) -> None:
+        self._lines, self._release = lines, release
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def close(self) -> None:
+        """Let another export start; closing again does nothing."""
+        release, self._release = self._release, lambda: None
+        release()
+
+
+def csv_lines(
+    lake: Lake, filters: Filters, now: datetime, too_late: Callable[[], bool]
+) -> Iterator[str]:
+    """CSV with a heading: amounts in satoshi, times in UTC, by the day of arrival.
+
+    If not all rows are in it, the last line begins with `#` and says so.
+    """
+    yield _csv([COLUMNS])
+    rows = 0
+    try:
+        for batch in _batches(lake, filters, now):
+            if too_late():
+                yield _cut(rows, "an export may take no longer (DASHBOARD_EXPORT_SECONDS)")
+                return
+            yield _csv(_records(batch))
+            rows += batch.num_rows
+    except LAKE_ERRORS as error:
+        log.warning("event=export_failed rows=%d reason=%s", rows, error)
+        yield _cut(rows, "the lake cannot be read just now")
+
+
+def _batches(lake: Lake, filters: Filters, now: datetime) -> Iterator[pa.RecordBatch]:
+    """The rows of each partition of the range, some thousand at a time."""
+    start, end = filters.interval(now)
+    flagged = flagged_condition(filters)
+    columns = ", ".join(f"{flagged} AS {c}" if c == "is_anomaly" else c for c in COLUMNS)
+    condition = passing_condition(filters) + (f" AND {flagged}" if filters.flagged else "")
+    for partition in partitions(lake):
+        if partition.overlaps(start, end):
+            where = f"{range_condition(partition, start, end)} AND {condition}"
+            yield from lake.batches(SCORED, f"SELECT {columns} FROM {SCORED} WHERE {where}")
+
+
+def _records(batch: pa.RecordBatch) -> list[tuple[object, ...]]:
+    columns = [batch.column(name).to_pylist() for name in COLUMNS]
+    columns[1] = [time.isoformat() for time in columns[1]]
+    return list(zip(*columns, strict=True))
+
+
+def _cut(rows: int, reason: str) -> str:
+    log.warning("event=export_cut rows=%d reason=%s", rows, reason)
+    return f"# Not all: {rows:,} rows, then it stopped, since {reason}. Choose a shorter range.\n"
 
 
 def _csv(records: Sequence[Sequence[object]]) -> str:

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Literal
 
 from core.transaction import COIN
-from dashboard.activity import queries
 from dashboard.activity.filter_inputs import SAME_THRESHOLD
 from dashboard.activity.filters import Filters
-from dashboard.activity.table import TABLE_ROWS
+from dashboard.activity.queries import TABLE_ROWS, Aggregates
 from dashboard.activity.view import ActivityView, model_threshold
+from dashboard.lake.parts import BASIC_PARTS, Silence
 from dashboard.lake.recent import Snapshot
-from dashboard.lake.rows import Rows, from_micros
+from dashboard.lake.rows import from_micros
 from dashboard.look.formats import duration, sat, share, short_number
 
 STALE_SECONDS = 60
@@ -38,11 +38,15 @@ ORDER_WORDS = {
 
 @dataclass(frozen=True)
 class State:
-    """The state of the pipeline: how to colour it, a word, and a sentence that says why."""
+    """The state of the pipeline: how to colour it, a word, and a sentence that says why.
+
+    `note` is shorter, for a tile whose sentence stands elsewhere on the page.
+    """
 
     kind: Literal["good", "waiting", "bad"]
     word: str
     sentence: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,14 +99,25 @@ def pipeline_state(snapshot: Snapshot, origin: str) -> State:
     if snapshot.problem:
         return State("bad", "Lake unreadable", snapshot.problem)
     rows = snapshot.rows
-    if not len(rows):
+    scored = from_micros(int(rows["scored"].max())) if len(rows) else None
+    if scored is not None:
+        age = (snapshot.taken_at - scored).total_seconds()
+        if age <= STALE_SECONDS:
+            newest = f"Scored as they arrive; the newest {duration(max(age, 0))} ago."
+            return State("good", "Simulated" if origin == "simulated" else "Live", newest)
+    silences = {silence.part: silence for silence in snapshot.silences}
+    for part in BASIC_PARTS:
+        if part in silences:
+            return _silent_state(silences[part], snapshot.taken_at)
+    if scored is None:
         return _waiting_state(snapshot)
-    scored = from_micros(int(rows["scored"].max()))
-    age = (snapshot.taken_at - scored).total_seconds()
-    if age <= STALE_SECONDS:
-        newest = f"Scored as they arrive; the newest {duration(max(age, 0))} ago."
-        return State("good", "Simulated" if origin == "simulated" else "Live", newest)
     return State("bad", f"Stale for {duration(age)}", _reason_for_staleness(snapshot, scored))
+
+
+def _silent_state(silence: Silence, now: datetime) -> State:
+    """Nothing new arrives, since a part that everything comes through is silent."""
+    word = f"{silence.part.capitalize()} silent"
+    return State("bad", word, silence.sentence(now), f"{silence.age(now)}; the reason is above")
 
 
 def _waiting_state(snapshot: Snapshot) -> State:
@@ -129,7 +144,7 @@ def _tiles(view: ActivityView, filters: Filters, state: State) -> dict[str, Tile
     rate, fee_rate = short_number(summary.per_second), short_number(summary.median_fee_rate)
     volume = short_number(summary.volume / COIN)
     return {
-        "pipeline": Tile(state.word, state.sentence),
+        "pipeline": Tile(state.word, state.note or state.sentence),
         "rate": Tile(rate, f"{summary.transactions:,} in the {range_words}", "per second"),
         "flagged": Tile(f"{summary.flagged:,}", _flagged_note(view), f"in the {range_words}"),
         "fee": Tile(fee_rate, f"in the {range_words}", "sat/vB"),
@@ -166,9 +181,12 @@ def _age(trained: str, snapshot: Snapshot) -> str:
 
 def _notices(view: ActivityView) -> list[str]:
     snapshot = view.snapshot
+    silent = [silence.part for silence in snapshot.silences]
+    api_problem = None if "API" in silent else snapshot.api_problem
     notices = [
+        *(silence.sentence(snapshot.taken_at) for silence in snapshot.silences),
         snapshot.problem and f"{snapshot.problem} What was read before is shown.",
-        snapshot.api_problem and f"{snapshot.api_problem} Scoring by hand has to wait.",
+        api_problem and f"{api_problem} Scoring by hand has to wait.",
         view.problem,
     ]
     return [notice for notice in notices if notice]
@@ -190,9 +208,9 @@ def _table_note(view: ActivityView, filters: Filters) -> str:
 
 
 def threshold_readout(
-    snapshot: Snapshot, rows: Rows, filters: Filters, dragged: float | None = None
+    snapshot: Snapshot, aggregates: Aggregates, filters: Filters, dragged: float | None = None
 ) -> Readout | None:
-    """What a threshold flags among the rows of the range; None while there is no model.
+    """What a threshold flags in the range; None while there is no model.
 
     It is the slider's while it is `dragged`, else that of the filters, else the model's.
     """
@@ -202,8 +220,9 @@ def threshold_readout(
     threshold = own if own is not None else model
     if threshold is None:
         return None
-    passing = queries.passing(rows, filters)
-    flagged, total = int(queries.flagged(passing, own).sum()), len(passing)
+    total, flagged = aggregates.summary.transactions, aggregates.summary.flagged
+    if own != filters.threshold and own is not None:
+        flagged = aggregates.count_above(own)
     part = share(flagged / total) if total else "0 %"
     return Readout(
         threshold=f"{threshold:.3f}",

@@ -19,6 +19,23 @@ BIN_SECONDS = (1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 2
 
 FEE_RATE_PERCENTILES = (10, 25, 50, 75, 90)
 
+ORDER_COLUMNS = {
+    "score": "anomaly_score",
+    "newest": "event_time",
+    "value": "output_value",
+    "fee_rate": "fee_rate",
+}
+"""The column of `scored_transactions` for each of `ORDERS`, the largest first."""
+
+TABLE_ROWS = 250
+"""Most rows of the page's table."""
+
+MAX_POINTS = 2_000
+"""Points of the scatter, for anomalies and for the others each."""
+
+SLIDER_STEPS = 1_000
+"""Positions of the threshold's slider from 0 to 1."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -32,6 +49,61 @@ class Summary:
     volume: int
 
 
+@dataclass(frozen=True)
+class Aggregates:
+    """What the page draws of a range: numbers by time and score, and the rows that it may show.
+
+    `counts` and `anomalies` are by bin of time, between `edges` in microseconds; `bands` are
+    percentiles of the fee rate, (5, bins). `slider_counts` are all but the coinbases by thousandth
+    of the score. `flagged` is for each of `rows`; `drawn` are those of the scatter, ordinary and
+    flagged.
+    """
+
+    summary: Summary
+    edges: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    anomalies: NDArray[np.int64]
+    score_counts: NDArray[np.int64]
+    slider_counts: NDArray[np.int64]
+    bands: NDArray[np.float64]
+    pattern_counts: list[tuple[str, int]]
+    rows: Rows
+    flagged: Mask
+    drawn: tuple[Index, Index]
+
+    def count_above(self, threshold: float) -> int:
+        """How many that pass the filters a threshold flags, for a position of the slider."""
+        return int(self.slider_counts[round(threshold * SLIDER_STEPS) :].sum())
+
+    def count_higher(self, score: float) -> int:
+        """How many score higher, coinbases left out; of the same thousandth, only among `rows`."""
+        step, scores = int(score * SLIDER_STEPS + 1e-6), self.rows["anomaly_score"]
+        same = (scores > score) & ((scores * SLIDER_STEPS + 1e-6).astype(np.int64) == step)
+        return int(self.slider_counts[step + 1 :].sum()) + int(same.sum())
+
+
+def aggregate(rows: Rows, filters: Filters, start: datetime, end: datetime) -> Aggregates:
+    """The aggregates of rows in memory, which are those of the time from `start` to `end`."""
+    rows = passing(rows, filters)
+    marks, edges = flagged(rows, filters.threshold), bin_edges(start, end)
+    numbers, slider = summarize(rows, marks, start, end), slider_counts(rows)
+    if filters.flagged:
+        rows, marks = rows.take(marks), marks[marks]
+    return Aggregates(
+        summary=numbers,
+        edges=edges,
+        counts=count_by_bin(rows, edges),
+        anomalies=count_by_bin(rows, edges, marks),
+        score_counts=score_counts(rows),
+        slider_counts=slider,
+        bands=fee_rate_bands(rows, edges),
+        pattern_counts=pattern_counts(rows, marks),
+        rows=rows,
+        flagged=marks,
+        drawn=sample(rows, marks, MAX_POINTS, MAX_POINTS),
+    )
+
+
 def flagged(rows: Rows, threshold: float | None) -> Mask:
     """Which rows are anomalies: by the viewer's threshold, without one as they were scored.
 
@@ -39,10 +111,15 @@ def flagged(rows: Rows, threshold: float | None) -> Mask:
     """
     if threshold is None:
         return rows["is_anomaly"].astype(bool)
+    above: Mask = (rows["anomaly_score"] >= threshold) & ~_coinbases(rows)
+    return above
+
+
+def _coinbases(rows: Rows) -> Mask:
     names = ("fee", "inputs_count", "input_value", "output_value")
     columns = {name: rows[name] for name in names}
-    above: Mask = (rows["anomaly_score"] >= threshold) & ~is_coinbase(**columns)
-    return above
+    coinbases: Mask = is_coinbase(**columns)
+    return coinbases
 
 
 def passing(rows: Rows, filters: Filters) -> Rows:
@@ -107,6 +184,12 @@ def score_counts(rows: Rows) -> NDArray[np.int64]:
     return np.bincount(bins, minlength=last + 1)
 
 
+def slider_counts(rows: Rows) -> NDArray[np.int64]:
+    """How many rows but the coinbases lie in each thousandth of the score."""
+    scores = rows["anomaly_score"][~_coinbases(rows)]
+    return np.bincount((scores * SLIDER_STEPS + 1e-6).astype(np.int64), minlength=SLIDER_STEPS + 1)
+
+
 def pattern_counts(rows: Rows, mask: Mask) -> list[tuple[str, int]]:
     """How many of the masked rows follow each pattern, most first."""
     counts = np.bincount(rows.pattern[mask] + 1, minlength=1)
@@ -116,8 +199,8 @@ def pattern_counts(rows: Rows, mask: Mask) -> list[tuple[str, int]]:
 
 def top(rows: Rows, order: str, limit: int) -> Index:
     """The first rows of one of `ORDERS`, at most `limit`."""
-    columns = {"score": "anomaly_score", "newest": "time", "value": "output_value"}
-    key = rows[columns.get(order, order)]
+    column = ORDER_COLUMNS[order]
+    key = rows["time" if column == "event_time" else column]
     index = np.arange(len(rows))
     if len(rows) > limit:
         index = np.argpartition(key, len(rows) - limit)[len(rows) - limit :]
@@ -140,14 +223,29 @@ def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, 
 
 def summarize(rows: Rows, anomalies: Mask, start: datetime, end: datetime) -> Summary:
     """The numbers of the tiles, for rows of the time from `start` to `end`."""
-    count, flagged_count = len(rows), int(anomalies.sum())
-    first = max(to_micros(start), int(rows["time"][0])) if count else to_micros(start)
-    seconds = max((to_micros(end) - first) / 1e6, 1.0)
+    first = int(rows["time"][0]) if len(rows) else None
+    median = float(np.median(rows["fee_rate"])) if len(rows) else float("nan")
+    volume = int(rows["output_value"].sum())
+    return summary(len(rows), int(anomalies.sum()), median, volume, first, start, end)
+
+
+def summary(
+    count: int,
+    flagged_count: int,
+    median_fee_rate: float,
+    volume: int,
+    first: int | None,
+    start: datetime,
+    end: datetime,
+) -> Summary:
+    """The tiles' numbers; the rate is that since the `first` event time of the range."""
+    since = max(to_micros(start), first or 0)
+    seconds = max((to_micros(end) - since) / 1e6, 1.0)
     return Summary(
         transactions=count,
         per_second=count / seconds,
         flagged=flagged_count,
         flagged_share=flagged_count / count if count else 0.0,
-        median_fee_rate=float(np.median(rows["fee_rate"])) if count else float("nan"),
-        volume=int(rows["output_value"].sum()),
+        median_fee_rate=median_fee_rate,
+        volume=volume,
     )

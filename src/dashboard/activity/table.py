@@ -6,10 +6,9 @@ import dash_ag_grid
 from dash import html
 
 from dashboard.activity.filter_inputs import order_choice
-from dashboard.activity.queries import Mask, top
+from dashboard.activity.queries import TABLE_ROWS, Mask, top
 from dashboard.lake.rows import Rows
 
-TABLE_ROWS = 250
 Column = dict[str, Any]
 
 
@@ -33,12 +32,12 @@ def table_rows(rows: Rows, flagged: Mask, order: str) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def transaction_table() -> html.Section:
-    """The table with its heading, the order and the export."""
+def transaction_table(prefix: str) -> html.Section:
+    """The table with its heading, the order and the export, whose address begins with `prefix`."""
     export = html.A(
         "CSV",
         id="export",
-        href="/export.csv",
+        href=f"{prefix}export.csv",
         className="button",
         title="All transactions that pass the filters",
     )

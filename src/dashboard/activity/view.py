@@ -1,7 +1,7 @@
 """The activity page for given filters: computed once and shared by all viewers who ask for it.
 
 Ten viewers with the same filters cost one computation a refresh. A range that goes beyond the
-recent rows is read from Delta and kept for a minute.
+recent rows is summarised by the query engine and kept for a minute.
 """
 
 from collections import OrderedDict
@@ -16,17 +16,15 @@ import pyarrow as pa
 from dashboard.activity import figures, queries
 from dashboard.activity.figures import Figure
 from dashboard.activity.filters import Filters
+from dashboard.activity.long_ranges import LongRanges
+from dashboard.activity.queries import Aggregates
 from dashboard.activity.table import table_rows
 from dashboard.lake.recent import RecentRows, Snapshot
-from dashboard.lake.rows import Rows, to_micros
+from dashboard.lake.rows import to_micros
 from dashboard.lake.sources import LAKE_ERRORS, Lake
 from dashboard.look.theme import Theme
 
-MAX_POINTS = 2_000
-"""Points of the scatter, for anomalies and for the others each."""
-
 CACHED_VIEWS = 12
-CACHED_READS = 2
 READ_SECONDS = 60
 SHORTEST_STATISTICS = timedelta(hours=3)
 """The ten-minute statistics cover at least this long: a shorter range would show a few bars."""
@@ -40,107 +38,115 @@ class ActivityView:
     """
 
     snapshot: Snapshot
-    summary: queries.Summary
+    aggregates: Aggregates
     figures: dict[str, Figure]
     table: list[dict[str, Any]]
     problem: str | None
+
+    @property
+    def summary(self) -> queries.Summary:
+        """The numbers of the tiles."""
+        return self.aggregates.summary
 
 
 class ViewCache:
     """Computes views from the recent rows, or from Delta beyond them, and keeps the newest."""
 
-    def __init__(self, recent: RecentRows, lake: Lake, max_rows: int) -> None:
-        self.recent, self.lake, self.max_rows = recent, lake, max_rows
+    def __init__(self, recent: RecentRows, lake: Lake) -> None:
+        self.recent = recent
+        self.long_ranges = LongRanges(lake)
         self._views: OrderedDict[object, ActivityView] = OrderedDict()
-        self._reads: OrderedDict[object, tuple[datetime, Rows]] = OrderedDict()
+        self._aggregates: OrderedDict[Filters, Aggregates] = OrderedDict()
+        self._reads: OrderedDict[Filters, tuple[datetime, Aggregates]] = OrderedDict()
         self._serial = -1
         self._lock, self._reading = Lock(), Lock()
 
     def view(self, filters: Filters, theme: Theme, zone: str) -> ActivityView:
         """The whole page for some filters, from the newest snapshot."""
         snapshot = self.recent.snapshot
+        aggregates, problem = self.aggregates(filters, snapshot)
         key = (filters, theme, zone)
-        rows, problem = self.rows(filters, snapshot)  # outside the lock: a read may be slow
         with self._lock:
-            if self._serial != snapshot.serial:
-                self._views.clear()  # a view refers to its snapshot's rows and would keep them
-                self._serial = snapshot.serial
+            self._forget_older(snapshot)
             if key not in self._views:
-                self._views[key] = compute_view(snapshot, rows, problem, filters, theme, zone)
-            while len(self._views) > CACHED_VIEWS:
-                self._views.popitem(last=False)
+                self._views[key] = draw_view(snapshot, aggregates, problem, filters, theme, zone)
+            _drop_oldest(self._views, CACHED_VIEWS)
             return self._views[key]
 
-    def rows(self, filters: Filters, snapshot: Snapshot) -> tuple[Rows, str | None]:
-        """All rows of the time range, and a sentence if some are missing."""
+    def aggregates(self, filters: Filters, snapshot: Snapshot) -> tuple[Aggregates, str | None]:
+        """The numbers of the time range, and a sentence if some rows are missing."""
         start, end = filters.interval(snapshot.taken_at)
-        if start >= snapshot.taken_at - self.recent.kept:
-            rows = snapshot.rows.between(start, end)
-            return rows, None if start >= snapshot.complete_since else _too_many(len(rows))
+        if start >= snapshot.complete_since:
+            return self._from_memory(filters, snapshot), None
         try:
             with self._reading:
-                rows = self._read(filters, start, end, snapshot)
+                return self._from_lake(filters, start, end, snapshot.taken_at), None
         except LAKE_ERRORS:
-            self.lake.close()
-            return snapshot.rows.between(start, end), (
+            return self._from_memory(filters, snapshot), (
                 "The older part of this range cannot be read just now; the newest hours are shown."
             )
-        if len(rows) < self.max_rows:
-            return rows, None
-        return rows, _too_many(self.max_rows)
 
-    def _read(self, filters: Filters, start: datetime, end: datetime, snapshot: Snapshot) -> Rows:
-        key = (filters.range, filters.start, filters.end)
-        read_at, rows = self._reads.get(key, (snapshot.taken_at, None))
-        if rows is None or snapshot.taken_at - read_at > timedelta(seconds=READ_SECONDS):
-            rows = self.lake.scored_between(start, end, self.max_rows)
-            self._reads.pop(key, None)
-            self._reads[key] = (snapshot.taken_at, rows)
-            while len(self._reads) > CACHED_READS:
-                self._reads.popitem(last=False)
-        return rows
+    def _forget_older(self, snapshot: Snapshot) -> None:
+        if self._serial != snapshot.serial:
+            self._views.clear()  # a view refers to its snapshot's rows and would keep them
+            self._aggregates.clear()
+            self._serial = snapshot.serial
+
+    def _from_memory(self, filters: Filters, snapshot: Snapshot) -> Aggregates:
+        with self._lock:
+            self._forget_older(snapshot)
+            if filters not in self._aggregates:
+                start, end = filters.interval(snapshot.taken_at)
+                rows, until = snapshot.rows.between(start, end), min(end, snapshot.taken_at)
+                self._aggregates[filters] = queries.aggregate(rows, filters, start, until)
+            _drop_oldest(self._aggregates, CACHED_VIEWS)
+            return self._aggregates[filters]
+
+    def _from_lake(
+        self, filters: Filters, start: datetime, end: datetime, now: datetime
+    ) -> Aggregates:
+        read_at, aggregates = self._reads.get(filters, (now, None))
+        if aggregates is None or now - read_at > timedelta(seconds=READ_SECONDS):
+            aggregates = self.long_ranges.aggregate(filters, start, end, now)
+            self._reads.pop(filters, None)
+            self._reads[filters] = (now, aggregates)
+            _drop_oldest(self._reads, CACHED_VIEWS)
+        return aggregates
 
 
-def _too_many(shown: int) -> str:
-    return f"This range holds more: its newest {shown:,} are shown."
+def _drop_oldest(cache: OrderedDict[Any, Any], most: int) -> None:
+    while len(cache) > most:
+        cache.popitem(last=False)
 
 
-def compute_view(
+def draw_view(
     snapshot: Snapshot,
-    rows: Rows,
+    aggregates: Aggregates,
     problem: str | None,
     filters: Filters,
     theme: Theme,
     zone_name: str,
 ) -> ActivityView:
-    """The page for the rows of its time range; `problem` is passed on."""
+    """The page for the numbers of its time range; `problem` is passed on."""
     start, end = filters.interval(snapshot.taken_at)
-    end = min(end, snapshot.taken_at)
     revision, zone = f"{filters.query}{theme}", ZoneInfo(zone_name)
-    passing = queries.passing(rows, filters)
-    flagged = queries.flagged(passing, filters.threshold)
-    summary = queries.summarize(passing, flagged, start, end)
-    if filters.flagged:
-        passing, flagged = passing.take(flagged), flagged[flagged]
-    edges = queries.bin_edges(start, end)
-    counts, anomalies = (queries.count_by_bin(passing, edges, mask) for mask in (None, flagged))
-    rest, marked = queries.sample(passing, flagged, MAX_POINTS, MAX_POINTS)
+    numbers, edges = aggregates, aggregates.edges
     threshold = filters.threshold or model_threshold(snapshot)
-    score_counts, bands = queries.score_counts(passing), queries.fee_rate_bands(passing, edges)
-    pattern_counts = queries.pattern_counts(passing, flagged)
     drawn = {
-        "timeline": figures.timeline(edges, counts, anomalies, zone, theme, revision),
-        "scores": figures.scores(score_counts, threshold, theme, revision),
-        "scatter": figures.scatter(passing, rest, marked, theme, revision),
-        "fee_rates": figures.fee_rates(edges, bands, zone, theme, revision),
-        "patterns": figures.patterns(pattern_counts, theme, revision),
+        "timeline": figures.timeline(
+            edges, numbers.counts, numbers.anomalies, zone, theme, revision
+        ),
+        "scores": figures.scores(numbers.score_counts, threshold, theme, revision),
+        "scatter": figures.scatter(numbers.rows, *numbers.drawn, theme, revision),
+        "fee_rates": figures.fee_rates(edges, numbers.bands, zone, theme, revision),
+        "patterns": figures.patterns(numbers.pattern_counts, theme, revision),
         "windows": {},
     }
-    statistics = _statistics_between(snapshot.statistics, start, end)
+    statistics = _statistics_between(snapshot.statistics, start, min(end, snapshot.taken_at))
     if statistics is not None:
         drawn["windows"] = figures.windows(statistics, zone, theme, revision)
-    table = table_rows(passing, flagged, filters.order)
-    return ActivityView(snapshot, summary, drawn, table, problem)
+    table = table_rows(numbers.rows, numbers.flagged, filters.order)
+    return ActivityView(snapshot, aggregates, drawn, table, problem)
 
 
 def _statistics_between(

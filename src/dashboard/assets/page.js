@@ -33,6 +33,27 @@
     done();
   }
 
+  // Every answer carries the version of the page's code. After an upgrade it differs from that of
+  // an open page, whose requests the new server may no longer understand.
+  const send = window.fetch;
+  window.fetch = async function (...request) {
+    const answer = await send.apply(this, request);
+    const version = answer.headers.get("Dashboard-Version");
+    if (version && version !== root.dataset.version) askToReload();
+    return answer;
+  };
+
+  function askToReload() {
+    if (document.getElementById("reload")) return;
+    const button = Object.assign(document.createElement("button"), {
+      id: "reload",
+      textContent: "The dashboard has been upgraded: reload this page",
+      onclick: () => location.reload(),
+    });
+    button.setAttribute("role", "alert");
+    document.body.append(button);
+  }
+
   // Plotly's uirevision would keep the reader's zoom, but the graph component writes the zoom into
   // its own figure, where the next figure replaces it. So the ranges are copied to the next figure.
   function keepZoom(figure, before) {
@@ -119,8 +140,8 @@
       return { theme: root.dataset.theme, zone: zone, id: browserId };
     },
     show: function (path) {
-      const pages = ["/", "/try", "/model"];
-      const here = pages.includes(path) ? path : "/";
+      const pages = ["", "try", "model"].map((page) => root.dataset.prefix + page);
+      const here = pages.includes(path) ? path : pages[0];
       setTimeout(() => window.dispatchEvent(new Event("resize")), 50);
       return [
         ...pages.map((page) => page !== here),
@@ -141,7 +162,7 @@
       replaceFirstView();
     },
     exportAddress: function (search) {
-      return "/export.csv" + (search || "");
+      return root.dataset.prefix + "export.csv" + (search || "");
     },
     clickedTransaction: function (click) {
       const point = click && click.points && click.points[0];

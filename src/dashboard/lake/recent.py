@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow as pa
 import requests
 
 from core.lake import OriginMismatchError
+from dashboard.lake.parts import Parts, Silence
 from dashboard.lake.rows import EPOCH, Rows, concatenate, from_micros, no_rows, to_micros
 from dashboard.lake.sources import LAKE_ERRORS, Api, Lake
 from monitoring.dashboard_metrics import DashboardMetrics
@@ -36,7 +37,7 @@ class Snapshot:
     """The state of the lake and the API at one time.
 
     `rows` are complete from `complete_since` on. `problem` and `api_problem` are sentences for the
-    viewer, None while all is well.
+    viewer, None while all is well; `silences` are the parts that do not answer.
     """
 
     taken_at: datetime
@@ -47,6 +48,7 @@ class Snapshot:
     problem: str | None = "Reading the lake for the first time."
     model: dict[str, Any] | None = None
     api_problem: str | None = None
+    silences: tuple[Silence, ...] = ()
     serial: int = 0
 
 
@@ -57,43 +59,31 @@ class RecentRows:
         self,
         lake: Lake,
         api: Api,
+        parts: Parts,
         clock: Callable[[], datetime],
         metrics: DashboardMetrics,
         kept: timedelta,
-        refresh_seconds: float,
         max_rows: int,
     ) -> None:
-        self.lake, self.api, self.clock, self.metrics = lake, api, clock, metrics
-        self.kept, self.refresh_seconds, self.max_rows = kept, refresh_seconds, max_rows
+        self.lake, self.api, self.parts = lake, api, parts
+        self.clock, self.metrics = clock, metrics
+        self.kept, self.max_rows = kept, max_rows
         self.snapshot = Snapshot(clock())
         self._identity: str | None = None
         self._cut = EPOCH
-        self._lock, self._stopped = Lock(), Event()
-        self._thread = Thread(target=self._run, name="recent-rows", daemon=True)
-
-    def start(self) -> None:
-        """Refresh on a background thread until `stop`."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread and wait until it has ended."""
-        self._stopped.set()
-        self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                self.refresh()
-            except Exception:  # without this thread the page would never change again
-                log.exception("event=refresh_failed")
-                self.metrics.errors.labels("lake").inc()
-            self._stopped.wait(self.refresh_seconds)
+        self._lock = Lock()
+        self._unreadable_since: datetime | None = None
 
     def refresh(self) -> Snapshot:
         """Read what is new. What cannot be read stays as it was, and `problem` says why."""
         with self._lock, self.metrics.refresh_seconds.time():
             old = self.snapshot
-            snapshot = replace(old, taken_at=self.clock(), serial=old.serial + 1)
+            snapshot = replace(
+                old,
+                taken_at=self.clock(),
+                silences=self.parts.silences,
+                serial=old.serial + 1,
+            )
             self.snapshot = self._with_model(self._with_lake(snapshot))
             self.metrics.rows.set(len(self.snapshot.rows))
             return self.snapshot
@@ -119,8 +109,14 @@ class RecentRows:
         except OriginMismatchError as error:
             return self._with_problem(replace(old, rows=no_rows(), statistics=None), str(error))
         except LAKE_ERRORS as error:
-            problem = f"The lake cannot be read just now ({_first_line(error)})."
+            self._unreadable_since = self._unreadable_since or old.taken_at
+            problem = (
+                f"The lake cannot be read since {self._unreadable_since:%H:%M:%S} UTC"
+                f" ({_first_line(error)}). It is tried again by itself; if it stays so, see"
+                " DashboardErrors in docs/runbook.md."
+            )
             return self._with_problem(old, problem)
+        self._unreadable_since = None
         self._identity = identity or self._identity
         self.metrics.refreshed.set(old.taken_at.timestamp())
         return new

@@ -4,6 +4,7 @@ Each read may fail while the other side is down. A table then raises one of `LAK
 service raises `requests.RequestException`. Nothing is cached here but the open tables.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -21,6 +22,9 @@ from dashboard.lake.rows import SELECTED_COLUMNS, Rows, concatenate, from_table,
 
 LAKE_ERRORS = (DeltaError, OSError, ValueError, pa.ArrowException, OriginMismatchError)
 """What reading a table raises while it is moved or vacuumed, or when it is of another origin."""
+
+MOST_REPLACEMENTS = 20
+"""Rivals of one transaction that are looked at."""
 
 PART_BATCHES = 8
 """Batches of 8,192 rows that are converted to columns together."""
@@ -49,9 +53,15 @@ class Lake:
         """Drop the open tables, so that the next read opens them again."""
         self._open.clear()
 
-    def _query(self, name: str, sql: str) -> pa.Table | None:
+    def query(self, name: str, sql: str) -> pa.Table | None:
+        """The result of an SQL query on one table, None while there is no table."""
         table = self.table(name)
         return None if table is None else query(sql, **{name: table})
+
+    def batches(self, name: str, sql: str) -> Iterator[pa.RecordBatch]:
+        """The same, some thousand rows at a time, for results too large for memory."""
+        table = self.table(name)
+        return iter(()) if table is None else batches(sql, **{name: table})
 
     def identity(self) -> str | None:
         """The id of `scored_transactions`; it changes when the table is replaced by another."""
@@ -65,7 +75,7 @@ class Lake:
 
     def counts_by_ten_minutes(self, start: datetime) -> list[tuple[datetime, int]]:
         """Begin and row count of each ten minutes from `start` on, newest first."""
-        counts = self._query(
+        counts = self.query(
             "scored_transactions",
             "SELECT date_bin(INTERVAL '10 minutes', event_time) AS start, count(*) AS count"
             f" FROM scored_transactions WHERE {_from(start)} GROUP BY 1 ORDER BY 1 DESC",
@@ -75,35 +85,29 @@ class Lake:
 
     def scored_from(self, start: datetime) -> Rows:
         """All rows from event time `start` on, converted in parts to save memory."""
-        table, parts = self.table("scored_transactions"), [no_rows()]
-        if table is not None:
-            sql = f"SELECT {SELECTED_COLUMNS} FROM scored_transactions WHERE {_from(start)}"
-            stream = batches(sql, scored_transactions=table)
-            while part := list(islice(stream, PART_BATCHES)):
-                parts.append(from_table(pa.Table.from_batches(part), parts[-1].labels))
+        parts = [no_rows()]
+        sql = f"SELECT {SELECTED_COLUMNS} FROM scored_transactions WHERE {_from(start)}"
+        stream = self.batches("scored_transactions", sql)
+        while part := list(islice(stream, PART_BATCHES)):
+            parts.append(from_table(pa.Table.from_batches(part), parts[-1].labels))
         return concatenate(*parts)
-
-    def scored_between(self, start: datetime, end: datetime, limit: int) -> Rows:
-        """The newest `limit` rows of an interval of event time, both ends included."""
-        where = f"WHERE {_from(start)} AND {_until(end)} ORDER BY event_time DESC LIMIT {limit}"
-        return self._scored(where, ())
 
     def _scored(self, where: str, labels: tuple[str, ...]) -> Rows:
         sql = f"SELECT {SELECTED_COLUMNS} FROM scored_transactions {where}"
-        table = self._query("scored_transactions", sql)
+        table = self.query("scored_transactions", sql)
         return no_rows() if table is None else from_table(table, labels)
 
     def window_statistics(self, start: datetime) -> pa.Table | None:
         """The ten-minute windows from `start` on, in order; None while there is no table."""
         where = f"window_start >= {sql_time(start - timedelta(minutes=10))}"
-        return self._query(
+        return self.query(
             "transaction_stats",
             f"SELECT * FROM transaction_stats WHERE {where} ORDER BY window_start",
         )
 
     def newest_arrival(self, start: datetime) -> datetime | None:
         """When Kafka appended the newest raw transaction, among the days from `start` on."""
-        table = self._query(
+        table = self.query(
             "raw_transactions",
             f"SELECT max(append_time) AS newest FROM raw_transactions"
             f" WHERE date >= DATE '{start.date()}'",
@@ -112,32 +116,40 @@ class Lake:
         return newest
 
     def transaction(self, hash: str, event_time: datetime | None) -> dict[str, Any] | None:
-        """One scored transaction with its reasons; an `event_time` saves reading other days."""
+        """One scored transaction with its reasons, by its hash or the first digits of it.
+
+        An `event_time` saves reading other days.
+        """
         day = "" if event_time is None else f"{_days_around(event_time)} AND "
-        return self._first(
-            "scored_transactions",
-            f"SELECT * FROM scored_transactions WHERE {day}hash = '{hash}' LIMIT 1",
-        )
+        name = f"hash = '{hash}'" if len(hash) == 64 else f"starts_with(hash, '{hash}')"
+        sql = f"SELECT * FROM scored_transactions WHERE {day}{name} LIMIT 1"
+        return next(iter(self._rows("scored_transactions", sql)), None)
 
-    def confirmation(self, hash: str) -> dict[str, Any] | None:
-        """The block that confirms a transaction; of several the one published last."""
-        return self._first(
-            "confirmations",
-            f"SELECT * FROM confirmations WHERE hash = '{hash}' ORDER BY append_time DESC LIMIT 1",
+    def confirmation(self, hash: str, since: datetime) -> dict[str, Any] | None:
+        """The block, published at `since` or later, that confirms a transaction; of several the
+        one published last.
+        """
+        sql = (
+            f"SELECT * FROM confirmations WHERE {_appended_since(since)} AND hash = '{hash}'"
+            " ORDER BY append_time DESC LIMIT 1"
         )
+        return next(iter(self._rows("confirmations", sql)), None)
 
-    def replacement(self, hash: str) -> dict[str, Any] | None:
-        """The newest replacement in which a transaction replaces another or is replaced."""
-        return self._first(
-            "replacements",
-            f"SELECT * FROM replacements WHERE hash = '{hash}' OR replaced_hash = '{hash}'"
-            " ORDER BY append_time DESC LIMIT 1",
+    def replacements(self, hash: str, since: datetime) -> list[dict[str, Any]]:
+        """The replacements since `since` in which a transaction replaces another or is replaced.
+
+        The newest is first, and there are at most `MOST_REPLACEMENTS`.
+        """
+        sql = (
+            f"SELECT * FROM replacements WHERE {_appended_since(since)}"
+            f" AND (hash = '{hash}' OR replaced_hash = '{hash}')"
+            f" ORDER BY append_time DESC LIMIT {MOST_REPLACEMENTS}"
         )
+        return self._rows("replacements", sql)
 
-    def _first(self, name: str, sql: str) -> dict[str, Any] | None:
-        table = self._query(name, sql)
-        rows: list[dict[str, Any]] = table.to_pylist() if table is not None else []
-        return rows[0] if rows else None
+    def _rows(self, name: str, sql: str) -> list[dict[str, Any]]:
+        table = self.query(name, sql)
+        return [] if table is None else list(table.to_pylist())
 
 
 def _from(start: datetime) -> str:
@@ -145,8 +157,9 @@ def _from(start: datetime) -> str:
     return f"date >= DATE '{(start - EVENT_AFTER).date()}' AND event_time >= {sql_time(start)}"
 
 
-def _until(end: datetime) -> str:
-    return f"date <= DATE '{(end + EVENT_BEFORE).date()}' AND event_time <= {sql_time(end)}"
+def _appended_since(event_time: datetime) -> str:
+    """The date partitions with what was published after a transaction was first seen."""
+    return f"date >= DATE '{(event_time - EVENT_AFTER).date()}'"
 
 
 def _days_around(event_time: datetime) -> str:

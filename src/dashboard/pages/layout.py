@@ -54,8 +54,11 @@ WINDOWS_FIGURE = ("windows", "Ten-minute statistics", "all transactions, by the 
 FIGURE_NAMES = tuple(name for name, *_ in (*FIGURES, WINDOWS_FIGURE))
 
 
-def page(refresh_seconds: float) -> html.Div:
-    """The whole page, empty; it asks for new data every `refresh_seconds`."""
+def page(refresh_seconds: float, prefix: str) -> html.Div:
+    """The whole page, empty; it asks for new data every `refresh_seconds`.
+
+    `prefix` is the path of its addresses, with a slash at both ends.
+    """
     drawer_name = attribute("aria-label", "Why this transaction")
     return html.Div(
         [
@@ -66,13 +69,13 @@ def page(refresh_seconds: float) -> html.Div:
             dcc.Interval(id="tick", interval=int(refresh_seconds * 1000)),
             dcc.Interval(id="slow", interval=15_000),
             html.A("Skip to the transactions", href="#transactions", className="skip"),
-            _header(),
+            _header(prefix),
             html.Div(
                 id="notices", className="notices", role="status", **attribute("aria-live", "polite")
             ),
             html.Main(
                 [
-                    html.Section(_activity(), id="page-activity"),
+                    html.Section(_activity(prefix), id="page-activity"),
                     html.Section(trial_page(), id="page-try", hidden=True),
                     html.Section(id="page-model", hidden=True),
                 ]
@@ -85,9 +88,12 @@ def page(refresh_seconds: float) -> html.Div:
     )
 
 
-def _header() -> html.Header:
-    links = [dcc.Link(name, href=path, id=f"nav-{path[1:] or 'activity'}") for path, name in PAGES]
-    icon = html.Img(src="/assets/icon.svg", alt="", width=26, height=26)
+def _header(prefix: str) -> html.Header:
+    links = [
+        dcc.Link(name, href=prefix + path[1:], id=f"nav-{path[1:] or 'activity'}")
+        for path, name in PAGES
+    ]
+    icon = html.Img(src=f"{prefix}assets/icon.svg", alt="", width=26, height=26)
     theme = html.Button(
         "◐",
         id="theme",
@@ -97,7 +103,7 @@ def _header() -> html.Header:
     )
     return html.Header(
         [
-            html.A([icon, html.H1("Bitcoin Anomalies")], href="/", className="brand"),
+            html.A([icon, html.H1("Bitcoin Anomalies")], href=prefix, className="brand"),
             html.Nav(links, **attribute("aria-label", "Pages")),
             html.Span(id="pill", className="pill waiting"),
             html.Button(
@@ -109,12 +115,12 @@ def _header() -> html.Header:
     )
 
 
-def _activity() -> list[Any]:
+def _activity(prefix: str) -> list[Any]:
     return [
         filter_bar(),
         html.Div([_tile(*tile) for tile in TILES], className="tiles"),
         html.Div([_panel(*figure) for figure in FIGURES], className="charts"),
-        transaction_table(),
+        transaction_table(prefix),
         html.Div([_panel(*WINDOWS_FIGURE)], className="charts"),
         html.Footer(NOT_ILLICIT),
     ]

@@ -7,11 +7,10 @@ from zoneinfo import ZoneInfo
 
 from dash import html
 
-from dashboard.activity import queries
 from dashboard.activity.filters import Filters
 from dashboard.lake.recent import Snapshot
 from dashboard.lake.rows import Rows, from_micros
-from dashboard.lake.sources import LAKE_ERRORS
+from dashboard.lake.sources import LAKE_ERRORS, Lake
 from dashboard.look.formats import attribute, duration, share, utc
 from dashboard.pages.verdict_panel import raw_fields, verdict_view
 from dashboard.services import Services
@@ -27,25 +26,23 @@ def transaction_panel(
     if not SHORTEST_PREFIX <= len(digits) <= 64 or set(digits) - set("0123456789abcdef"):
         return _missing(digits[:64], "This is not the hash of a transaction.")
     snapshot = services.recent.snapshot
-    rows, _ = services.views.rows(filters, snapshot)
-    hash = digits
-    if len(digits) < 64:
-        hash = next(iter(rows.take(rows.hash_starts_with(digits)).hashes()), digits)
+    aggregates, _ = services.views.aggregates(filters, snapshot)
+    hash, event_time = _find(digits, aggregates.rows, snapshot.rows)
     lake = services.lake
     try:
-        row = lake.transaction(hash, _event_time(snapshot.rows, hash))
+        row = lake.transaction(hash, event_time)
         if row is None:
             reason = "No scored transaction has this hash: it may not have been scored yet."
             return _missing(hash, reason)
-        fate = _fate(row, lake.confirmation(hash), lake.replacement(hash), snapshot)
+        hash = row["hash"]
+        fate = _fate(row, lake, snapshot)
     except LAKE_ERRORS:
         lake.close()
         services.metrics.errors.labels("lake").inc()
         reason = "The lake cannot be read just now; this panel fills itself when it can."
         return _missing(hash, reason)
-    passing = queries.passing(rows, filters)
-    higher = int((passing["anomaly_score"] > row["anomaly_score"]).sum())
-    rank = rank_in_range(higher, len(passing))
+    higher = aggregates.count_higher(row["anomaly_score"])
+    rank = rank_in_range(higher, aggregates.summary.transactions)
     return [
         _header(),
         html.Button(
@@ -60,9 +57,13 @@ def transaction_panel(
     ]
 
 
-def _event_time(rows: Rows, hash: str) -> datetime | None:
-    times = rows["time"][rows.hash_starts_with(hash)]
-    return from_micros(int(times[0])) if len(times) else None
+def _find(digits: str, *places: Rows) -> tuple[str, datetime | None]:
+    """The whole hash and its event time from the first rows that have it; else the digits."""
+    for rows in places:
+        rows = rows.take(rows.hash_starts_with(digits))
+        if len(rows):
+            return rows.hashes()[0], from_micros(int(rows["time"][0]))
+    return digits, None
 
 
 def _link(services: Services, hash: str) -> html.A:
@@ -87,25 +88,48 @@ def _missing(hash: str, reason: str) -> list[Any]:
     return [_header(), html.Code(hash, className="hash"), html.P(reason)]
 
 
-def _fate(
-    row: Mapping[str, Any],
-    confirmation: Mapping[str, Any] | None,
-    replacement: Mapping[str, Any] | None,
-    snapshot: Snapshot,
-) -> list[Any]:
-    """Whether the transaction is confirmed, replaced or pending, as a badge and words."""
-    if confirmation is not None or row.get("block_height") is not None:
-        height = confirmation["block_height"] if confirmation else row["block_height"]
+def _fate(row: Mapping[str, Any], lake: Lake, snapshot: Snapshot) -> list[Any]:
+    """Whether the transaction is confirmed, replaced or pending, as a badge and words.
+
+    Of two transactions that spend one output, the one in a block has replaced the other, whichever
+    was first.
+    """
+    hash, since = row["hash"], row["event_time"]
+    height = _height(lake, hash, since, row.get("block_height"))
+    if height is not None:
         return [html.Span("confirmed", className="badge fine"), f" in block {height:,}"]
-    change = f" (fee {replacement['fee_change']:+,} sat)" if replacement else ""
-    if replacement is not None and replacement["replaced_hash"] == row["hash"]:
-        badge = html.Span("replaced", className="badge hot")
-        return [badge, " by ", _other(replacement["hash"]), change]
-    age = duration(max((snapshot.taken_at - row["event_time"]).total_seconds(), 0))
+    replacements = lake.replacements(hash, since)
+    rivals = [_rival(replacement, hash) for replacement in replacements]
+    for rival in rivals:
+        height = _height(lake, rival, since)
+        if height is not None:
+            badge = html.Span("replaced", className="badge hot")
+            return [badge, " by ", _other(rival), f", confirmed in block {height:,}"]
+    for replacement in replacements:
+        if replacement["replaced_hash"] == hash:
+            badge = html.Span("replaced", className="badge hot")
+            return [badge, " by ", _other(replacement["hash"]), _change(replacement)]
+    age = duration(max((snapshot.taken_at - since).total_seconds(), 0))
     pending = [html.Span("pending", className="badge"), f" for {age}"]
-    if replacement is None:
+    if not replacements:
         return pending
-    return [*pending, "; replaces ", _other(replacement["replaced_hash"]), change]
+    return [*pending, "; replaces ", _other(rivals[0]), _change(replacements[0])]
+
+
+def _height(lake: Lake, hash: str, since: datetime, known: int | None = None) -> int | None:
+    """The height of the block that confirms a transaction first seen at `since`, else `known`."""
+    confirmation = lake.confirmation(hash, since)
+    return known if confirmation is None else int(confirmation["block_height"])
+
+
+def _rival(replacement: Mapping[str, Any], hash: str) -> str:
+    """The other transaction that spends the same output."""
+    replaced = replacement["replaced_hash"] == hash
+    return str(replacement["hash"] if replaced else replacement["replaced_hash"])
+
+
+def _change(replacement: Mapping[str, Any]) -> str:
+    return f" (fee {replacement['fee_change']:+,} sat)"
 
 
 def _other(hash: str) -> html.A:

@@ -1,15 +1,24 @@
 """Each filter and combinations of them, compared with the same query on Delta."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import numpy as np
 import pytest
 from deltalake import DeltaTable
+from numpy.typing import NDArray
 from tests.support.dashboard_backend import Backend
 from tests.support.delta_tables import scored, write
 
-from core.lake import query
+from core.lake import query, sql_time
+from dashboard.activity import long_ranges, queries
 from dashboard.activity.export import csv_lines
-from dashboard.activity.filters import Filters
+from dashboard.activity.filters import ORDERS, Filters
+from dashboard.activity.long_ranges import LongRanges
+from dashboard.activity.table import table_rows
+from dashboard.lake.partitions import Partition, PartitionSummary, summarize
+from dashboard.lake.sources import Lake
 from dashboard.services import Services
 
 QUERIES = [
@@ -41,8 +50,8 @@ def test_a_filter_shows_what_the_same_query_on_delta_finds(
         f"SELECT hash FROM t WHERE ({where}) ORDER BY event_time DESC",
         t=DeltaTable(str(backend.lake / "scored_transactions")),
     ).column("hash")
-    rows, _ = services.views.rows(filters, services.recent.snapshot)
-    lines = "".join(csv_lines(rows, filters)).splitlines()[1:]
+    now = services.recent.snapshot.taken_at
+    lines = "".join(csv_lines(services.lake, filters, now, lambda: False)).splitlines()[1:]
     assert sorted(line.split(",")[0] for line in lines) == sorted(expected.to_pylist())
     view = services.views.view(filters, "dark", "UTC")
     assert len(expected) == (view.summary.flagged if filters.flagged else view.summary.transactions)
@@ -71,15 +80,94 @@ def test_a_range_beyond_the_recent_rows_is_read_from_delta(
     assert view.summary.transactions == 6_300 and view.problem is None
 
 
-def test_a_range_of_too_many_rows_shows_the_newest_and_says_so(backend: Backend) -> None:
-    services = backend.services(max_rows=1_000)
+@pytest.mark.parametrize(
+    "parameters", [q for q, _ in QUERIES], ids=[q or "all" for q, _ in QUERIES]
+)
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_query_engine_counts_what_numpy_counts(
+    services: Services, parameters: str, order: str
+) -> None:
+    filters = Filters.from_query(f"?range=24h&order={order}&{parameters}")
+    snapshot = services.recent.snapshot
+    memory, _ = services.views.aggregates(filters, snapshot)
+    start, end = filters.interval(snapshot.taken_at)
+    lake = services.views.long_ranges.aggregate(filters, start, end, snapshot.taken_at)
+    exact = replace(memory.summary, median_fee_rate=0)
+    assert replace(lake.summary, median_fee_rate=0) == exact
+    assert lake.summary.median_fee_rate == pytest.approx(memory.summary.median_fee_rate, rel=0.02)
+    for name in ("edges", "counts", "anomalies", "score_counts", "slider_counts"):
+        assert getattr(lake, name).tolist() == getattr(memory, name).tolist(), name
+    assert lake.bands == pytest.approx(lower_bands(memory), rel=0.011, nan_ok=True)
+    assert dict(lake.pattern_counts) == dict(memory.pattern_counts)
+    column = "time" if order == "newest" else order  # of equal rows any may be shown
+    tables = [table_rows(each.rows, each.flagged, order) for each in (lake, memory)]
+    assert [row[column] for row in tables[0]] == [row[column] for row in tables[1]]
+    drawn = [set(each.rows.take(each.drawn[1]).hashes()) for each in (lake, memory)]
+    if memory.summary.flagged <= queries.MAX_POINTS:
+        assert drawn[0] == drawn[1]
+
+
+def lower_bands(aggregates: queries.Aggregates) -> NDArray[np.float64]:
+    """The fee rates of rows, where NumPy's percentiles would lie between two rows."""
+    times, edges = aggregates.rows["time"], aggregates.edges
+    bands = np.full((5, len(edges) - 1), np.nan)
+    for i, first in enumerate(edges[:-1]):
+        rates = aggregates.rows["fee_rate"][(times >= first) & (times < edges[i + 1])]
+        if len(rates):
+            bands[:, i] = np.percentile(rates, queries.FEE_RATE_PERCENTILES, method="lower")
+    return bands
+
+
+def test_more_rows_than_memory_keeps_are_counted_all_the_same(backend: Backend) -> None:
+    services = backend.services(cache_rows=1_000)
     services.recent.refresh()
-    view = services.views.view(Filters(range="7d"), "dark", "UTC")
+    view = services.views.view(Filters(range="24h", order="newest"), "dark", "UTC")
     newest = backend.rows.sort_by([("event_time", "descending")]).slice(0, 250)
-    assert view.summary.transactions == 1_000
-    assert view.problem and "1,000" in view.problem
-    newest_first = services.views.view(Filters(range="7d", order="newest"), "dark", "UTC")
-    assert [row["hash"] for row in newest_first.table] == newest.column("hash").to_pylist()
+    assert len(services.recent.snapshot.rows) < 2_000
+    assert view.summary.transactions == 6_000 and view.problem is None
+    assert [row["hash"] for row in view.table] == newest.column("hash").to_pylist()
+
+
+def test_a_past_day_is_summarised_once_until_its_files_change(
+    backend: Backend, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, read = datetime.now(UTC), []
+    for days in (3, 4):
+        old = scored(100, now - timedelta(days=days), 60, seed=days)
+        write(backend.lake, "scored_transactions", old)
+
+    def count(lake: Lake, partition: Partition, *others: Any) -> PartitionSummary:
+        read.append(partition.day)
+        return summarize(lake, partition, *others)
+
+    monkeypatch.setattr(long_ranges, "summarize", count)
+    ranges = LongRanges(services.lake)
+    past = [(now - timedelta(days=days, seconds=1)).date() for days in (3, 4)]
+    while ranges.warm(now):
+        pass
+    assert {day for day in past if read.count(day) == 1} == set(past)
+    interval = Filters(range="7d").interval(now)
+    first = ranges.aggregate(Filters(range="7d"), *interval, now)
+    assert first.summary.transactions == 6_200
+    assert all(read.count(day) == 1 for day in past)
+    write(backend.lake, "scored_transactions", scored(50, now - timedelta(days=3), 60, seed=9))
+    second = ranges.aggregate(Filters(range="7d"), *interval, now)
+    assert second.summary.transactions == 6_250
+    assert [read.count(day) for day in past] == [2, 1]
+
+
+def test_a_range_within_the_past_counts_only_its_own(backend: Backend, services: Services) -> None:
+    end = datetime.now(UTC) - timedelta(days=3)
+    write(backend.lake, "scored_transactions", scored(400, end, 3_600, seed=9))
+    half = Filters(range="custom", start=end - timedelta(minutes=30), end=end)
+    expected = query(
+        f"SELECT count(*) AS n FROM t WHERE event_time >= {sql_time(end - timedelta(minutes=30))}"
+        f" AND event_time <= {sql_time(end)}",
+        t=DeltaTable(str(backend.lake / "scored_transactions")),
+    )["n"][0].as_py()
+    view = services.views.view(half, "dark", "UTC")
+    assert 0 < expected < 400
+    assert view.summary.transactions == expected == view.aggregates.counts.sum()
 
 
 def test_viewers_with_the_same_filters_share_one_view(services: Services) -> None:

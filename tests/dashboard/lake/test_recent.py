@@ -127,7 +127,7 @@ def test_failures_are_counted(backend: Backend) -> None:
 
 def test_the_thread_follows_until_it_is_stopped(backend: Backend) -> None:
     services = backend.services(refresh_seconds=0.05)
-    services.recent.start()
+    services.start()
     try:
         for _ in range(200):
             if services.recent.snapshot.serial >= 2:
@@ -135,11 +135,12 @@ def test_the_thread_follows_until_it_is_stopped(backend: Backend) -> None:
             time.sleep(0.05)
         assert len(services.recent.snapshot.rows) == 6_000
     finally:
-        services.recent.stop()
-    assert "recent-rows" not in [thread.name for thread in threading.enumerate()]
+        services.stop()
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"recent-rows", "parts", "past-days"}
 
 
-def test_of_more_rows_than_are_kept_the_newest_are_shown_with_a_notice(backend: Backend) -> None:
+def test_of_more_rows_than_are_kept_the_older_are_counted_in_the_lake(backend: Backend) -> None:
     services = backend.services(cache_rows=2_000)
     first = services.recent.refresh()
     oldest = backend.rows.column("event_time").to_pylist()[len(backend.rows) - len(first.rows)]
@@ -148,10 +149,8 @@ def test_of_more_rows_than_are_kept_the_newest_are_shown_with_a_notice(backend: 
     write(backend.lake, "scored_transactions", scored(1_000, datetime.now(UTC), 5, seed=2))
     later = services.recent.refresh()
     assert len(later.rows) == 2_000
-    shown, problem = services.views.rows(Filters(range="24h"), later)
-    assert problem == "This range holds more: its newest 2,000 are shown."
-    assert len(shown) == 2_000
-    assert services.views.rows(Filters(range="15m"), later)[1] is None
+    shown, problem = services.views.aggregates(Filters(range="24h"), later)
+    assert shown.summary.transactions == 7_000 and problem is None
 
 
 def test_the_newest_intervals_within_the_limit_are_read() -> None:

@@ -1,8 +1,10 @@
 import shutil
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.support.dashboard_backend import Backend, as_text
+from tests.support.delta_tables import confirmation, replacement, write
 
 from dashboard.activity.filters import Filters
 from dashboard.pages.transaction_panel import transaction_panel
@@ -37,6 +39,24 @@ def test_it_says_what_became_of_the_transaction(backend: Backend, services: Serv
     assert "replaces" in panel(services, replacing)
     assert replacing[:12] in panel(services, replaced)
     assert "+500 sat" in panel(services, replaced)
+
+
+def test_a_replacement_that_was_mined_is_what_the_panel_of_the_other_says(
+    backend: Backend, services: Services
+) -> None:
+    """Whichever of the two came later: the block decides."""
+    now = datetime.now(UTC)
+    first, second, third, fourth = backend.rows["hash"].to_pylist()[:4]
+    write(backend.lake, "replacements", replacement(second, first, now))
+    write(backend.lake, "replacements", replacement(fourth, third, now))
+    assert "pending" in panel(services, second) and "pending" in panel(services, fourth)
+    write(backend.lake, "confirmations", confirmation(first, 914_240, now))
+    write(backend.lake, "confirmations", confirmation(fourth, 914_241, now))
+    for loser, winner, height in ((second, first, "914,240"), (third, fourth, "914,241")):
+        text = panel(services, loser)
+        assert "replaced" in text and winner[:12] in text and f"in block {height}" in text
+        assert "pending" not in text
+        assert f"in block {height}" in panel(services, winner)
 
 
 def test_a_transaction_that_is_not_there_is_a_sentence(services: Services) -> None:

@@ -1,0 +1,189 @@
+"""Ranges beyond the rows in memory: summaries of the table's partitions, added up.
+
+A partition that lies wholly in the range is summarised once and kept until its files change: the
+past is read once for each combination of filters. The others, today's and those at the ends of the
+range, are read each time.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from core.detector.verdict import SCORE_AXIS
+from dashboard.activity import queries
+from dashboard.activity.conditions import IS_COINBASE, flagged_condition, passing_condition
+from dashboard.activity.filters import NO_PATTERN, Filters
+from dashboard.activity.queries import FEE_RATE_PERCENTILES, MAX_POINTS, TABLE_ROWS, Aggregates
+from dashboard.lake.partitions import (
+    RATE_STEPS,
+    SCORE_STEPS,
+    Partition,
+    PartitionSummary,
+    Question,
+    partitions,
+    summarize,
+)
+from dashboard.lake.rows import from_table, no_rows
+from dashboard.lake.sources import LAKE_ERRORS, Lake
+
+KEPT_SUMMARIES = 150
+"""About half a megabyte each: four combinations of filters over thirty days."""
+
+WARMED = timedelta(days=30)
+TEN_MINUTES = 600_000_000
+
+
+class LongRanges:
+    """Aggregates of ranges read from the lake; one reading at a time, to bound the memory."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self._kept: OrderedDict[object, PartitionSummary] = OrderedDict()
+        self._lock = Lock()
+
+    def aggregate(
+        self, filters: Filters, start: datetime, end: datetime, now: datetime
+    ) -> Aggregates:
+        """All that the page shows of a range; raises `LAKE_ERRORS`."""
+        edges = queries.bin_edges(start, min(end, now))
+        question = _question(filters, int(edges[1] - edges[0]))
+        with self._lock:
+            try:
+                found = [p for p in partitions(self.lake) if p.overlaps(start, end)]
+                summaries = [self._summary(p, question, start, end) for p in found]
+            except LAKE_ERRORS:
+                self.lake.close()
+                raise
+        return add_up(summaries, question, filters, edges, start, min(end, now))
+
+    def warm(self, now: datetime) -> bool:
+        """Summarise one more past day without filters; False when none is left."""
+        question, start = _question(Filters(), TEN_MINUTES), now - WARMED
+        with self._lock:
+            for partition in reversed(partitions(self.lake)):
+                past = partition.day < now.astimezone(UTC).date()
+                key = (partition, question)
+                if past and partition.lies_in(start, now) and key not in self._kept:
+                    self._summary(partition, question, start, now)
+                    return True
+        return False
+
+    def _summary(
+        self, partition: Partition, question: Question, start: datetime, end: datetime
+    ) -> PartitionSummary:
+        key = (partition, question)
+        if not partition.lies_in(start, end):
+            return summarize(self.lake, partition, question, start, end)
+        if key not in self._kept:
+            self._kept[key] = summarize(self.lake, partition, question, start, end)
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT_SUMMARIES:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+def _question(filters: Filters, width: int) -> Question:
+    """What to ask of each partition; wide time bins are made of ten-minute ones."""
+    return Question(
+        passing=passing_condition(filters),
+        flagged=flagged_condition(filters),
+        coinbase=IS_COINBASE,
+        only_flagged=filters.flagged,
+        order=queries.ORDER_COLUMNS[filters.order],
+        base=TEN_MINUTES if width % TEN_MINUTES == 0 else width,
+        top=TABLE_ROWS,
+        marked=MAX_POINTS,
+    )
+
+
+def add_up(
+    summaries: Sequence[PartitionSummary],
+    question: Question,
+    filters: Filters,
+    edges: NDArray[np.int64],
+    start: datetime,
+    end: datetime,
+) -> Aggregates:
+    """The aggregates of all partitions; percentiles of fee rates are exact to 1 %."""
+    bins, codes, marked, count = _joined([each.rates for each in summaries])
+    score, hot, coinbase, scored = _joined([each.scores for each in summaries])
+    place = (bins * question.base - edges[0]) // (edges[1] - edges[0])
+    inside, last = (place >= 0) & (place < len(edges) - 1), len(edges) - 1
+    flagged = inside & (marked == 1)
+    shown, drawn = flagged if filters.flagged else inside, (hot == 1) | (not filters.flagged)
+    median = _percentiles(np.zeros_like(codes), codes, count, 1, (50,))
+    tables = [each.kept for each in summaries]
+    rows = from_table(pa.concat_tables(tables)) if tables else no_rows()
+    marks = queries.flagged(rows, filters.threshold)
+    return Aggregates(
+        summary=queries.summary(
+            int(count.sum()),
+            int(count[marked == 1].sum()),
+            float(median[0, 0]),
+            sum(each.volume for each in summaries),
+            min((each.first for each in summaries if each.first is not None), default=None),
+            start,
+            end,
+        ),
+        edges=edges,
+        counts=_totals(place[shown], count[shown], last),
+        anomalies=_totals(place[flagged], count[flagged], last),
+        score_counts=_totals(_axis_bins(score[drawn]), scored[drawn], len(SCORE_AXIS) - 1),
+        slider_counts=_totals(score[coinbase == 0], scored[coinbase == 0], SCORE_STEPS + 1),
+        bands=_percentiles(place[shown], codes[shown], count[shown], last, FEE_RATE_PERCENTILES),
+        pattern_counts=_pattern_counts(summaries),
+        rows=rows,
+        flagged=marks,
+        drawn=queries.sample(rows, marks, MAX_POINTS, MAX_POINTS),
+    )
+
+
+def _joined(parts: Sequence[NDArray[np.int32]]) -> NDArray[np.int64]:
+    """The four columns of all parts, (4, n)."""
+    return np.concatenate([np.empty((0, 4), np.int32), *parts]).astype(np.int64).T
+
+
+def _pattern_counts(summaries: Sequence[PartitionSummary]) -> list[tuple[str, int]]:
+    total = Counter[str]()
+    for each in summaries:
+        total.update({name or NO_PATTERN: count for name, count in each.patterns.items()})
+    return total.most_common()
+
+
+def _axis_bins(score: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The bin of `SCORE_AXIS` of each thousandth; the outer bins include what lies beyond."""
+    width = round((SCORE_AXIS[1] - SCORE_AXIS[0]) * SCORE_STEPS)
+    first = round(SCORE_AXIS[0] * SCORE_STEPS)
+    return np.clip((score - first) // width, 0, len(SCORE_AXIS) - 2)
+
+
+def _totals(place: NDArray[np.int64], count: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    return np.bincount(place, count, length).astype(np.int64)
+
+
+def _percentiles(
+    place: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    count: NDArray[np.int64],
+    places: int,
+    percentiles: Sequence[int],
+) -> NDArray[np.float64]:
+    """Percentiles of the fee rate at each place, (percentiles, places) in sat/vB; NaN for none."""
+    result = np.full((len(percentiles), places), np.nan)
+    if not len(codes):
+        return result
+    least, steps = int(codes.min()), int(codes.max() - codes.min()) + 1
+    table = np.bincount(place * steps + codes - least, count, places * steps)
+    below = table.reshape(places, steps).cumsum(axis=1)
+    total = below[:, -1]
+    for i, percentile in enumerate(percentiles):
+        position = percentile / 100 * (total - 1)
+        step = (below <= position[:, None]).sum(axis=1)
+        rate = np.exp((np.minimum(step, steps - 1) + least + 0.5) / RATE_STEPS)
+        result[i] = np.where(total > 0, rate, np.nan)
+    return result
