@@ -82,7 +82,7 @@ def tracking(folder: Path) -> Iterator[str]:
         registry = Registry(uri, "simulated")
         registry.ensure_model()
         pipeline, champion = trained_model()
-        run, rows = Run.start(uri, {"purpose": "benchmark"}), numbers(1_000, seed=2)
+        run, rows = Run.start(uri, {"purpose": "benchmark"}, 0.0), numbers(1_000, seed=2)
         version = run.register(pipeline, champion.calibration, rows)
         registry.promote(replace(champion, version=version))
         yield uri

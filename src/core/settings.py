@@ -226,7 +226,7 @@ class TrainerSettings(Settings):
     drift_limit: float = Field(0.25, gt=0)
     """Population stability index from which a training starts early"""
     early_training_seconds: float = Field(1800, ge=0)
-    """Least time from a training to one that drift starts early"""
+    """Least time from a training to one that drift starts early; it doubles each time in a row"""
     alert_budget: float = Field(0.001, gt=0, lt=0.1)
     """Share of ordinary traffic that may be flagged"""
     forest_trees: int = Field(200, ge=10, le=2_000)
@@ -247,6 +247,8 @@ class TrainerSettings(Settings):
     """How far a challenger's recall may fall below the champion's"""
     least_recall: float = Field(0.2, ge=0, le=1)
     """Mean recall of injected anomalies that any champion needs"""
+    model_versions_kept: int = Field(20, ge=2)
+    """Newest model versions and runs that MLflow keeps, besides those that an alias names"""
 
 
 class ApiSettings(Settings):

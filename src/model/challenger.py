@@ -109,7 +109,11 @@ def _calibrated(pipeline: Pipeline, rows: Integers, data: TrainingData, now: flo
         budget=data.recipe.budget,
         origin=data.recipe.origin,
         trained_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
-        facts={"drift": drift_reference(rows, scores), "table_rows": data.sample.table_rows},
+        facts={
+            "drift": drift_reference(rows, scores),
+            "table_rows": data.sample.table_rows,
+            "covered_seconds": data.sample.covered_seconds,
+        },
     )
     model = Champion.from_pipeline(pipeline, calibration, "unregistered")
     evaluation = evaluate(model.scores, model.threshold, data.sample.newest, data.injected)

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable
 
 from core.registry.follower import load_champion
-from model.repeat_run import repeat_run
+from model.pruning import prune_registry
+from model.repeat_run import UnrepeatableRunError, repeat_run
 from model.service import NO_TABLE, Service
 from model.training import Outcome
 
@@ -42,7 +43,11 @@ def recalibrate(service: Service, _value: str) -> int:
 
 def from_run(service: Service, run_id: str) -> int:
     """Repeat a run from its record; 0 when its scores are equal to the bit."""
-    return 0 if repeat_run(service.registry, run_id) else 1
+    try:
+        return 0 if repeat_run(service.registry, run_id) else 1
+    except UnrepeatableRunError as error:
+        log.error("event=run_not_repeated reason=%s", error)
+        return 1
 
 
 def rollback(service: Service, version: str) -> int:
@@ -53,12 +58,19 @@ def rollback(service: Service, version: str) -> int:
     return 0
 
 
+def prune(service: Service, _value: str) -> int:
+    """Remove the old versions, runs and samples from MLflow now."""
+    while prune_registry(service.registry, service.settings.model_versions_kept):
+        pass
+    return 0
+
+
 def _log_outcome(event: str, outcome: Outcome) -> int:
     log.info("event=%s %s", event, outcome.summary())
     return 1 if outcome.reasons else 0
 
 
 COMMANDS: dict[str, Command] = {
-    command.__name__: command for command in (once, dry_run, recalibrate, from_run, rollback)
+    command.__name__: command for command in (once, dry_run, recalibrate, from_run, rollback, prune)
 }
 """The command of each option."""

@@ -3,8 +3,12 @@
 The population stability index of two distributions over the same bins is
 sum((now - then) * ln(now / then)). By custom (Siddiqi, Credit Risk Scorecards, 2006) an index below
 0.1 means no change, and one from 0.25 on a large change.
+
+Traffic has a daily cycle and short spikes. Minutes or hours of it differ from a mix of days by more
+than 0.25 without any lasting change. So a whole day is compared with whole days.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +24,9 @@ Floats = NDArray[np.float64]
 
 LEAST_ROWS = 1_000
 """With fewer rows the index is mostly noise: about bins / rows by chance alone."""
+
+LEAST_SECONDS = 23 * 3600
+"""Rows that cover this time have every hour of the day."""
 
 SCORE = "anomaly_score"
 _BINS = 10
@@ -49,6 +56,18 @@ def drift_indexes(champion: Champion, rows: Integers) -> dict[str, float]:
         for name, column in columns.items()
         if name in reference
     }
+
+
+def drift_limit(champion: Champion, rows: int, covered_seconds: float, limit: float) -> float:
+    """The index from which so many recent rows have drifted; infinite where no limit would be fair.
+
+    It is fair where the recent rows and the champion's sample cover a day each. `limit` is that of
+    large samples; small ones have a higher index by chance.
+    """
+    calibration = champion.calibration
+    if min(covered_seconds, calibration.facts.get("covered_seconds", 0.0)) < LEAST_SECONDS:
+        return math.inf
+    return limit + (_BINS - 1) * (1 / rows + 1 / calibration.rows)
 
 
 def stability_index(reference: Mapping[str, list[float]], column: Floats) -> float:

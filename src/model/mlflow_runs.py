@@ -1,7 +1,7 @@
 """What the trainer keeps in MLflow: a run for each training, and the versions of one model.
 
-This is the one module that uses MLflow's own client. A version is complete before it is registered,
-and has no alias before it is promoted: nothing is half-promoted whenever MLflow stops.
+Only this module and `pruning.py` use MLflow's own client. A version is complete before it is
+registered, and has no alias before it is promoted: nothing is half-promoted whenever MLflow stops.
 """
 
 import json
@@ -20,7 +20,7 @@ import requests
 from mlflow import MlflowClient
 from mlflow.data.delta_dataset_source import DeltaDatasetSource
 from mlflow.data.numpy_dataset import from_numpy
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from mlflow.entities import Run as RunRecord
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
@@ -34,6 +34,7 @@ from core.registry.follower import (
     ORIGIN_TAG,
     champion_version,
     download,
+    identity,
     load_champion,
     promote,
     registered_model,
@@ -50,9 +51,13 @@ from core.transaction import NUMERIC_FIELDS
 from model.challenger import Origin
 from model.pipeline import set_threshold
 from model.sampling import Integers, Sample
+from model.schedule import Attempt
 
 EXPERIMENT = "bitcoin-anomaly-detection"
 SAMPLE_FILE = "sample.parquet"
+ATTEMPTS = 30
+"""Newest runs from which the schedule is decided: more than it allows in a day."""
+
 PROOF_ROWS = 64
 """Rows that are saved with a version, with the scores that it must give when it is loaded."""
 
@@ -98,13 +103,15 @@ class Run:
         self._client = MlflowClient(tracking_uri)
 
     @classmethod
-    def start(cls, tracking_uri: str, tags: Mapping[str, str]) -> "Run":
-        """Start a run, and create the experiment where there is none yet."""
+    def start(cls, tracking_uri: str, tags: Mapping[str, str], at: float) -> "Run":
+        """Start a run at a Unix time, in the experiment, which is created or restored."""
         with mlflow_errors(tracking_uri):
             client = MlflowClient(tracking_uri)
             found = client.get_experiment_by_name(EXPERIMENT)
             experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
-            run = client.create_run(experiment, tags=dict(tags))
+            if found and found.lifecycle_stage == "deleted":
+                client.restore_experiment(experiment)
+            run = client.create_run(experiment, int(at * 1000), dict(tags))
         return cls(tracking_uri, run.info.run_id)
 
     def log_params(self, values: Mapping[str, object]) -> None:
@@ -181,6 +188,7 @@ class Registry:
     def __init__(self, tracking_uri: str, origin: Origin) -> None:
         self.tracking_uri, self.origin = tracking_uri, origin
         self._loaded: Champion | None = None
+        self._identity = ""  # of the version that was loaded or refused last
 
     def ensure_model(self) -> None:
         """Create the model with its origin, or check the origin; raises as `registered_model`."""
@@ -198,20 +206,49 @@ class Registry:
         """The version that has the alias `champion`, or None; raises as `registered_model`."""
         return champion_version(self.tracking_uri, self.origin)
 
-    def load(self, version: str) -> Champion | None:
-        """Load a version, unless it is the one loaded last; None if its files are refused."""
-        if self._loaded is None or self._loaded.version != version:
-            try:
-                self._loaded = load_champion(self.tracking_uri, version)
-            except ModelRefusedError as error:
-                log.error("event=champion_refused version=%s reason=%s", version, error)
-                self._loaded = None
+    def champion(self) -> Champion | None:
+        """The champion; None while there is none, or if its files are refused.
+
+        It is loaded again when the alias has moved, or when another registry counts from 1 again.
+        Raises as `registered_model`.
+        """
+        version = self.champion_version()
+        newest = identity(self.tracking_uri, version) if version else ""
+        if version is None:
+            self._loaded = None
+        elif newest != self._identity:
+            self._loaded = self._load(version)
+        self._identity = newest
         return self._loaded
+
+    def _load(self, version: str) -> Champion | None:
+        try:
+            return load_champion(self.tracking_uri, version)
+        except ModelRefusedError as error:
+            log.error("event=champion_refused version=%s reason=%s", version, error)
+            return None
 
     def promote(self, champion: Champion) -> None:
         """Give the alias to a loaded version."""
+        newest = identity(self.tracking_uri, champion.version)
         promote(self.tracking_uri, champion.version)
-        self._loaded = champion
+        self._loaded, self._identity = champion, newest
+
+    def attempts(self) -> list[Attempt]:
+        """The trainings and recalibrations that MLflow has a run of, the newest first."""
+        with mlflow_errors(self.tracking_uri):
+            client = MlflowClient(self.tracking_uri)
+            experiment = client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
+                return []
+            runs = client.search_runs(
+                [experiment.experiment_id],
+                f"tags.origin = '{self.origin}'",
+                ViewType.ALL,
+                ATTEMPTS,
+                ["attributes.start_time DESC"],
+            )
+        return [_attempt(run) for run in runs]
 
     def pipeline(self, version: str) -> Pipeline:
         """The fitted pipeline of a version; raises `ModelRefusedError` if its file is refused."""
@@ -232,14 +269,27 @@ class Registry:
             run_id = MlflowClient(self.tracking_uri).get_model_version(MODEL_NAME, version).run_id
         return Run(self.tracking_uri, str(run_id))
 
-    def recorded_run(self, run_id: str) -> tuple[RunRecord, Sample]:
-        """What MLflow has of a run, and the sample that it kept."""
+    def recorded_run(self, run_id: str) -> RunRecord:
+        """What MLflow has of a run."""
+        with mlflow_errors(self.tracking_uri):
+            return MlflowClient(self.tracking_uri).get_run(run_id)
+
+    def sample(self, run_id: str) -> Sample | None:
+        """The sample that a run kept, or None."""
         with mlflow_errors(self.tracking_uri), tempfile.TemporaryDirectory() as folder:
-            record = MlflowClient(self.tracking_uri).get_run(run_id)
+            files = MlflowClient(self.tracking_uri).list_artifacts(run_id)
+            if SAMPLE_FILE not in {file.path for file in files}:
+                return None
             path = mlflow.artifacts.download_artifacts(
                 run_id=run_id,
                 artifact_path=SAMPLE_FILE,
                 dst_path=folder,
                 tracking_uri=self.tracking_uri,
             )
-            return record, Sample.read(Path(path))
+            return Sample.read(Path(path))
+
+
+def _attempt(run: RunRecord) -> Attempt:
+    tags = run.data.tags
+    rows = tags.get("table_rows") or run.data.params.get("table_rows", "0")
+    return Attempt(run.info.start_time / 1000, int(rows), tags.get("cause", ""))

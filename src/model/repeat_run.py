@@ -18,15 +18,26 @@ from model.pipeline import ForestShape
 log = logging.getLogger(__name__)
 
 
+class UnrepeatableRunError(RuntimeError):
+    """A run has no version or no sample to repeat it with; the message says which."""
+
+
 def repeat_run(registry: Registry, run_id: str) -> bool:
     """Train again what a run trained; True when threshold and scores are equal to the bit.
 
     The scores are those of the run's newest rows. Raises `RegistryUnavailableError` for a run that
-    does not exist or kept no sample, and `ModelRefusedError` when the version that it registered
-    cannot be read.
+    does not exist, `UnrepeatableRunError` for one without a version or a sample, and
+    `ModelRefusedError` when a version that it needs cannot be read.
     """
-    record, sample = registry.recorded_run(run_id)
-    tags, version = record.data.tags, record.data.tags["version"]
+    record = registry.recorded_run(run_id)
+    tags, version = record.data.tags, record.data.tags.get("version")
+    if version is None:
+        raise UnrepeatableRunError(
+            f"run {run_id} is {record.info.status} and registered no version: choose another run"
+        )
+    sample = registry.sample(run_id)
+    if sample is None:
+        raise UnrepeatableRunError(f"run {run_id} has no sample any more: choose a newer run")
     registered = registry.pipeline(version)
     data = TrainingData.prepare(sample, _recipe(record))
     if "trees_of_version" in tags:

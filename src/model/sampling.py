@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from core.features import coinbase_rows
 from core.settings import TrainerSettings
+from core.tables import TIMESTAMP
 from core.transaction import NUMERIC_FIELDS
 
 Integers = NDArray[np.int64]
@@ -29,11 +30,13 @@ Integers = NDArray[np.int64]
 READ_ROWS = 4_000_000
 """The most rows that one sample reads: about half a second's work."""
 
-_COLUMNS = [*NUMERIC_FIELDS, "partition", "offset"]
-"""Partition and offset identify a row."""
+_COLUMNS = [*NUMERIC_FIELDS, "partition", "offset", "append_time"]
+"""Partition and offset identify a row; its time is in microseconds."""
 
+_DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TABLE_FACTS = ("table_uri", "table_version", "table_rows")
+_NO_ROWS = np.empty((0, len(_COLUMNS)), np.int64)
+_TABLE_FACTS = ("table_uri", "table_version", "table_rows", "covered_seconds")
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,17 @@ class SamplingPlan:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of shape (n, 7) without coinbase: `drawn` in random order, and the held-out `newest`."""
+    """Rows of shape (n, 7) without coinbase: `drawn` in random order, and the held-out `newest`.
+
+    `covered_seconds` is the time from the earliest to the latest of `drawn`, 0 if it is unknown.
+    """
 
     drawn: Integers
     newest: Integers
     table_uri: str
     table_version: int
     table_rows: int
+    covered_seconds: float = 0.0
 
     def write(self, path: Path) -> None:
         """Write the rows in their order, with a column that says which are the held-out ones."""
@@ -82,8 +89,11 @@ class Sample:
         table = pq.read_table(path, use_threads=False)
         rows = np.column_stack([table.column(name).to_numpy() for name in NUMERIC_FIELDS])
         newest, facts = table.column("newest").to_numpy(), table.schema.metadata
-        uri, version, count = (facts[name.encode()].decode() for name in _TABLE_FACTS)
-        return cls(rows[~newest], rows[newest], uri, int(version), int(count))
+        # Samples of earlier versions do not say how long they cover.
+        uri, version, count, covered = (facts.get(name.encode(), b"0") for name in _TABLE_FACTS)
+        return cls(
+            rows[~newest], rows[newest], uri.decode(), int(version), int(count), float(covered)
+        )
 
 
 def count_rows(table: DeltaTable) -> int:
@@ -91,9 +101,30 @@ def count_rows(table: DeltaTable) -> int:
     return sum(pa.table(table.get_add_actions(flatten=True)).column("num_records").to_pylist())
 
 
-def newest_rows(table: DeltaTable, rows: int) -> Integers:
-    """The rows of the newest files, at least `rows` where the table has so many; shape (n, 7)."""
-    return _ordinary(_TableReader(table).newest(rows))
+@dataclass(frozen=True)
+class NewestDay:
+    """Rows of shape (n, 7), drawn evenly from the newest 24 hours, and the time they cover."""
+
+    rows: Integers
+    covered_seconds: float
+
+
+def newest_day(table: DeltaTable, most: int) -> NewestDay:
+    """About `most` rows without coinbase; at high rates not every file of the day is read."""
+    reader = _TableReader(table)
+    newest = max((file.latest for file in reader.files), default=_EPOCH)
+    start = (newest - _DAY - _EPOCH) // timedelta(microseconds=1)
+    files = [file for file in reader.files if file.latest > newest - _DAY]
+    files = files[:: 1 + sum(file.rows for file in files) // READ_ROWS]
+    step = 1 + sum(file.rows for file in files) // most
+    parts, passed = [_NO_ROWS], 0
+    for file in files:
+        for group in reader.row_groups(file):
+            rows = group[group[:, -1] > start]
+            parts.append(rows[-passed % step :: step])
+            passed += len(rows)
+    drawn = np.concatenate(parts)
+    return NewestDay(_ordinary(drawn), _covered_seconds(drawn))
 
 
 def draw_sample(table: DeltaTable, plan: SamplingPlan, seed: int) -> Sample:
@@ -105,7 +136,12 @@ def draw_sample(table: DeltaTable, plan: SamplingPlan, seed: int) -> Sample:
     kept = drawn[~np.isin(_row_ids(drawn), _row_ids(held_out))]
     kept = rng.permutation(kept)[: plan.rows]
     return Sample(
-        _ordinary(kept), _ordinary(held_out), table.table_uri, table.version(), reader.rows
+        _ordinary(kept),
+        _ordinary(held_out),
+        table.table_uri,
+        table.version(),
+        reader.rows,
+        _covered_seconds(kept),
     )
 
 
@@ -137,17 +173,19 @@ class _TableReader:
         self.rows = sum(file.rows for file in self.files)
 
     def row_groups(self, file: _File) -> Iterator[Integers]:
-        """The rows of each group: the seven numbers, partition and offset; shape (n, 9)."""
+        """The rows of each group: the columns of `_COLUMNS`; shape (n, 10)."""
         with pq.ParquetFile(self._filesystem.open_input_file(file.path)) as parquet:
             for number in range(parquet.num_row_groups):
                 group = parquet.read_row_group(number, columns=_COLUMNS, use_threads=False)
+                times = group.column("append_time").cast(TIMESTAMP)
+                group = group.set_column(len(_COLUMNS) - 1, "append_time", times)
                 yield np.column_stack(
                     [group.column(name).to_numpy().astype(np.int64) for name in _COLUMNS]
                 )
 
     def newest(self, rows: int) -> Integers:
-        """Whole files, the newest first, until there are `rows`; shape (n, 9)."""
-        groups: list[Integers] = [np.empty((0, len(_COLUMNS)), np.int64)]
+        """Whole files, the newest first, until there are `rows`; shape (n, 10)."""
+        groups = [_NO_ROWS]
         missing = rows
         for file in sorted(self.files, key=lambda file: (file.latest, file.path), reverse=True):
             if missing <= 0:
@@ -196,8 +234,12 @@ def _weighted_files(
 
 
 def _row_ids(rows: Integers) -> Integers:
-    ids: Integers = (rows[:, -2] << 48) | rows[:, -1]
+    ids: Integers = (rows[:, -3] << 48) | rows[:, -2]
     return ids
+
+
+def _covered_seconds(rows: Integers) -> float:
+    return float(np.ptp(rows[:, -1])) / 1e6 if len(rows) else 0.0
 
 
 def _ordinary(rows: Integers) -> Integers:

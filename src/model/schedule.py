@@ -1,63 +1,113 @@
-"""When to train and when to recalibrate: a pure decision from one observation."""
+"""When to train and when to recalibrate: a pure decision from one observation.
 
-from collections.abc import Mapping
+A regular training follows every interval. Another is made early when something calls for it. While
+early ones follow each other, the wait before the next for the same cause doubles, up to the
+interval. So a fault that no training cures costs at most fifteen trainings a day, not hundreds.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import takewhile
+from typing import Literal, NamedTuple
 
 from core.settings import TrainerSettings
 from model.drift import LEAST_ROWS
 from model.gate import keeps_budget
 
 Action = Literal["train", "recalibrate", "wait"]
+Cause = Literal["no_champion", "interval", "growth", "drift", "flag_rate", "request", ""]
+"""What calls for a training: a tag of its run; empty for none."""
+
+REPEATED: frozenset[Cause] = frozenset({"no_champion", "drift", "flag_rate"})
+"""Causes that a training may leave as they are."""
 
 GROWTH = 2
 """A champion from few rows is followed by another when the table has grown by this factor."""
 
-RETRY_SECONDS, RETRY_GROWTH = 60.0, 1.05
-"""Without a champion, the next attempt comes after this time, or this growth of the table."""
+RETRY_SECONDS = 60.0
+"""Without a champion, the first repeated attempt comes after this time."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A training or recalibration, whatever its result: Unix time, rows of the table, and cause."""
+
+    started: float
+    rows: int
+    cause: str
 
 
 @dataclass(frozen=True)
 class Observation:
     """The table and the champion at one moment; times are Unix seconds.
 
-    `last_attempt` is the time of the last training or recalibration, whatever its result, and
-    `last_attempt_rows` the size of the table then; both are 0 before the first.
-    `calibration_rows` is how many rows the champion was calibrated on, 0 without a champion. It
-    flags `flagged` of the `newest` rows, and they have moved by `drift`, an index for each feature.
+    `attempts` are those before, the newest first. `calibration_rows` is how many rows the champion
+    was calibrated on, 0 without a champion. It flags `flagged` of the `newest` rows, and they have
+    moved by `drift`, an index for each feature, too far from `drift_limit` on.
     """
 
     now: float
     rows: int
-    last_attempt: float
-    last_attempt_rows: int
+    attempts: Sequence[Attempt] = ()
     calibration_rows: int = 0
     newest: int = 0
     flagged: int = 0
     drift: Mapping[str, float] = field(default_factory=dict)
+    drift_limit: float = math.inf
 
 
-def decide(observed: Observation, settings: TrainerSettings) -> tuple[Action, str]:
-    """What to do now, and the reason in words."""
-    age = observed.now - observed.last_attempt
+class Decision(NamedTuple):
+    """What to do now, what calls for it, and the reason in words."""
+
+    action: Action
+    cause: Cause
+    reason: str
+
+
+def decide(observed: Observation, settings: TrainerSettings) -> Decision:
+    """Decide from an observation alone."""
+    attempts = observed.attempts
+    last = attempts[0] if attempts else Attempt(-math.inf, 0, "")
+    age = observed.now - last.started
     if observed.calibration_rows == 0:
         if observed.rows < settings.min_training_rows:
-            return "wait", f"{observed.rows} of {settings.min_training_rows} rows have arrived"
-        if age < RETRY_SECONDS and observed.rows < RETRY_GROWTH * observed.last_attempt_rows:
-            return "wait", "the last attempt gave no champion"
-        return "train", "there is no champion yet"
+            reason = f"{observed.rows} of {settings.min_training_rows} rows have arrived"
+            return Decision("wait", "", reason)
+        grown = observed.rows >= GROWTH * last.rows
+        if age < pause("no_champion", RETRY_SECONDS, attempts, settings) and not grown:
+            return Decision("wait", "", "the last attempt gave no champion")
+        return Decision("train", "no_champion", "there is no champion yet")
     if age >= settings.training_interval_seconds:
-        return "train", "the interval has passed"
+        return Decision("train", "interval", "the interval has passed")
     few = observed.calibration_rows < settings.calibration_rows
-    if few and observed.rows >= GROWTH * max(observed.last_attempt_rows, 1):
-        return "train", f"the champion was calibrated on {observed.calibration_rows} rows only"
+    if few and observed.rows >= GROWTH * max(last.rows, 1):
+        reason = f"the champion was calibrated on {observed.calibration_rows} rows only"
+        return Decision("train", "growth", reason)
+    early = max(settings.early_training_seconds, settings.drift_check_seconds)
     feature, index = max(observed.drift.items(), key=lambda item: item[1], default=("", 0.0))
-    enough = observed.newest >= LEAST_ROWS and age >= settings.early_training_seconds
-    if index >= settings.drift_limit and enough:
-        return "train", f"{feature} has drifted: index {index:.2f}"
-    if age < settings.drift_check_seconds:
-        return "wait", "the last attempt is recent"
-    budget = settings.alert_budget
-    if observed.newest and not keeps_budget(observed.flagged, observed.newest, budget):
-        return "recalibrate", f"the champion flags {observed.flagged} of {observed.newest} rows"
-    return "wait", "nothing calls for a new model"
+    drifted = index >= observed.drift_limit and observed.newest >= LEAST_ROWS
+    if drifted and age >= pause("drift", early, attempts, settings):
+        return Decision("train", "drift", f"{feature} has drifted: index {index:.2f}")
+    if age < pause("flag_rate", settings.drift_check_seconds, attempts, settings):
+        return Decision("wait", "", "the last attempt is recent")
+    if observed.newest and not keeps_budget(
+        observed.flagged, observed.newest, settings.alert_budget
+    ):
+        reason = f"the champion flags {observed.flagged} of {observed.newest} rows"
+        return Decision("recalibrate", "flag_rate", reason)
+    return Decision("wait", "", "nothing calls for a new model")
+
+
+def pause(
+    cause: Cause, first_seconds: float, attempts: Sequence[Attempt], settings: TrainerSettings
+) -> float:
+    """The least time from the last attempt to an early one for a cause, in seconds.
+
+    It doubles with each for that cause among the early attempts in a row. The count begins again
+    after an attempt that new facts called for: the interval, a table that has grown, or a person.
+    """
+    early = takewhile(lambda attempt: attempt.cause in REPEATED, attempts)
+    repeats = sum(attempt.cause == cause for attempt in early)
+    longest = settings.training_interval_seconds
+    return min(max(first_seconds, RETRY_SECONDS) * 2.0**repeats, longest)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from core.lake import open_table
+from core.lake import OriginMismatchError, open_table
 from core.registry.rest import RegistryUnavailableError
+from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
 from model.challenger import Origin
 from model.mlflow_runs import Registry
-from model.schedule import decide
+from model.schedule import Decision, decide
 from model.training import Outcome, Trainer
 from model.watch import Watch
 from monitoring.trainer_metrics import TrainerMetrics
@@ -46,19 +47,25 @@ class Service:
         metrics: TrainerMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._config, self._settings, self._clock = config, settings, clock
+        self._config, self.settings, self._clock = config, settings, clock
         self.metrics = metrics
         self.registry = Registry(config.tracking_uri, config.origin)
         self.trainer = Trainer(settings, self.registry, clock)
-        self.watch = Watch(self.registry, metrics, clock)
+        self.watch = Watch(self.registry, settings, metrics, clock)
         self._logged_waiting = 0.0
 
     def run(self) -> None:
-        """Step for ever."""
+        """Step for ever; what no one foresaw is logged and counted, and the next step follows."""
         while True:
-            self.step()
+            try:
+                self.step()
+            except (OriginMismatchError, ModelRefusedError):
+                raise
+            except Exception:
+                log.exception("event=step_failed")
+                self.metrics.step_failures.inc()
             settled = self.watch.champion is not None
-            time.sleep(self._settings.drift_check_seconds if settled else POLL_SECONDS)
+            time.sleep(self.settings.drift_check_seconds if settled else POLL_SECONDS)
 
     def train_once(self) -> Outcome:
         """Train once, as soon as there are enough rows and MLflow answers."""
@@ -80,18 +87,18 @@ class Service:
                 return None
             self.watch.refresh_champion()
             observed = self.watch.observe(table)
-            action, reason = decide(observed, self._settings)
-            if at_once and observed.rows >= self._settings.min_training_rows:
-                action, reason = "train", "one training was requested"
+            decision = decide(observed, self.settings)
+            if at_once and observed.rows >= self.settings.min_training_rows:
+                decision = Decision("train", "request", "one training was requested")
+            action, _, reason = decision
             if action == "wait":
                 self._log_waiting(reason)
                 return None
             log.info(
                 "event=training_started action=%s rows=%d reason=%s", action, observed.rows, reason
             )
-            self.watch.start_attempt(observed)
             with self.metrics.seconds.time():
-                outcome = self._train(table, recalibrate=action == "recalibrate")
+                outcome = self._train(table, decision)
                 self._publish(outcome)
             return outcome
         except (RegistryUnavailableError, DeltaError, OSError) as error:
@@ -102,13 +109,16 @@ class Service:
         """The table to train from, or None while there is none."""
         return open_table(self._config.lake, "raw_transactions", self._config.origin)
 
-    def _train(self, table: DeltaTable, recalibrate: bool) -> Outcome:
+    def _train(self, table: DeltaTable, decision: Decision) -> Outcome:
         champion = self.watch.champion
         try:
-            if champion is None or not recalibrate:
-                return self.trainer.train(table)
-            self.metrics.recalibrations.inc()
-            return self.trainer.recalibrate(table, champion.version)
+            if champion is not None and decision.action == "recalibrate":
+                self.metrics.recalibrations.inc()
+                try:
+                    return self.trainer.recalibrate(table, champion.version, decision.cause)
+                except ModelRefusedError as error:  # its files are gone; new trees need none
+                    log.warning("event=recalibration_impossible reason=%s", error)
+            return self.trainer.train(table, decision.cause)
         except Exception:
             self.metrics.trainings.labels("failed").inc()
             raise
@@ -118,6 +128,8 @@ class Service:
         result = "promoted" if outcome.promoted else "refused"
         self.metrics.trainings.labels(result).inc()
         self.metrics.last_end.set(self._clock())
+        if not outcome.reported:
+            self.metrics.report_failures.inc()
         for name, kind in outcome.challenger.evaluation.kinds.items():
             self.metrics.recall.labels(name).set(kind.recall)
         log.info("event=training_ended result=%s %s", result, outcome.summary())

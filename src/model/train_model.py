@@ -1,6 +1,7 @@
 """The trainer: keeps a good champion in MLflow, or does one job and exits.
 
-python train_model.py [--once | --dry-run | --from-run ID | --recalibrate | --rollback VERSION]
+python train_model.py [--once | --dry-run | --from-run ID | --recalibrate | --prune |
+                       --rollback VERSION]
 """
 
 import argparse
@@ -29,6 +30,7 @@ def _arguments() -> argparse.Namespace:
     one.add_argument("--recalibrate", action="store_true", help="set a new threshold")
     one.add_argument("--from-run", metavar="ID", help="repeat a run and compare its scores")
     one.add_argument("--rollback", metavar="VERSION", help="give the alias to this version")
+    one.add_argument("--prune", action="store_true", help="remove old versions from MLflow")
     return parser.parse_args()
 
 

@@ -24,17 +24,23 @@ from model.challenger import (
 )
 from model.gate import Rules, constant_measures, refusals
 from model.mlflow_runs import Registry, Run
+from model.pruning import prune_or_log
 from model.report import attach_report
-from model.sampling import SamplingPlan, draw_sample
+from model.sampling import SamplingPlan, count_rows, draw_sample
+from model.schedule import Cause
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a training: the registered version, and the reasons against it if refused."""
+    """The result of a training: the registered version, and the reasons against it if refused.
+
+    `reported` is False when the report could not be attached to the run.
+    """
 
     version: str | None
     reasons: tuple[str, ...]
     challenger: Challenger
+    reported: bool = True
 
     @property
     def promoted(self) -> bool:
@@ -64,15 +70,16 @@ class Trainer:
         self._plan = SamplingPlan.from_settings(settings, self._recipe.rows)
         self._rules = Rules(settings.alert_budget, settings.recall_margin, settings.least_recall)
 
-    def train(self, table: DeltaTable) -> Outcome:
+    def train(self, table: DeltaTable, cause: Cause = "request") -> Outcome:
         """Train a challenger and promote it if it passes the gate."""
         self._registry.ensure_model()
-        return self._run({"purpose": "training"}, table, train_challenger)
+        return self._run({"purpose": "training", "cause": cause}, table, train_challenger)
 
-    def recalibrate(self, table: DeltaTable, version: str) -> Outcome:
+    def recalibrate(self, table: DeltaTable, version: str, cause: Cause = "request") -> Outcome:
         """Register a version's trees again, with a threshold that is set from recent traffic."""
         build = partial(recalibrate_challenger, self._registry.pipeline(version))
-        return self._run({"purpose": "recalibration", "trees_of_version": version}, table, build)
+        tags = {"purpose": "recalibration", "cause": cause, "trees_of_version": version}
+        return self._run(tags, table, build)
 
     def dry_run(self, table: DeltaTable) -> Outcome:
         """Train a challenger and apply the gate, without writing anything."""
@@ -85,7 +92,10 @@ class Trainer:
         table: DeltaTable,
         build: Callable[[TrainingData, float], Challenger],
     ) -> Outcome:
-        run = Run.start(self._registry.tracking_uri, tags | {"origin": self._recipe.origin})
+        # Before anything is written: a trainer that is killed and started again fills no disk.
+        prune_or_log(self._registry, self._settings.model_versions_kept)
+        tags |= {"origin": self._recipe.origin, "table_rows": str(count_rows(table))}
+        run = Run.start(self._registry.tracking_uri, tags, self._clock())
         status = "FAILED"
         try:
             data = self._training_data(table)
@@ -123,13 +133,12 @@ class Trainer:
         self._registry.tag_version(version, verdict)
         if not reasons:
             self._registry.promote(replace(model, version=version))
-        attach_report(run, challenger, self._clock())
-        return Outcome(version, reasons, challenger)
+        reported = attach_report(run, challenger, self._clock())
+        return Outcome(version, reasons, challenger, reported)
 
     def _refusals(self, challenger: Challenger) -> tuple[str, ...]:
         """The reasons against a challenger, compared with the champion of this moment."""
-        version = self._registry.champion_version()
-        champion = self._registry.load(version) if version else None
+        champion = self._registry.champion()
         compared = evaluate_champion(champion, challenger.data) if champion else None
         reasons = refusals(challenger.evaluation, compared, self._rules)
         return tuple(reasons + constant_measures(challenger.data.sample.drawn))

@@ -1,5 +1,7 @@
 """What the trainer knows before it decides: the table, the champion, and how well they fit."""
 
+import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -7,78 +9,110 @@ from datetime import datetime
 from deltalake import DeltaTable
 
 from core.detector.champion import Champion
-from model.drift import LEAST_ROWS, drift_indexes
+from core.registry.rest import RegistryUnavailableError
+from core.settings import TrainerSettings
+from model.drift import LEAST_ROWS, drift_indexes, drift_limit
 from model.mlflow_runs import Registry
-from model.sampling import count_rows, newest_rows
-from model.schedule import Observation
+from model.sampling import count_rows, newest_day
+from model.schedule import Attempt, Observation
 from monitoring.trainer_metrics import TrainerMetrics
 
-OBSERVED_ROWS = 5_000
-"""Newest rows in which drift and flag rate are measured."""
+log = logging.getLogger(__name__)
+
+OBSERVED_ROWS = 20_000
+"""Rows of the newest day in which drift and flag rate are measured."""
+
+_KEEP_SECONDS = 3600.0
+"""From one entry in the champion's run to the next: what a day writes is bounded."""
 
 
 class Watch:
-    """Follows the champion and remembers the last attempt; `clock` gives Unix seconds."""
+    """Follows the champion, and measures how it fits; `clock` gives Unix seconds."""
 
     def __init__(
-        self, registry: Registry, metrics: TrainerMetrics, clock: Callable[[], float]
+        self,
+        registry: Registry,
+        settings: TrainerSettings,
+        metrics: TrainerMetrics,
+        clock: Callable[[], float],
     ) -> None:
         self.champion: Champion | None = None
-        self._registry, self._metrics, self._clock = registry, metrics, clock
-        self._last_attempt, self._last_attempt_rows = 0.0, 0
+        self._registry, self._settings = registry, settings
+        self._metrics, self._clock = metrics, clock
+        self._kept_at = -math.inf
 
     def refresh_champion(self) -> None:
         """Load the version that has the alias now, if it is another one.
 
-        A champion that does not load counts as none, so that another one is trained. Raises
-        `ModelRefusedError` for a registry of the other origin.
+        A champion that was deleted, or does not load, counts as none, so that another one is
+        trained. Raises `ModelRefusedError` for a registry of the other origin.
         """
-        version = self._registry.champion_version()
-        if version is None or (self.champion is not None and self.champion.version == version):
+        champion = self._registry.champion()
+        if champion is self.champion:
             return
-        self.champion = self._registry.load(version)
-        if self.champion is None:
-            return
-        calibration = self.champion.calibration
-        trained = datetime.fromisoformat(calibration.trained_at).timestamp()
-        self._metrics.version.set(int(self.champion.version))
-        self._metrics.threshold.set(calibration.threshold)
-        self._metrics.budget.set(calibration.budget)
-        self._metrics.trained.set(trained)
-        if trained > self._last_attempt:
-            self._last_attempt = trained
-            self._last_attempt_rows = int(calibration.facts.get("table_rows", 0))
-
-    def start_attempt(self, observed: Observation) -> None:
-        """Remember that a training or a recalibration starts."""
-        self._last_attempt, self._last_attempt_rows = observed.now, observed.rows
+        self.champion = champion
+        calibration = champion.calibration if champion else None
+        self._metrics.version.set(int(champion.version) if champion else 0)
+        self._metrics.threshold.set(calibration.threshold if calibration else 0)
+        self._metrics.budget.set(calibration.budget if calibration else 0)
+        self._metrics.trained.set(_trained(champion).started if champion else 0)
 
     def observe(self, table: DeltaTable) -> Observation:
-        """Count the table's rows, and score the newest of them with the champion."""
+        """Count the table's rows, and score some of the newest day with the champion."""
         rows = count_rows(table)
         self._metrics.table_rows.set(rows)
-        observed = Observation(self._clock(), rows, self._last_attempt, self._last_attempt_rows)
+        observed = Observation(self._clock(), rows, self._attempts())
         if self.champion is None or rows == 0:
             return observed
-        newest = newest_rows(table, OBSERVED_ROWS)
-        if len(newest) == 0:
+        day = newest_day(table, OBSERVED_ROWS)
+        newest = len(day.rows)
+        if newest == 0:
             return observed
-        flagged = int(self.champion.flags(newest, self.champion.scores(newest)).sum())
-        drift = drift_indexes(self.champion, newest) if len(newest) >= LEAST_ROWS else {}
-        self._publish(self.champion, drift, flagged / len(newest))
+        flagged = int(self.champion.flags(day.rows, self.champion.scores(day.rows)).sum())
+        drift = drift_indexes(self.champion, day.rows) if newest >= LEAST_ROWS else {}
+        limit = self._settings.drift_limit
+        limit = drift_limit(self.champion, newest, day.covered_seconds, limit)
+        self._publish(self.champion, drift, limit, flagged / newest)
         return replace(
             observed,
             calibration_rows=self.champion.calibration.rows,
-            newest=len(newest),
+            newest=newest,
             flagged=flagged,
             drift=drift,
+            drift_limit=limit,
         )
 
-    def _publish(self, champion: Champion, drift: dict[str, float], flag_rate: float) -> None:
-        """Publish as metrics, and in the champion's own run, which keeps the history."""
+    def _attempts(self) -> list[Attempt]:
+        """The attempts before now, the newest first.
+
+        They come from MLflow, so that a restart forgets none. Where all runs were deleted, the
+        champion tells of its own. Those of a clock that ran ahead count for nothing.
+        """
+        attempts = self._registry.attempts()
+        if not attempts and self.champion is not None:
+            attempts = [_trained(self.champion)]
+        return [attempt for attempt in attempts if attempt.started <= self._clock()]
+
+    def _publish(
+        self, champion: Champion, drift: dict[str, float], limit: float, flag_rate: float
+    ) -> None:
+        """Publish as metrics, and each hour in the champion's run, which keeps the history."""
         self._metrics.flag_rate.set(flag_rate)
+        self._metrics.drift_limit.set(limit)
         for feature, index in drift.items():
             self._metrics.drift.labels(feature).set(index)
+        if self._clock() - self._kept_at < _KEEP_SECONDS:
+            return
+        self._kept_at = self._clock()
         values = {f"drift_{feature}": index for feature, index in drift.items()}
-        run = self._registry.run_of(champion.version)
-        run.log_metrics(values | {"recent_flag_rate": flag_rate}, self._clock())
+        try:
+            run = self._registry.run_of(champion.version)
+            run.log_metrics(values | {"recent_flag_rate": flag_rate}, self._clock())
+        except RegistryUnavailableError as error:  # someone may have deleted the run
+            log.warning("event=drift_not_kept version=%s reason=%s", champion.version, error)
+
+
+def _trained(champion: Champion) -> Attempt:
+    calibration = champion.calibration
+    at = datetime.fromisoformat(calibration.trained_at).timestamp()
+    return Attempt(at, int(calibration.facts.get("table_rows", 0)), "")

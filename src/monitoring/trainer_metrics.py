@@ -22,6 +22,12 @@ class TrainerMetrics(ServiceMetrics):
         self.recalibrations = counter(
             "recalibrations", "Recalibrations: a new threshold for the same trees, promoted or not"
         )
+        self.report_failures = counter(
+            "report_failures", "Trainings whose baselines and plots could not be attached"
+        )
+        self.step_failures = counter(
+            "step_failures", "Steps of the trainer that ended with an unforeseen error"
+        )
         self.seconds = self.histogram(
             "training_seconds",
             "Time of a training, from sampling to promotion",
@@ -58,11 +64,15 @@ class TrainerMetrics(ServiceMetrics):
             "Share of traffic that the champion is meant to flag; 0 while there is none",
         )
         self.flag_rate = gauge(
-            "flag_rate_ratio", "Share of the newest traffic that the champion flags"
+            "flag_rate_ratio", "Share of the newest day's traffic that the champion flags"
         )
         self.drift = gauge(
             "drift_index",
-            "Population stability index of the newest traffic against the champion's, by feature",
+            "Population stability index of the newest day against the champion's, by feature",
             feature=(),
+        )
+        self.drift_limit = gauge(
+            "drift_limit_index",
+            "Index from which a training starts early; +Inf until both samples cover a day",
         )
         self.table_rows = gauge("table_rows", "Rows of raw_transactions at the last check")

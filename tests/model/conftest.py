@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from itertools import count
+from uuid import uuid4
 
 import pytest
 from mlflow import MlflowClient
@@ -6,7 +8,7 @@ from tests.support.tracking_server import TrackingServer
 
 from core.registry.follower import MODEL_NAME, registered_model
 from core.settings import TrainerSettings
-from model.mlflow_runs import Registry
+from model.mlflow_runs import EXPERIMENT, Registry
 from model.training import Trainer
 
 
@@ -23,10 +25,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]
 
 @pytest.fixture
 def tracking_uri(server: TrackingServer) -> Iterator[str]:
-    """The address of the server, with an empty registry."""
+    """The address of the server, with an empty registry and without the runs of other tests."""
     yield server.uri
+    client = MlflowClient(server.uri)
     if registered_model(server.uri) is not None:
-        MlflowClient(server.uri).delete_registered_model(MODEL_NAME)
+        client.delete_registered_model(MODEL_NAME)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is not None:
+        client.rename_experiment(experiment.experiment_id, f"{EXPERIMENT} {uuid4()}")
 
 
 @pytest.fixture
@@ -37,10 +43,12 @@ def settings() -> TrainerSettings:
 
 @pytest.fixture
 def trainer(settings: TrainerSettings, tracking_uri: str) -> Trainer:
-    return Trainer(settings, Registry(tracking_uri, "simulated"), lambda: 1_795_428_000.0)
+    """Its clock ticks, so that the runs have an order."""
+    ticks = count(1_795_428_000)
+    return Trainer(settings, Registry(tracking_uri, "simulated"), lambda: float(next(ticks)))
 
 
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings without their report, which decides nothing and takes half of their time."""
-    monkeypatch.setattr("model.training.attach_report", lambda *_: None)
+    monkeypatch.setattr("model.training.attach_report", lambda *_: True)

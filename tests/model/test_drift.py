@@ -1,22 +1,34 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from core.detector.champion import Champion
 from core.feature_table import NAMES
-from data_ingestion.simulation import traffic
+from data_ingestion.simulation.traffic import Integers, Traffic, numbers
 from model.challenger import Recipe, TrainingData, train_challenger
-from model.drift import SCORE, drift_indexes, drift_reference, stability_index
+from model.drift import SCORE, drift_indexes, drift_limit, drift_reference, stability_index
 from model.pipeline import ForestShape
 from model.sampling import Sample
+
+HOUR, DAY = 3_600.0, 86_400.0
+TRAINED = 1.8e9
+SEED = 5
+"""One network for all times: its spikes are where its seed has them."""
+
+
+def traffic(start: float, end: float, rows: int) -> Integers:
+    """Rows that arrive at an even pace between two Unix times."""
+    return Traffic(SEED).draw(np.linspace(start, end, rows, endpoint=False)).numbers
 
 
 @pytest.fixture(scope="module")
 def champion() -> Champion:
-    rows = traffic.numbers(6_000, seed=1)
+    """Trained on three days."""
+    rows = np.random.default_rng(0).permutation(traffic(TRAINED - 3 * DAY, TRAINED, 12_000))
     recipe = Recipe(ForestShape(trees=20), 50_000, 0.001, "simulated")
-    sample = Sample(rows, rows[:500], "", 0, len(rows))
+    sample = Sample(rows, rows[:500], "", 0, len(rows), 3 * DAY)
     return train_challenger(TrainingData.prepare(sample, recipe), 0.0).model
 
 
@@ -28,14 +40,25 @@ def test_the_index_is_that_of_its_definition() -> None:
     assert stability_index(then, np.array([-1.0, 1.0])) == 0
 
 
-def test_the_same_traffic_has_not_drifted(champion: Champion) -> None:
-    indexes = drift_indexes(champion, traffic.numbers(4_000, seed=2))
+@pytest.mark.parametrize("hours", range(0, 48, 4))
+def test_a_day_of_the_same_network_has_not_drifted_at_any_hour(
+    champion: Champion, hours: int
+) -> None:
+    end = TRAINED + hours * HOUR
+    indexes = drift_indexes(champion, traffic(end - DAY, end, 6_000))
     assert set(indexes) == {*NAMES, SCORE}
     assert max(indexes.values()) < 0.1
 
 
+def test_minutes_of_it_would_exceed_the_limit(champion: Champion) -> None:
+    """Why a day is compared: the fee level of minutes is not that of days."""
+    ends = [TRAINED + hours * HOUR for hours in range(0, 24, 4)]
+    indexes = [drift_indexes(champion, traffic(end - 720, end, 5_000)) for end in ends]
+    assert sum(max(each.values()) > 0.25 for each in indexes) > len(ends) / 2
+
+
 def test_fees_that_rise_fourfold_show_in_the_features_of_fees(champion: Champion) -> None:
-    rows = traffic.numbers(4_000, seed=2)
+    rows = traffic(TRAINED, TRAINED + DAY, 4_000)
     rows[:, 2] *= 4
     rows[:, 5] = rows[:, 6] + rows[:, 2]
     indexes = drift_indexes(champion, rows)
@@ -43,7 +66,29 @@ def test_fees_that_rise_fourfold_show_in_the_features_of_fees(champion: Champion
     assert indexes["outputs_count"] < 0.1
 
 
+def test_less_than_a_day_has_no_limit(champion: Champion) -> None:
+    assert drift_limit(champion, 20_000, DAY, 0.25) == pytest.approx(0.25, abs=0.01)
+    assert drift_limit(champion, 20_000, 22 * HOUR, 0.25) == math.inf
+
+
+def test_a_champion_whose_sample_covers_no_day_or_does_not_say_has_no_limit(
+    champion: Champion,
+) -> None:
+    facts = dict(champion.calibration.facts) | {"covered_seconds": 6 * HOUR}
+    short = replace(champion, calibration=replace(champion.calibration, facts=facts))
+    assert drift_limit(short, 20_000, DAY, 0.25) == math.inf
+    del facts["covered_seconds"]
+    older = replace(champion, calibration=replace(champion.calibration, facts=facts))
+    assert drift_limit(older, 20_000, DAY, 0.25) == math.inf
+
+
+def test_small_samples_have_a_limit_above_what_chance_gives(champion: Champion) -> None:
+    small = replace(champion, calibration=replace(champion.calibration, rows=1_000))
+    limit = drift_limit(small, 1_000, DAY, 0.25)
+    assert limit == pytest.approx(0.25 + 9 * 2 / 1_000)
+
+
 def test_a_column_of_one_value_has_a_reference() -> None:
-    rows = np.tile(traffic.numbers(1, seed=1), (2_000, 1))
+    rows = np.tile(numbers(1, seed=1), (2_000, 1))
     reference = drift_reference(rows, np.full(2_000, 0.5))
     assert all(math.isclose(sum(bins["shares"]), 1, abs_tol=0.01) for bins in reference.values())

@@ -1,12 +1,14 @@
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from tests.support.raw_lake import START, Integers, append_rows
 
 from data_ingestion.simulation import traffic
 from model import sampling
-from model.sampling import SamplingPlan, count_rows, draw_sample, newest_rows
+from model.sampling import Sample, SamplingPlan, count_rows, draw_sample, newest_day
 
 PLAN = SamplingPlan(rows=600, newest_rows=100)
 
@@ -47,7 +49,6 @@ def test_the_newest_rows_are_held_out_of_the_latest_files(lake: str) -> None:
     table = append_rows(lake, numbered_rows(4_000, 10), START + timedelta(days=4), 4_000)
     sample = draw_sample(table, SamplingPlan(rows=100, newest_rows=50), 1)
     assert min(row_numbers(sample.newest)) >= 3_000
-    assert {4_000, 3_999} <= row_numbers(newest_rows(table, 500))
 
 
 def test_recent_days_weigh_more_and_old_ones_are_left_out(lake: str) -> None:
@@ -71,6 +72,50 @@ def test_coinbase_transactions_are_left_out(lake: str) -> None:
     assert (sample.drawn[:, 5] > 0).all()
     assert (sample.newest[:, 5] > 0).all()
     assert 780 <= len(sample.drawn) < 830
+
+
+def test_the_newest_day_is_drawn_evenly_from_its_hours(lake: str) -> None:
+    for hour in range(40):
+        start = START + timedelta(hours=hour)
+        table = append_rows(lake, numbered_rows(100 * hour, 100), start, 100 * hour)
+    day = newest_day(table, 480)
+    hours = np.bincount(day.rows[:, 6] // 100, minlength=40)
+    assert hours[:16].sum() == 0
+    assert set(hours[16:]) <= {16, 17, 20}
+    assert day.covered_seconds == pytest.approx(23 * 3_600, abs=60)
+    assert len(newest_day(table, 100_000).rows) == 2_400
+
+
+def test_the_newest_day_of_much_traffic_is_not_read_as_a_whole(
+    lake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour in range(20):
+        start = START + timedelta(hours=hour / 2)
+        table = append_rows(lake, numbered_rows(100 * hour, 100), start, 100 * hour)
+    monkeypatch.setattr(sampling, "READ_ROWS", 600)
+    day = newest_day(table, 10_000)
+    assert len(set((day.rows[:, 6] // 100).tolist())) == 5
+
+
+def test_the_newest_day_of_an_empty_table_has_no_rows(lake: str) -> None:
+    day = newest_day(append_rows(lake, numbered_rows(0, 0)), 100)
+    assert day.rows.shape == (0, 7)
+    assert day.covered_seconds == 0
+
+
+def test_a_sample_is_written_with_what_it_covers_and_older_files_are_read(
+    lake: str, tmp_path: Path
+) -> None:
+    sample = draw_sample(append_rows(lake, numbered_rows(0, 2_000)), PLAN, 1)
+    assert sample.covered_seconds == pytest.approx(2_000 / 7, abs=5)
+    file = tmp_path / "sample.parquet"
+    sample.write(file)
+    assert Sample.read(file).covered_seconds == sample.covered_seconds
+    table = pq.read_table(file)
+    facts = {k: v for k, v in table.schema.metadata.items() if k != b"covered_seconds"}
+    pq.write_table(table.replace_schema_metadata(facts), file)
+    assert Sample.read(file).covered_seconds == 0
+    np.testing.assert_array_equal(Sample.read(file).drawn, sample.drawn)
 
 
 def test_a_large_table_is_not_read_as_a_whole(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:

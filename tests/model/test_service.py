@@ -2,17 +2,21 @@ import logging
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+from deltalake import DeltaTable
 from mlflow import MlflowClient
 from tests.support.delta_tables import cut_off_checkpoint
 from tests.support.raw_lake import START, Integers, append_rows
 from tests.support.tracking_server import TrackingServer
 
 from core.lake import OriginMismatchError
-from core.registry.follower import MODEL_NAME, champion_version, promote
+from core.registry.follower import ALIAS, MODEL_NAME, champion_version, promote
+from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
 from data_ingestion.simulation import traffic
 from model.challenger import Origin
+from model.mlflow_runs import Registry
 from model.sampling import Sample
 from model.service import Service, TrainerConfig
 from monitoring.prometheus_metrics import new_registry
@@ -111,11 +115,17 @@ def test_from_the_first_rows_to_a_stale_threshold(
 
     clock.now += settings.drift_check_seconds + 1
     append_rows(lake, _odd(traffic.numbers(2_500, seed=3)), START + timedelta(hours=1), 3_000)
+    stale = value(service, "champion_threshold_ratio")
     outcome = service.step()
-    assert outcome is not None
+    assert outcome is not None and outcome.promoted, outcome
     assert value(service, "recalibrations_total") == 1
+    assert value(service, "champion_version") == 2
     flagged = value(service, "flag_rate_ratio")
     assert flagged is not None and flagged > 0.005
+    assert service.step() is None, "the new threshold fits"
+    fitting, now = value(service, "champion_threshold_ratio"), value(service, "flag_rate_ratio")
+    assert stale is not None and fitting is not None and fitting > stale
+    assert now is not None and now < flagged / 2
 
 
 def _odd(rows: Integers) -> Integers:
@@ -140,21 +150,36 @@ def _check_metrics_of_promotion(service: Service) -> None:
 def test_drift_trains_early_and_is_kept_with_the_champions_run(
     lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
 ) -> None:
-    service = service_of(lake, tracking_uri, settings, clock)
-    append_rows(lake, traffic.numbers(3_000, seed=1))
+    small = settings.model_copy(update={"calibration_rows": 1_000})
+    service = service_of(lake, tracking_uri, small, clock)
+    _append_hours(lake, range(24), traffic.numbers(4_800, seed=1))
     service.step()
+    assert value(service, "drift_limit_index") == 0, "nothing has been measured"
     clock.now += settings.early_training_seconds + 1
-    rows = traffic.numbers(6_000, seed=2)
+    assert service.step() is None, "the same day has not drifted"
+    limit = value(service, "drift_limit_index")
+    assert limit is not None and limit == pytest.approx(settings.drift_limit, abs=0.03)
+    rows = traffic.numbers(4_800, seed=2)
     rows[:, 2] *= 5
     rows[:, 5] = rows[:, 6] + rows[:, 2]
-    append_rows(lake, rows, START + timedelta(hours=1), 3_000)
+    _append_hours(lake, range(24, 48), rows)
     outcome = service.step()
     assert outcome is not None
+    assert outcome.challenger.data.sample.covered_seconds > 46 * 3_600
     drifted = value(service, "drift_index", feature="fee_rate")
-    assert drifted is not None and drifted > settings.drift_limit
+    assert drifted is not None and drifted > limit
     client = MlflowClient(tracking_uri)
     run = client.get_run(str(client.get_model_version(MODEL_NAME, "1").run_id))
-    assert run.data.metrics["drift_fee_rate"] == pytest.approx(drifted)
+    assert run.data.metrics["drift_fee_rate"] < 0.1, "an hour has not passed since the last entry"
+    assert service.registry.attempts()[0].cause == "drift"
+    history = len(client.get_metric_history(run.info.run_id, "drift_fee_rate"))
+    assert history == 1
+
+
+def _append_hours(lake: str, hours: range, rows: Integers) -> None:
+    """The same number of rows in each hour from `START` on."""
+    for hour, part in zip(hours, np.array_split(rows, len(hours)), strict=True):
+        append_rows(lake, part, START + timedelta(hours=hour), len(rows) * hour)
 
 
 @pytest.mark.stack
@@ -194,3 +219,125 @@ def test_a_training_that_fails_is_counted_and_tried_again(
     clock.now += 61
     assert service.step() is not None
     assert champion_version(tracking_uri) == "1"
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("deleted", ["run", "alias", "version", "model", "experiment", "files"])
+def test_what_someone_deletes_in_mlflow_is_replaced(
+    deleted: str, lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
+) -> None:
+    append_rows(lake, traffic.numbers(3_000, seed=1))
+    service = service_of(lake, tracking_uri, settings, clock)
+    service.step()
+    client = MlflowClient(tracking_uri)
+    run = str(client.get_model_version(MODEL_NAME, "1").run_id)
+    experiment = client.get_run(run).info.experiment_id
+    match deleted:
+        case "run":
+            client.delete_run(run)
+        case "alias":
+            client.delete_registered_model_alias(MODEL_NAME, ALIAS)
+        case "version":
+            client.delete_model_version(MODEL_NAME, "1")
+        case "model":
+            client.delete_registered_model(MODEL_NAME)
+        case "experiment":
+            client.delete_experiment(experiment)
+        case "files":
+            (model,) = client.search_logged_models([experiment], f"source_run_id = '{run}'")
+            client.delete_logged_model(model.model_id)
+            service = service_of(lake, tracking_uri, settings, clock)  # a restart reads them
+    lost = deleted in ("alias", "version", "model", "files")
+    clock.now += 121 if lost else settings.training_interval_seconds
+    outcome = service.step()
+    assert outcome is not None and outcome.promoted
+    assert champion_version(tracking_uri) == outcome.version
+    assert value(service, "champion_version") == float(str(outcome.version))
+    assert service.step() is None, "nothing has changed"
+
+
+@pytest.mark.stack
+def test_a_champion_of_another_registry_that_counts_from_1_again_is_loaded(
+    lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
+) -> None:
+    append_rows(lake, traffic.numbers(3_000, seed=1))
+    first, other = (service_of(lake, tracking_uri, settings, clock) for _ in range(2))
+    first.step()
+    MlflowClient(tracking_uri).delete_registered_model(MODEL_NAME)
+    append_rows(lake, traffic.numbers(3_000, seed=2), START + timedelta(hours=1), 3_000)
+    outcome = other.trainer.train(_opened(other))
+    assert outcome.version == "1"
+    first.step()
+    assert value(first, "champion_threshold_ratio") == outcome.challenger.model.threshold
+
+
+def _opened(service: Service) -> DeltaTable:
+    table = service.open_table()
+    assert table is not None
+    return table
+
+
+@pytest.mark.stack
+def test_a_refused_recalibration_is_repeated_later_and_later_also_after_a_restart(
+    lake: str,
+    settings: TrainerSettings,
+    clock: Clock,
+    tracking_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    append_rows(lake, traffic.numbers(3_000, seed=1))
+    service_of(lake, tracking_uri, settings, clock).step()
+    append_rows(lake, _odd(traffic.numbers(2_500, seed=3)), START + timedelta(hours=1), 3_000)
+    monkeypatch.setattr("model.training.refusals", lambda *_: ["it is refused"])
+    attempts = []
+    for minute in range(5, 50, 5):
+        clock.now = NOW + 60 * minute
+        service = service_of(lake, tracking_uri, settings, clock)
+        if (outcome := service.step()) is not None:
+            assert not outcome.promoted
+            attempts.append(minute)
+    assert attempts == [5, 15, 35]
+
+
+@pytest.mark.stack
+def test_a_recalibration_of_trees_that_are_gone_trains_new_ones(
+    lake: str,
+    settings: TrainerSettings,
+    clock: Clock,
+    tracking_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    append_rows(lake, traffic.numbers(3_000, seed=1))
+    service = service_of(lake, tracking_uri, settings, clock)
+    service.step()
+    clock.now += settings.drift_check_seconds + 1
+    append_rows(lake, _odd(traffic.numbers(2_500, seed=3)), START + timedelta(hours=1), 3_000)
+
+    def gone(*_: object) -> None:
+        raise ModelRefusedError("model.skops cannot be loaded safely: it is missing")
+
+    monkeypatch.setattr(Registry, "pipeline", gone)
+    outcome = service.step()
+    assert outcome is not None and outcome.version == "2"
+
+
+def test_an_unforeseen_error_is_logged_and_counted_and_the_next_step_follows(
+    lake: str,
+    settings: TrainerSettings,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service = service_of(lake, "http://localhost:9", settings, clock)
+    steps = iter([ZeroDivisionError("by chance"), None, ModelRefusedError("of the other origin")])
+
+    def step() -> None:
+        if (error := next(steps)) is not None:
+            raise error
+
+    monkeypatch.setattr(service, "step", step)
+    monkeypatch.setattr("model.service.POLL_SECONDS", 0)
+    with pytest.raises(ModelRefusedError):
+        service.run()
+    assert value(service, "step_failures_total") == 1
+    assert "event=step_failed" in caplog.text and "by chance" in caplog.text

@@ -1,3 +1,6 @@
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 from mlflow import MlflowClient
@@ -15,8 +18,10 @@ from core.registry.follower import (
 from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
 from data_ingestion.simulation import traffic
+from model.commands import from_run
 from model.mlflow_runs import Registry
-from model.repeat_run import repeat_run
+from model.repeat_run import UnrepeatableRunError, repeat_run
+from model.service import Service
 from model.training import Trainer
 
 pytestmark = pytest.mark.stack
@@ -63,6 +68,40 @@ def test_a_run_repeated_from_its_own_record_gives_the_same_scores_to_the_bit(
     assert outcome.version is not None
     trainer.recalibrate(table, outcome.version)
     assert repeat_run(registry, last_run(tracking_uri))
+
+
+def test_a_run_without_a_version_or_a_sample_is_refused_in_a_sentence(
+    lake: str, trainer: Trainer, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, registry = append_rows(lake, BLOCK), Registry(tracking_uri, "simulated")
+    with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
+        patched.setattr("model.training.train_challenger", lambda *_: 1 / 0)
+        trainer.train(table)
+    with pytest.raises(UnrepeatableRunError, match="is FAILED and registered no version"):
+        repeat_run(registry, last_run(tracking_uri))
+    service = cast(Service, SimpleNamespace(registry=registry))
+    assert from_run(service, last_run(tracking_uri)) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr("model.mlflow_runs.Run.log_sample", lambda *_: None)
+        trainer.train(table)
+    with pytest.raises(UnrepeatableRunError, match="has no sample"):
+        repeat_run(registry, last_run(tracking_uri))
+
+
+def test_a_report_that_fails_leaves_the_promotion_and_the_run_as_they_are(
+    lake: str,
+    trainer: Trainer,
+    tracking_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("model.report.score_accidents", lambda *_: 1 / 0)
+    outcome = trainer.train(append_rows(lake, BLOCK))
+    assert outcome.promoted and not outcome.reported
+    assert champion_version(tracking_uri) == outcome.version
+    run = MlflowClient(tracking_uri).get_run(last_run(tracking_uri))
+    assert run.info.status == "FINISHED"
+    assert "event=report_not_attached" in caplog.text
 
 
 def _extreme(rows: Integers) -> Integers:

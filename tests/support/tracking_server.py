@@ -14,6 +14,7 @@ class TrackingServer:
     """A real server over one folder; its address stays the same."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._log = folder / "server.log"
         self._tracking = Tracking(folder, free_port())
         self._process: subprocess.Popen[bytes] | None = None

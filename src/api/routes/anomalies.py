@@ -44,11 +44,22 @@ class ScoredTable:
         Empty while there is no table. Raises `OriginMismatchError` for a lake of the other origin,
         and `DeltaError` or `OSError` when it cannot be read.
         """
+        sql = _sql(since, minimum_score, limit)
+        try:
+            rows = self._rows(sql)
+        except (DeltaError, OSError):
+            # Another table may be in its place, and then only opening it again helps.
+            with self._lock:
+                self._table = None
+            rows = self._rows(sql)
+        return [_anomaly(row) for row in rows]
+
+    def _rows(self, sql: str) -> list[dict[str, Any]]:
         table = self._updated()
         if table is None:
             return []
-        rows = query(_sql(since, minimum_score, limit), scored=table).to_pylist()
-        return [_anomaly(row) for row in rows]
+        rows: list[dict[str, Any]] = query(sql, scored=table).to_pylist()
+        return rows
 
     def _updated(self) -> DeltaTable | None:
         with self._lock:

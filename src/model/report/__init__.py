@@ -14,11 +14,15 @@ from model.report.historic_accidents import score_accidents
 log = logging.getLogger(__name__)
 
 
-def attach_report(run: Run, challenger: Challenger, at: float) -> None:
-    """Attach the report to a run, at a Unix time; a failure is logged, and the training counts."""
-    from model.report.plots import plot_recall, plot_scores  # matplotlib takes a second to import
+def attach_report(run: Run, challenger: Challenger, at: float) -> bool:
+    """Attach the report to a run, at a Unix time; False, and a log line, where that fails.
 
+    Whatever fails, the training counts: its version may be in service already.
+    """
     try:
+        # Not at the top: matplotlib takes a second to import.
+        from model.report.plots import plot_recall, plot_scores
+
         metrics = {
             f"baseline_{name}_{metric}": value
             for name, evaluation in evaluate_baselines(challenger.data).items()
@@ -30,3 +34,8 @@ def attach_report(run: Run, challenger: Challenger, at: float) -> None:
         run.log_json("accidents.json", score_accidents(challenger.model))
     except RegistryUnavailableError as error:
         log.warning("event=report_not_attached run=%s reason=%s", run.run_id, error)
+        return False
+    except Exception:
+        log.exception("event=report_not_attached run=%s", run.run_id)
+        return False
+    return True

@@ -1,3 +1,4 @@
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -76,6 +77,19 @@ def test_a_damaged_log_is_answered_with_the_remedy(client: TestClient, lake: str
     answer = client.get("/anomalies/recent")
     assert answer.status_code == 503
     assert "restart the stream, which repairs it" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("commits", [0, 1, 4], ids=["deleted", "shorter", "longer"])
+def test_a_table_that_was_replaced_is_read_without_a_restart(
+    client: TestClient, lake: str, commits: int
+) -> None:
+    for _ in range(2):
+        append_scored(lake, ROWS)
+    assert "newest" in hashes(client)
+    shutil.rmtree(lake)
+    for number in range(commits):
+        append_scored(lake, [scored_row(f"new{number}", timedelta(seconds=number), 0.8)])
+    assert hashes(client) == [f"new{number}" for number in range(commits)]
 
 
 @pytest.mark.parametrize(
