@@ -70,7 +70,7 @@ class StreamQuery:
         with self._commit_lock:
             if self._stop.is_set():
                 raise StopRequestedError
-            self._guard.check(self._stop)
+            self._guard.check()
             if (batch := self._writer.write(frame)) is None:
                 return
             for chore in self._chores:

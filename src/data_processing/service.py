@@ -151,7 +151,7 @@ def _build_query(
     tables.spark.streams.addListener(QueryListener(metrics))
     writer = MicroBatchWriter(tables, seen, champion)
     chores = _build_chores(tables, config, champion, seen, metrics)
-    guard = TopicGuard(config.kafka.bootstrap_servers, TOPICS)
+    guard = TopicGuard(config.kafka.bootstrap_servers, TOPICS, stop)
     return StreamQuery(tables.spark, writer, chores, metrics, stop, guard)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from data_processing.stream_checkpoint import Offsets
 
@@ -88,28 +88,21 @@ def _is_gone(consumer: KafkaConsumer, where: TopicPartition, at: datetime) -> bo
 class TopicGuard:
     """Remembers the ids of topics, to notice when one is deleted and created again.
 
-    Spark knows topics by their names: it would go on in the new one at the old one's offset.
+    Spark knows topics by their names: it would go on in the new one at the old one's offset. A
+    broker that restarts, or does not know its topics yet, is waited for until `stop` is set, at
+    most a minute; then `kafka.errors.KafkaError` is raised.
     """
 
-    def __init__(self, bootstrap_servers: str, topics: Sequence[str]) -> None:
-        self._servers, self._topics = bootstrap_servers, list(topics)
+    def __init__(
+        self, bootstrap_servers: str, topics: Sequence[str], stop: threading.Event
+    ) -> None:
+        self._servers, self._topics, self._stop = bootstrap_servers, list(topics), stop
         self._admin: KafkaAdminClient | None = None
-        self._ids = self._read_ids()
+        self._ids = self._wait_for_ids()
 
-    def check(self, stop: threading.Event) -> None:
-        """Raise `TopicReplacedError` if a topic is another one now.
-
-        Waits for a broker that restarts; raises `kafka.errors.KafkaError` when it does not answer
-        within a minute or when `stop` is set.
-        """
-        deadline = time.monotonic() + _OUTAGE_SECONDS
-        while True:
-            try:
-                ids = self._read_ids()
-                break
-            except KafkaError:
-                if stop.wait(_RETRY_SECONDS) or time.monotonic() > deadline:
-                    raise
+    def check(self) -> None:
+        """Raise `TopicReplacedError` if a topic is another one now."""
+        ids = self._wait_for_ids()
         if replaced := [topic for topic in self._topics if ids[topic] != self._ids[topic]]:
             raise TopicReplacedError(
                 f"{', '.join(replaced)} was deleted and created again: start the stream again, "
@@ -122,12 +115,20 @@ class TopicGuard:
             self._admin.close()
             self._admin = None
 
+    def _wait_for_ids(self) -> dict[str, str]:
+        deadline = time.monotonic() + _OUTAGE_SECONDS
+        while True:
+            try:
+                return self._read_ids()
+            except KafkaError:
+                self.close()
+                if self._stop.wait(_RETRY_SECONDS) or time.monotonic() > deadline:
+                    raise
+
     def _read_ids(self) -> dict[str, str]:
-        try:
-            if self._admin is None:
-                self._admin = KafkaAdminClient(bootstrap_servers=self._servers)
-            topics = self._admin.describe_topics(self._topics)
-        except KafkaError:
-            self.close()
-            raise
+        if self._admin is None:
+            self._admin = KafkaAdminClient(bootstrap_servers=self._servers)
+        topics = self._admin.describe_topics(self._topics)
+        if absent := [topic["name"] for topic in topics if not topic["topic_id"]]:
+            raise UnknownTopicOrPartitionError(f"there is no topic {', '.join(absent)}")
         return {topic["name"]: str(topic["topic_id"]) for topic in topics}

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import UnknownTopicOrPartitionError
 from tests.support.stream_processes import wait_for
 
 from core.topics import BLOCKS, TRANSACTIONS
@@ -97,11 +98,17 @@ def test_a_row_whose_record_has_expired_says_nothing_about_the_log(
 def test_a_topic_that_was_deleted_and_created_again_is_noticed(
     broker: str, admin: KafkaAdminClient
 ) -> None:
-    stop = threading.Event()
-    guard = TopicGuard(broker, [TRANSACTIONS, BY_HAND])
-    guard.check(stop)
+    guard = TopicGuard(broker, [TRANSACTIONS, BY_HAND], threading.Event())
+    guard.check()
     delete_topic(admin)
     admin.create_topics([NewTopic(BY_HAND, 1, 1)])
     with pytest.raises(TopicReplacedError, match=f"^{BY_HAND} was deleted"):
-        guard.check(stop)
+        guard.check()
     guard.close()
+
+
+def test_a_topic_that_is_absent_is_waited_for_until_the_stream_stops(broker: str) -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(UnknownTopicOrPartitionError, match="there is no topic nowhere"):
+        TopicGuard(broker, [TRANSACTIONS, "nowhere"], stop)
