@@ -24,8 +24,10 @@ _MAX_REASON = 500
 _TRANSACTION = TypeAdapter(ObservedTransaction)
 _BLOCK = TypeAdapter(Block)
 _KINDS = {"json_invalid": "not_json", "json_type": "not_json", "missing": "missing_field"}
-_BOUNDS = ("greater_than", "less_than", "too_", "string_too", "string_pattern", "literal_error")
-_BOUNDS += ("coinbase_unconfirmed",)
+_BOUNDS = (
+    *("greater_than", "less_than", "too_", "string_too", "string_pattern", "literal_error"),
+    "coinbase_unconfirmed",
+)
 
 
 def _nullable(schema: pa.Schema) -> list[pa.Field]:

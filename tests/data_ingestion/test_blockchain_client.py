@@ -3,7 +3,10 @@
 import json
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from math import inf
+from threading import Thread
 from time import monotonic
 
 import msgspec
@@ -177,6 +180,39 @@ def test_a_block_may_take_longer_than_an_answer(simulator: Simulator, connect: C
 
 def test_nobody_listening_is_a_connection_that_failed(connect: Connect) -> None:
     assert failure(connect("http://127.0.0.1:9").latest_block).result == "connection"
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("http://nobody.invalid", "Failed to resolve 'nobody.invalid'"),
+        ("http://127.0.0.1:9", "Failed to establish a new connection: [Errno 111]"),
+    ],
+)
+def test_a_failed_connection_says_its_cause_first(connect: Connect, url: str, cause: str) -> None:
+    message = str(failure(connect(url).latest_block))
+    assert message.startswith(f"{url}/latestblock: {cause}")
+
+
+def test_an_https_source_is_asked_through_the_proxy_of_the_settings(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            asked.append(self.path)
+            self.send_error(HTTPStatus.BAD_GATEWAY)
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        Thread(target=proxy.handle_request, daemon=True).start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_port}")
+        message = str(failure(connect("https://blockchain.example").latest_block))
+    assert asked == ["blockchain.example:443"]
+    assert "502" in message
 
 
 def test_a_stop_ends_a_slow_body(simulator: Simulator, connect: Connect, clock: FakeClock) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.support.blockchain_samples import NOW, item, paid, payment, spent, tx_hash
 
 from core.blockchain_json.describe import REFUSALS, UnusableItemError
+from core.transaction import TransactionSource
 from data_ingestion.publishing import observe
 
 CAPTURED = Path(__file__).parents[3] / "shared" / "data" / "blockchain_info"
@@ -194,9 +195,11 @@ def test_every_captured_response_is_read_or_refused_for_the_right_reason(
     responses: list[tuple[str, dict[str, Any]]],
 ) -> None:
     assert len(responses) > 500
+    origin: TransactionSource
     for file, raw in responses:
         try:
-            observed = observe(json.dumps(raw).encode(), NOW, "mempool")
+            origin = "block" if raw.get("block_height") else "mempool"
+            observed = observe(json.dumps(raw).encode(), NOW, origin)
         except UnusableItemError as error:
             assert error.refusal == right_refusal(raw), f"{file}: {error}"
         else:

@@ -96,6 +96,16 @@ def test_of_a_key_that_a_record_has_twice_the_last_one_counts() -> None:
     assert parsed.fee == 8
 
 
+def test_a_coinbase_in_a_mempool_is_refused() -> None:
+    coinbase = {"fee": 0, "inputs_count": 1, "input_value": 0, "output_value": 5}
+    mined = a_transaction(random.Random(0), source="block", **coinbase)
+    assert isinstance(parse(TRANSACTIONS, as_json(mined)), ObservedTransaction)
+    reject = reject_of(as_json(mined | {"source": "mempool"}))
+    assert reject == Reject(
+        "out_of_range", "a coinbase transaction is in a block, never in a mempool"
+    )
+
+
 def test_the_largest_amounts_and_sizes_fit() -> None:
     record = a_transaction(
         random.Random(0), size=MAX_WEIGHT, weight=MAX_WEIGHT, input_value=MAX_MONEY
