@@ -17,6 +17,7 @@ from tests.support.dashboard_browser import WatchedPage, chromium, serving
 from tests.support.delta_tables import scored, write
 
 from core.lake import query
+from dashboard import server
 
 pytestmark = pytest.mark.browser
 
@@ -113,6 +114,36 @@ def test_a_link_to_a_transaction_opens_it(watched: WatchedPage, backend: Backend
     page = watched.open(f"/?range=24h#{backend.flagged[0]}")
     page.wait_for_selector("#drawer.open >> text=in block 914,233")
     watched.open(f"/?range=24h#{backend.flagged[2][:16]}")
+    page.wait_for_selector(f"#drawer.open >> text={backend.flagged[2]}")
+    assert "replaced by" in watched.text("#why .fate")
+    assert backend.flagged[0] not in watched.text("#why")
+
+
+def test_under_a_path_prefix_every_page_and_address_works(
+    browser: Browser, backend: Backend
+) -> None:
+    with serving(backend.services(refresh_seconds=2, path_prefix="/bitcoin/")) as url:
+        watched = WatchedPage(browser.new_page(), f"{url}/bitcoin")
+        page = watched.open("/?range=24h")
+        address = page.locator("#export").get_attribute("href") or ""
+        assert address.startswith("/bitcoin/export.csv")
+        page.click("#nav-model")
+        page.wait_for_selector("#page-model >> text=20,000 simulated transactions")
+        assert page.url == f"{url}/bitcoin/model"
+        assert watched.errors == [] and watched.other_hosts == []
+        page.close()
+
+
+def test_a_tab_left_open_over_an_upgrade_is_asked_to_reload(
+    watched: WatchedPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = watched.open("/?range=24h")
+    assert page.locator("#reload").count() == 0
+    monkeypatch.setattr(server, "page_version", lambda: "newer")
+    page.click("#reload")
+    watched.wait_for("() => document.documentElement.dataset.version === 'newer'")
+    watched.wait_for_transactions(6_000)
+    assert page.locator("#reload").count() == 0
 
 
 def test_a_point_opens_why_and_a_brush_filters(watched: WatchedPage, backend: Backend) -> None:

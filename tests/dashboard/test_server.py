@@ -159,4 +159,3 @@ def test_behind_a_prefix_every_address_of_the_page_begins_with_it(backend: Backe
     addresses = re.findall(r'(?:src|href)="(/[^"]*)"', html)
     assert len(addresses) > 10
     assert [a for a in addresses if not a.startswith("/bitcoin/")] == []
-    assert re.search(r"requests_pathname_prefix\W+/bitcoin/", unescape(html))
