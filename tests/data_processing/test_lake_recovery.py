@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame
@@ -41,6 +42,9 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def restart(writer: Writer, data_dir: Path) -> None:
+    """Start again on the same tables; a new process would not have this one's copy of the logs."""
+    jvm: Any = writer.tables.spark.sparkContext._jvm
+    jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
     repair_logs(writer.tables.lake, data_dir)
     delete_unbacked_scores(writer.tables)
     writer.restart()
