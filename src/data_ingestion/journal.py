@@ -285,7 +285,12 @@ def _recover(kept: Path, journal: Journal) -> None:
         held.extend(Record(*row) for row in damaged.execute(_HELD) if _is_record(row))
     journal.acknowledge(blocks, 0)
     journal.hold(held)
-    log.warning("event=journal_recovered blocks=%d held_records=%d", len(blocks), len(held))
+    log.warning(
+        "event=journal_recovered blocks=%d held_records=%d continues_at=%s",
+        len(blocks),
+        len(held),
+        "the next block" if blocks else "the newest block: those mined before it are left out",
+    )
 
 
 def _is_record(row: tuple[object, ...]) -> bool:
