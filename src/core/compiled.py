@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-import llvmlite
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache
@@ -29,19 +28,19 @@ _SOURCES = Path(__file__).parent
 
 @cache
 def source_digest(folder: Path = _SOURCES) -> str:
-    """A digest of every source file below a folder, and of the versions that compile it."""
-    digest = hashlib.sha256(f"{np.__version__} {llvmlite.__version__}".encode())
+    """A digest of every source file below a folder, and of NumPy's version."""
+    digest = hashlib.sha256(np.__version__.encode())
     for path in sorted(folder.rglob("*.py")):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder)} {len(content)}\n".encode() + content)
     return digest.hexdigest()
 
 
-class _WholeSourceCache(FunctionCache):  # type: ignore[misc]
+class _WholeSourceCache(FunctionCache):
     """Numba's cache, current as long as the whole of `core` is; Numba adds its own version."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(function)
+        super().__init__(function)  # type: ignore[no-untyped-call]
         self._cache_file._source_stamp = source_digest()
 
 
@@ -50,7 +49,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
     Without fast-math a result does not depend on how many rows are computed together.
     """
-    dispatcher = numba.njit(nogil=True)(function)
+    dispatcher: Any = numba.njit(nogil=True)(function)
     with suppress(RuntimeError):  # no folder for the cache, as in an image without a home folder
         dispatcher._cache = _WholeSourceCache(function)
     return cast("Callable[P, R]", dispatcher)

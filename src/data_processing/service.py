@@ -66,6 +66,7 @@ def run(config: StreamConfig, address: str, follower: ChampionFollower) -> int:
     metrics = StreamMetrics(new_registry("stream"))
     try:
         serve(metrics.registry, address, config.stream.stream_metrics_port)
+        follower.loop.on_turn = metrics.turn_recorder(follower.loop.name)
         follower.start()
         if wait_for_topics(config.kafka, stop):
             tables = _open_lake(spark, config)
@@ -150,6 +151,7 @@ def _build_chores(
     listeners = []
     if settings.webhook_url is not None:
         webhook = Webhook(settings.webhook_url, settings.webhook_per_minute)
+        webhook.loop.on_turn = metrics.turn_recorder(webhook.loop.name)
         webhook.start()
         listeners.append(webhook)
     announcements = Announcements(tables, config.kafka.bootstrap_servers, listeners, metrics)

@@ -38,4 +38,5 @@ class DashboardMetrics(ServiceMetrics):
             "last_refresh_timestamp_seconds", "When the lake was last read without an error"
         )
         self.rows = self.gauge("cached_rows", "Scored transactions kept in memory")
+        self.declare_loops("recent-rows")
         self.viewers = self.gauge("viewers", "Browsers with a callback within the last minute")

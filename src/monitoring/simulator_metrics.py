@@ -27,4 +27,5 @@ class SimulatorMetrics(ServiceMetrics):
             "requests",
             "Requests to the simulated Blockchain.com API, including those with a fault",
         )
+        self.declare_loops("network")
         self.faults = self.counter("faults", "Requests that were answered with a fault")

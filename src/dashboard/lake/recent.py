@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import requests
 
+from core.background import BackgroundLoop
 from core.lake import OriginMismatchError
 from dashboard.lake.rows import EPOCH, Rows, concatenate, from_micros, no_rows, to_micros
 from dashboard.lake.sources import LAKE_ERRORS, Api, Lake
@@ -66,26 +67,17 @@ class RecentRows:
         self.snapshot = Snapshot(clock())
         self._identity: str | None = None
         self._cut = EPOCH
-        self._lock, self._stopped = Lock(), Event()
-        self._thread = Thread(target=self._run, name="recent-rows", daemon=True)
+        self._lock = Lock()
+        self.loop = BackgroundLoop("recent-rows", self.refresh, refresh_seconds)
+        self.loop.on_turn = metrics.turn_recorder(self.loop.name)
 
     def start(self) -> None:
         """Refresh on a background thread until `stop`."""
-        self._thread.start()
+        self.loop.start()
 
     def stop(self) -> None:
         """End the thread and wait until it has ended."""
-        self._stopped.set()
-        self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                self.refresh()
-            except Exception:  # without this thread the page would never change again
-                log.exception("event=refresh_failed")
-                self.metrics.errors.labels("lake").inc()
-            self._stopped.wait(self.refresh_seconds)
+        self.loop.stop(timeout=10)
 
     def refresh(self) -> Snapshot:
         """Read what is new. What cannot be read stays as it was, and `problem` says why."""

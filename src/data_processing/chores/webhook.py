@@ -2,13 +2,14 @@
 
 import logging
 import queue
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import requests
+
+from core.background import BackgroundLoop
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +43,11 @@ class Webhook:
         self._posted_hashes: OrderedDict[str, None] = OrderedDict()
         self._held_back: list[str] = []
         self._held_back_count, self._posted, self._window_ends = 0, 0, 0.0
+        self.loop = BackgroundLoop("webhook", lambda: self.post_next(1.0), 0)
 
     def start(self) -> None:
         """Start the thread that posts."""
-        threading.Thread(target=self._work, name="webhook", daemon=True).start()
+        self.loop.start()
 
     def notify(self, message: dict[str, Any]) -> None:
         """Queue one anomaly message; when the queue is full it is dropped and logged."""
@@ -69,10 +71,6 @@ class Webhook:
         else:
             self._held_back_count += 1
             self._held_back = [*self._held_back, message["hash"]][:_LISTED_HASHES]
-
-    def _work(self) -> None:
-        while True:
-            self.post_next(wait_seconds=1.0)
 
     def _start_minute(self) -> None:
         """When the minute has ended, post the summary of what it held back, and start the next."""
