@@ -51,7 +51,7 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         if self.root_path:
-            scope["root_path"] = self.root_path
+            _set_root_path(scope, self.root_path)
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # a copy: the server's own tells it to send no body
         started = time.perf_counter()
@@ -120,6 +120,13 @@ class ApiKeyMiddleware:
         header = API_KEY_HEADER.lower().encode()
         sent = next((value for name, value in scope["headers"] if name == header), b"")
         return hmac.compare_digest(sent, self.key)
+
+
+def _set_root_path(scope: Scope, root_path: str) -> None:
+    """Set it, and add it to the path where the proxy has stripped it: ASGI wants both alike."""
+    scope["root_path"] = root_path
+    if not scope["path"].startswith(f"{root_path}/"):
+        scope["path"] = root_path + scope["path"]
 
 
 def route_path(scope: Scope) -> str:
