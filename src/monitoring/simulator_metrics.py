@@ -27,5 +27,4 @@ class SimulatorMetrics(ServiceMetrics):
             "requests",
             "Requests to the simulated Blockchain.com API, including those with a fault",
         )
-        self.declare_loops("network")
         self.faults = self.counter("faults", "Requests that were answered with a fault")

@@ -49,7 +49,6 @@ class Simulator:
         self._control_api = ControlApi(self.network, self.faults, self.requests)
         self._clock, self._lock = clock, Lock()
         self._loop = BackgroundLoop("network", self._advance, _ADVANCE_SECONDS)
-        self._loop.on_turn = self.metrics.turn_recorder(self._loop.name)
         self._server: SimulatorServer | None = None
         self.url = ""
 
