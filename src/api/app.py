@@ -59,7 +59,7 @@ def main() -> None:
             port=settings.api_port,
             workers=settings.workers,
             loop="uvloop",
-            http="httptools",
+            http="api.connection:BoundedConnection",
             log_config=None,
             access_log=settings.api_access_log,
             server_header=False,

@@ -75,7 +75,7 @@ def _middleware(
     in_flight: RequestsInFlight, metrics: ApiMetrics, settings: ApiSettings
 ) -> list[Middleware]:
     """List what every request passes, from the outside in."""
-    chain = [Middleware(RequestMiddleware, metrics)]
+    chain = [Middleware(RequestMiddleware, metrics, settings.api_root_path)]
     if settings.cors_origins:
         chain.append(
             Middleware(

@@ -6,8 +6,12 @@ import msgspec
 from fastapi import HTTPException
 from pydantic import WithJsonSchema
 
+from api.bodies import check_objects, with_whole_numbers
 from core.blockchain_json.describe import UnusableItemError, describe
-from core.transaction import DescribedTransaction
+from core.transaction import MAX_COUNT, DescribedTransaction
+
+MAX_RAW_BYTES = 4 * 1024 * 1024
+"""As much as the broker takes as one record; some 7,000 inputs."""
 
 EXAMPLE: dict[str, Any] = {
     "hash": "a1b2c3d4e5f6...",
@@ -71,10 +75,24 @@ RawTransactionBody = Annotated[DescribedTransaction, WithJsonSchema(SCHEMA)]
 
 def read_raw(content: bytes) -> DescribedTransaction:
     """Read the raw JSON; raises `HTTPException` whose detail says why it cannot be used."""
+    check_objects(content, MAX_COUNT)
     try:
-        return describe(content)
+        return _described(content)
     except UnusableItemError as error:
         is_json = isinstance(error.__cause__, msgspec.ValidationError)
         status = 400 if error.refusal == "malformed" and not is_json else 422
         detail = f"The body is not a transaction as Blockchain.com returns it: {error}."
         raise HTTPException(status, detail) from error
+
+
+def _described(content: bytes) -> DescribedTransaction:
+    try:
+        return describe(content)
+    except UnusableItemError as error:
+        if not isinstance(error.__cause__, msgspec.ValidationError) or "`float`" not in str(error):
+            raise
+        try:
+            decoded = msgspec.json.encode(with_whole_numbers(content))
+        except (ValueError, RecursionError):
+            raise error from None
+    return describe(decoded)

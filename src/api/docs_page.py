@@ -16,7 +16,9 @@ from api.errors import Problem
 from api.middleware import API_KEY_HEADER, OPEN_PATHS
 from core.settings import ApiSettings
 
-ASSETS = "/docs/assets"
+ASSETS = "docs/assets"
+"""Relative to the page, as all its addresses: a proxy may publish the service below any path."""
+
 DESCRIPTION = """
 Scores Bitcoin transactions with an Isolation Forest and explains each score. Amounts are integer
 satoshi, sizes are bytes, weights are weight units. **Unusual is not illicit**: a high score means
@@ -29,7 +31,7 @@ def add_documentation(app: FastAPI, settings: ApiSettings) -> None:
     page = HTMLResponse(
         bytes(
             get_swagger_ui_html(
-                openapi_url="/openapi.json",
+                openapi_url="openapi.json",
                 title=app.title,
                 swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
                 swagger_css_url=f"{ASSETS}/swagger-ui.css",
@@ -43,7 +45,7 @@ def add_documentation(app: FastAPI, settings: ApiSettings) -> None:
     async def docs() -> HTMLResponse:
         return page
 
-    app.mount(ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")))
+    app.mount(f"/{ASSETS}", StaticFiles(directory=str(files("fastapi_offline") / "static")))
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

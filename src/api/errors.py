@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from pydantic_core import ErrorDetails
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -25,6 +25,9 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
 MAX_FIELD_PROBLEMS = 20
 _MAX_VALUE_LENGTH = 100
+
+UNSHOWN: Any = object()
+"""The `input` of a fault whose value was not read."""
 
 _SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DETAILS = {
@@ -42,7 +45,8 @@ class FieldProblem(BaseModel):
 
     field: str = Field(description="Path of the field: names and positions, separated by dots")
     value: str | None = Field(
-        description="The value that was sent, as JSON, cut to 100 characters; null when missing"
+        description="The value that was sent, as JSON, cut to 100 characters; null when it is"
+        " missing or was not read"
     )
     allowed: str = Field(description="The values that are allowed")
     message: str = Field(description="What is wrong, in words")
@@ -62,11 +66,11 @@ class Problem(BaseModel):
 class InvalidBodyError(HTTPException):
     """A body that failed validation: status 400 when it is not JSON, 422 when it does not fit.
 
-    `schema` is the JSON schema of the model that refused it.
+    `details` are its faults in pydantic's form, at least one. `schema` is the JSON schema of the
+    model that refused it.
     """
 
-    def __init__(self, error: ValidationError, schema: Schema) -> None:
-        details = error.errors(include_url=False, include_context=False)
+    def __init__(self, details: list[ErrorDetails], schema: Schema) -> None:
         self.errors: list[FieldProblem] = []
         if details[0]["type"] == "json_invalid":
             reason = details[0]["msg"].removeprefix("Invalid JSON: ")
@@ -74,10 +78,11 @@ class InvalidBodyError(HTTPException):
             return
         self.errors = [_field_problem(each, schema) for each in details[:MAX_FIELD_PROBLEMS]]
         first, others = self.errors[0], len(details) - 1
+        least = "at least " if len(details) >= MAX_FIELD_PROBLEMS else ""
         super().__init__(
             422,
             f"{first.field or 'the body'}: {first.message}; allowed is {first.allowed}."
-            + (f" There are {others} more." if others else ""),
+            + (f" There are {least}{others} more." if others else ""),
         )
 
 
@@ -184,7 +189,7 @@ def _field_problem(error: ErrorDetails, schema: Schema) -> FieldProblem:
     message = error["msg"]
     return FieldProblem(
         field=".".join(str(part) for part in error["loc"]),
-        value=None if missing else _shown(error["input"]),
+        value=None if missing or error["input"] is UNSHOWN else _shown(error["input"]),
         allowed=_allowed(error["loc"], schema),
         message="it is missing" if missing else message[:1].lower() + message[1:],
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from api.middleware import RequestsInFlight
 from api.scoring import Follower
+from core.background import BackgroundLoop
 from core.detector.champion import Champion
 from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
@@ -27,14 +28,17 @@ class Heartbeat:
     ) -> None:
         self.in_flight, self.follower, self.metrics = in_flight, follower, metrics
         self.max_seconds = settings.api_request_seconds
+        self.loop = BackgroundLoop("heartbeat", self.beat, INTERVAL_SECONDS)
+        for loop in (self.loop, follower.loop):
+            loop.on_turn = metrics.turn_recorder(loop.name)
         self._champion: Champion | None = None
         self._unavailable = False
 
     async def run(self) -> None:
-        """Beat until cancelled."""
+        """Beat until cancelled, whatever a beat raises."""
         while True:
-            self.beat()
-            await asyncio.sleep(INTERVAL_SECONDS)
+            self.loop.turn()
+            await asyncio.sleep(self.loop.pause_seconds)
 
     def beat(self) -> None:
         """Cancel overdue requests, and record what has changed since the last beat."""
@@ -48,8 +52,13 @@ class Heartbeat:
 
     def scrape(self) -> bytes:
         """Beat, and write every metric in the format that Prometheus reads."""
-        self.beat()
+        self.loop.turn()
         return exposition(self.metrics.registry)
+
+    @property
+    def lateness(self) -> str | None:
+        """A sentence when a loop of this service no longer turns, else None."""
+        return self.follower.loop.lateness or self.loop.lateness
 
     def _log_unavailable(self) -> None:
         if not self._unavailable:

@@ -38,17 +38,22 @@ _log = logging.getLogger(__name__)
 class RequestMiddleware:
     """Counts requests, adds security headers, and answers 500 to unexpected errors.
 
-    The caller gets a problem detail and the log gets the traceback.
+    The caller gets a problem detail and the log gets the traceback. `root_path` is the path below
+    which a proxy publishes the service. HEAD is answered as GET is; the server leaves out the body.
     """
 
-    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
-        self.app, self.metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics, root_path: str = "") -> None:
+        self.app, self.metrics, self.root_path = app, metrics, root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if self.root_path:
+            _set_root_path(scope, self.root_path)
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # a copy: the server's own tells it to send no body
         started = time.perf_counter()
         status = 0
 
@@ -103,7 +108,7 @@ class ApiKeyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401."""
-        if scope["type"] == "http" and not (is_open(scope["path"]) or self._has_key(scope)):
+        if scope["type"] == "http" and not (is_open(route_path(scope)) or self._has_key(scope)):
             headers = {"WWW-Authenticate": f'ApiKey header="{API_KEY_HEADER}"'}
             detail = f"Send the service's key in the header {API_KEY_HEADER}."
             response = problem_response(scope, 401, detail, headers=headers)
@@ -115,6 +120,19 @@ class ApiKeyMiddleware:
         header = API_KEY_HEADER.lower().encode()
         sent = next((value for name, value in scope["headers"] if name == header), b"")
         return hmac.compare_digest(sent, self.key)
+
+
+def _set_root_path(scope: Scope, root_path: str) -> None:
+    """Set it, and add it to the path where the proxy has stripped it: ASGI wants both alike."""
+    scope["root_path"] = root_path
+    if not scope["path"].startswith(f"{root_path}/"):
+        scope["path"] = root_path + scope["path"]
+
+
+def route_path(scope: Scope) -> str:
+    """Return the path of a request as routes name it: without the path that a proxy adds."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def is_open(path: str) -> bool:
@@ -156,7 +174,7 @@ class LimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 503; raises `OverdueError` when it took too long."""
-        if scope["type"] != "http" or scope["path"] in UNLIMITED_PATHS:
+        if scope["type"] != "http" or route_path(scope) in UNLIMITED_PATHS:
             await self.app(scope, receive, send)
             return
         arrivals = self.in_flight.arrivals

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from api.errors import NoModelError
 from api.schemas import Prediction, SubmittedTransaction
+from core.background import BackgroundLoop
 from core.detector.champion import Champion
 from core.detector.explanation import explanation
 from core.detector.patterns import COINBASE, FACTS, facts_of
@@ -20,11 +21,12 @@ class Follower(Protocol):
     """Keeps the champion loaded; `core.registry.follower.ChampionFollower` is the real one.
 
     `current` is None until a first champion is loaded. `problem` says why there is none, or why
-    the newest one is not loaded.
+    the newest one is not loaded. `loop` is what follows.
     """
 
     current: Champion | None
     problem: str | None
+    loop: BackgroundLoop
 
     def start(self) -> None:
         """Start to follow the champion; returns at once."""

@@ -258,6 +258,8 @@ class ApiSettings(Settings):
     """Port of the API on the host"""
     api_url: str | None = None
     """The API as the dashboard reaches it (default: localhost on API_PORT)"""
+    api_root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    """Path below which a proxy publishes the API, such as /api (default: none)"""
     workers: int = Field(1, ge=1, le=64)
     """Processes that answer the API's port"""
     api_key: SecretStr | None = Field(None, min_length=16)
@@ -267,7 +269,9 @@ class ApiSettings(Settings):
     api_max_batch: int = Field(10_000, ge=1, le=100_000)
     """Most transactions in one call of /predict/batch"""
     api_max_body_bytes: int = Field(16 * 1024 * 1024, ge=1024)
-    """Largest request body in bytes"""
+    """Largest request body in bytes; /predict takes 64 KiB at most, /predict/raw 4 MiB"""
+    api_max_held_bytes: int = Field(64 * 1024 * 1024, ge=1024)
+    """Most bytes of request bodies in memory in one process; further ones get 503"""
     api_max_requests: int = Field(1_000, ge=1)
     """Most requests in progress in one process; further ones get 503"""
     api_request_seconds: float = Field(30, gt=0, le=3600)

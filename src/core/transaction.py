@@ -37,10 +37,22 @@ MAX_HEIGHT = 2**31
 MAX_OUTPOINTS = 1_000
 """Spent outpoints kept of one transaction, so that its record stays far below 4 MiB."""
 
+MAX_SCRIPT_TYPES = 100
+"""Script types named of one transaction; there are eleven, and ingestion names each once."""
+
 Money = Annotated[int, Field(ge=0, le=MAX_MONEY)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 UnixTime = Annotated[int, Field(ge=0, le=2**32 - 1)]
 HexHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ScriptTypes = Annotated[
+    list[Annotated[str, Field(max_length=32)]],
+    Field(max_length=MAX_SCRIPT_TYPES, fail_fast=True),
+]
+Outpoints = Annotated[
+    list[Annotated[str, Field(max_length=32)]], Field(max_length=MAX_OUTPOINTS, fail_fast=True)
+]
+"""A list ends its validation at the first fault: a million faults would fill the memory."""
+
 TransactionSource = Literal["mempool", "block"]
 """Where the producer saw a transaction first."""
 
@@ -108,10 +120,10 @@ class DescribedTransaction(Transaction):
         UnixTime | None, Field(description="nLockTime: block height, or time from 500,000,000 on")
     ] = None
     input_types: Annotated[
-        list[str] | None, Field(description="Script types that are spent, sorted")
+        ScriptTypes | None, Field(description="Script types that are spent, sorted")
     ] = None
     output_types: Annotated[
-        list[str] | None, Field(description="Script types that are paid, sorted")
+        ScriptTypes | None, Field(description="Script types that are paid, sorted")
     ] = None
     addresses_count: Annotated[
         int | None, Field(ge=0, le=2 * MAX_COUNT, description="Distinct addresses")
@@ -120,8 +132,7 @@ class DescribedTransaction(Transaction):
         bool | None, Field(description="An input's address is paid again by an output")
     ] = None
     spent_outpoints: Annotated[
-        list[str] | None,
-        Field(max_length=MAX_OUTPOINTS, description="Outpoints spent, as tx_index:n"),
+        Outpoints | None, Field(description="Outpoints spent, as tx_index:n")
     ] = None
     outpoints_cut: Annotated[
         bool | None, Field(description="There are more spent outpoints than are kept")
@@ -166,7 +177,9 @@ class Block(BaseModel):
     height: Annotated[int, Field(ge=0, le=MAX_HEIGHT)]
     previous_hash: HexHash
     time: UnixTime
-    transaction_hashes: Annotated[list[HexHash], Field(max_length=MAX_BLOCK_TRANSACTIONS)]
+    transaction_hashes: Annotated[
+        list[HexHash], Field(max_length=MAX_BLOCK_TRANSACTIONS, fail_fast=True)
+    ]
 
 
 class DeadLetter(BaseModel):

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr
 
+from core.background import BackgroundLoop
 from core.settings import (
     ApiSettings,
     DashboardSettings,
@@ -20,12 +21,11 @@ from core.settings import (
 )
 from dashboard.activity.export import Exports
 from dashboard.activity.view import ViewCache
-from dashboard.background import Loop
 from dashboard.lake.parts import Parts
 from dashboard.lake.recent import RecentRows
 from dashboard.lake.sources import Api, Lake, Trainer
 from dashboard.look.theme import Theme
-from monitoring.dashboard_metrics import DashboardMetrics
+from monitoring.dashboard_metrics import LOOPS, DashboardMetrics
 from monitoring.prometheus_metrics import new_registry
 
 VIEWER_SECONDS = 60
@@ -71,12 +71,13 @@ class Services:
 
     def __post_init__(self) -> None:
         self.metrics.viewers.set_function(self._count_viewers)
-        count, seconds = self.metrics.errors.labels, self.refresh_seconds
-        self.loops = (
-            Loop("recent-rows", self.recent.refresh, seconds, count("lake").inc),
-            Loop("parts", self.recent.parts.check, seconds, count("parts").inc),
-            Loop("past-days", self._summarize_past, seconds, count("lake").inc),
-        )
+        steps = (self.recent.refresh, self.recent.parts.check, self._summarize_past)
+        self.loops = [
+            BackgroundLoop(name, step, self.refresh_seconds)
+            for name, step in zip(LOOPS, steps, strict=True)
+        ]
+        for loop in self.loops:
+            loop.on_turn = self.metrics.turn_recorder(loop.name)
 
     def start(self) -> None:
         """Begin to follow the lake and the other parts in the background."""
@@ -86,13 +87,13 @@ class Services:
     def stop(self) -> None:
         """End the background work."""
         for loop in self.loops:
-            loop.stop()
+            loop.stop(timeout=10)
 
     def faults(self) -> list[str]:
         """Why the page is not up to date, in words; empty while it is."""
         problem = self.recent.snapshot.problem
-        stuck = [f"The loop {loop.name} does not come round." for loop in self.loops if loop.stuck]
-        return stuck + ([problem] if problem else [])
+        late = [loop.lateness for loop in self.loops if loop.lateness]
+        return late + ([problem] if problem else [])
 
     def _summarize_past(self) -> None:
         """One more past day each time, so that a long range is ready when it is asked for."""

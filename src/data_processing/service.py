@@ -73,6 +73,7 @@ def run(config: StreamConfig, address: str, follower: ChampionFollower) -> int:
     metrics = StreamMetrics(new_registry("stream"))
     try:
         serve(metrics.registry, address, config.stream.stream_metrics_port)
+        follower.loop.on_turn = metrics.turn_recorder(follower.loop.name)
         follower.start()
         if wait_for_topics(config.kafka, stop):
             check_append_times(config.kafka.bootstrap_servers, TOPICS)
@@ -167,7 +168,9 @@ def _build_chores(
     if settings.webhook_url is not None:
         outbox = Outbox(servers, config.data.data_dir.resolve() / "checkpoints" / "webhook.json")
         outbox.open()  # before anything is published
-        Webhook(settings.webhook_url, settings.webhook_per_minute, outbox, metrics).start()
+        webhook = Webhook(settings.webhook_url, settings.webhook_per_minute, outbox, metrics)
+        webhook.loop.on_turn = metrics.turn_recorder(webhook.loop.name)
+        webhook.start()
     announcements = Announcements(tables, servers, metrics)
     announcements.recover(timedelta(hours=settings.dedup_horizon_hours))
     statistics = WindowStatistics(

@@ -47,6 +47,7 @@ class ApiMetrics(ServiceMetrics):
             flagged=("false", "true"),
         )
         self._declare_model()
+        self.declare_loops("champion", "heartbeat")
         # Looking labels up takes longer than counting, so the children are kept.
         self._flagged, self._not_flagged = map(self.predictions.labels, ("true", "false"))
         self._routes: set[str] = set()

@@ -7,8 +7,11 @@ from monitoring.prometheus_metrics import ServiceMetrics
 CALLBACKS = ("activity", "filters", "transaction", "score", "model")
 """The parts of the page that a browser's callback updates."""
 
-SOURCES = ("lake", "api", "parts", "callback")
+SOURCES = ("lake", "api", "callback")
 """Where a failure can happen."""
+
+LOOPS = ("recent-rows", "parts", "past-days")
+"""What repeats in the background: read the new rows, ask the parts, count a past day."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10)
 
@@ -28,7 +31,7 @@ class DashboardMetrics(ServiceMetrics):
         )
         self.errors = self.counter(
             "errors",
-            "Failures by place: reading the lake, asking the API or another part, or a callback",
+            "Failures by place: reading the lake, asking the API, or a callback",
             source=SOURCES,
         )
         self.refresh_seconds = self.histogram(
@@ -38,4 +41,5 @@ class DashboardMetrics(ServiceMetrics):
             "last_refresh_timestamp_seconds", "When the lake was last read without an error"
         )
         self.rows = self.gauge("cached_rows", "Scored transactions kept in memory")
+        self.declare_loops(*LOOPS)
         self.viewers = self.gauge("viewers", "Browsers with a callback within the last minute")

@@ -6,7 +6,7 @@ rules are checked against the catalogue by a test.
 """
 
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from itertools import product
 from platform import python_version
@@ -63,6 +63,30 @@ class ServiceMetrics:
     ) -> Histogram:
         """Declare a distribution; `buckets` are upper bounds in the unit of the name."""
         return self._declare(Histogram, name, meaning, labels, buckets=tuple(buckets))
+
+    def declare_loops(self, *names: str) -> None:
+        """Declare the metrics of the service's background loops."""
+        self.loop_failures = self.counter(
+            "loop_failures", "Turns of a background loop that failed, by loop", loop=names
+        )
+        self.loop_last_turn = self.gauge(
+            "loop_last_turn_timestamp_seconds",
+            "When a turn of a background loop last ended, in Unix seconds; 0 before its start",
+            "livemin",
+            loop=names,
+        )
+
+    def turn_recorder(self, name: str) -> Callable[[bool], None]:
+        """What records each turn of a loop that starts now: whether it succeeded."""
+        failures, last_turn = self.loop_failures.labels(name), self.loop_last_turn.labels(name)
+        last_turn.set_to_current_time()
+
+        def record(succeeded: bool) -> None:
+            last_turn.set_to_current_time()
+            if not succeeded:
+                failures.inc()
+
+        return record
 
     def _declare(
         self,

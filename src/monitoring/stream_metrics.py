@@ -68,6 +68,7 @@ class StreamMetrics(ServiceMetrics):
             stage=STAGES,
         )
         self._declare_state()
+        self.declare_loops("champion", "webhook")
 
     def _declare_state(self) -> None:
         gauge = self.gauge

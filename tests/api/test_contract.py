@@ -3,36 +3,15 @@
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
-from local.ports import free_port
 from starlette.types import ASGIApp
 from tests.support.api_application import FixedFollower, application
-from tests.support.api_process import wait_for
+from tests.support.api_process import served
 from tests.support.scored_lake import ROWS, append_scored
 
 from core.detector.champion import Champion
-
-
-@contextmanager
-def served(app: ASGIApp, log: Path) -> Iterator[str]:
-    """Serve an application on a thread; its URL."""
-    port = free_port()
-    log.touch()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        wait_for(lambda: server.started, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
 
 
 def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:

@@ -1,9 +1,15 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
+from pydantic import SecretStr, ValidationError
 from starlette.testclient import TestClient
+from tests.support.api_application import FixedFollower, application
+
+from core.detector.champion import Champion
+from core.settings import ApiSettings
 
 ROUTES = {
     ("post", "/predict"),
@@ -72,6 +78,39 @@ def test_the_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
     page = client.get("/docs")
     assert page.status_code == 200
     assert "http" not in "".join(re.findall(r'(?:src|href)="([^"]*)"', page.text))
-    for file in re.findall(r'(?:src|href)="(/[^"]*)"', page.text):
-        assert client.get(file).status_code == 200
+    files = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert len(files) == 3
+    for file in files:
+        assert client.get(urljoin("/docs", file)).status_code == 200
     assert "'unsafe-eval'" not in page.headers["content-security-policy"]
+
+
+@pytest.fixture
+def published(champion: Champion) -> TestClient:
+    settings = ApiSettings(
+        _env_file=None, api_root_path="/risk/api", api_key=SecretStr("0123456789abcdef")
+    )
+    return TestClient(application(FixedFollower(champion), settings))
+
+
+@pytest.mark.parametrize("prefix", ["", "/risk/api"], ids=["stripped", "passed on"])
+def test_below_a_proxys_path_the_page_and_the_probes_are_right_and_open(
+    published: TestClient, prefix: str
+) -> None:
+    for path in ("/health", "/ready", "/metrics"):
+        assert published.get(prefix + path).status_code == 200
+    page = published.get(f"{prefix}/docs")
+    files = re.findall(r"""(?:src=|href=|url: )["']([^"']*)["']""", page.text)
+    assert len(files) == 4
+    for file in files:
+        assert published.get(urljoin(f"{prefix}/docs", file)).status_code == 200, file
+    document = published.get(f"{prefix}/openapi.json").json()
+    assert document["servers"] == [{"url": "/risk/api"}]
+    assert published.get(f"{prefix}/model").status_code == 401
+    assert published.get("/risk/apihealth").status_code == 401
+
+
+def test_a_root_path_that_is_none_is_no_setting() -> None:
+    for path in ("api", "/api/", "/", "http://host/api"):
+        with pytest.raises(ValidationError, match="api_root_path"):
+            ApiSettings(_env_file=None, api_root_path=path)

@@ -66,7 +66,7 @@ def test_a_wrong_number_is_named_and_shown_with_what_is_allowed(
         ({"hash": 5}, "hash", "text from 1 to 128 characters"),
         ({"rbf": "yes"}, "rbf", "true or false"),
         ({"spent_outpoints": "1:0"}, "spent_outpoints", "a list from 0 to 1,000 items"),
-        ({"input_types": [7]}, "input_types.0", "text"),
+        ({"input_types": [7]}, "input_types.0", "text from 0 to 32 characters"),
     ],
 )
 def test_every_kind_of_field_says_what_it_allows(

@@ -59,3 +59,13 @@ def test_a_champion_of_the_same_number_counts_as_another(
     for follower.current in (champion, champion, dataclasses.replace(champion)):
         heartbeat.beat()
     assert b"bitcoin_api_model_loads_total 2.0" in heartbeat.scrape()
+
+
+def test_a_beat_that_fails_ends_neither_the_heartbeat_nor_a_scrape(
+    heartbeat: Heartbeat, follower: FixedFollower, champion: Champion
+) -> None:
+    follower.current = dataclasses.replace(champion, version="none")
+    assert b'bitcoin_api_loop_failures_total{loop="heartbeat"} 1.0' in heartbeat.scrape()
+    follower.current = champion
+    assert b"bitcoin_api_model_version 7.0" in heartbeat.scrape()
+    assert heartbeat.loop.problem is None

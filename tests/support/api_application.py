@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 from api.application import create_app
 from api.routes.anomalies import ScoredTable
 from api.schemas import EXAMPLE
+from core.background import BackgroundLoop
 from core.detector.calibration import calibrate
 from core.detector.champion import Champion
 from core.settings import ApiSettings
@@ -30,6 +31,7 @@ class FixedFollower:
 
     def __init__(self, champion: Champion | None = None, problem: str | None = None) -> None:
         self.current, self.problem = champion, problem
+        self.loop = BackgroundLoop("champion", lambda: None, 60)
         self.started = self.stopped = False
 
     def start(self) -> None:

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import requests
+import uvicorn
 from local.ports import free_port
+from starlette.types import ASGIApp
 from tests.support.processes import answers, kill_group
 
+from api.connection import BoundedConnection
 from api.schemas import EXAMPLE
 from core.settings import ROOT
 
@@ -84,6 +87,25 @@ def wait_for(condition: Callable[[], bool], log: Path, seconds: float = 120) -> 
         if time.monotonic() > deadline:
             raise AssertionError(f"never happened:\n{log.read_text()[-3000:]}")
         time.sleep(0.05)
+
+
+@contextmanager
+def served(app: ASGIApp, log: Path) -> Iterator[str]:
+    """Serve an application on a thread; its URL."""
+    port = free_port()
+    log.touch()
+    config = uvicorn.Config(
+        app, port=port, http=BoundedConnection, log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_for(lambda: server.started, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, HTTPException, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.errors import error_responses
@@ -31,6 +31,8 @@ def add_health_routes(router: APIRouter, follower: Follower, heartbeat: Heartbea
     async def ready() -> Readiness:
         """Say whether there is a model to score with, which one, and how old it is."""
         champion = current_champion(follower)
+        if late := heartbeat.lateness:
+            raise HTTPException(503, f"The service is stuck: {late}.")
         return {
             "status": "ready",
             "model_version": champion.version,

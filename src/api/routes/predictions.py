@@ -5,47 +5,64 @@ own handler would make Python objects of the JSON first and validate the answer 
 takes longer than the score itself.
 """
 
-import json
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, get_type_hints
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
-from anyio import CapacityLimiter, to_thread
 from fastapi.routing import APIRoute
-from pydantic import TypeAdapter, ValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive
 
-from api.blockchain_body import RawTransactionBody, read_raw
-from api.errors import InvalidBodyError, error_responses
+from api.blockchain_body import MAX_RAW_BYTES, RawTransactionBody, read_raw
+from api.bodies import (
+    MAX_TRANSACTION_BYTES,
+    Body,
+    HeldBytes,
+    batch_reader,
+    check_headers,
+    read_transaction,
+)
+from api.errors import error_responses
 from api.schemas import Batch, Prediction, Predictions, SubmittedTransaction, batch_model
 from api.scoring import Follower, current_champion, predict, predict_batch
 from core.settings import ApiSettings
 from core.transaction import DescribedTransaction
 from monitoring.api_metrics import ApiMetrics
 
-_BATCHES_AT_ONCE = 2
+_THREADS = 2
+_NO_BYTES = -1
+
+
+@dataclass(frozen=True)
+class BodyRules:
+    """How a route reads its body.
+
+    `read` makes the endpoint's argument from at most `max_bytes`. A body of more than `loop_bytes`
+    is read and answered on one of `threads`, so that the event loop goes on. A thread that has
+    begun is occupied until it ends, also when its request is cancelled: no more can run than there
+    are.
+    """
+
+    read: Callable[[bytes], Any]
+    max_bytes: int
+    loop_bytes: int
+    held: HeldBytes
+    threads: ThreadPoolExecutor
 
 
 class JsonRoute(APIRoute):
     """A POST route whose endpoint takes one body and returns what is written as the answer.
 
-    The endpoint is `async` and annotates both; it has no dependencies and no other parameters.
-    `max_bytes` limits the body. `read` makes the endpoint's argument from the body's bytes; by
-    default the annotated model validates them as JSON.
+    The endpoint is no coroutine and annotates both; it has no dependencies and no other parameters.
     """
 
     def __init__(
-        self,
-        path: str,
-        endpoint: Callable[[Any], Awaitable[Any]],
-        max_bytes: int,
-        summary: str,
-        read: Callable[[bytes], Any] | None = None,
+        self, path: str, endpoint: Callable[[Any], Any], summary: str, rules: BodyRules
     ) -> None:
-        self.max_bytes, self.read = max_bytes, read
+        self.rules = rules
         super().__init__(
             path,
             endpoint,
@@ -57,112 +74,68 @@ class JsonRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Make the handler that FastAPI calls for each request, in place of its own."""
-        hints = get_type_hints(self.endpoint, include_extras=True)
-        (body,) = (TypeAdapter(hint) for name, hint in hints.items() if name != "return")
-        read, schema = self.read or body.validator.validate_json, body.json_schema()
+        rules, endpoint = self.rules, self.endpoint
+        read, max_bytes, loop_bytes = rules.read, rules.max_bytes, rules.loop_bytes
+
+        def answer(content: bytes) -> bytes:
+            return msgspec.json.encode(endpoint(read(content)))
 
         async def handle(request: Request) -> Response:
-            check_headers(request.scope["headers"], self.max_bytes)
-            content = await read_body(request.receive, self.max_bytes)
+            check_headers(request.scope["headers"], max_bytes)
+            body = Body(rules.held, max_bytes)
             try:
-                argument = read(content)
-            except ValidationError as error:
-                raise InvalidBodyError(error, schema) from error
-            if b"NaN" in content or b"Infinity" in content:
-                check_numbers(content)
-            answer = await self.endpoint(argument)
-            return Response(msgspec.json.encode(answer), media_type="application/json")
+                content = await body.read(request.receive)
+                if len(content) <= loop_bytes:
+                    written = answer(content)
+                else:
+                    loop = asyncio.get_running_loop()
+                    written = await loop.run_in_executor(rules.threads, answer, content)
+            finally:
+                body.release()
+            return Response(written, media_type="application/json")
 
         return handle
-
-
-def check_headers(headers: list[tuple[bytes, bytes]], max_bytes: int) -> None:
-    """Refuse a body whose announced length exceeds the limit, and content that is not JSON."""
-    content_type = b""
-    for name, value in headers:
-        if name == b"content-type":
-            content_type = value
-        elif name == b"content-length" and value.isdigit() and int(value) > max_bytes:
-            raise _too_large(max_bytes)
-    media_type = content_type.partition(b";")[0].strip().lower()
-    if media_type != b"application/json" and not (
-        media_type.startswith(b"application/") and media_type.endswith(b"+json")
-    ):
-        raise HTTPException(415, "Send the body as Content-Type: application/json.")
-
-
-def _too_large(max_bytes: int) -> HTTPException:
-    return HTTPException(413, f"The body is larger than the limit of {max_bytes:,} bytes.")
-
-
-async def read_body(receive: Receive, max_bytes: int) -> bytes:
-    """Read the whole body, but no further than the limit; raises `ClientDisconnect`."""
-    parts: list[bytes] = []
-    size, has_more = 0, True
-    while has_more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > max_bytes:
-            raise _too_large(max_bytes)
-        has_more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-def check_numbers(content: bytes) -> None:
-    """Refuse NaN and Infinity in fields that no model validates: they are not JSON (RFC 8259)."""
-
-    def refuse(name: str) -> None:
-        raise HTTPException(400, f"The body is not JSON: {name} is no number there.")
-
-    try:
-        json.loads(content, parse_constant=refuse)
-    except (ValueError, RecursionError):
-        return  # Python limits long integers and deep nesting, where pydantic does not
 
 
 def prediction_routes(
     follower: Follower, metrics: ApiMetrics, settings: ApiSettings
 ) -> list[JsonRoute]:
     """Make the routes; each request is scored by the champion that `follower` has at that time."""
-    limiter = CapacityLimiter(_BATCHES_AT_ONCE)
+    held = HeldBytes(settings.api_max_held_bytes)
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bodies")
     limited_batch = batch_model(settings.api_max_batch)
-    max_bytes = settings.api_max_body_bytes
+
+    def rules(read: Callable[[bytes], Any], max_bytes: int, loop_bytes: int) -> BodyRules:
+        max_bytes = min(max_bytes, settings.api_max_body_bytes)
+        return BodyRules(read, max_bytes, loop_bytes, held, threads)
 
     def predict_and_count(transaction: DescribedTransaction) -> Prediction:
         prediction = predict(current_champion(follower), transaction)
         metrics.record_prediction(prediction["is_anomaly"])
         return prediction
 
-    async def predict_one(transaction: SubmittedTransaction) -> Prediction:
+    def predict_one(transaction: SubmittedTransaction) -> Prediction:
         """Score one transaction and say why: amounts in satoshi, size in bytes."""
         return predict_and_count(transaction)
 
-    async def predict_raw(transaction: RawTransactionBody) -> Prediction:
+    def predict_raw(transaction: RawTransactionBody) -> Prediction:
         """Score one transaction as Blockchain.com returns it, with all that its JSON tells."""
         return predict_and_count(transaction)
 
-    async def predict_many(batch: limited_batch) -> Predictions:  # type: ignore[valid-type]
+    def predict_many(batch: limited_batch) -> Predictions:  # type: ignore[valid-type]
         """Score many transactions; the predictions come in the same order."""
         sent: Batch = batch
         champion = current_champion(follower)
-        predictions = await to_thread.run_sync(
-            predict_batch,
-            champion,
-            sent.transactions,
-            sent.reasons,
-            limiter=limiter,
-            abandon_on_cancel=True,
-        )
+        predictions = predict_batch(champion, sent.transactions, sent.reasons)
         flagged = sum(each["is_anomaly"] for each in predictions)
         metrics.record_predictions(len(predictions), flagged)
         return {"predictions": predictions, "model_version": champion.version}
 
-    raw_summary = "Score one transaction of Blockchain.com"
+    of_one = rules(read_transaction, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_BYTES)
+    of_raw = rules(read_raw, MAX_RAW_BYTES, MAX_TRANSACTION_BYTES)
+    of_many = rules(batch_reader(settings.api_max_batch), settings.api_max_body_bytes, _NO_BYTES)
     return [
-        JsonRoute("/predict", predict_one, max_bytes, "Score one transaction"),
-        JsonRoute("/predict/batch", predict_many, max_bytes, "Score many transactions"),
-        JsonRoute("/predict/raw", predict_raw, max_bytes, raw_summary, read_raw),
+        JsonRoute("/predict", predict_one, "Score one transaction", of_one),
+        JsonRoute("/predict/batch", predict_many, "Score many transactions", of_many),
+        JsonRoute("/predict/raw", predict_raw, "Score one transaction of Blockchain.com", of_raw),
     ]

@@ -6,12 +6,12 @@ never scores real ones. `core/registry/version_files.py` describes the files of 
 
 import logging
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.background import BackgroundLoop
 from core.detector.champion import Champion
 from core.registry.reader_process import read_in_process
 from core.registry.rest import RegistryUnavailableError, download_file, get, post, registry_errors
@@ -112,8 +112,8 @@ class ChampionFollower:
 
     A loaded champion stays in `current` until another has loaded; where the newest one is not
     loaded, `problem` says why in a sentence. `origin` is `live` or `simulated`. After `start` a
-    thread checks every `poll_seconds`. `read` makes a champion from a folder of a version's files,
-    and `clock` returns seconds.
+    thread checks every `poll_seconds`; `loop` says whether it still does. `read` makes a champion
+    from a folder of a version's files, and `clock` returns seconds.
     """
 
     def __init__(
@@ -126,17 +126,17 @@ class ChampionFollower:
     ) -> None:
         self.current: Champion | None = None
         self.problem: str | None = "the model has not been asked for yet"
-        self._tracking_uri, self._origin, self._poll_seconds = tracking_uri, origin, poll_seconds
+        self._tracking_uri, self._origin = tracking_uri, origin
         self._read, self._clock = read, clock
         self._loaded = ""  # the identity of `current`
         self._refused, self._refusal, self._refused_until = "", "", 0.0
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="champion", daemon=True)
+        self.loop = BackgroundLoop("champion", self.refresh, poll_seconds)
 
     def refresh(self) -> bool:
         """Load the champion if the alias has moved; True when `current` has changed.
 
-        Never raises: a failure is set as `problem`, and logged once.
+        A failure of MLflow or of a model is set as `problem`, and logged once. Any other is set
+        too and raised, such as an `OSError` of a full disk.
         """
         try:
             version = champion_version(self._tracking_uri, self._origin)
@@ -150,6 +150,9 @@ class ChampionFollower:
             self._load(version, newest)
         except (RegistryUnavailableError, ModelRefusedError) as error:
             return self._unchanged(str(error))
+        except Exception as error:
+            self.problem = f"the champion could not be loaded: {type(error).__name__}: {error}"
+            raise
         log.info("event=champion_loaded version=%s", version)
         self.problem = None
         return True
@@ -171,17 +174,10 @@ class ChampionFollower:
         self.problem = problem
         return False
 
-    def _follow(self) -> None:
-        while not self._stopped.is_set():
-            self.refresh()
-            self._stopped.wait(self._poll_seconds)
-
     def start(self) -> None:
         """Start the thread; its first check is at once."""
-        self._thread.start()
+        self.loop.start()
 
     def stop(self) -> None:
         """End the thread; a load in progress is finished first."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self.loop.stop()

@@ -4,13 +4,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random, SystemRandom
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from core.background import BackgroundLoop
 from core.settings import SimulatorSettings
 from data_ingestion.simulation.blockchain_api import BlockchainApi
 from data_ingestion.simulation.control_api import ControlApi
@@ -46,7 +47,8 @@ class Simulator:
         self.requests: deque[dict[str, Any]] = deque(maxlen=_RECORDED_REQUESTS)
         self._blockchain_api = BlockchainApi(self.network)
         self._control_api = ControlApi(self.network, self.faults, self.requests)
-        self._clock, self._lock, self._stopped = clock, Lock(), Event()
+        self._clock, self._lock = clock, Lock()
+        self._loop = BackgroundLoop("network", self._advance, _ADVANCE_SECONDS)
         self._server: SimulatorServer | None = None
         self.url = ""
 
@@ -54,12 +56,12 @@ class Simulator:
         """Serve until `stop`; port 0 takes a free one. Raises `OSError` when it is taken."""
         self._server = listen(address, port, self.respond)
         self.url = self._server.url
-        Thread(target=self._advance_regularly, daemon=True).start()
+        self._loop.start()
         return self.url
 
     def stop(self) -> None:
         """Close the port and end the threads; slow deliveries are cut short."""
-        self._stopped.set()
+        self._loop.stop()
         if self._server is not None:
             self._server.end()
 
@@ -93,7 +95,6 @@ class Simulator:
             }
         )
 
-    def _advance_regularly(self) -> None:
-        while not self._stopped.wait(_ADVANCE_SECONDS):
-            with self._lock:
-                self.network.advance(self._clock())
+    def _advance(self) -> None:
+        with self._lock:
+            self.network.advance(self._clock())

@@ -6,7 +6,6 @@ post and its note.
 """
 
 import logging
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
+from core.background import BackgroundLoop
 from data_processing.chores.outbox import OutboxMessage
 from monitoring.stream_metrics import StreamMetrics
 
@@ -75,10 +75,11 @@ class Webhook:
         self._posted_hashes: OrderedDict[str, None] = OrderedDict()
         self._held_back: dict[str, OutboxMessage] = {}
         self._posted, self._window_ends = 0, 0.0
+        self.loop = BackgroundLoop("webhook", lambda: self.post_next(1.0), 0)
 
     def start(self) -> None:
         """Start the thread that posts."""
-        threading.Thread(target=self._work, name="webhook", daemon=True).start()
+        self.loop.start()
 
     def post_next(self, wait_seconds: float) -> None:
         """Post the next message, and the summary of a minute that has ended.
@@ -98,14 +99,6 @@ class Webhook:
         self._posted += 1
         self._deliver({"text": message.content["explanation"], **message.content})
         return self._mark_posted(message)
-
-    def _work(self) -> None:
-        while True:
-            try:
-                self.post_next(wait_seconds=1.0)
-            except Exception:  # a dead thread would be silent
-                log.exception("event=webhook_interrupted")
-                self._sleep(1.0)
 
     def _start_minute(self) -> None:
         """When the minute has ended, post the summary of what it held back, and start the next."""

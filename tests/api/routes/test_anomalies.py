@@ -1,12 +1,23 @@
+import asyncio
 import shutil
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event, Semaphore
 
 import pytest
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
+from tests.support.asgi_calls import Call, send_call
 from tests.support.delta_tables import cut_off_checkpoint
 from tests.support.scored_lake import NOW, REASON, ROWS, append_scored, scored_row
+
+from api.application import create_app
+from api.routes.anomalies import ScoredTable
+from api.schemas import Anomaly
+from core.settings import ApiSettings
+from monitoring.api_metrics import ApiMetrics
+from monitoring.prometheus_metrics import new_registry
 
 
 @pytest.fixture
@@ -120,3 +131,38 @@ def test_a_time_before_bitcoin_is_its_first_day(client: TestClient, since: str) 
 
 def test_a_time_far_ahead_has_nothing_yet(client: TestClient) -> None:
     assert hashes(client, since="9999-12-31T23:59:59-23:59") == []
+
+
+class StuckTable(ScoredTable):
+    """Its reads last until `release` is set."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere", "simulated")
+        self.begun, self.release = Semaphore(0), Event()
+
+    def recent(self, *_: object) -> list[Anomaly]:
+        self.begun.release()
+        self.release.wait(30)
+        return []
+
+
+def test_a_cancelled_read_occupies_its_thread_until_it_ends() -> None:
+    table = StuckTable()
+    metrics, settings = ApiMetrics(new_registry("api")), ApiSettings(_env_file=None)
+    app = create_app(FixedFollower(), table, metrics, settings)
+
+    async def cancelled() -> None:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(send_call(app, Call("/anomalies/recent", method="GET")), 0.2)
+
+    async def run() -> int:
+        await asyncio.gather(*(cancelled() for _ in range(6)))
+        table.release.set()
+        answer = await send_call(app, Call("/anomalies/recent", method="GET"))
+        return answer.status
+
+    assert asyncio.run(run()) == 200
+    begun = 0
+    while table.begun.acquire(blocking=False):
+        begun += 1
+    assert begun == 3, "two reads at once and the last one; the others were cancelled in the queue"

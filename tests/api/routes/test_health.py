@@ -5,6 +5,7 @@ from starlette.testclient import TestClient
 from tests.support.api_application import OVERPAID, FixedFollower, application
 
 from api.schemas import EXAMPLE
+from core.background import LATE_SECONDS
 from core.detector.champion import Champion
 from core.feature_table import NAMES
 
@@ -100,3 +101,13 @@ def test_the_follower_lives_as_long_as_the_service(champion: Champion) -> None:
     with TestClient(application(follower)):
         assert follower.started and not follower.stopped
     assert follower.stopped
+
+
+def test_a_follower_that_hangs_makes_the_service_unready(champion: Champion) -> None:
+    follower = FixedFollower(champion)
+    client = TestClient(application(follower))
+    assert client.get("/ready").status_code == 200
+    follower.loop.last_turn -= LATE_SECONDS
+    answer = client.get("/ready")
+    assert answer.status_code == 503
+    assert "the loop champion has not turned for 6" in answer.json()["detail"]

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 
 import pytest
 from tests.support.fake_mlflow import Registry, serving
 
+from core.detector.champion import Champion
 from core.registry.follower import (
     REFUSED_SECONDS,
     ChampionFollower,
@@ -152,3 +154,24 @@ def test_a_follower_never_raises_and_says_what_is_missing() -> None:
     assert not following.refresh()
     assert following.current is None
     assert following.problem == "MLflow at http://localhost:9 does not answer"
+
+
+def test_a_full_disk_is_a_problem_and_the_follower_goes_on(
+    registry: Registry, uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing = [OSError(28, "No space left on device")]
+
+    def read(folder: Path, version: str) -> Champion:
+        if failing:
+            raise failing.pop()
+        return read_model(folder, version)
+
+    following = ChampionFollower(uri, "simulated", 0.01, read)
+    turns: Queue[bool] = Queue()
+    following.loop.on_turn = turns.put
+    following.start()
+    assert [turns.get(timeout=30) for _ in range(2)] == [False, True]
+    following.stop()
+    assert following.current is not None and following.problem is None
+    assert following.loop.failures == 1
+    assert "No space left on device" in caplog.text

@@ -1,0 +1,73 @@
+"""The server's side of one connection: a limit for what never becomes a request.
+
+uvicorn limits neither the size of a request's head nor the time that it takes, and after an early
+answer it reads the rest of the body for as long as there is some. `RequestsInFlight` limits
+everything in between.
+"""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Request line and headers together; the limit of uvicorn's other parser."""
+
+MAX_HEAD_SECONDS = 10.0
+"""From the connection, or the head's first byte, to its last; also for a body after its answer."""
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """Closes a connection whose head is too large, or whose head or refused body takes too long."""
+
+    _in_head = True
+    _head_bytes = 0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the time for the first head."""
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the time."""
+        super().connection_lost(exc)
+        self._end_timer()
+
+    def on_message_begin(self) -> None:
+        """Note that a head begins; called by the parser."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Note that the head has ended; called by the parser."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass data to the parser; close the connection where the head grows too large."""
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response(f"The headers are over {MAX_HEAD_BYTES:,} bytes.")
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Start the time for the rest of a body that was answered before its end."""
+        super().on_response_complete()
+        if self.cycle.more_body:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Let the time run while nothing else limits what the connection waits for."""
+        cycle = self.cycle
+        if self._in_head or (cycle is not None and cycle.response_complete and cycle.more_body):
+            if self._timer is None:
+                self._timer = self.loop.call_later(MAX_HEAD_SECONDS, self.transport.close)
+        elif self._timer is not None:
+            self._end_timer()
+
+    def _end_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
