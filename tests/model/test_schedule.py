@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from core.settings import TrainerSettings
+from model.drift import LEAST_ROWS
 from model.schedule import Action, Observation, decide
 
 SETTINGS = TrainerSettings(_env_file=None)
@@ -48,3 +49,18 @@ def test_the_decision_follows_from_the_observation(
     decided, reason = decide(observed, SETTINGS)
     assert decided == action
     assert word in reason
+
+
+def test_a_champion_without_a_measured_drift_stays() -> None:
+    assert decide(replace(SETTLED, drift={}), SETTINGS)[0] == "wait"
+
+
+def test_the_feature_that_has_drifted_farthest_is_named() -> None:
+    drifted = replace(SETTLED, drift={"value_per_output": 0.26, "bulk": 0.31})
+    assert "bulk has drifted: index 0.31" in decide(drifted, SETTINGS)[-1]
+
+
+def test_drift_counts_from_the_least_number_of_rows_on() -> None:
+    drifted = replace(SETTLED, drift={"fee": 0.3}, flagged=1)
+    assert decide(replace(drifted, newest=LEAST_ROWS), SETTINGS)[0] == "train"
+    assert decide(replace(drifted, newest=LEAST_ROWS - 1), SETTINGS)[0] == "wait"
