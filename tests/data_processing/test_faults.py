@@ -186,11 +186,3 @@ def test_kill_9_of_stream_and_broker_loses_nothing_and_doubles_nothing(rig: Rig)
     rig.wait_for_progress()
     rig.settle()
     rig.assert_once()
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(7_200)
-def test_kill_9_twenty_times_the_broker_five_and_both_three(rig: Rig) -> None:
-    kill_them(rig, streams=20, brokers=5, both=3)
-    rig.settle()
-    rig.assert_once()
