@@ -1,6 +1,6 @@
 # Everything this project does, by name. `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-fast soak bench lint format up down logs ps
+.PHONY: help install demo run test test-fast soak mutants bench lint format up down logs ps
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -11,6 +11,11 @@ REPLAY ?=
 RATE ?=
 # How many processes run the tests; each takes one file after another. 0: this one, for a debugger.
 TESTERS ?= 2
+# The long runs: how many faults, or their names; the seed of their order (default: another each time);
+# how many hostile requests.
+FAULTS ?= 60
+SEED ?=
+BODIES ?= 20000
 PYTEST = $(BIN)/pytest --numprocesses $(TESTERS)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -40,8 +45,12 @@ test: install ## every test, on the real parts, and how much of src they run
 test-fast: install ## the tests that take milliseconds: no Java, no browser, no process of its own
 	$(PYTEST) -m "not stack and not browser and not slow and not soak"
 
-soak: install ## the long fault and load runs
-	$(BIN)/pytest -m soak
+soak: install ## the long fault and load runs: FAULTS=number SEED=number BODIES=number
+	FAULTS="$(FAULTS)" SEED="$(SEED)" BODIES="$(BODIES)" $(BIN)/pytest -m soak --log-cli-level=WARNING
+
+mutants: install ## change the code that loses or doubles nothing, and list changes that no test notices
+	$(BIN)/mutmut run --max-children $(TESTERS)
+	$(BIN)/mutmut results
 
 bench: install ## measure, and print the tables of docs/benchmarks.md
 	$(BIN)/python -m benchmarks

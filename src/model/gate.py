@@ -19,6 +19,9 @@ CONFIDENCE = 0.99
 _ONE_VALUE = 0.999
 """A measure whose commonest value has this share of the rows carries no information."""
 
+_REPEATED = 0.5
+"""Share of copies of one row at which the threshold would flag twice the budget of the others."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -69,6 +72,11 @@ def refusals(challenger: Evaluation, champion: Evaluation | None, rules: Rules) 
     return reasons
 
 
+def unfit_data(rows: NDArray[np.int64]) -> list[str]:
+    """The reasons against the training rows themselves; an empty list means that they may serve."""
+    return constant_measures(rows) + repeated_row(rows)
+
+
 def constant_measures(rows: NDArray[np.int64]) -> list[str]:
     """A reason for each measure that has one value in all training rows, or nearly all.
 
@@ -80,3 +88,14 @@ def constant_measures(rows: NDArray[np.int64]) -> list[str]:
         for name, column in zip(NAMES, measures(rows).T, strict=True)
         if np.unique(column, return_counts=True)[1].max(initial=0) >= _ONE_VALUE * len(rows)
     ]
+
+
+def repeated_row(rows: NDArray[np.int64]) -> list[str]:
+    """A reason against rows of which one makes up half: a source that sends the same all day.
+
+    The threshold is a quantile of all rows, but only the other rows can exceed it.
+    """
+    copies = int(np.unique(rows, axis=0, return_counts=True)[1].max(initial=0))
+    if copies <= 1 or copies < _REPEATED * len(rows):
+        return []
+    return [f"{copies} of {len(rows)} rows are the same row: the source repeats itself"]

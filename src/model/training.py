@@ -22,7 +22,7 @@ from model.challenger import (
     recalibrate_challenger,
     train_challenger,
 )
-from model.gate import Rules, constant_measures, refusals
+from model.gate import Rules, refusals, unfit_data
 from model.mlflow_runs import Registry, Run
 from model.pruning import prune_or_log
 from model.report import attach_report
@@ -141,7 +141,7 @@ class Trainer:
         champion = self._registry.champion()
         compared = evaluate_champion(champion, challenger.data) if champion else None
         reasons = refusals(challenger.evaluation, compared, self._rules)
-        return tuple(reasons + constant_measures(challenger.data.sample.drawn))
+        return tuple(reasons + unfit_data(challenger.data.sample.drawn))
 
     def _loads_back(self, version: str, challenger: Challenger) -> tuple[str, ...]:
         """A reason against a version that does not give its scores when it is loaded."""

@@ -250,11 +250,3 @@ def test_partitions_are_added_and_a_topic_is_made_anew_while_it_runs(rig: Rig) -
     rig.load.start()
     rig.settle()
     rig.assert_once()
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(7_200)
-def test_kill_9_twenty_times_the_broker_five_and_both_three(rig: Rig) -> None:
-    kill_them(rig, streams=20, brokers=5, both=3)
-    rig.settle()
-    rig.assert_once()

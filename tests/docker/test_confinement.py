@@ -7,8 +7,10 @@ import pytest
 import requests
 from tests.docker.ledger import Ledger
 from tests.support.containers import wait
+from tests.support.hostile_attacks import ATTACKS
+from tests.support.hostile_requests import BODIES, Assault
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(7_200)]
 
 PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
 JOBS = PUBLISHED | {"kafka", "producer", "stream", "trainer"}
@@ -67,3 +69,22 @@ def test_an_injected_anomaly_is_among_the_recent_ones_of_the_api(ledger: Ledger)
         return injected in {row["transaction_hash"] for row in answer.json()["anomalies"]}
 
     wait(listed, 300, lambda: f"{injected} is not listed")
+
+
+def test_hostile_clients_stop_neither_api_nor_dashboard_within_their_memory(
+    ledger: Ledger,
+) -> None:
+    """As `tests/e2e/test_hostile_requests.py`, with the containers' own limits."""
+
+    def restarted() -> list[str]:
+        states = {name: ledger.stack.inspect()[name][0] for name in ("api", "dashboard")}
+        return [
+            f"{name}: {body['RestartCount']} restarts, {body['State']['Status']}"
+            for name, body in states.items()
+            if body["RestartCount"] or not body["State"]["Running"]
+        ]
+
+    api, dashboard = (ledger.stack.url(name).rstrip("/") for name in ("API", "DASHBOARD"))
+    assault = Assault(api, dashboard)
+    assault.run(BODIES, ATTACKS, restarted)
+    assert assault.faults() == []

@@ -1,9 +1,21 @@
+import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from core.detector.injected_anomalies import KINDS
+from core.feature_table import NAMES
 from data_ingestion.simulation import traffic
 from model.evaluation import Evaluation, KindEvaluation
-from model.gate import Rules, constant_measures, interval, keeps_budget, refusals
+from model.gate import (
+    CONFIDENCE,
+    Rules,
+    constant_measures,
+    interval,
+    keeps_budget,
+    refusals,
+    repeated_row,
+    unfit_data,
+)
 
 RULES = Rules(budget=0.001)
 
@@ -70,3 +82,45 @@ def test_rows_in_which_a_measure_never_changes_are_refused() -> None:
         "fee",
         "fee_share",
     ]
+
+
+@pytest.mark.parametrize(("flagged", "rows"), [(1, 1), (5, 100), (37, 20_000), (99, 100)])
+def test_the_interval_is_that_of_scipy(flagged: int, rows: int) -> None:
+    exact = binomtest(flagged, rows).proportion_ci(CONFIDENCE, "exact")
+    assert interval(flagged, rows) == pytest.approx((exact.low, exact.high))
+
+
+def test_a_rate_is_refused_only_when_its_whole_interval_is_outside() -> None:
+    low, high = interval(20, 20_000)
+    assert keeps_budget(20, 20_000, high * 2 * 0.999)
+    assert not keeps_budget(20, 20_000, high * 2 * 1.001)
+    assert keeps_budget(20, 20_000, low / 2 * 1.001)
+    assert not keeps_budget(20, 20_000, low / 2 * 0.999)
+
+
+def test_a_recall_on_the_limit_passes() -> None:
+    rules = Rules(budget=0.001, margin=0.25, least_recall=0.5)
+    assert refusals(evaluation(20, 20_000, 0.5), evaluation(20, 20_000, 0.75), rules) == []
+    assert len(refusals(evaluation(20, 20_000, 0.49), evaluation(20, 20_000, 0.75), rules)) == 2
+
+
+def test_a_measure_may_have_one_value_in_nearly_every_row_but_not_in_999_of_1000() -> None:
+    rows = traffic.numbers(1_000, seed=1)
+    rows[:, 3] = np.where(np.arange(1_000) < 999, 1, 2)  # inputs
+    (reason,) = constant_measures(rows)
+    assert reason.startswith("inputs_count ")
+    rows[998, 3] = 2
+    assert constant_measures(rows) == []
+
+
+def test_without_rows_every_measure_is_refused() -> None:
+    assert len(constant_measures(traffic.numbers(10, seed=1)[:0])) == len(NAMES)
+
+
+def test_half_of_the_rows_may_not_be_copies_of_one() -> None:
+    rows = traffic.numbers(100, seed=1)
+    assert repeated_row(np.concatenate([np.tile(rows[:1], (98, 1)), rows[1:]])) == []
+    (reason,) = unfit_data(np.concatenate([np.tile(rows[:1], (99, 1)), rows[1:]]))
+    assert reason == "99 of 198 rows are the same row: the source repeats itself"
+    assert repeated_row(rows[:1]) == repeated_row(rows[:0]) == []
+    assert len(unfit_data(rows[:1].repeat(9, axis=0))) == len(NAMES) + 1

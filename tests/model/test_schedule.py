@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from core.settings import TrainerSettings
+from model.drift import LEAST_ROWS
 from model.schedule import REPEATED, Action, Attempt, Cause, Observation, decide, pause
 
 SETTINGS = TrainerSettings(_env_file=None)
@@ -120,3 +121,18 @@ def test_a_fault_that_no_training_cures_costs_at_most_fifteen_trainings_a_day(
             "recalibrations do not displace it"
         )
     assert REPEATED & {attempt.cause for attempt in attempts}
+
+
+def test_a_champion_without_a_measured_drift_stays() -> None:
+    assert decide(replace(SETTLED, drift={}), SETTINGS)[0] == "wait"
+
+
+def test_the_feature_that_has_drifted_farthest_is_named() -> None:
+    drifted = replace(DRIFTED, drift={"value_per_output": 0.26, "bulk": 0.31})
+    assert "bulk has drifted: index 0.31" in decide(drifted, SETTINGS)[-1]
+
+
+def test_drift_counts_from_the_least_number_of_rows_on() -> None:
+    drifted = replace(DRIFTED, flagged=1)
+    assert decide(replace(drifted, newest=LEAST_ROWS), SETTINGS).action == "train"
+    assert decide(replace(drifted, newest=LEAST_ROWS - 1), SETTINGS).action == "wait"

@@ -4,10 +4,12 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,29 @@ def answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+@dataclass
+class Daemon:
+    """A service that is started by its door, and started again after it ended."""
+
+    door: Path
+    log: Path
+    settings: dict[str, str]
+    running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.running = subprocess.Popen(
+                [sys.executable, self.door.name],
+                cwd=self.door.parent,
+                env=os.environ | self.settings,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        assert self.running is not None
+        kill_group(self.running.pid)
+        self.running.wait()

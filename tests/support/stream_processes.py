@@ -78,11 +78,14 @@ class StreamProcess:
     table: str = "scored_transactions"
     lock_seconds: float = 20.0
 
-    def start(self) -> None:
+    def command(self) -> list[str]:
         champion = self.log.parent / "champion.pickle"
         if not champion.exists():
             champion.write_bytes(pickle.dumps(a_champion(trees=200, budget=0.001)))
         script = Path(__file__).parent / "stream_with_champion.py"
+        return [sys.executable, str(script), str(champion), str(self.lock_seconds)]
+
+    def start(self) -> None:
         environment = os.environ | {
             "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
             "DATA_DIR": str(self.data),
@@ -97,7 +100,7 @@ class StreamProcess:
         }
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
-                [sys.executable, str(script), str(champion), str(self.lock_seconds)],
+                self.command(),
                 env=environment | self.settings,
                 stdout=log,
                 stderr=log,
@@ -129,11 +132,13 @@ class Load(threading.Thread):
     """Publishes distinct transactions, some of them three times, and garbage, until stopped.
 
     `sent` has the hashes and `garbage` the values that the broker has acknowledged, nothing else.
+    Each time, `repeats` of the earlier transactions are sent again.
     """
 
-    def __init__(self, servers: str, a_second: int = 100) -> None:
+    def __init__(self, servers: str, a_second: int = 100, repeats: int = 0) -> None:
         super().__init__(daemon=True)
-        self._servers, self._a_second = servers, a_second
+        self._servers, self._a_second, self._repeats = servers, a_second, repeats
+        self._earlier: list[tuple[bytes, bytes]] = []
         self._done = threading.Event()
         self.sent: set[str] = set()
         self.garbage: set[bytes] = set()
@@ -154,6 +159,9 @@ class Load(threading.Thread):
                 for _ in range(3 if number % 4 == 0 else 1):
                     future = producer.send(TRANSACTIONS, value, key=key)
                 futures.append((future, transaction["hash"]))
+            self._earlier.append((value, key))
+            for old_value, old_key in self._rng.choices(self._earlier, k=self._repeats):
+                producer.send(TRANSACTIONS, old_value, key=old_key)
             bad = self._rng.randbytes(12)
             bad_future = producer.send(TRANSACTIONS, b"!" + bad)
             producer.flush()

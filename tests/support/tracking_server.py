@@ -17,23 +17,23 @@ class TrackingServer:
         self.folder = folder
         self._log = folder / "server.log"
         self._tracking = Tracking(folder, free_port())
-        self._process: subprocess.Popen[bytes] | None = None
+        self.running: subprocess.Popen[bytes] | None = None
         self.uri = f"http://localhost:{self._tracking.port}"
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self.running = subprocess.Popen(
                 self._tracking.command(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=os.environ | ENVIRONMENT,
                 start_new_session=True,
             )
-        wait_until(lambda: answers(f"{self.uri}/health"), self._process, self._log, 300)
+        wait_until(lambda: answers(f"{self.uri}/health"), self.running, self._log, 300)
 
     def stop(self) -> None:
         """Stop as in a power cut: no process can shut down."""
-        if self._process is not None:
-            kill_group(self._process.pid)
-            self._process.wait(20)
-            self._process = None
+        if self.running is not None:
+            kill_group(self.running.pid)
+            self.running.wait(20)
+            self.running = None

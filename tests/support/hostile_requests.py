@@ -1,0 +1,217 @@
+"""Requests that no honest client sends, the client that sends them, and a watch on `/health`.
+
+Nothing here checks an answer beyond its status: a service may refuse whatever it likes, as long as
+it answers with an error of the client's, or with 503, and goes on.
+"""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import hypothesis
+import requests
+from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
+from tests.support.blockchain_samples import payment
+
+from api.schemas import EXAMPLE
+
+log = logging.getLogger(__name__)
+
+BODIES = int(os.environ.get("BODIES") or "20000")
+"""How many requests are generated."""
+
+HEALTH_SECONDS = 1.0
+"""The health endpoint answers within this time, or the client gives up."""
+
+RANGES = ("1h", "6h", "24h", "7d", "30d", "all", "custom", "", "\0")
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """One request; `service` is `api` or `dashboard`."""
+
+    service: str
+    method: str
+    path: str
+    body: bytes = b""
+    content_type: str = "application/json"
+
+
+_SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=40)
+)
+_JSON = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=8) | st.dictionaries(st.text(max_size=12), inner, max_size=8)
+    ),
+    max_leaves=30,
+)
+
+
+def _changed(sample: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """A valid body of which some fields have another value."""
+    names = st.sampled_from(sorted(sample))
+    return st.dictionaries(names, _JSON, max_size=4).map(lambda changes: sample | changes)
+
+
+_TRANSACTIONS = _changed(EXAMPLE) | _changed(payment()) | _JSON
+_BATCHES = st.fixed_dictionaries(
+    {"transactions": st.lists(_TRANSACTIONS, max_size=20) | _JSON},
+    optional={"reasons": _SCALARS},
+)
+_BODIES = (_TRANSACTIONS | _BATCHES).map(lambda value: json.dumps(value).encode()) | st.binary(
+    max_size=400
+)
+_QUERIES = st.dictionaries(
+    st.sampled_from(["range", "from", "to", "fee_rate_min", "value_max", "hash", "limit", "since"])
+    | st.text(max_size=8),
+    st.sampled_from(RANGES) | st.text(max_size=30) | st.integers().map(str),
+    max_size=5,
+).map(urlencode)
+
+_POSTS = st.builds(
+    Hostile,
+    st.just("api"),
+    st.just("POST"),
+    st.sampled_from(["/predict", "/predict/batch"]),
+    _BODIES,
+    st.sampled_from(["application/json"] * 3 + ["text/plain", "application/json; charset=utf-16"]),
+)
+_READS = st.builds(
+    Hostile,
+    st.just("api"),
+    st.sampled_from(["GET", "HEAD", "OPTIONS", "DELETE"]),
+    _QUERIES.map(lambda query: f"/anomalies/recent?{query}"),
+)
+_PAGES = st.builds(
+    Hostile,
+    st.just("dashboard"),
+    st.just("GET"),
+    st.tuples(st.sampled_from(["/", "/export.csv"]), _QUERIES).map("?".join),
+)
+
+REQUESTS = st.integers(0, 5).flatmap(lambda number: {0: _READS, 1: _PAGES}.get(number, _POSTS))
+"""Any request: a sixth reads the API's table, a sixth a page of the dashboard.
+
+Attacks on Dash's own address are in `tests.support.hostile_attacks`: its format is not ours.
+"""
+
+
+class HealthWatch(threading.Thread):
+    """Asks `/health` of some addresses all the time; `failures` has what was not an answer."""
+
+    def __init__(self, urls: list[str]) -> None:
+        super().__init__(daemon=True)
+        self._urls, self._done = urls, threading.Event()
+        self.asked, self.failures = 0, list[str]()
+
+    def run(self) -> None:
+        while not self._done.wait(0.2):
+            for url in self._urls:
+                self.asked += 1
+                try:
+                    answer = requests.get(f"{url}/health", timeout=HEALTH_SECONDS)
+                    if answer.status_code != 200:
+                        self.failures.append(f"{url}: status {answer.status_code}")
+                except requests.RequestException as error:
+                    self.failures.append(f"{url}: {error!r}")
+
+    def stop(self) -> None:
+        self._done.set()
+        self.join()
+
+
+@dataclass
+class Assault:
+    """Sends requests to both services; `errors` has every answer that is a fault of theirs."""
+
+    api: str
+    dashboard: str
+    errors: list[str] = field(default_factory=list)
+    sent: int = 0
+
+    def __post_init__(self) -> None:
+        self._watch = HealthWatch([self.api, self.dashboard])
+
+    def run(
+        self,
+        bodies: int,
+        attacks: Mapping[str, Callable[["Assault"], None]],
+        problems: Callable[[], list[str]],
+    ) -> None:
+        """Send so many generated requests, and after each share of them one attack.
+
+        Every attack comes twice. Ends early when there are `problems` after one of them.
+        """
+        programme = sorted(attacks) * 2
+        self._watch.start()
+        try:
+            for number, name in enumerate(programme):
+                self._generate(-(-bodies // len(programme)), seed=number)
+                attacks[name](self)
+                log.info("%d requests, the last of them by %s", self.sent, name)
+                assert not (found := problems()), f"after {name}: {found}"
+        finally:
+            self._watch.stop()
+
+    def faults(self) -> list[str]:
+        """Answers that are the services' own faults, and health that was not answered in time."""
+        assert self._watch.asked > 0
+        return self.errors + self._watch.failures
+
+    def _generate(self, requests: int, seed: int) -> None:
+        """Send so many requests that hypothesis generates."""
+
+        @hypothesis.seed(seed)
+        @hypothesis.settings(
+            max_examples=requests,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @hypothesis.given(REQUESTS)
+        def send(request: Hostile) -> None:
+            self.send(request)
+
+        send()
+
+    def send(self, request: Hostile) -> None:
+        url = {"api": self.api, "dashboard": self.dashboard}[request.service] + request.path
+        headers = {"Content-Type": request.content_type}
+        self._note(
+            str(request)[:300],
+            lambda: requests.request(
+                request.method, url, data=request.body, headers=headers, timeout=60
+            ),
+        )
+
+    def post(self, what: str, path: str, body: bytes, **headers: str) -> None:
+        sent = {"Content-Type": "application/json"} | headers
+        self._note(
+            what, lambda: requests.post(self.api + path, data=body, headers=sent, timeout=60)
+        )
+
+    def _note(self, what: str, call: Callable[[], requests.Response]) -> None:
+        self.sent += 1
+        try:
+            status = call().status_code
+        except requests.ConnectionError:
+            return  # a service may close the connection of a client that it refuses
+        except requests.RequestException as error:
+            self.errors.append(f"{what}: {error!r}")
+            return
+        if status >= 500 and status != 503:
+            self.errors.append(f"{what}: status {status}")
