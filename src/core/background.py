@@ -66,6 +66,11 @@ class BackgroundLoop:
         self.last_turn = self._clock()
         self.on_turn(self.problem is None)
 
+    def still_turns(self) -> None:
+        """Say within a long turn that it has not hung: it waits for something outside."""
+        self.last_turn = self._clock()
+        self.on_turn(True)
+
     def start(self) -> None:
         """Start the thread; its first turn is at once."""
         self._thread.start()

@@ -136,6 +136,7 @@ class Webhook:
                     "must answer with a status of 200 to 299",
                     *(pause, self._without_url(error)),
                 )
+                self.loop.still_turns()
                 self._sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             else:

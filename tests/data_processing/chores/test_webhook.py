@@ -109,7 +109,11 @@ def test_a_receiver_that_is_down_for_a_day_gets_all_in_order(
 ) -> None:
     receiver.messages.add(*range(600))
     receiver.failures = 24 * 60
-    post_all(receiver.webhook(per_minute=10), receiver, seconds_each=0.01)
+    webhook = receiver.webhook(per_minute=10)
+    turns: list[bool] = []
+    webhook.loop.on_turn = turns.append
+    post_all(webhook, receiver, seconds_each=0.01)
+    assert len(turns) == 24 * 60, "a thread that waits for the receiver does not look stuck"
     assert receiver.announced() == list(range(600))
     assert receiver.now > 23 * 3600
     assert [len(p["hashes"]) for p in receiver.payloads if "hashes" in p] == [589]
