@@ -223,11 +223,13 @@ def _weighted_files(
     files: list[_File], plan: SamplingPlan, rng: np.random.Generator
 ) -> list[tuple[_File, float]]:
     """Files with the weight of each of their rows, in random order, heavier ones rather first."""
-    last = max(file.day for file in files)
+    # Counted in days that have rows, so that no clock that was ahead for once makes all others old.
+    days = sorted({file.day for file in files if file.rows}, reverse=True)
+    ages = {day: age for age, day in enumerate(days)}
     weighted = [
-        (file, 0.5 ** ((last - file.day).days / plan.half_life_days))
+        (file, 0.5 ** (ages[file.day] / plan.half_life_days))
         for file in files
-        if file.rows and (last - file.day).days < plan.days
+        if file.rows and ages[file.day] < plan.days
     ]
     keys = [rng.random() ** (1 / (file.rows * weight)) for file, weight in weighted]
     return [weighted[i] for i in np.argsort(keys)[::-1]]

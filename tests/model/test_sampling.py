@@ -65,6 +65,13 @@ def test_recent_days_weigh_more_and_old_ones_are_left_out(lake: str) -> None:
     assert days[4] > 1.5 * days[3] > 2 * days[2] > 0
 
 
+def test_a_clock_that_was_ahead_for_once_leaves_the_other_days_in_the_sample(lake: str) -> None:
+    append_rows(lake, numbered_rows(0, 1_000), START)
+    table = append_rows(lake, numbered_rows(1_000, 1), START + timedelta(days=400), 1_000)
+    plan = SamplingPlan(rows=500, newest_rows=10, days=4, half_life_days=1)
+    assert len(draw_sample(table, plan, 1).drawn) > 400
+
+
 def test_coinbase_transactions_are_left_out(lake: str) -> None:
     rows = traffic.numbers(1_000, seed=1)
     rows[::10, [2, 3, 5]] = [0, 1, 0]

@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -75,7 +75,8 @@ class Announcements:
         if newest is None:
             return
         published = published_hashes(self._servers)
-        rows = self._flagged(f"scored_at >= {sql_time(newest - horizon)}")
+        last = min(newest, datetime.now(UTC))  # a clock that was ahead for once hides no row
+        rows = self._flagged(f"scored_at >= {sql_time(last - horizon)}")
         self._unpublished = [row for row in rows if row["hash"] not in published]
 
     def on_batch(self, batch: MicroBatch) -> None:

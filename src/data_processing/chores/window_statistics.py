@@ -169,7 +169,8 @@ def outdated(tables: LakeTables, retention: timedelta) -> set[datetime]:
         return set()
     recent = f"SELECT MIN(event_time) AS at FROM raw_transactions WHERE date >= '{dates[0]}'"
     earliest = window_of(tables.query(recent, "raw_transactions")["at"][0].as_py())
-    complete = datetime.combine(dates[-1], datetime.min.time(), UTC) - retention + timedelta(days=1)
+    newest = min(dates[-1], datetime.now(UTC).date())  # rows may be stamped ahead
+    complete = datetime.combine(newest, datetime.min.time(), UTC) - retention + timedelta(days=1)
     since = max(earliest, window_of(complete))
     rows = _counts(tables, "raw_transactions", f"event_time >= {sql_time(since)}")
     flagged = _counts(

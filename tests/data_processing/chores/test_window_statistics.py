@@ -94,6 +94,17 @@ def test_a_window_that_a_crash_left_behind_is_found_at_the_next_start(
 
 
 @pytest.mark.stack
+def test_rows_that_are_stamped_ahead_hide_no_window_that_a_crash_left_behind(
+    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
+) -> None:
+    now = kafka.now
+    writer.write(kafka.records(a_transaction(rng, time=int(now.timestamp()))))
+    kafka.later(days=400)
+    writer.write(kafka.records(a_transaction(rng)))
+    assert window_of(now) in outdated(tables, timedelta(days=30))
+
+
+@pytest.mark.stack
 def test_anomalies_found_in_the_backlog_reach_the_statistics(
     writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables, metrics: StreamMetrics
 ) -> None:
