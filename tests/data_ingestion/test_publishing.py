@@ -172,10 +172,11 @@ def test_memory_outlasts_a_slow_confirmation_but_not_for_ever(published: Publish
     published.clock.now += 13 * DAY
     published.publisher.publish_page([item(1), item(2)])
     assert published.hashes() == [tx_hash(1), tx_hash(2)]
-    published.clock.now += 20 * DAY
-    published.publisher.publish_page([item(3)])
+    for day in range(20):
+        published.clock.now += DAY
+        published.publisher.publish_page([item(100 + day)])
     published.publisher.publish_page([item(1)])
-    assert published.hashes() == [tx_hash(1), tx_hash(2), tx_hash(3), tx_hash(1)]
+    assert published.hashes()[-1] == tx_hash(1)
 
 
 def test_an_item_that_cannot_be_used_becomes_one_dead_letter(published: Published) -> None:

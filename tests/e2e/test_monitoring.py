@@ -29,6 +29,8 @@ JOBS = {
 ONLY_A_FAULT_PRODUCES = {
     # the source is silent for minutes: tests/monitoring/test_drill.py makes it so
     "bitcoin-pipeline: Pause after failures: B",
+    # so it does here, and only then is there a reason: tests/data_ingestion/test_source_health.py
+    "bitcoin-pipeline: Why the source is silent: A",
 }
 ONLY_A_VIEWER_PRODUCES = {
     # a browser asks: tests/e2e/test_pipeline.py opens one; until then there is no quantile of it
@@ -138,11 +140,20 @@ MOVED_ELSEWHERE = {
     "bitcoin_stream_lag_records": "data_processing/test_telemetry.py",
     "bitcoin_stream_lag_seconds": "data_processing/test_telemetry.py",
     "bitcoin_stream_unscored_rows": "data_processing/chores/test_backlog.py",
+    "bitcoin_stream_deleted_rows_total": "data_processing/chores/test_housekeeping.py",
+    "bitcoin_stream_loop_failures_total": "core/test_background.py",
+    "bitcoin_stream_webhook_posts_total": "data_processing/chores/test_webhook.py",
+    "bitcoin_stream_webhook_waiting": "data_processing/chores/test_webhook.py",
     "bitcoin_trainer_recalibrations_total": "model/test_service.py",
+    "bitcoin_trainer_report_failures_total": "model/test_service.py",
+    "bitcoin_trainer_step_failures_total": "model/test_service.py",
+    "bitcoin_trainer_drift_index": "model/test_service.py",
     "bitcoin_trainer_flag_rate_ratio": "model/test_service.py",
+    "bitcoin_api_loop_failures_total": "api/test_heartbeat.py",
     "bitcoin_api_requests_in_flight": "api/test_app.py",
     "bitcoin_dashboard_callback_duration_seconds": "dashboard/test_server.py",
     "bitcoin_dashboard_errors_total": "dashboard/lake/test_recent.py",
+    "bitcoin_dashboard_loop_failures_total": "core/test_background.py",
     "bitcoin_dashboard_viewers": "dashboard/test_server.py",
     "bitcoin_simulator_faults_total": "data_ingestion/test_simulator.py",
 }

@@ -30,6 +30,10 @@ TRUSTED_TYPES = [f"{features.__module__}.{features.__qualname__}", "sklearn.tree
 """The types that a model file may hold besides scikit-learn's estimators and NumPy's arrays."""
 
 
+LAST_BITS = 1e-12
+"""The relative difference that processors make: NumPy's power has other last bits on AVX-512."""
+
+
 class ModelRefusedError(RuntimeError):
     """A model version, or a whole registry, must not be used; the message says why."""
 
@@ -44,7 +48,7 @@ def read_model(folder: Path, version: str) -> Champion:
         champion = Champion.from_pipeline(pipeline, calibration, version)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelRefusedError(f"version {version} cannot be read: {error!r}") from error
-    if not np.array_equal(champion.scores(rows), scores):
+    if not np.allclose(champion.scores(rows), scores, rtol=LAST_BITS, atol=0.0):
         raise ModelRefusedError(
             f"version {version} no longer gives the scores it gave when it was saved: it was made "
             "with other feature code or another scikit-learn; train a new one"
