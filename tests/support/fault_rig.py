@@ -72,15 +72,15 @@ class FaultRig:
         self.kafka = KafkaProcess(folder / "kafka")
         (folder / "mlflow").mkdir()
         self.mlflow = TrackingServer(folder / "mlflow")
-        begun, port = time.time(), free_port()
+        begun, self._port = time.time(), free_port()
         self._simulator = Simulator(
-            _SOURCE.model_copy(update={"simulator_port": port}),
+            _SOURCE,
             clock=lambda: begun + (time.time() - begun) * SPEED,
         )
         self.extra: set[str] = set()
         self._ended: set[str] = set()
         self.versions: list[str] = []
-        self.source = SimulatorControl(f"http://127.0.0.1:{port}")
+        self.source = SimulatorControl(f"http://127.0.0.1:{self._port}")
         self._make_services()
 
     def start(self) -> None:
@@ -92,7 +92,7 @@ class FaultRig:
             register_pipeline(self.mlflow.uri, fitted(rows, seed), self.folder) for seed in (0, 1)
         ]
         promote(self.mlflow.uri, self.versions[0])
-        self._simulator.start()
+        self._simulator.start(port=self._port)
         self.load.start()
         self.recover()
         self.save_journal()
