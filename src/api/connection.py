@@ -1,8 +1,8 @@
-"""The server's side of one connection: a limit for what never becomes a request.
+"""Limits what a slow or endless client can hold: headers, and a body that goes on after its answer.
 
-uvicorn limits neither the size of a request's head nor the time that it takes, and after an early
-answer it reads the rest of the body for as long as there is some. `RequestsInFlight` limits
-everything in between.
+uvicorn limits neither the size of a request's head (request line and headers) nor the time that it
+takes. After an answer that came before the end of the body, it reads the rest without limit.
+`RequestsInFlight` in `api/middleware.py` limits the time from the end of the head to the answer.
 """
 
 import asyncio
@@ -10,26 +10,26 @@ import asyncio
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers together; the limit of uvicorn's other parser."""
+"""The largest head; the limit of h11, uvicorn's other parser."""
 
-MAX_HEAD_SECONDS = 10.0
-"""From the connection, or the head's first byte, to its last; also for a body after its answer."""
+MAX_WAIT_SECONDS = 10.0
+"""The longest wait for a whole head, and for the rest of a body after its answer."""
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Closes a connection whose head is too large, or whose head or refused body takes too long."""
+    """Closes a connection whose head is too large, or whose head or last body takes too long."""
 
-    _in_head = True
+    _in_head = True  # a new connection waits for its first head
     _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the time for the first head."""
+        """Start the timer for the first head."""
         super().connection_made(transport)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the time."""
+        """End the timer."""
         super().connection_lost(exc)
         self._end_timer()
 
@@ -53,17 +53,17 @@ class BoundedConnection(HttpToolsProtocol):
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Start the time for the rest of a body that was answered before its end."""
+        """Start the timer for the rest of a body that was answered before its end."""
         super().on_response_complete()
         if self.cycle.more_body:
             self._watch()
 
     def _watch(self) -> None:
-        """Let the time run while nothing else limits what the connection waits for."""
+        """Run the timer while the connection waits for a head, or for the rest of a body."""
         cycle = self.cycle
         if self._in_head or (cycle is not None and cycle.response_complete and cycle.more_body):
             if self._timer is None:
-                self._timer = self.loop.call_later(MAX_HEAD_SECONDS, self.transport.close)
+                self._timer = self.loop.call_later(MAX_WAIT_SECONDS, self.transport.close)
         elif self._timer is not None:
             self._end_timer()
 

@@ -1,4 +1,7 @@
-"""Repeats a run from its sample and its parameters in MLflow, without the table."""
+"""Repeats a training from its record in MLflow, to show that its model can be made again.
+
+The record has the rows it was trained on and its parameters. The table is not read: it has grown.
+"""
 
 import logging
 
@@ -19,35 +22,35 @@ log = logging.getLogger(__name__)
 
 
 class UnrepeatableRunError(RuntimeError):
-    """A run has no version or no sample to repeat it with; the message says which."""
+    """The run registered no model version, or its rows were removed; the message says which."""
 
 
 def repeat_run(registry: Registry, run_id: str) -> bool:
-    """Train again what a run trained; True when threshold and scores are equal to the bit.
+    """Train a run's model again; True when threshold and scores are equal to the bit.
 
-    The scores are those of the run's newest rows. Raises `RegistryUnavailableError` for a run that
-    does not exist, `UnrepeatableRunError` for one without a version or a sample, and
-    `ModelRefusedError` when a version that it needs cannot be read.
+    The scores compared are those of the newest rows, which the run held out. Raises
+    `RegistryUnavailableError` for a run that does not exist, `UnrepeatableRunError` for one without
+    a version or a sample, and `ModelRefusedError` when a version that it needs cannot be read.
     """
     record = registry.recorded_run(run_id)
     tags, version = record.data.tags, record.data.tags.get("version")
     if version is None:
         raise UnrepeatableRunError(
-            f"run {run_id} is {record.info.status} and registered no version: choose another run"
+            f"run {run_id} is {record.info.status} and registered no model version: choose another"
         )
     sample = registry.sample(run_id)
     if sample is None:
         raise UnrepeatableRunError(f"run {run_id} has no sample any more: choose a newer run")
-    registered = registry.pipeline(version)
+    original = registry.pipeline(version)
     data = TrainingData.prepare(sample, _recipe(record))
-    if "trees_of_version" in tags:
+    if "trees_of_version" in tags:  # a recalibration: only its threshold was new
         trees = registry.pipeline(tags["trees_of_version"])
         repeated = recalibrate_challenger(trees, data, now=0.0)
     else:
         repeated = train_challenger(data, now=0.0)
     scores = -repeated.pipeline.score_samples(sample.newest)
     equal = bool(
-        np.array_equal(scores, -registered.score_samples(sample.newest))
+        np.array_equal(scores, -original.score_samples(sample.newest))
         and repeated.model.threshold == float(record.data.params["threshold"])
     )
     log.info(

@@ -23,7 +23,7 @@ def url(champion: Champion, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "MAX_HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "MAX_WAIT_SECONDS", 0.3)
 
 
 def connected(url: str) -> socket.socket:

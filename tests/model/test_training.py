@@ -76,7 +76,7 @@ def test_a_run_without_a_version_or_a_sample_is_refused_in_a_sentence(
     with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
         patched.setattr("model.training.train_challenger", lambda *_: 1 / 0)
         trainer.train(table)
-    with pytest.raises(UnrepeatableRunError, match="is FAILED and registered no version"):
+    with pytest.raises(UnrepeatableRunError, match="is FAILED and registered no model version"):
         repeat_run(registry, last_run(tracking_uri))
     service = cast(Service, SimpleNamespace(registry=registry))
     assert from_run(service, last_run(tracking_uri)) == 1

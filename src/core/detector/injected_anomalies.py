@@ -42,7 +42,7 @@ class Kind:
     change: Callable[[Columns, np.random.Generator], Columns]
 
     def apply(self, rows: Integers, rng: np.random.Generator) -> Integers:
-        """Change ordinary rows without coinbase transactions into anomalies of this kind.
+        """Make anomalies of this kind from ordinary rows, none of them a coinbase transaction.
 
         `rows` has shape (n, 7) in the order of `NUMERIC_FIELDS`, and so has the new array that it
         returns. Its rows are valid: fee = input_value - output_value, size <= weight <= 4 * size.
