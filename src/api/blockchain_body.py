@@ -60,8 +60,7 @@ SCHEMA: dict[str, Any] = {
             "description": "Fee in satoshi; computed when it is missing",
         },
         "block_height": {
-            **_NULLABLE_INTEGER,
-            "description": "Height of its block; without it an input without a value is refused",
+            "description": "Height of its block; without one an input without a value is refused",
         },
         "inputs": {"type": "array", "items": _INPUT},
         "out": {"type": "array", "items": {**_OUTPUT, "required": ["value"]}},

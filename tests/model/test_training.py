@@ -110,7 +110,7 @@ def test_a_refused_version_has_no_alias_and_its_run_says_why(
     assert outcome.version == "1" and not outcome.promoted
     assert champion_version(tracking_uri, "simulated") is None
     tags = MlflowClient(tracking_uri).get_run(last_run(tracking_uri)).data.tags
-    assert tags["gate"] == "refused" and "2000 of 2000 rows are the same row" in tags["reason"]
+    assert tags["gate"] == "refused" and "rows are the same row" in tags["reason"]
 
 
 def test_a_worse_challenger_leaves_the_champion_in_service(
