@@ -71,7 +71,7 @@ def test_injected_anomalies_are_on_the_dashboard_within_30_s_and_it_says_why(dem
         page = seen.open("/?range=15m&flagged=1&order=newest")
         page.wait_for_selector("#pill.good >> text=Simulated")
         simulator = f"{demo.url('SIMULATOR_PORT')}/simulator/inject"
-        kinds = ("fat_finger_fee", "dust_fan_out")
+        kinds = ("fee_and_amount_swapped", "dust_fan_out")  # that any champion of few rows finds
         for kind, injected in [(k, ask(f"{simulator}?kind={k}", method="POST")) for k in kinds]:
             row = f"#grid .ag-row[row-id='{injected['hash']}']"
             page.wait_for_selector(row)
@@ -107,6 +107,6 @@ def test_a_second_run_continues_on_the_same_data(demo: Demo) -> None:
         count = len(demo.rows("scored_transactions", "hash") or [])
         return count if count > before else None
 
-    demo.wait_for("growth after the restart", grown, READY_SECONDS)
+    demo.wait_for("growth after the restart", grown, SCORED_SECONDS)
     hashes = Counter(row["hash"] for row in demo.rows("raw_transactions", "hash") or [])
     assert max(hashes.values()) == 1

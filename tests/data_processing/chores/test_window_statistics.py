@@ -97,7 +97,7 @@ def test_a_window_that_a_crash_left_behind_is_found_at_the_next_start(
 def test_rows_that_are_stamped_ahead_hide_no_window_that_a_crash_left_behind(
     writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
 ) -> None:
-    now = kafka.now
+    kafka.now = now = datetime.now(UTC).replace(microsecond=0)
     writer.write(kafka.records(a_transaction(rng, time=int(now.timestamp()))))
     kafka.later(days=400)
     writer.write(kafka.records(a_transaction(rng)))
