@@ -79,8 +79,8 @@ def create_app(
 def _long_lived_objects_set_apart() -> Iterator[None]:
     """Keep what the application is made of out of garbage collections while it serves.
 
-    Those half a million objects are never garbage. Going through them whenever a large batch has
-    made enough new ones takes as long as scoring it.
+    Those hundred thousand objects are never garbage, and large batches would make the collector go
+    through them again and again.
     """
     thresholds = gc.get_threshold()
     gc.collect()

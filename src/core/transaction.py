@@ -89,6 +89,10 @@ numbers_of = attrgetter(*NUMERIC_FIELDS)
 """The seven numbers of one transaction, as a tuple in that order."""
 
 
+COINBASE_FIELDS = ("fee", "inputs_count", "input_value", "output_value")
+"""The fields that `is_coinbase` takes."""
+
+
 def is_coinbase(*, fee: Any, inputs_count: Any, input_value: Any, output_value: Any) -> Any:
     """Whether a transaction creates coins: its one input spends nothing, and it pays no fee.
 

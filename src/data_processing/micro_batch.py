@@ -17,7 +17,6 @@ from pyspark.sql import DataFrame
 
 from data_processing import transforms
 from data_processing.confirmations import Confirmations
-from data_processing.known_keys import are_first, as_keys
 from data_processing.lake_tables import LakeTables, spark_schema
 from data_processing.record_parsing import PARSED_RECORDS
 from data_processing.seen_transactions import SeenTransactions
@@ -114,8 +113,7 @@ class MicroBatchWriter:
         receipts = receipts.sort_by(order)
         transactions = receipts.filter(pc.is_valid(receipts["key"]))
         rejects = receipts.filter(pc.is_valid(receipts["kind"]))
-        again = ~are_first(as_keys(transactions["key"].to_pylist()))
-        repeated = pa.array(self._seen.are_written(transactions) | again)
+        repeated = pa.array(self._seen.are_repeats(transactions))
         written = pa.array(self._seen.are_quarantined(rejects))
         batch = MicroBatch(
             new=transactions.filter(pc.invert(repeated)),

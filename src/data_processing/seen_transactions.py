@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_processing.known_keys import Days, Keys, KnownKeys, Mask, as_keys
+from data_processing.known_keys import Days, Keys, KnownKeys, Mask, are_first, as_keys
 from data_processing.lake_tables import LakeTables
 
 log = logging.getLogger(__name__)
@@ -38,9 +38,10 @@ class SeenTransactions:
         self._agree()
         log.info("event=seen_hashes_loaded hashes=%d", len(self.keys))
 
-    def are_written(self, transactions: pa.Table) -> Mask:
-        """Whether each transaction is in `raw_transactions`, by its `key`; shape (n,)."""
-        return self.keys.contains(as_keys(transactions["key"].to_pylist()))
+    def are_repeats(self, transactions: pa.Table) -> Mask:
+        """Whether each is in `raw_transactions`, or earlier in these rows; shape (n,)."""
+        keys = as_keys(transactions["key"].to_pylist())
+        return self.keys.contains(keys) | ~are_first(keys)
 
     def are_quarantined(self, rejects: pa.Table) -> Mask:
         """Whether each reject is in `quarantine`; shape (n,)."""

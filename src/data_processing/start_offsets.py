@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,11 @@ from data_processing.stream_checkpoint import (
     read_position,
     set_aside,
 )
-from data_processing.topic_checks import find_cut
+from data_processing.topic_checks import find_cut, kafka_timestamp
 
 log = logging.getLogger(__name__)
 
 TOPICS = (TRANSACTIONS, BLOCKS)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _TIMEOUT_SECONDS, _RETRY_SECONDS = 30.0, 0.2
 
 
@@ -89,7 +87,7 @@ class WrittenRecord:
     @property
     def milliseconds(self) -> int:
         """Kafka's timestamp of the record, a Unix time in milliseconds."""
-        return (self.append_time - _EPOCH) // _MILLISECOND
+        return kafka_timestamp(self.append_time)
 
 
 def written_records(tables: LakeTables) -> list[WrittenRecord]:

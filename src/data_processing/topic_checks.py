@@ -76,13 +76,22 @@ def find_cut(
 
 def _is_gone(consumer: KafkaConsumer, where: TopicPartition, at: datetime) -> bool:
     """Whether a log has no record of a time that is not before its first record."""
-    millis = (at - _EPOCH) // _MILLISECOND
+    millis = kafka_timestamp(at)
     first = consumer.offsets_for_times({where: millis})[where]
     if first is not None and first.timestamp == millis:
         return False
     begin = consumer.beginning_offsets([where])[where]
     expired = begin > 0 and (first is None or first.offset == begin)
     return not expired
+
+
+def kafka_timestamp(append_time: datetime) -> int:
+    """Kafka's timestamp of a record, a Unix time in milliseconds.
+
+    >>> kafka_timestamp(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000
+    """
+    return (append_time - _EPOCH) // _MILLISECOND
 
 
 class TopicGuard:

@@ -90,8 +90,8 @@ def test_a_repeat_is_recognised_however_old_its_row_is(
 ) -> None:
     seen = SeenTransactions(tables, tmp_path / "keys")
     for of_age in hashes.values():
-        assert seen.are_written(receipts(of_age)).all()
-    assert not seen.are_written(receipts([a_hash(rng) for _ in range(50)])).any()
+        assert seen.are_repeats(receipts(of_age)).all()
+    assert not seen.are_repeats(receipts([a_hash(rng) for _ in range(50)])).any()
     assert len(seen.keys) == 60
 
 
@@ -104,7 +104,7 @@ def test_a_restart_reads_only_the_dates_that_have_changed(
     tables.append_arrow("raw_transactions", raw_rows(another, NOW))
     seen = SeenTransactions(tables, tmp_path / "keys")
     assert tables.read[3:] == [f"SELECT hash FROM raw_transactions WHERE date = '{NOW.date()}'"]
-    assert seen.are_written(receipts(another + hashes[timedelta()])).all()
+    assert seen.are_repeats(receipts(another + hashes[timedelta()])).all()
 
 
 def test_what_is_added_is_recognised_and_saved(
@@ -113,13 +113,13 @@ def test_what_is_added_is_recognised_and_saved(
     seen, new = SeenTransactions(tables, tmp_path / "keys"), [a_hash(rng) for _ in range(5)]
     tables.append_arrow("raw_transactions", raw_rows(new, NOW))
     seen.add(receipts(new))
-    assert seen.are_written(receipts(new)).all()
+    assert seen.are_repeats(receipts(new)).all()
     assert seen.unsaved == 5
     seen.save()
-    assert seen.are_written(receipts(new)).all()
+    assert seen.are_repeats(receipts(new)).all()
     assert seen.unsaved == 0
     tables.read.clear()
-    assert SeenTransactions(tables, tmp_path / "keys").are_written(receipts(new)).all()
+    assert SeenTransactions(tables, tmp_path / "keys").are_repeats(receipts(new)).all()
     assert tables.read == []
 
 
@@ -133,9 +133,9 @@ def test_lost_files_are_made_again_and_rows_that_are_deleted_are_forgotten(
     tables.open("raw_transactions").delete(f"hash = '{hashes[timedelta()][0]}'")
     seen.save()
     for after in (seen, SeenTransactions(tables, tmp_path / "keys")):
-        assert not after.are_written(receipts(old)).any()
-        assert after.are_written(receipts(hashes[timedelta()])).tolist() == [False] + [True] * 19
-        assert after.are_written(receipts(hashes[timedelta(days=1)])).all()
+        assert not after.are_repeats(receipts(old)).any()
+        assert after.are_repeats(receipts(hashes[timedelta()])).tolist() == [False] + [True] * 19
+        assert after.are_repeats(receipts(hashes[timedelta(days=1)])).all()
 
 
 def test_a_table_that_was_created_again_has_other_keys(
@@ -146,8 +146,8 @@ def test_a_table_that_was_created_again_has_other_keys(
     others = [a_hash(rng) for _ in range(20)]
     delta_tables.write(Path(tables.lake), "raw_transactions", raw_rows(others, NOW))
     seen = SeenTransactions(tables, tmp_path / "keys")
-    assert seen.are_written(receipts(others)).all()
-    assert not seen.are_written(receipts(hashes[timedelta()])).any()
+    assert seen.are_repeats(receipts(others)).all()
+    assert not seen.are_repeats(receipts(hashes[timedelta()])).any()
 
 
 def test_a_reject_is_recognised_by_its_position_and_time(tables: NoSpark, tmp_path: Path) -> None:

@@ -5,12 +5,10 @@ Every value in them is a number, or text whose quotes are doubled.
 
 import pyarrow.compute as pc
 
-from core.transaction import is_coinbase
+from core.transaction import COINBASE_FIELDS, is_coinbase
 from dashboard.activity.filters import NO_PATTERN, Filters
 
-_COINBASE_COLUMNS = ("fee", "inputs_count", "input_value", "output_value")
-
-IS_COINBASE = str(is_coinbase(**{name: pc.field(name) for name in _COINBASE_COLUMNS})).replace(
+IS_COINBASE = str(is_coinbase(**{name: pc.field(name) for name in COINBASE_FIELDS})).replace(
     "==", "="
 )
 """Arrow writes its expression in words that SQL shares, but for the equals sign."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.detector.verdict import SCORE_AXIS
-from core.transaction import is_coinbase
+from core.transaction import COINBASE_FIELDS, is_coinbase
 from dashboard.activity.filters import NO_PATTERN, Filters
 from dashboard.lake.rows import Rows, to_micros
 
@@ -116,9 +116,7 @@ def flagged(rows: Rows, threshold: float | None) -> Mask:
 
 
 def _coinbases(rows: Rows) -> Mask:
-    names = ("fee", "inputs_count", "input_value", "output_value")
-    columns = {name: rows[name] for name in names}
-    coinbases: Mask = is_coinbase(**columns)
+    coinbases: Mask = is_coinbase(**{name: rows[name] for name in COINBASE_FIELDS})
     return coinbases
 
 
