@@ -17,9 +17,9 @@ from benchmarks.api_counting import added_seconds
 from benchmarks.api_services import Service, mlflow_serving, nothing, ours, tracking
 from benchmarks.load import Load, load
 
+from core.ordinary_traffic.traffic import numbers
 from core.registry.follower import load_champion
 from core.transaction import NUMERIC_FIELDS
-from data_ingestion.simulation.traffic import numbers
 
 ROUNDS = 3
 SCRAPE_SECONDS = 15

@@ -14,9 +14,9 @@ import requests
 from benchmarks.scoring import trained_model
 from local.ports import free_port
 
+from core.ordinary_traffic.traffic import numbers
 from core.registry.follower import MODEL_NAME
 from core.settings import ROOT
-from data_ingestion.simulation.traffic import numbers
 from model.mlflow_runs import Registry, Run
 from model.tracking_server import ENVIRONMENT, Tracking
 

@@ -16,7 +16,7 @@ from benchmarks.samples import BLOCKS, Integers, numbers, sample_path, transacti
 
 from core.detector.calibration import alert_threshold
 from core.detector.injected_anomalies import KINDS
-from data_ingestion.simulation import traffic
+from core.ordinary_traffic import traffic
 from model.challenger import LEAST_FLAGGED
 from model.evaluation import Scorer, average_precision, inject
 from model.pipeline import ForestShape, fit

@@ -18,8 +18,8 @@ from sklearn.pipeline import Pipeline
 from core.detector.calibration import calibrate
 from core.detector.champion import Champion
 from core.features import features
+from core.ordinary_traffic.traffic import numbers
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction
-from data_ingestion.simulation.traffic import numbers
 from model.pipeline import ForestShape, fit
 
 Integers = NDArray[np.int64]

@@ -15,9 +15,9 @@ from deltalake.exceptions import TableNotFoundError
 from numpy.typing import NDArray
 
 from core.lake import query, table_uri
+from core.ordinary_traffic.traffic import numbers
 from core.tables import RAW_TRANSACTIONS
 from core.transaction import NUMERIC_FIELDS
-from data_ingestion.simulation.traffic import numbers
 
 _AT_ONCE = 100_000
 

@@ -24,9 +24,9 @@ from sklearn.ensemble import IsolationForest
 
 from core.detector.rarity_scale import learn_rarity_scale
 from core.features import features
+from core.ordinary_traffic import traffic
 from core.settings import TrainerSettings
 from core.transaction import NUMERIC_FIELDS
-from data_ingestion.simulation import traffic
 from model.challenger import Recipe, TrainingData, train_challenger
 from model.sampling import SamplingPlan, draw_sample
 

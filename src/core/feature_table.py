@@ -11,7 +11,9 @@ from dataclasses import dataclass
 class Feature:
     """One feature: its name, the words, formula and unit of its measure, and the source.
 
-    `floor` is added to the measure before its logarithm; it is far below any usual value.
+    A measure that is `beside_market` is divided by the going fee rate before it is compared with
+    that of other transactions. `floor` is then added, before the logarithm; it is far below any
+    usual value.
     """
 
     name: str
@@ -20,12 +22,15 @@ class Feature:
     unit: str
     floor: float
     source: str
+    beside_market: bool = False
 
 
 FEATURES = (
-    Feature("fee_rate", "fee rate", "fee / (weight / 4)", "sat/vB", 0.01, "BIP 141; Bitcoin Core"),
-    Feature("fee", "fee", "fee", "sat", 1.0, "inputs less outputs"),
-    Feature("fee_share", "fee of the amount", "fee / input_value", "share", 1e-8, "ratio"),
+    Feature(
+        "fee_rate", "fee rate", "fee / (weight / 4)", "sat/vB", 1e-3, "BIP 141; Bitcoin Core", True
+    ),
+    Feature("fee", "fee", "fee", "sat", 0.1, "inputs less outputs", True),
+    Feature("fee_share", "fee of the amount", "fee / input_value", "share", 1e-9, "ratio", True),
     Feature("weight", "size", "weight / 4", "vB", 1.0, "BIP 141: virtual bytes"),
     Feature(
         "bulk",

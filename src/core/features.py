@@ -1,10 +1,12 @@
-"""The features that a model computes from the seven numbers of a transaction.
+"""The features that a model computes from the seven numbers of a transaction and its market.
 
 A *measure* is a quantity in its own unit (sat/vB, satoshi, ...). Its *rarity* says how far from the
 median of recent traffic it lies, as a power of ten: 0 at the median, 2 where one row in 100 lies
 further out, 4 where one in 10,000 does; negative below the median. `core/detector/rarity_scale.py`
-learns that scale from traffic. Rarities have no unit, so neither the currency nor the level of fees
-matters, and a measure of zero is far out but finite.
+learns that scale from traffic. Rarities have no unit, and a measure of zero is far out but finite.
+
+A fee is high or low beside what others pay at that time. So the measures that depend on the level
+of fees are divided by the going fee rate of their transaction's market first.
 
 The forest sees the rarity of each measure and two summaries: the largest rarity, and the sum of the
 two largest. Without the summaries only one split in nine could isolate a transaction with one
@@ -14,7 +16,7 @@ The same compiled loop computes one row and a million, at training and in the st
 are equal to the bit.
 
 >>> import numpy as np
->>> row = np.array([[250, 1000, 5000, 2, 2, 1_000_000, 995_000]])
+>>> row = np.array([[250, 1000, 5000, 2, 2, 1_000_000, 995_000, 15.5]])
 >>> float(measures(row)[0, 0])  # the fee rate, in sat/vB
 20.0
 """
@@ -27,11 +29,11 @@ from numpy.typing import NDArray
 
 from core.compiled import compiled
 from core.feature_table import FEATURES
-from core.transaction import NUMERIC_FIELDS, is_coinbase
+from core.transaction import DETECTOR_FIELDS, MARKET_FEE_RATE, is_coinbase
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.integer[Any]] | NDArray[np.floating[Any]] | NDArray[np.number[Any]]
-"""Shape (n, 7), the columns in the order of `NUMERIC_FIELDS`."""
+"""Shape (n, 8), the columns in the order of `DETECTOR_FIELDS`."""
 
 
 SUMMARIES = 6
@@ -44,14 +46,20 @@ _WIDTH = len(FEATURES)
 COLUMNS = _WIDTH + 2 * SUMMARIES
 """How many columns the forest sees."""
 
+_MARKET = DETECTOR_FIELDS.index(MARKET_FEE_RATE)
+
 _FLOORS = tuple(feature.floor for feature in FEATURES)
 _LN10 = math.log(10.0)
 _KNOTS = len(RARITIES)
+_BESIDE_MARKET = tuple(feature.beside_market for feature in FEATURES)
+
+LEAST_MARKET = 0.01
+"""In sat/vB: a lower market counts as this, so that nothing is divided by zero."""
 
 
 @compiled
 def _measure(row: Floats, out: Floats) -> None:
-    _size, weight, fee, inputs, outputs, input_value, output_value = row
+    weight, fee, inputs, outputs, input_value, output_value = row[1:7]
     out[0] = fee * 4.0 / max(weight, 1.0)
     out[1] = fee
     out[2] = fee / max(input_value, 1.0)
@@ -91,9 +99,11 @@ def features_into(numbers: Floats, tails: Floats, out: Floats) -> None:
     row = np.empty(_WIDTH)
     for i in range(len(numbers)):
         _measure(numbers[i], row)
+        market = max(numbers[i, _MARKET], LEAST_MARKET)
         first, second = 0.0, 0.0
         for j in range(_WIDTH):
-            level = math.log10(row[j] + _FLOORS[j])
+            measure = row[j] / market if _BESIDE_MARKET[j] else row[j]
+            level = math.log10(measure + _FLOORS[j])
             if level >= tails[1, j, 0]:
                 rarity = _rarity(level, tails[1, j])
                 out[i, j] = rarity
@@ -130,15 +140,15 @@ def credit_into(parts: Floats, features: Floats, out: Floats) -> None:
 def _contiguous(numbers: Any) -> Floats:
     """One memory layout for any input (array, list, frame), so that one loop is compiled."""
     array = np.ascontiguousarray(numbers, dtype=np.float64)
-    if array.ndim != 2 or array.shape[1] != len(NUMERIC_FIELDS):
-        raise ValueError(f"expected shape (n, {len(NUMERIC_FIELDS)}), got {array.shape}")
+    if array.ndim != 2 or array.shape[1] != len(DETECTOR_FIELDS):
+        raise ValueError(f"expected shape (n, {len(DETECTOR_FIELDS)}), got {array.shape}")
     return array
 
 
 def measures(numbers: Numbers) -> Floats:
     """Each feature's measure in its own unit: shape (n, len(FEATURES)).
 
-    Raises `ValueError` for another number of columns than seven.
+    Raises `ValueError` for another number of columns than eight.
     """
     array = _contiguous(numbers)
     out = np.empty((len(array), _WIDTH))
@@ -146,9 +156,22 @@ def measures(numbers: Numbers) -> Floats:
     return out
 
 
-def levels(measured: Floats) -> Floats:
-    """The logarithmic scale that rarity is counted on: log10(measure + floor), shape as given."""
-    scale: Floats = np.log10(measured + np.array(_FLOORS))
+def market_measures(numbers: Numbers) -> Floats:
+    """`measures`, with those that are `beside_market` divided by the going fee rate."""
+    measured = measures(numbers)
+    measured[:, np.array(_BESIDE_MARKET)] /= market_of(numbers)[:, None]
+    return measured
+
+
+def market_of(numbers: Numbers) -> Floats:
+    """The going fee rate that each row is measured against, in sat/vB; shape (n,)."""
+    market: Floats = np.maximum(np.asarray(numbers, np.float64)[:, _MARKET], LEAST_MARKET)
+    return market
+
+
+def levels(numbers: Numbers) -> Floats:
+    """The scale that rarity is counted on: log10(`market_measures` + floor), shape the same."""
+    scale: Floats = np.log10(market_measures(numbers) + np.array(_FLOORS))
     return scale
 
 
@@ -156,7 +179,7 @@ def features(numbers: Numbers, tails: Floats) -> Floats:
     """What the forest sees: rarities, then the summaries; finite for any transaction.
 
     Shape (n, COLUMNS). `tails` is the scale that `learn_rarity_scale` made of recent traffic.
-    Raises `ValueError` for another number of columns than seven, and for a scale of another shape.
+    Raises `ValueError` for another number of columns than eight, and for a scale of another shape.
     """
     array = _contiguous(numbers)
     if tails.shape != (2, _WIDTH, _KNOTS + 1):
@@ -179,7 +202,7 @@ def credit_summaries(parts: Floats, features: Floats) -> Floats:
 
 def coinbase_rows(numbers: Numbers) -> NDArray[np.bool_]:
     """Which rows are coinbase transactions; shape (n,)."""
-    _size, _weight, fee, inputs, _outputs, input_value, output_value = np.asarray(numbers).T
+    fee, inputs, _outputs, input_value, output_value = np.asarray(numbers).T[2:7]
     rows: NDArray[np.bool_] = is_coinbase(
         fee=fee, inputs_count=inputs, input_value=input_value, output_value=output_value
     )

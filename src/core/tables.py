@@ -89,6 +89,8 @@ VERDICT = pa.schema(
         pa.field("pattern", pa.string()),
         pa.field("reasons", pa.list_(REASON), nullable=False),
         pa.field("model_version", pa.string(), nullable=False),
+        pa.field("flagged_by", pa.string()),
+        pa.field("market_fee_rate", pa.float64()),
     ]
 )
 """The champion's verdict on one transaction, the columns of `core.detector.verdict.Verdict`."""
@@ -150,6 +152,18 @@ REPLACEMENTS = pa.schema(
 )
 """Two transactions that spend one outpoint; `hash` is the later one; fees in satoshi."""
 
+MARKET = pa.schema(
+    [
+        pa.field("minute", TIMESTAMP, nullable=False),
+        pa.field("fee_rate", pa.float64(), nullable=False),
+        pa.field("low", pa.float64(), nullable=False),
+        pa.field("high", pa.float64(), nullable=False),
+        pa.field("rows", pa.int64(), nullable=False),
+        PARTITION,
+    ]
+)
+"""The market of each minute of append time, the columns of `core.market.Market`; sat/vB."""
+
 TABLES = {
     "raw_transactions": RAW_TRANSACTIONS,
     "quarantine": QUARANTINE,
@@ -157,5 +171,6 @@ TABLES = {
     "scored_transactions": SCORED_TRANSACTIONS,
     "confirmations": CONFIRMATIONS,
     "replacements": REPLACEMENTS,
+    "market": MARKET,
 }
 """Every table by its name."""

@@ -85,6 +85,12 @@ class Transaction(BaseModel):
 NUMERIC_FIELDS = tuple(name for name in Transaction.model_fields if name != "hash")
 """The seven numbers of a transaction, in the order of every (n, 7) array in this project."""
 
+MARKET_FEE_RATE = "market_fee_rate"
+"""The going fee rate when a transaction was seen, in sat/vB; `core/market.py` computes it."""
+
+DETECTOR_FIELDS = (*NUMERIC_FIELDS, MARKET_FEE_RATE)
+"""What a score is computed from, in the order of every (n, 8) array in this project."""
+
 numbers_of = attrgetter(*NUMERIC_FIELDS)
 """The seven numbers of one transaction, as a tuple in that order."""
 

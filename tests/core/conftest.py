@@ -15,8 +15,8 @@ from core.detector.calibration import calibrate
 from core.detector.champion import Champion
 from core.detector.rarity_scale import learn_rarity_scale
 from core.features import features
+from core.ordinary_traffic.traffic import numbers
 from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
-from data_ingestion.simulation.traffic import numbers
 
 Integers = NDArray[np.int64]
 

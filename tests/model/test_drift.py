@@ -6,7 +6,7 @@ import pytest
 
 from core.detector.champion import Champion
 from core.feature_table import NAMES
-from data_ingestion.simulation.traffic import Integers, Traffic, numbers
+from core.ordinary_traffic.traffic import Integers, Traffic, numbers
 from model.challenger import Recipe, TrainingData, train_challenger
 from model.drift import SCORE, drift_indexes, drift_limit, drift_reference, stability_index
 from model.pipeline import ForestShape

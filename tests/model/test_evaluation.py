@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from core.detector.injected_anomalies import KINDS
-from data_ingestion.simulation import traffic
+from core.ordinary_traffic import traffic
 from model.challenger import Recipe, TrainingData, split
 from model.evaluation import Floats, Integers, average_precision, evaluate, inject
 from model.pipeline import ForestShape, fit

@@ -4,7 +4,7 @@ from scipy.stats import binomtest
 
 from core.detector.injected_anomalies import KINDS
 from core.feature_table import NAMES
-from data_ingestion.simulation import traffic
+from core.ordinary_traffic import traffic
 from model.evaluation import Evaluation, KindEvaluation
 from model.gate import (
     CONFIDENCE,

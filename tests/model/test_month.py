@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 from tests.support.raw_lake import append_rows
 from tests.support.tracking_server import TrackingServer
 
+from core.ordinary_traffic.traffic import Traffic
 from core.registry.follower import MODEL_NAME, champion_version, load_champion
 from core.settings import TrainerSettings
-from data_ingestion.simulation.traffic import Traffic
 from model.mlflow_runs import EXPERIMENT
 from model.service import Service, TrainerConfig
 from monitoring.prometheus_metrics import new_registry

@@ -8,9 +8,9 @@ import pytest
 from tests.support.raw_lake import append_rows
 from tests.support.tracking_server import TrackingServer
 
+from core.ordinary_traffic import traffic
 from core.registry.follower import ChampionFollower, champion_version, download
 from core.registry.rest import RegistryUnavailableError
-from data_ingestion.simulation import traffic
 from model.training import Trainer
 
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("no_report")]

@@ -2,7 +2,7 @@ import numpy as np
 
 from core.detector.calibration import calibrate
 from core.detector.champion import Champion
-from data_ingestion.simulation import traffic
+from core.ordinary_traffic import traffic
 from model.pipeline import ForestShape, fit, set_threshold
 
 ROWS = traffic.numbers(4_000, seed=6)

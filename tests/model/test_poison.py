@@ -5,8 +5,8 @@ import pytest
 from tests.support.raw_lake import Integers, append_rows
 
 from core.detector.injected_anomalies import KINDS
+from core.ordinary_traffic import traffic
 from core.settings import TrainerSettings
-from data_ingestion.simulation import traffic
 from model.evaluation import Evaluation, evaluate, inject
 from model.mlflow_runs import Registry
 from model.training import Outcome, Trainer

@@ -13,9 +13,9 @@ from mlflow.entities import ViewType
 from tests.support.raw_lake import append_rows
 from tests.support.tracking_server import TrackingServer
 
+from core.ordinary_traffic import traffic
 from core.registry.follower import MODEL_NAME, champion_version, load_champion
 from core.settings import TrainerSettings
-from data_ingestion.simulation import traffic
 from model import pruning
 from model.mlflow_runs import EXPERIMENT, Registry
 from model.pruning import prune_or_log, prune_registry

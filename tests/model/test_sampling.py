@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.support.raw_lake import START, Integers, append_rows
 
-from data_ingestion.simulation import traffic
+from core.ordinary_traffic import traffic
 from model import sampling
 from model.sampling import Sample, SamplingPlan, count_rows, draw_sample, newest_day
 

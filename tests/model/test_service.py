@@ -12,10 +12,10 @@ from tests.support.raw_lake import START, Integers, append_rows
 from tests.support.tracking_server import TrackingServer
 
 from core.lake import OriginMismatchError
+from core.ordinary_traffic import traffic
 from core.registry.follower import ALIAS, MODEL_NAME, champion_version, promote
 from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
-from data_ingestion.simulation import traffic
 from model.challenger import Origin
 from model.mlflow_runs import Registry
 from model.sampling import Sample

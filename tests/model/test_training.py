@@ -6,6 +6,7 @@ import pytest
 from mlflow import MlflowClient
 from tests.support.raw_lake import START, append_rows
 
+from core.ordinary_traffic import traffic
 from core.registry.follower import (
     ALIAS,
     MODEL_NAME,
@@ -16,7 +17,6 @@ from core.registry.follower import (
 )
 from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
-from data_ingestion.simulation import traffic
 from model.commands import from_run
 from model.mlflow_runs import Registry
 from model.repeat_run import UnrepeatableRunError, repeat_run

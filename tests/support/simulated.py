@@ -6,9 +6,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from core.settings import SimulatorSettings
+from data_ingestion.simulation.drafts import TransactionGenerator
 from data_ingestion.simulation.network import Network
 from data_ingestion.simulation.rendering import render
-from data_ingestion.simulation.traffic import TransactionGenerator
 from data_ingestion.simulation.transactions import SimulatedTransaction
 from monitoring.simulator_metrics import SimulatorMetrics
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.feature_table import NAMES
-from core.features import Numbers, coinbase_rows, measures
+from core.features import Numbers, coinbase_rows, market_measures
 
 _LEVELS = np.concatenate([np.linspace(0, 0.999, 1000), np.linspace(0.9991, 1, 10)])
 """The levels of the stored quantiles: every 0.1 %, and every 0.01 % in the last 0.1 %."""
@@ -26,9 +26,9 @@ class Calibration:
     """The calibration of one model version; coinbase transactions are left out.
 
     `budget` is the share of traffic that may be flagged; `quantiles` are scores, ascending, at
-    `levels` in 0..1; `usual` has each feature's 1 % and 99 % quantile in its measure's unit; `rows`
-    is the number of rows it was computed from; `trained_at` is an ISO time; `facts` is other JSON
-    data about the version (evaluation, drift reference).
+    `levels` in 0..1; `usual` has the 1 % and 99 % quantile of each feature's `market_measures`;
+    `rows` is the number of rows it was computed from; `trained_at` is an ISO time; `facts` is other
+    JSON data about the version (evaluation, drift reference).
     """
 
     threshold: float
@@ -82,7 +82,7 @@ def calibrate(
     trained_at: str,
     facts: Mapping[str, Any],
 ) -> Calibration:
-    """Calibrate a model by its `scores` of recent traffic `numbers`, shape (n, 7).
+    """Calibrate a model by its `scores` of recent traffic `numbers`, shape (n, 8).
 
     Raises `ValueError` when all rows are coinbase transactions, or there are none.
     """
@@ -90,7 +90,7 @@ def calibrate(
     scores = scores[ordinary]
     if len(scores) == 0:
         raise ValueError("nothing to calibrate by: all transactions are coinbase transactions")
-    lows, highs = np.quantile(measures(np.asarray(numbers)[ordinary]), [0.01, 0.99], axis=0)
+    lows, highs = np.quantile(market_measures(np.asarray(numbers)[ordinary]), [0.01, 0.99], axis=0)
     return Calibration(
         threshold=alert_threshold(scores, budget),
         budget=budget,

@@ -13,6 +13,7 @@ A kind is no evidence of crime: its sender may find such a transaction ordinary.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from core.transaction import COIN, NUMERIC_FIELDS
 
 Integers = NDArray[np.int64]
 Columns = dict[str, Integers]
+R = TypeVar("R", NDArray[np.int64], NDArray[np.float64])
 
 # Sizes of the commonest script type, P2WPKH (BIP 141, BIP 143): bytes, and weight units.
 _OVERHEAD, _INPUT, _OUTPUT = (12, 42), (149, 272), (31, 124)
@@ -41,15 +43,19 @@ class Kind:
     held_out: bool
     change: Callable[[Columns, np.random.Generator], Columns]
 
-    def apply(self, rows: Integers, rng: np.random.Generator) -> Integers:
+    def apply(self, rows: R, rng: np.random.Generator) -> R:
         """Make anomalies of this kind from ordinary rows, none of them a coinbase transaction.
 
-        `rows` has shape (n, 7) in the order of `NUMERIC_FIELDS`, and so has the new array that it
-        returns. Its rows are valid: fee = input_value - output_value, size <= weight <= 4 * size.
+        The first columns of `rows` are `NUMERIC_FIELDS`; any others are kept in the new array that
+        it returns. Its rows are valid: fee = input_value - output_value, and
+        size <= weight <= 4 * size.
         """
-        columns = dict(zip(NUMERIC_FIELDS, rows.T.copy(), strict=True))
-        changed = self.change(columns, rng)
-        return np.column_stack([changed[name] for name in NUMERIC_FIELDS]).astype(np.int64)
+        width = len(NUMERIC_FIELDS)
+        numbers = rows[:, :width].astype(np.int64)
+        changed = self.change(dict(zip(NUMERIC_FIELDS, numbers.T, strict=True)), rng)
+        made = rows.copy()
+        made[:, :width] = np.column_stack([changed[name] for name in NUMERIC_FIELDS])
+        return made
 
 
 def _between(low: float, high: float, n: int, rng: np.random.Generator) -> NDArray[np.float64]:

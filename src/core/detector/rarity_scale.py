@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from core.features import RARITIES, Numbers, levels, measures
+from core.features import RARITIES, Numbers, levels
 
 Floats = NDArray[np.float64]
 
@@ -31,14 +31,14 @@ _PRIOR_ROWS = 10
 
 
 def learn_rarity_scale(numbers: Numbers) -> Floats:
-    """Learn the scale from rows without coinbase transactions, shape (n, 7), at least one.
+    """Learn the scale from rows without coinbase transactions, shape (n, 8), at least one.
 
     The result is the argument `tails` of `core.features.features`. Its shape is
     (2, len(FEATURES), len(RARITIES) + 1): the side below the median and the one above, on the scale
     of `core.features.levels`. For each feature it has the median, the distance from the median to
     each further rarity of `RARITIES`, and the mean excess beyond the last.
     """
-    scale = levels(measures(numbers))
+    scale = levels(numbers)
     median = np.median(scale, axis=0)
     sides = [_side(median - scale), _side(scale - median)]
     return np.stack([np.column_stack([median, *side]) for side in sides])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.detector.forest import Forest
 from core.features import features
-from core.transaction import NUMERIC_FIELDS
+from core.transaction import DETECTOR_FIELDS
 
 _ROWS, _TRANSACTIONS = 1_000, 8
 
@@ -43,8 +43,8 @@ def _move_off(rows: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np
 
 
 def random_transactions(rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Random numbers within a transaction's bounds, some of them 0; shape (rows, 7)."""
-    numbers = np.exp(rng.uniform(0, np.log(1e6), (rows, len(NUMERIC_FIELDS))))
+    """Random numbers within a transaction's bounds, some of them 0; shape (rows, 8)."""
+    numbers = np.exp(rng.uniform(0, np.log(1e6), (rows, len(DETECTOR_FIELDS))))
     zero = rng.random(numbers.shape) < 0.05
     zero[:, :2] = False
     return np.where(zero, 0, numbers).astype(np.int64)

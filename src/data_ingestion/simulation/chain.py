@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
 
+from core.ordinary_traffic.script_types import SCRIPT_TYPES
 from core.transaction import COIN
-from data_ingestion.simulation.script_types import SCRIPT_TYPES
 from data_ingestion.simulation.transactions import SimulatedTransaction, compress, tx_index
 
 _BLOCK_HEAD = (

@@ -11,10 +11,11 @@ from random import Random
 import numpy as np
 
 from core.detector.injected_anomalies import KINDS
+from core.ordinary_traffic.traffic import day_cycle
 from core.settings import SimulatorSettings
 from data_ingestion.simulation.chain import Block, Chain
+from data_ingestion.simulation.drafts import TransactionGenerator
 from data_ingestion.simulation.rendering import render
-from data_ingestion.simulation.traffic import TransactionGenerator, day_cycle
 from data_ingestion.simulation.transactions import Replay, SimulatedTransaction, replacement
 from data_ingestion.simulation.truth import Truth
 from monitoring.simulator_metrics import SimulatorMetrics

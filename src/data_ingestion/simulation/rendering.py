@@ -7,8 +7,8 @@ before the simulation, so none is spent twice except by a replacement.
 
 from random import Random
 
-from data_ingestion.simulation.script_types import SEGWIT_MARKER, ScriptType
-from data_ingestion.simulation.traffic import Draft
+from core.ordinary_traffic.script_types import SEGWIT_MARKER, ScriptType
+from data_ingestion.simulation.drafts import Draft
 from data_ingestion.simulation.transactions import SimulatedTransaction, compress, tx_index
 
 _RBF, _NO_RBF = 0xFFFFFFFD, 0xFFFFFFFE

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from core.detector.verdict import Verdict
+from core.ordinary_traffic import traffic
 from core.registry.version_files import (
     CALIBRATION_FILE,
     EXTRA_FOLDER,
@@ -27,7 +28,6 @@ from core.registry.version_files import (
 )
 from core.tables import VERDICT
 from core.transaction import DescribedTransaction
-from data_ingestion.simulation import traffic
 
 ROWS = traffic.numbers(2_000, seed=1)
 

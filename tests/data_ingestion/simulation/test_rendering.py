@@ -9,8 +9,8 @@ import pytest
 from tests.support.simulated import NOW, transactions
 
 from core.detector.injected_anomalies import KINDS
+from data_ingestion.simulation.drafts import Draft, TransactionGenerator
 from data_ingestion.simulation.rendering import random_hex, render, split_amount
-from data_ingestion.simulation.traffic import Draft, TransactionGenerator
 from data_ingestion.simulation.transactions import tx_index
 
 KEYS = [

@@ -6,8 +6,8 @@ from random import Random
 import pytest
 from tests.support.simulated import NOW, transactions
 
+from data_ingestion.simulation.drafts import TransactionGenerator
 from data_ingestion.simulation.rendering import render
-from data_ingestion.simulation.traffic import TransactionGenerator
 from data_ingestion.simulation.transactions import Replay, from_item, replacement, tx_index
 
 

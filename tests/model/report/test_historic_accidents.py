@@ -1,6 +1,6 @@
 import numpy as np
 
-from data_ingestion.simulation import traffic
+from core.ordinary_traffic import traffic
 from model.challenger import Recipe, TrainingData, train_challenger
 from model.pipeline import ForestShape
 from model.report.historic_accidents import ACCIDENTS, score_accidents

@@ -1,9 +1,8 @@
 """Draw transactions as numbers, as the behaviours and the market of the moment make them.
 
 `Traffic` draws a batch at once, fast enough for hundreds of thousands. A row is consistent: fee =
-inputs - outputs, and size and weight follow from the counts and script types by BIP 141.
-`TransactionGenerator` hands them out one by one and makes some of them anomalies; `rendering` makes
-the API's JSON of one.
+inputs - outputs, and size and weight follow from the counts and script types by BIP 141. The
+simulator makes transactions of it, and the trainer compares a young sample with it.
 
 The market has a day's cycle and spikes of the fee level. The cycle is an assumption, a plain
 cosine: most traffic while Europe and America are both awake, least twelve hours later. Spikes stand
@@ -17,15 +16,13 @@ at the median, 35 at the 90th percentile and 150 at the most.
 (3, 7)
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.detector.injected_anomalies import KINDS
-from data_ingestion.simulation.behaviours import (
+from core.ordinary_traffic.behaviours import (
     BEHAVIOURS,
     DATA_BYTES,
     FLOOR,
@@ -34,12 +31,11 @@ from data_ingestion.simulation.behaviours import (
     Behaviour,
     Counts,
 )
-from data_ingestion.simulation.script_types import (
+from core.ordinary_traffic.script_types import (
     OVERHEAD,
     SCRIPT_TYPES,
     SEGWIT_MARKER,
     TYPE_NAMES,
-    ScriptType,
 )
 
 Integers = NDArray[np.int64]
@@ -49,11 +45,7 @@ _INPUT = np.array([script.input_base for script in SCRIPT_TYPES])
 _WITNESS = np.array([script.witness for script in SCRIPT_TYPES])
 _OUTPUT = np.array([script.output for script in SCRIPT_TYPES])
 _SHARES = np.array([behaviour.share for behaviour in BEHAVIOURS])
-_PAYMENT = next(behaviour for behaviour in BEHAVIOURS if behaviour.name == "payment")
 _DUST = 600
-
-BATCH = 64
-"""Transactions drawn at once: enough for NumPy, few enough that the fee level stays current."""
 
 DAY_SWING = 0.2
 """How far the day's peak lies above the mean, and the night's trough below it."""
@@ -221,81 +213,3 @@ def _base(
         + carriers * (8 + 1 + 2 + data)
     )
     return size
-
-
-@dataclass(frozen=True)
-class Draft:
-    """One drawn transaction: the seven numbers in the order of NUMERIC_FIELDS, and its style.
-
-    `origin` is "generated" or the kind of an injected anomaly.
-    """
-
-    numbers: tuple[int, ...]
-    behaviour: Behaviour
-    input_type: ScriptType
-    output_type: ScriptType
-    data_bytes: int
-    origin: str = "generated"
-
-
-class TransactionGenerator:
-    """Endless drafts; in each run of `anomaly_every` one is an anomaly of a random kind (0: none).
-
-    The same seed gives the same drafts, except that fees follow the market at the time passed.
-    """
-
-    def __init__(self, seed: int, anomaly_every: int) -> None:
-        self._traffic = Traffic(seed)
-        self._numpy_rng = np.random.default_rng((seed, 1))
-        self._rng = Random(seed)
-        self._anomaly_every = anomaly_every
-        self._drawn: Iterator[Draft] = iter(())
-        self._count = self._next_anomaly = 0
-        self._plan_anomaly()
-
-    def draft(self, now: float) -> Draft:
-        """The next transaction at Unix time `now`."""
-        self._count += 1
-        if self._anomaly_every and self._count == self._next_anomaly:
-            return self.anomaly(self._rng.choice(list(KINDS)), now)
-        if self._anomaly_every and self._count % self._anomaly_every == 0:
-            self._plan_anomaly()
-        return self._ordinary(now)
-
-    def anomaly(self, kind: str, now: float) -> Draft:
-        """An ordinary transaction changed into an anomaly; raises `KeyError` for no such kind."""
-        change = KINDS[kind]
-        ordinary = np.array([self._ordinary(now).numbers])
-        row = change.apply(ordinary, self._numpy_rng)[0]
-        p2wpkh = SCRIPT_TYPES[0]
-        return Draft(tuple(row.tolist()), _PAYMENT, p2wpkh, p2wpkh, 0, kind)
-
-    def _plan_anomaly(self) -> None:
-        """Choose a place in the coming run of `anomaly_every`, so that each run has one."""
-        if self._anomaly_every:
-            self._next_anomaly = self._count + self._rng.randint(1, max(1, self._anomaly_every - 1))
-
-    def _ordinary(self, now: float) -> Draft:
-        draft = next(self._drawn, None)
-        if draft is None:
-            self._drawn = _drafts(self._traffic.draw(np.full(BATCH, now)))
-            draft = next(self._drawn)
-        return draft
-
-
-def _drafts(batch: Batch) -> Iterator[Draft]:
-    for numbers_of_one, behaviour, spends, pays, data in zip(
-        batch.numbers.tolist(),
-        batch.behaviour.tolist(),
-        batch.input_type.tolist(),
-        batch.output_type.tolist(),
-        batch.data_bytes.tolist(),
-        strict=True,
-    ):
-        yield Draft(
-            tuple(numbers_of_one),
-            BEHAVIOURS[behaviour],
-            SCRIPT_TYPES[spends],
-            SCRIPT_TYPES[pays],
-            data,
-        )

@@ -7,22 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.support.simulated import NOW
 
-from core.detector.injected_anomalies import KINDS
-from core.transaction import NUMERIC_FIELDS
-from data_ingestion.simulation.behaviours import BEHAVIOURS
-from data_ingestion.simulation.script_types import TYPE_NAMES
-from data_ingestion.simulation.traffic import (
+from core.ordinary_traffic.behaviours import BEHAVIOURS
+from core.ordinary_traffic.script_types import TYPE_NAMES
+from core.ordinary_traffic.traffic import (
     SPIKE_FACTOR,
     SPIKE_SECONDS,
     SPIKE_SHARE,
     Traffic,
-    TransactionGenerator,
     day_cycle,
     fee_level,
     numbers,
 )
+from core.transaction import NUMERIC_FIELDS
 
 MIDNIGHT = 20_000 * 86_400
 COLUMNS = ("size", "weight", "fee", "n_inputs", "n_outputs", "input_value", "output_value")
@@ -128,24 +125,3 @@ def test_a_seed_has_its_spikes_at_the_same_times_for_any_times_passed() -> None:
     times = every(600, 500)
     one_by_one = [fee_level(times[n : n + 1], seed=4)[0] for n in range(500)]
     assert fee_level(times, seed=4).tolist() == one_by_one
-
-
-def test_each_run_of_the_stated_length_holds_one_anomaly() -> None:
-    generator = TransactionGenerator(seed=1, anomaly_every=50)
-    kinds = [draft.origin in KINDS for draft in (generator.draft(NOW) for _ in range(2_000))]
-    assert [sum(kinds[n : n + 50]) for n in range(0, 2_000, 50)] == [1] * 40
-
-
-def test_every_kind_comes_in_time() -> None:
-    generator = TransactionGenerator(seed=2, anomaly_every=2)
-    assert {generator.draft(NOW).origin for _ in range(500)} == {*KINDS, "generated"}
-
-
-def test_no_anomaly_is_injected_with_0() -> None:
-    generator = TransactionGenerator(seed=1, anomaly_every=0)
-    assert {generator.draft(NOW).origin for _ in range(3_000)} == {"generated"}
-
-
-def test_the_same_seed_repeats_the_same_drafts() -> None:
-    first, second = TransactionGenerator(9, 100), TransactionGenerator(9, 100)
-    assert [first.draft(NOW) for _ in range(500)] == [second.draft(NOW) for _ in range(500)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_ingestion.simulation.script_types import (
+from core.ordinary_traffic.script_types import (
     SCRIPT_TYPES,
     ScriptType,
     base58check,

@@ -1,7 +1,7 @@
 import pytest
 
-from data_ingestion.simulation.behaviours import BEHAVIOURS, POSTAGE, Behaviour
-from data_ingestion.simulation.script_types import TYPE_NAMES
+from core.ordinary_traffic.behaviours import BEHAVIOURS, POSTAGE, Behaviour
+from core.ordinary_traffic.script_types import TYPE_NAMES
 
 
 def test_the_common_behaviours_are_all_there() -> None:

@@ -1,0 +1,1 @@
+"""Ordinary traffic: who makes transactions, of which form, and numbers drawn accordingly."""

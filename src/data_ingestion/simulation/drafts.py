@@ -1,0 +1,98 @@
+"""Drafts of transactions, one by one: ordinary ones as drawn, and some changed into anomalies.
+
+`rendering` makes the API's JSON of one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from core.detector.injected_anomalies import KINDS
+from core.ordinary_traffic.behaviours import BEHAVIOURS, Behaviour
+from core.ordinary_traffic.script_types import SCRIPT_TYPES, ScriptType
+from core.ordinary_traffic.traffic import Batch, Traffic
+
+BATCH = 64
+"""Transactions drawn at once: enough for NumPy, few enough that the fee level stays current."""
+
+_PAYMENT = next(behaviour for behaviour in BEHAVIOURS if behaviour.name == "payment")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One drawn transaction: the seven numbers in the order of NUMERIC_FIELDS, and its style.
+
+    `origin` is "generated" or the kind of an injected anomaly.
+    """
+
+    numbers: tuple[int, ...]
+    behaviour: Behaviour
+    input_type: ScriptType
+    output_type: ScriptType
+    data_bytes: int
+    origin: str = "generated"
+
+
+class TransactionGenerator:
+    """Endless drafts; in each run of `anomaly_every` one is an anomaly of a random kind (0: none).
+
+    The same seed gives the same drafts, except that fees follow the market at the time passed.
+    """
+
+    def __init__(self, seed: int, anomaly_every: int) -> None:
+        self._traffic = Traffic(seed)
+        self._numpy_rng = np.random.default_rng((seed, 1))
+        self._rng = Random(seed)
+        self._anomaly_every = anomaly_every
+        self._drawn: Iterator[Draft] = iter(())
+        self._count = self._next_anomaly = 0
+        self._plan_anomaly()
+
+    def draft(self, now: float) -> Draft:
+        """The next transaction at Unix time `now`."""
+        self._count += 1
+        if self._anomaly_every and self._count == self._next_anomaly:
+            return self.anomaly(self._rng.choice(list(KINDS)), now)
+        if self._anomaly_every and self._count % self._anomaly_every == 0:
+            self._plan_anomaly()
+        return self._ordinary(now)
+
+    def anomaly(self, kind: str, now: float) -> Draft:
+        """An ordinary transaction changed into an anomaly; raises `KeyError` for no such kind."""
+        change = KINDS[kind]
+        ordinary = np.array([self._ordinary(now).numbers])
+        row = change.apply(ordinary, self._numpy_rng)[0]
+        p2wpkh = SCRIPT_TYPES[0]
+        return Draft(tuple(row.tolist()), _PAYMENT, p2wpkh, p2wpkh, 0, kind)
+
+    def _plan_anomaly(self) -> None:
+        """Choose a place in the coming run of `anomaly_every`, so that each run has one."""
+        if self._anomaly_every:
+            self._next_anomaly = self._count + self._rng.randint(1, max(1, self._anomaly_every - 1))
+
+    def _ordinary(self, now: float) -> Draft:
+        draft = next(self._drawn, None)
+        if draft is None:
+            self._drawn = _drafts(self._traffic.draw(np.full(BATCH, now)))
+            draft = next(self._drawn)
+        return draft
+
+
+def _drafts(batch: Batch) -> Iterator[Draft]:
+    for numbers_of_one, behaviour, spends, pays, data in zip(
+        batch.numbers.tolist(),
+        batch.behaviour.tolist(),
+        batch.input_type.tolist(),
+        batch.output_type.tolist(),
+        batch.data_bytes.tolist(),
+        strict=True,
+    ):
+        yield Draft(
+            tuple(numbers_of_one),
+            BEHAVIOURS[behaviour],
+            SCRIPT_TYPES[spends],
+            SCRIPT_TYPES[pays],
+            data,
+        )
