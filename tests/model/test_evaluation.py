@@ -9,7 +9,7 @@ from model.pipeline import ForestShape, fit
 from model.report.baselines import BASELINES, evaluate_baselines
 from model.sampling import Sample
 
-NEWEST = traffic.numbers(3_000, seed=3)
+NEWEST = traffic.beside_market(3_000, seed=3)
 INJECTED = inject(NEWEST, 100, 0)
 RECIPE = Recipe(ForestShape(), 50_000, 0.001, "simulated")
 
@@ -36,7 +36,7 @@ def test_average_precision_does_not_depend_on_how_many_rows_are_injected() -> No
 
 
 def test_the_forest_finds_every_kind_and_no_baseline_does() -> None:
-    rows = traffic.numbers(40_000, seed=4)
+    rows = traffic.beside_market(40_000, seed=4)
     for_trees, for_threshold = rows[:15_000], rows[15_000:]
     pipeline = fit(for_trees, ForestShape())
     threshold = float(np.quantile(-pipeline.score_samples(for_threshold), 0.999))

@@ -74,7 +74,7 @@ def test_the_gate_never_uses_the_held_out_kinds() -> None:
 
 
 def test_rows_in_which_a_measure_never_changes_are_refused() -> None:
-    rows = traffic.numbers(2_000, seed=1)
+    rows = traffic.beside_market(2_000, seed=1)
     assert constant_measures(rows) == []
     rows[:, 2] = 0
     assert [reason.split()[0] for reason in constant_measures(rows)] == [
@@ -105,7 +105,7 @@ def test_a_recall_on_the_limit_passes() -> None:
 
 
 def test_a_measure_may_have_one_value_in_nearly_every_row_but_not_in_999_of_1000() -> None:
-    rows = traffic.numbers(1_000, seed=1)
+    rows = traffic.beside_market(1_000, seed=1)
     rows[:, 3] = np.where(np.arange(1_000) < 999, 1, 2)  # inputs
     (reason,) = constant_measures(rows)
     assert reason.startswith("inputs_count ")
@@ -114,11 +114,11 @@ def test_a_measure_may_have_one_value_in_nearly_every_row_but_not_in_999_of_1000
 
 
 def test_without_rows_every_measure_is_refused() -> None:
-    assert len(constant_measures(traffic.numbers(10, seed=1)[:0])) == len(NAMES)
+    assert len(constant_measures(traffic.beside_market(10, seed=1)[:0])) == len(NAMES)
 
 
 def test_half_of_the_rows_may_not_be_copies_of_one() -> None:
-    rows = traffic.numbers(100, seed=1)
+    rows = traffic.beside_market(100, seed=1)
     assert repeated_row(np.concatenate([np.tile(rows[:1], (98, 1)), rows[1:]])) == []
     (reason,) = unfit_data(np.concatenate([np.tile(rows[:1], (99, 1)), rows[1:]]))
     assert reason == "99 of 198 rows are the same row: the source repeats itself"

@@ -12,8 +12,8 @@ from model.mlflow_runs import Registry
 from model.training import Outcome, Trainer
 
 SETTINGS = TrainerSettings(_env_file=None, forest_trees=50)
-BLOCK = traffic.numbers(3_000, seed=1)
-HEALTHY = traffic.numbers(20_000, seed=2)
+BLOCK = traffic.beside_market(3_000, seed=1)
+HEALTHY = traffic.beside_market(20_000, seed=2)
 MOST_FLAGGED = 10 * SETTINGS.alert_budget
 """Of healthy traffic. Three of 3,000 rows set the threshold, so a sharper bound would be chance."""
 

@@ -25,7 +25,7 @@ def row_numbers(rows: Integers) -> set[int]:
 
 
 def test_the_same_version_plan_and_seed_draw_the_same_rows(lake: str) -> None:
-    table = append_rows(lake, traffic.numbers(3_000, seed=1))
+    table = append_rows(lake, traffic.beside_market(3_000, seed=1))
     first, second, other = (draw_sample(table, PLAN, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.drawn, second.drawn)
     np.testing.assert_array_equal(first.newest, second.newest)
@@ -73,7 +73,7 @@ def test_a_clock_that_was_ahead_for_once_leaves_the_other_days_in_the_sample(lak
 
 
 def test_coinbase_transactions_are_left_out(lake: str) -> None:
-    rows = traffic.numbers(1_000, seed=1)
+    rows = traffic.beside_market(1_000, seed=1)
     rows[::10, [2, 3, 5]] = [0, 1, 0]
     sample = draw_sample(append_rows(lake, rows), SamplingPlan(rows=5_000, newest_rows=100), 1)
     assert (sample.drawn[:, 5] > 0).all()
