@@ -8,9 +8,10 @@ import pytest
 from deltalake import DeltaTable
 from mlflow import MlflowClient
 from tests.support.delta_tables import cut_off_checkpoint
-from tests.support.raw_lake import START, Integers, append_rows
+from tests.support.raw_lake import START, append_rows
 from tests.support.tracking_server import TrackingServer
 
+from core.features import Floats
 from core.lake import OriginMismatchError
 from core.ordinary_traffic import traffic
 from core.registry.follower import ALIAS, MODEL_NAME, champion_version, promote
@@ -101,7 +102,7 @@ def test_a_lake_of_the_other_origin_is_refused(
 def test_from_the_first_rows_to_a_stale_threshold(
     lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
 ) -> None:
-    # So few rows are enough, and the gate looks at the flag rate: fees alone have moved.
+    # So few rows are enough, and the gate looks at the flag rate.
     fewer = {"calibration_rows": 2_000, "least_recall": 0.1, "recall_margin": 0.3}
     settled = settings.model_copy(update=fewer)
     service = service_of(lake, tracking_uri, settled, clock)
@@ -118,10 +119,8 @@ def test_from_the_first_rows_to_a_stale_threshold(
     assert value(service, "drift_index", feature="fee_rate") is not None
 
     clock.now += settings.drift_check_seconds + 1
-    dearer = traffic.beside_market(6_000, seed=3)
-    dearer[:, 2] *= 3
-    dearer[:, 5] = dearer[:, 6] + dearer[:, 2]
-    append_rows(lake, dearer, START + timedelta(hours=1), 3_000)
+    moved = _reshaped(traffic.beside_market(6_000, seed=3))
+    append_rows(lake, moved, START + timedelta(hours=1), 3_000)
     stale = value(service, "champion_threshold_ratio")
     outcome = service.step()
     assert outcome is not None and outcome.promoted, outcome
@@ -135,10 +134,10 @@ def test_from_the_first_rows_to_a_stale_threshold(
     assert now is not None and now < flagged / 2
 
 
-def _odd(rows: Integers) -> Integers:
-    """Every fiftieth pays the usual fee two hundred times over."""
-    rows[::50, 2] *= 200
-    rows[::50, 5] = rows[::50, 6] + rows[::50, 2]
+def _reshaped(rows: Floats) -> Floats:
+    """Every third has ten times the outputs: too many to be anomalies, so they are traffic."""
+    rows[::3, 4] *= 10
+    rows[::3, :2] *= 6
     return rows
 
 
@@ -166,24 +165,23 @@ def test_drift_trains_early_and_is_kept_with_the_champions_run(
     assert service.step() is None, "the same day has not drifted"
     limit = value(service, "drift_limit_index")
     assert limit is not None and limit == pytest.approx(settings.drift_limit, abs=0.03)
-    rows = traffic.beside_market(4_800, seed=2)
-    rows[:, 2] *= 5
-    rows[:, 5] = rows[:, 6] + rows[:, 2]
-    _append_hours(lake, range(24, 48), rows)
+    _append_hours(lake, range(24, 48), _reshaped(traffic.beside_market(4_800, seed=2)))
     outcome = service.step()
     assert outcome is not None
     assert outcome.challenger.data.sample.covered_seconds > 46 * 3_600
-    drifted = value(service, "drift_index", feature="fee_rate")
+    drifted = value(service, "drift_index", feature="outputs_count")
     assert drifted is not None and drifted > limit
     client = MlflowClient(tracking_uri)
     run = client.get_run(str(client.get_model_version(MODEL_NAME, "1").run_id))
-    assert run.data.metrics["drift_fee_rate"] < 0.1, "an hour has not passed since the last entry"
+    assert run.data.metrics["drift_outputs_count"] < 0.1, (
+        "an hour has not passed since the last entry"
+    )
     assert service.registry.attempts()[0].cause == "drift"
-    history = len(client.get_metric_history(run.info.run_id, "drift_fee_rate"))
+    history = len(client.get_metric_history(run.info.run_id, "drift_outputs_count"))
     assert history == 1
 
 
-def _append_hours(lake: str, hours: range, rows: Integers) -> None:
+def _append_hours(lake: str, hours: range, rows: Floats) -> None:
     """The same number of rows in each hour from `START` on."""
     for hour, part in zip(hours, np.array_split(rows, len(hours)), strict=True):
         append_rows(lake, part, START + timedelta(hours=hour), len(rows) * hour)
@@ -299,7 +297,9 @@ def test_a_refused_recalibration_is_repeated_later_and_later_also_after_a_restar
 ) -> None:
     append_rows(lake, traffic.beside_market(3_000, seed=1))
     service_of(lake, tracking_uri, settings, clock).step()
-    append_rows(lake, _odd(traffic.beside_market(2_500, seed=3)), START + timedelta(hours=1), 3_000)
+    append_rows(
+        lake, _reshaped(traffic.beside_market(2_500, seed=3)), START + timedelta(hours=1), 3_000
+    )
     monkeypatch.setattr("model.training.refusals", lambda *_: ["it is refused"])
     attempts = []
     for minute in range(5, 50, 5):
@@ -323,7 +323,9 @@ def test_a_recalibration_of_trees_that_are_gone_trains_new_ones(
     service = service_of(lake, tracking_uri, settings, clock)
     service.step()
     clock.now += settings.drift_check_seconds + 1
-    append_rows(lake, _odd(traffic.beside_market(2_500, seed=3)), START + timedelta(hours=1), 3_000)
+    append_rows(
+        lake, _reshaped(traffic.beside_market(2_500, seed=3)), START + timedelta(hours=1), 3_000
+    )
 
     def gone(*_: object) -> None:
         raise ModelRefusedError("model.skops cannot be loaded safely: it is missing")
