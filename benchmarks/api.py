@@ -17,9 +17,9 @@ from benchmarks.api_counting import added_seconds
 from benchmarks.api_services import Service, mlflow_serving, nothing, ours, tracking
 from benchmarks.load import Load, load
 
-from core.ordinary_traffic.traffic import beside_market
+from core.ordinary_traffic.traffic import numbers
 from core.registry.follower import load_champion
-from core.transaction import NUMERIC_FIELDS
+from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS
 
 ROUNDS = 3
 SCRAPE_SECONDS = 15
@@ -28,7 +28,7 @@ Row = tuple[str, str, str, str, str]
 
 def transactions(count: int) -> list[dict[str, object]]:
     """Generated transactions, as callers send them."""
-    rows = beside_market(count, seed=3).tolist()
+    rows = numbers(count, seed=3).tolist()
     return [
         {"hash": f"{i:064x}", **dict(zip(NUMERIC_FIELDS, row, strict=True))}
         for i, row in enumerate(rows)
@@ -99,8 +99,8 @@ def _figures(result: Load) -> str:
 def against_mlflow(api: Service, uri: str, seconds: float) -> list[Row]:
     """The same model behind MLflow's own server."""
     content = json.dumps(transactions(1)[0]).encode()
-    row = beside_market(1, seed=3)[0].tolist()
-    split = {"dataframe_split": {"columns": list(NUMERIC_FIELDS), "data": [row]}}
+    row = [*numbers(1, seed=3)[0].tolist(), 15.5]
+    split = {"dataframe_split": {"columns": list(DETECTOR_FIELDS), "data": [row]}}
     with mlflow_serving(uri) as other:
         targets = [
             Target(api, "/predict", content),

@@ -31,4 +31,9 @@ async def predict(transaction: SubmittedTransaction) -> Prediction:
         ],
         "warnings": [],
         "model_version": "1",
+        "flagged_by": None,
+        "rules": [],
+        "market_fee_rate": 15.5,
+        "market_as_of": None,
+        "market_source": "caller",
     }

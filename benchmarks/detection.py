@@ -7,38 +7,64 @@ evaluation. The tables have means, and in brackets the lowest recall where recal
 marked * were used to choose features and settings; the others never were.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from benchmarks.samples import BLOCKS, Integers, numbers, sample_path, transactions
+from benchmarks.samples import BLOCKS, Floats, numbers, sample_path, transactions
 
 from core.detector.calibration import alert_threshold
 from core.detector.injected_anomalies import KINDS
 from core.ordinary_traffic import traffic
 from model.challenger import LEAST_FLAGGED
 from model.evaluation import Scorer, average_precision, inject
-from model.pipeline import ForestShape, fit
+from model.pipeline import FittedForest, ForestShape
+from model.rarity_curve import budget_threshold
+from model.reference_traffic import in_other_markets, reference_rows
 from model.report.baselines import BASELINES
+from model.wild_rows import wild_rows
 
 BUDGET = 1e-3
 PER_KIND = 300
 FOREST = "isolation forest"
-Cut = tuple[Integers, Integers, Integers]
+Cut = tuple[Floats, Floats, Floats]
 """Rows for the trees, for the threshold, and for the evaluation."""
 
-
-def forest(rows: Integers) -> Scorer:
-    """The forest that the project trains."""
-    pipeline = fit(rows, ForestShape())
-    return lambda others: -pipeline.score_samples(others)
+Detector = Callable[[Floats, Floats], tuple[Scorer, float]]
+"""Learns from rows for the trees and for the threshold; gives its scores and the threshold."""
 
 
-DETECTORS = {FOREST: forest} | dict(BASELINES)
+def forest(rows: Floats) -> FittedForest:
+    """The forest that the project trains: of the rows that are not wild, and of the reference."""
+    kept = rows[~wild_rows(rows)]
+    learned = in_other_markets(np.concatenate([reference_rows(), kept]), 7)
+    return FittedForest.fit(learned, ForestShape())
 
 
-def cuts(rows: Integers, times: int) -> Iterator[Cut]:
+def forest_and_threshold(for_trees: Floats, for_threshold: Floats) -> tuple[Scorer, float]:
+    """The project's detector."""
+    fitted = forest(for_trees)
+    kept = for_threshold[~wild_rows(for_threshold)]
+    return fitted.scores, budget_threshold(fitted.curve, fitted.scores(kept), BUDGET)
+
+
+def baseline(learn: Callable[[Floats], Scorer]) -> Detector:
+    """A baseline, whose threshold is a quantile of the scores."""
+
+    def detector(for_trees: Floats, for_threshold: Floats) -> tuple[Scorer, float]:
+        score = learn(for_trees)
+        return score, alert_threshold(score(for_threshold), BUDGET)
+
+    return detector
+
+
+DETECTORS: dict[str, Detector] = {FOREST: forest_and_threshold} | {
+    name: baseline(learn) for name, learn in BASELINES.items()
+}
+
+
+def cuts(rows: Floats, times: int) -> Iterator[Cut]:
     """Cut a small sample at random, several times: half for training, half for evaluation."""
     for seed in range(times):
         shuffled = np.random.default_rng(seed).permutation(rows)
@@ -56,8 +82,7 @@ def generated(rows: int, seed: int) -> Cut:
 def evaluate(name: str, cut: Cut) -> dict[str, float]:
     """Recall by kind, the share of ordinary traffic flagged, and the overall average precision."""
     for_trees, for_threshold, ordinary = cut
-    score = DETECTORS[name](for_trees)
-    threshold = alert_threshold(score(for_threshold), BUDGET)
+    score, threshold = DETECTORS[name](for_trees, for_threshold)
     usual = score(ordinary)
     unusual = {kind: score(rows) for kind, rows in inject(ordinary, PER_KIND, 1).items()}
     figures = {kind: float((scores >= threshold).mean()) for kind, scores in unusual.items()}
@@ -82,21 +107,22 @@ def cell(key: str, values: list[float]) -> str:
     return f"{mean(values):.3f}{lowest}"
 
 
-def print_older_traffic(sample: Integers, folder: Path) -> None:
+def print_older_traffic(sample: Floats, folder: Path) -> None:
     """Print the flag rate on older traffic, before and after a new threshold from half of it."""
-    score = forest(sample)
-    threshold = alert_threshold(score(sample), BUDGET)
+    fitted = forest(sample)
+    score = fitted.scores
+    threshold = budget_threshold(fitted.curve, score(sample[~wild_rows(sample)]), BUDGET)
     print("\n| traffic | rows | flagged of 1,000 | after recalibration on half of it |")
     print("|---|---|---|---|")
     for name, rows in older_blocks(folder):
         scores = score(np.random.default_rng(0).permutation(rows))
         half, rest = scores[: len(rows) // 2], scores[len(rows) // 2 :]
         before = 1_000 * float((scores >= threshold).mean())
-        after = 1_000 * float((rest >= alert_threshold(half, BUDGET)).mean())
+        after = 1_000 * float((rest >= budget_threshold(fitted.curve, half, BUDGET)).mean())
         print(f"| {name} | {len(rows):,} | {before:.1f} | {after:.1f} |")
 
 
-def older_blocks(folder: Path) -> Iterator[tuple[str, Integers]]:
+def older_blocks(folder: Path) -> Iterator[tuple[str, Floats]]:
     """Whole blocks of earlier years, if their file is beside the sample."""
     if not (folder / BLOCKS).exists():
         return

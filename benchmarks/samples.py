@@ -19,7 +19,7 @@ from core.settings import ROOT
 from core.transaction import NUMERIC_FIELDS, ObservedTransaction
 from data_ingestion.publishing import observe
 
-Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 FOLDER = ROOT.parent / "shared" / "data"
 MEMPOOL, BLOCKS = "mempool_2024.jsonl.gz", "blocks.jsonl.gz"
@@ -38,8 +38,9 @@ def transactions(path: Path) -> Iterator[ObservedTransaction]:
             yield observe(line, 0, "mempool")
 
 
-def numbers(observed: list[ObservedTransaction]) -> Integers:
-    """The seven numbers of each, shape (n, 7), without coinbase transactions."""
-    rows = np.array([[getattr(t, name) for name in NUMERIC_FIELDS] for t in observed], np.int64)
-    kept: Integers = rows[~coinbase_rows(rows)]
-    return kept
+def numbers(observed: list[ObservedTransaction]) -> Floats:
+    """The seven numbers of each, beside the median fee rate of all: (n, 8), without coinbases."""
+    rows = np.array([[getattr(t, name) for name in NUMERIC_FIELDS] for t in observed], np.float64)
+    kept = rows[~coinbase_rows(rows)]
+    market = np.median(kept[:, 2] * 4 / kept[:, 1])
+    return np.column_stack([kept, np.full(len(kept), market)])

@@ -19,10 +19,10 @@ from core.detector.calibration import calibrate
 from core.detector.champion import Champion
 from core.features import features
 from core.ordinary_traffic.traffic import beside_market
-from core.transaction import NUMERIC_FIELDS, DescribedTransaction
+from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS, DescribedTransaction
 from model.pipeline import ForestShape, fit
 
-Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Row = tuple[str, str, str, str, str, str]
 
 
@@ -53,7 +53,7 @@ def trained_model() -> tuple[Pipeline, Champion]:
     return pipeline, Champion.from_pipeline(pipeline, calibration, "1")
 
 
-def one_row(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
+def one_row(pipeline: Pipeline, champion: Champion, rows: Floats) -> Row:
     """Score one row at a time."""
     singles = [rows[i : i + 1] for i in range(100)]
     ours = seconds(lambda: [champion.scores(row) for row in singles], 20) / 100
@@ -62,7 +62,7 @@ def one_row(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
     return row("one row, scored", ours, "scikit-learn", theirs, 200, equal)
 
 
-def bulk(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
+def bulk(pipeline: Pipeline, champion: Champion, rows: Floats) -> Row:
     """Score all rows in one call."""
     ours = seconds(lambda: champion.scores(rows), 2) / len(rows)
     start = process_time()
@@ -72,7 +72,7 @@ def bulk(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
     return row(f"{len(rows):,} rows, scored, each", ours, "scikit-learn", theirs, 3, equal)
 
 
-def attribution(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
+def attribution(pipeline: Pipeline, champion: Champion, rows: Floats) -> Row:
     """Attribute scores to measures, compared with Shapley values of the same forest."""
     some = rows[:20_000]
     ours = seconds(lambda: champion.shortenings(some)) / len(some)
@@ -82,11 +82,16 @@ def attribution(pipeline: Pipeline, champion: Champion, rows: Integers) -> Row:
     return row("attribution, each row", ours, "shap TreeExplainer", theirs, 50, None)
 
 
-def verdicts(champion: Champion, rows: Integers) -> list[str]:
+def verdicts(champion: Champion, rows: Floats) -> list[str]:
     """Compute whole verdicts: one at a time, and in a table of 200,000."""
-    table = pa.table({name: rows[:200_000, i] for i, name in enumerate(NUMERIC_FIELDS)})
+    table = pa.table(
+        {
+            name: rows[:200_000, i].astype(np.int64 if name in NUMERIC_FIELDS else np.float64)
+            for i, name in enumerate(DETECTOR_FIELDS)
+        }
+    )
     described = [DescribedTransaction(hash="a", **row) for row in table[:500].to_pylist()]
-    single = seconds(lambda: [champion.verdict(t) for t in described]) / len(described)
+    single = seconds(lambda: [champion.verdict(t, 15.0) for t in described]) / len(described)
     lines = [f"| one verdict with pattern and reasons | {single * 1e6:,.0f} µs | |"]
     for explain, aim in (("flagged", 100_000), ("all", 20_000)):
         rate = len(table) / seconds(lambda e=explain: champion.verdicts(table, e))  # type: ignore[misc]

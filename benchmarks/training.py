@@ -64,7 +64,8 @@ def scikit_learn(folder: str) -> None:
     """Train the same features and trees, with the threshold by contamination."""
     settings = TrainerSettings()
     table = DeltaTable(folder).to_pyarrow_table(columns=list(NUMERIC_FIELDS))
-    rows = np.column_stack([table.column(name).to_numpy() for name in NUMERIC_FIELDS])
+    numbers = [table.column(name).to_numpy() for name in NUMERIC_FIELDS]
+    rows = np.column_stack([*numbers, np.median(numbers[2] * 4 / numbers[1]) * np.ones(len(table))])
     forest = IsolationForest(
         n_estimators=settings.forest_trees,
         max_samples=settings.forest_sub_sample,
