@@ -91,7 +91,7 @@ def test_the_threshold_shows_what_it_flags(watched: WatchedPage, backend: Backen
             ["#threshold [role=slider]", before],
         )
     watched.wait_for("() => /threshold=0.6(&|$)/.test(location.search)")
-    expected = counted(backend, "anomaly_score >= 0.6")
+    expected = counted(backend, "anomaly_score >= 0.6 OR flagged_by IN ('rule', 'both')")
     watched.wait_for_start("#readout-count", str(expected))
     watched.wait_for_start("#flagged-number", f"{expected} ")
 
