@@ -17,7 +17,7 @@ from benchmarks.api_counting import added_seconds
 from benchmarks.api_services import Service, mlflow_serving, nothing, ours, tracking
 from benchmarks.load import Load, load
 
-from core.ordinary_traffic.traffic import numbers
+from core.ordinary_traffic.traffic import beside_market
 from core.registry.follower import load_champion
 from core.transaction import NUMERIC_FIELDS
 
@@ -28,7 +28,7 @@ Row = tuple[str, str, str, str, str]
 
 def transactions(count: int) -> list[dict[str, object]]:
     """Generated transactions, as callers send them."""
-    rows = numbers(count, seed=3).tolist()
+    rows = beside_market(count, seed=3).tolist()
     return [
         {"hash": f"{i:064x}", **dict(zip(NUMERIC_FIELDS, row, strict=True))}
         for i, row in enumerate(rows)
@@ -99,7 +99,7 @@ def _figures(result: Load) -> str:
 def against_mlflow(api: Service, uri: str, seconds: float) -> list[Row]:
     """The same model behind MLflow's own server."""
     content = json.dumps(transactions(1)[0]).encode()
-    row = numbers(1, seed=3)[0].tolist()
+    row = beside_market(1, seed=3)[0].tolist()
     split = {"dataframe_split": {"columns": list(NUMERIC_FIELDS), "data": [row]}}
     with mlflow_serving(uri) as other:
         targets = [

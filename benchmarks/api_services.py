@@ -14,7 +14,7 @@ import requests
 from benchmarks.scoring import trained_model
 from local.ports import free_port
 
-from core.ordinary_traffic.traffic import numbers
+from core.ordinary_traffic.traffic import beside_market
 from core.registry.follower import MODEL_NAME
 from core.settings import ROOT
 from model.mlflow_runs import Registry, Run
@@ -82,7 +82,7 @@ def tracking(folder: Path) -> Iterator[str]:
         registry = Registry(uri, "simulated")
         registry.ensure_model()
         pipeline, champion = trained_model()
-        run, rows = Run.start(uri, {"purpose": "benchmark"}, 0.0), numbers(1_000, seed=2)
+        run, rows = Run.start(uri, {"purpose": "benchmark"}, 0.0), beside_market(1_000, seed=2)
         version = run.register(pipeline, champion.calibration, rows)
         registry.promote(replace(champion, version=version))
         yield uri

@@ -49,7 +49,7 @@ def cuts(rows: Integers, times: int) -> Iterator[Cut]:
 def generated(rows: int, seed: int) -> Cut:
     """Generated traffic, enough for a threshold from separate rows."""
     assert rows * BUDGET >= LEAST_FLAGGED
-    first, second, third = (traffic.numbers(rows, seed=seed + part) for part in range(3))
+    first, second, third = (traffic.beside_market(rows, seed=seed + part) for part in range(3))
     return first, second, third
 
 

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from core.detector.calibration import calibrate
 from core.detector.champion import Champion
 from core.features import features
-from core.ordinary_traffic.traffic import numbers
+from core.ordinary_traffic.traffic import beside_market
 from core.transaction import NUMERIC_FIELDS, DescribedTransaction
 from model.pipeline import ForestShape, fit
 
@@ -39,7 +39,7 @@ def seconds(action: Callable[[], Any], runs: int = 3) -> float:
 
 def trained_model() -> tuple[Pipeline, Champion]:
     """A pipeline and its champion, trained and calibrated on generated traffic."""
-    rows = numbers(100_000, seed=1)
+    rows = beside_market(100_000, seed=1)
     pipeline = fit(rows[:80_000], ForestShape())
     recent = rows[80_000:]
     calibration = calibrate(
@@ -104,7 +104,7 @@ def row(what: str, ours: float, other: str, theirs: float, aim: int, equal: bool
 def main() -> None:
     """Print the tables."""
     pipeline, champion = trained_model()
-    rows = numbers(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, seed=2)
+    rows = beside_market(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, seed=2)
     print("| what | ours | other | ratio | aim | bit-equal |\n|---|---|---|---|---|---|")
     for benchmark in (one_row, bulk, attribution):
         print("| " + " | ".join(benchmark(pipeline, champion, rows)) + " |", flush=True)

@@ -15,7 +15,7 @@ from deltalake.exceptions import TableNotFoundError
 from numpy.typing import NDArray
 
 from core.lake import query, table_uri
-from core.ordinary_traffic.traffic import numbers
+from core.ordinary_traffic.traffic import beside_market
 from core.tables import RAW_TRANSACTIONS
 from core.transaction import NUMERIC_FIELDS
 
@@ -65,7 +65,7 @@ def fill(data: Path, count: int) -> None:
     """Append generated traffic, spread over the last 20 hours, to `raw_transactions`."""
     for start in range(0, count, _AT_ONCE):
         at = datetime.now(UTC) - timedelta(hours=20 * (1 - start / count))
-        rows = _rows(at, numbers(_AT_ONCE, seed=start))
+        rows = _rows(at, beside_market(_AT_ONCE, seed=start))
         write_deltalake(table_uri(str(data / "lake"), "raw_transactions"), rows, mode="append")
 
 

@@ -37,7 +37,7 @@ AIMS = "5 million rows within 2x of 100 thousand, 20x faster than scikit-learn, 
 
 def write_table(folder: Path, rows: int) -> None:
     """Write a table of ten days, five files a day, drawn from half a million generated rows."""
-    base = traffic.numbers(min(rows, 500_000), seed=1)
+    base = traffic.beside_market(min(rows, 500_000), seed=1)
     rng, each = np.random.default_rng(0), rows // (DAYS * FILES_A_DAY)
     for part in range(DAYS * FILES_A_DAY):
         day = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(days=part // FILES_A_DAY)
@@ -97,7 +97,9 @@ def cost_of(trainer: str, folder: Path) -> Cost:
 
 def measure(trainer: str, folder: str) -> None:
     """Train, and print the cost; the times leave out imports and compiling."""
-    features(traffic.numbers(10, seed=1), learn_rarity_scale(traffic.numbers(1_000, seed=1)))
+    features(
+        traffic.beside_market(10, seed=1), learn_rarity_scale(traffic.beside_market(1_000, seed=1))
+    )
     wall, processor = perf_counter(), process_time()
     TRAINERS[trainer](folder)
     seconds = process_time() - processor, perf_counter() - wall

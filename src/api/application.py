@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api.docs_page import add_documentation
 from api.errors import on_http_exception, on_invalid_query
+from api.going_rate import GoingRate
 from api.heartbeat import Heartbeat
 from api.middleware import (
     API_KEY_HEADER,
@@ -38,17 +39,20 @@ _YOUNG_OBJECTS = 20_000
 def create_app(
     follower: Follower, scored: ScoredTable, metrics: ApiMetrics, settings: ApiSettings
 ) -> FastAPI:
-    """Make the application, which starts and stops the follower of the champion."""
+    """Make the application, which starts and stops what follows the champion and the market."""
+    rate = GoingRate(scored.lake, scored.origin)
     in_flight = RequestsInFlight()
     heartbeat = Heartbeat(in_flight, follower, metrics, settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         follower.start()
+        rate.loop.start()
         beating = asyncio.create_task(heartbeat.run())
         with _long_lived_objects_set_apart():
             yield
         beating.cancel()
+        await asyncio.to_thread(rate.loop.stop, _STOP_SECONDS)
         stopping = Thread(target=follower.stop, daemon=True)  # it may be waiting for MLflow
         stopping.start()
         await asyncio.to_thread(stopping.join, _STOP_SECONDS)
@@ -67,7 +71,8 @@ def create_app(
             RequestValidationError: on_invalid_query,
         },
     )
-    app.router.routes[:0] = prediction_routes(follower, metrics, settings)  # the busiest first
+    # The busiest routes first.
+    app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat)
     add_anomaly_routes(app.router, scored)
     add_documentation(app, settings)

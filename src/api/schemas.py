@@ -35,6 +35,16 @@ class SubmittedTransaction(DescribedTransaction):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
+    market_fee_rate: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=1e9,
+            allow_inf_nan=False,
+            description="Going fee rate to judge it beside, in sat/vB; by default the present one",
+        ),
+    ] = None
+
 
 class Batch(BaseModel):
     """Transactions to score in one call."""
@@ -73,7 +83,10 @@ class ScoredTransaction(TypedDict):
     transaction_hash: Annotated[str, Field(description="Its hash, or the text sent as its hash")]
     anomaly_score: Score
     is_anomaly: Annotated[
-        bool, Field(description="The score reaches the threshold, and it is not a coinbase")
+        bool,
+        Field(
+            description="The score reaches the threshold or a rule flags it, and it is no coinbase"
+        ),
     ]
     explanation: Annotated[str, Field(description="The verdict in sentences")]
     percentile: Annotated[
@@ -88,7 +101,16 @@ class ScoredTransaction(TypedDict):
         Field(description="Known shape or null; a shape says nothing about intent"),
     ]
     reasons: Annotated[list[ReasonGiven], Field(description="Most important first, at most three")]
-    model_version: Version
+    model_version: Annotated[
+        str, Field(description="Version of the registered model; `rules` while there is none")
+    ]
+    flagged_by: Annotated[
+        Literal["model", "rule", "both"] | None, Field(description="What flags it, or null")
+    ]
+    market_fee_rate: Annotated[
+        float | None,
+        Field(description="Going fee rate that it was judged beside, in sat/vB; null if unknown"),
+    ]
 
 
 class Prediction(ScoredTransaction):
@@ -96,6 +118,19 @@ class Prediction(ScoredTransaction):
 
     warnings: Annotated[
         list[str], Field(description="Contradictions between the numbers that were sent")
+    ]
+    rules: Annotated[
+        list[str], Field(description="Names of the rules that flag it, as listed by /model")
+    ]
+    market_as_of: Annotated[
+        str | None, Field(description="Minute of the stream's market, ISO 8601, or null")
+    ]
+    market_source: Annotated[
+        Literal["stream", "caller", "model", "none"],
+        Field(
+            description="Where the going rate comes from: the stream, the caller, the model's "
+            "training, or nowhere (the transaction's own fee rate)"
+        ),
     ]
 
 
@@ -155,8 +190,19 @@ class FeatureUsed(TypedDict):
     formula: Annotated[str, Field(description="How it is computed from the transaction's fields")]
     unit: Annotated[str, Field(description="Unit of its value")]
     source: Annotated[str, Field(description="Where the formula comes from")]
+    beside_market: Annotated[
+        bool, Field(description="Measured, and its usual range given, in multiples of the market")
+    ]
     usual_low: Annotated[float, Field(description="1 % of recent transactions lie below")]
     usual_high: Annotated[float, Field(description="1 % of recent transactions lie above")]
+
+
+class RuleUsed(TypedDict):
+    """One rule that flags beside the model."""
+
+    name: Annotated[str, Field(description="Its name in predictions")]
+    words: Annotated[str, Field(description="What it says of a transaction")]
+    source: Annotated[str, Field(description="Where its limits come from")]
 
 
 class ModelDescription(TypedDict):
@@ -173,6 +219,7 @@ class ModelDescription(TypedDict):
     threshold: Score
     budget: Annotated[float, Field(description="Share of traffic that it may flag, 0 to 1")]
     features: Annotated[list[FeatureUsed], Field(description="The features that it uses")]
+    rules: Annotated[list[RuleUsed], Field(description="The rules that flag beside it")]
     facts: Annotated[
         dict[str, Any], Field(description="Facts from its training: evaluation, sample, drift")
     ]

@@ -8,13 +8,24 @@ import numpy as np
 import pyarrow as pa
 
 from api.errors import NoModelError
+from api.going_rate import Beside
 from api.schemas import Prediction, SubmittedTransaction
 from core.background import BackgroundLoop
-from core.detector.champion import Champion
+from core.detector.champion import Champion, RulesOnly
 from core.detector.explanation import explanation
 from core.detector.patterns import COINBASE, FACTS, facts_of
+from core.detector.rules import RULES_VERSION, rules_of
 from core.detector.verdict import Reason, Verdict
-from core.transaction import NUMERIC_FIELDS, DescribedTransaction, Transaction, numbers_of
+from core.transaction import (
+    MARKET_FEE_RATE,
+    NUMERIC_FIELDS,
+    DescribedTransaction,
+    Transaction,
+    numbers_of,
+)
+
+NO_MODEL = "No model is in service yet: judged by rules alone."
+"""The warning of a prediction without a score."""
 
 
 class Follower(Protocol):
@@ -43,28 +54,32 @@ def current_champion(follower: Follower) -> Champion:
     return champion
 
 
-def predict(champion: Champion, transaction: DescribedTransaction) -> Prediction:
-    """Score one transaction, with reasons whether or not it is flagged."""
-    return _prediction(transaction, champion.verdict(transaction))
+def predict(
+    judge: Champion | RulesOnly, transaction: DescribedTransaction, market: Beside
+) -> Prediction:
+    """Judge one transaction beside a market, with reasons whether or not it is flagged."""
+    return _prediction(transaction, judge.verdict(transaction, market.fee_rate), market)
 
 
 def predict_batch(
-    champion: Champion,
+    judge: Champion | RulesOnly,
     transactions: list[SubmittedTransaction],
+    markets: list[Beside],
     reasons: Literal["flagged", "all", "none"],
 ) -> list[Prediction]:
-    """Score many transactions; returns their predictions in the same order."""
-    verdicts = _verdicts(champion.verdicts(_table(transactions), explain=reasons))
-    return list(map(_prediction, transactions, verdicts))
+    """Judge many transactions, each beside its market; returns predictions in the same order."""
+    verdicts = _verdicts(judge.verdicts(_table(transactions, markets), explain=reasons))
+    return list(map(_prediction, transactions, verdicts, markets))
 
 
-def _table(transactions: list[SubmittedTransaction]) -> pa.Table:
+def _table(transactions: list[SubmittedTransaction], markets: list[Beside]) -> pa.Table:
     """Make the columns that `Champion.verdicts` reads."""
     numbers = np.fromiter(chain.from_iterable(map(numbers_of, transactions)), np.float64)
     facts = zip(FACTS, zip(*map(facts_of, transactions), strict=True), strict=False)
     return pa.table(
         dict(zip(NUMERIC_FIELDS, numbers.reshape(-1, len(NUMERIC_FIELDS)).T, strict=True))
         | {name: pa.array(column) for name, column in facts}
+        | {MARKET_FEE_RATE: pa.array([market.fee_rate for market in markets], pa.float64())}
     )
 
 
@@ -75,13 +90,14 @@ def _verdicts(table: pa.Table) -> Iterator[Verdict]:
     return map(Verdict._make, zip(*columns.values(), strict=True))
 
 
-def _prediction(transaction: Transaction, verdict: Verdict) -> Prediction:
-    score, percentile, threshold, is_anomaly, pattern, reasons, version = verdict
+def _prediction(transaction: Transaction, verdict: Verdict, market: Beside) -> Prediction:
+    score, percentile, threshold, is_anomaly, pattern, reasons, version, flagged_by, _ = verdict
+    rules = rules_of((*numbers_of(transaction), market.fee_rate))
     return {
         "transaction_hash": transaction.hash,
         "anomaly_score": score,
         "is_anomaly": is_anomaly,
-        "explanation": explanation(verdict),
+        "explanation": explanation(verdict, rules),
         "percentile": percentile,
         "threshold": threshold,
         "pattern": pattern,
@@ -95,9 +111,19 @@ def _prediction(transaction: Transaction, verdict: Verdict) -> Prediction:
             }
             for reason in reasons
         ],
-        "warnings": inconsistencies(transaction, is_coinbase=pattern == COINBASE),
+        "warnings": _warnings(transaction, verdict),
         "model_version": version,
+        "flagged_by": flagged_by,
+        "rules": list(rules),
+        "market_fee_rate": market.fee_rate,
+        "market_as_of": market.as_of.isoformat() if market.as_of else None,
+        "market_source": market.source,
     }
+
+
+def _warnings(transaction: Transaction, verdict: Verdict) -> list[str]:
+    warnings = inconsistencies(transaction, is_coinbase=verdict.pattern == COINBASE)
+    return [NO_MODEL, *warnings] if verdict.model_version == RULES_VERSION else warnings
 
 
 def inconsistencies(transaction: Transaction, is_coinbase: bool = False) -> list[str]:

@@ -46,12 +46,13 @@ _WIDTH = len(FEATURES)
 COLUMNS = _WIDTH + 2 * SUMMARIES
 """How many columns the forest sees."""
 
-_MARKET = DETECTOR_FIELDS.index(MARKET_FEE_RATE)
+MARKET = DETECTOR_FIELDS.index(MARKET_FEE_RATE)
+"""The column of the going fee rate."""
 
 _FLOORS = tuple(feature.floor for feature in FEATURES)
 _LN10 = math.log(10.0)
 _KNOTS = len(RARITIES)
-_BESIDE_MARKET = tuple(feature.beside_market for feature in FEATURES)
+_BESIDE = tuple(feature.beside_market for feature in FEATURES)
 
 LEAST_MARKET = 0.01
 """In sat/vB: a lower market counts as this, so that nothing is divided by zero."""
@@ -99,10 +100,10 @@ def features_into(numbers: Floats, tails: Floats, out: Floats) -> None:
     row = np.empty(_WIDTH)
     for i in range(len(numbers)):
         _measure(numbers[i], row)
-        market = max(numbers[i, _MARKET], LEAST_MARKET)
+        market = max(numbers[i, MARKET], LEAST_MARKET)
         first, second = 0.0, 0.0
         for j in range(_WIDTH):
-            measure = row[j] / market if _BESIDE_MARKET[j] else row[j]
+            measure = row[j] / market if _BESIDE[j] else row[j]
             level = math.log10(measure + _FLOORS[j])
             if level >= tails[1, j, 0]:
                 rarity = _rarity(level, tails[1, j])
@@ -159,14 +160,26 @@ def measures(numbers: Numbers) -> Floats:
 def market_measures(numbers: Numbers) -> Floats:
     """`measures`, with those that are `beside_market` divided by the going fee rate."""
     measured = measures(numbers)
-    measured[:, np.array(_BESIDE_MARKET)] /= market_of(numbers)[:, None]
+    measured[:, np.array(_BESIDE)] /= market_of(numbers)[:, None]
     return measured
 
 
 def market_of(numbers: Numbers) -> Floats:
     """The going fee rate that each row is measured against, in sat/vB; shape (n,)."""
-    market: Floats = np.maximum(np.asarray(numbers, np.float64)[:, _MARKET], LEAST_MARKET)
+    market: Floats = np.maximum(np.asarray(numbers, np.float64)[:, MARKET], LEAST_MARKET)
     return market
+
+
+def usual_beside(
+    feature: NDArray[np.integer[Any]], usual: Floats, market: Floats
+) -> tuple[Floats, Floats]:
+    """The usual range of features by index, beside a market: in the unit of their `measures`.
+
+    `usual` has shape (len(FEATURES), 2), in the unit of `market_measures`; the others (n,).
+    """
+    factor = np.where(np.array(_BESIDE)[feature], market, 1.0)
+    low, high = usual[feature].T
+    return low * factor, high * factor
 
 
 def levels(numbers: Numbers) -> Floats:
@@ -186,6 +199,20 @@ def features(numbers: Numbers, tails: Floats) -> Floats:
         raise ValueError(f"tails of another version: shape {tails.shape}")
     out = np.empty((len(array), COLUMNS))
     features_into(array, np.ascontiguousarray(tails), out)
+    return out
+
+
+def isolate(features: Floats, measure: NDArray[np.integer[Any]], rarity: Floats) -> Floats:
+    """The same rows with the rarity of one measure replaced, and the summaries computed again.
+
+    `features` has shape (n, COLUMNS), `measure` and `rarity` (n,): an index of `FEATURES`, and the
+    new rarity, negative below the median.
+    """
+    out = features.copy()
+    out[np.arange(len(out)), measure] = rarity
+    ordered = np.sort(np.abs(out[:, :_WIDTH]), axis=1)
+    out[:, _WIDTH::2] = ordered[:, -1:]
+    out[:, _WIDTH + 1 :: 2] = ordered[:, -1:] + ordered[:, -2:-1]
     return out
 
 

@@ -5,12 +5,14 @@ Only the stream creates tables. For a reader a table that does not exist yet is 
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from core.delta_log import inspect, newest_commit_is_empty
+from core.market import Market
 
 ORIGIN_PROPERTY = "bitcoin.origin"
 """Table property that says whether the rows are `live` or `simulated`."""
@@ -105,3 +107,14 @@ def sql_time(at: datetime) -> str:
     arrow_cast('2026-01-02T00:00:00+00:00', 'Timestamp(Microsecond, Some("UTC"))')
     """
     return f"""arrow_cast('{at.isoformat()}', 'Timestamp(Microsecond, Some("UTC"))')"""
+
+
+def newest_market(lake: str, origin: str) -> Market | None:
+    """The newest row of the table `market`; None where there is none; raises as `open_table`."""
+    table = open_table(lake, "market", origin)
+    if table is None:
+        return None
+    names = ", ".join(Market._fields)
+    rows = query(f"SELECT {names} FROM market ORDER BY minute DESC LIMIT 1", market=table)
+    found: list[dict[str, Any]] = rows.to_pylist()
+    return Market(**found[0]) if found else None

@@ -110,6 +110,15 @@ SCORED_TRANSACTIONS = pa.schema(
     ]
 )
 
+UNSCORED = pa.schema(
+    [
+        field
+        for field in RAW_TRANSACTIONS
+        if field.name in {*SCORED_TRANSACTIONS.names, "equal_outputs", "dust_outputs", "op_return"}
+    ]
+)
+"""What a score is made from: the columns that are kept beside it, and the facts of patterns."""
+
 TRANSACTION_STATS = pa.schema(
     [
         pa.field("window_start", TIMESTAMP, nullable=False),

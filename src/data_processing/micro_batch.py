@@ -1,10 +1,10 @@
 """One micro-batch, from Kafka records to committed rows.
 
-The workers parse, validate and score; the driver decides by key which records are new; each table
-gets one commit. The order of the commits makes a crash between any two of them harmless: what a
-restart reads again is recognised by its key, and a row that is in `raw_transactions` but not in
-`scored_transactions` shows in the row counts of both tables. So no batch number, checkpoint or
-Spark state has to agree with a table.
+The workers parse and validate; the driver decides by key which records are new, and what the going
+fee rate of their minutes was; the workers score. Each table gets one commit. The order of the
+commits makes a crash between any two of them harmless: what a restart reads again is recognised by
+its key, and a row that is in `raw_transactions` but not in `scored_transactions` shows in the row
+counts of both tables. So no batch number, checkpoint or Spark state has to agree with a table.
 """
 
 import time
@@ -17,10 +17,25 @@ from pyspark.sql import DataFrame
 
 from data_processing import transforms
 from data_processing.confirmations import Confirmations
+from data_processing.going_rates import GoingRates
 from data_processing.lake_tables import LakeTables, spark_schema
 from data_processing.record_parsing import PARSED_RECORDS
 from data_processing.seen_transactions import SeenTransactions
-from data_processing.worker_scoring import ChampionBroadcast, parse_and_score
+from data_processing.worker_scoring import (
+    SCORED_ROWS,
+    ChampionBroadcast,
+    WorkerChampion,
+    parse_records,
+    score_rows,
+)
+
+_NO_VERDICTS = pa.table(
+    {
+        "anomaly_score": pa.array([], pa.float64()),
+        "is_anomaly": pa.array([], pa.bool_()),
+        "flagged_by": pa.array([], pa.string()),
+    }
+)
 
 
 @dataclass
@@ -28,8 +43,10 @@ class MicroBatch:
     """What a micro-batch brought: receipts of the new transactions, of new rejects and of blocks.
 
     A receipt has the columns of `transforms.receipts`. `newest` is when Kafka appended the last
-    record. `seconds` has the time of each stage: `read` (parse, score and decide), then the write
-    of each table. `confirmed` counts the rows written to `confirmations`.
+    record. `seconds` has the time of each stage: `read` (parse and decide), `score`, and the write
+    of each table. `confirmed` counts the rows written to `confirmations`. `verdicts` has
+    `anomaly_score`, `is_anomaly` and `flagged_by` of the rows written to `scored_transactions`:
+    without a champion only those that a rule flags.
     """
 
     new: pa.Table
@@ -39,6 +56,7 @@ class MicroBatch:
     model_version: str | None
     newest: datetime
     confirmed: int = 0
+    verdicts: pa.Table = field(default_factory=lambda: _NO_VERDICTS)
     seconds: dict[str, float] = field(default_factory=dict)
     scored_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -50,7 +68,7 @@ class MicroBatch:
     @property
     def flagged(self) -> int:
         """The number of new transactions that are flagged."""
-        return int(pc.sum(self.new["is_anomaly"]).as_py() or 0)
+        return int(pc.sum(self.verdicts["is_anomaly"]).as_py() or 0)
 
 
 class MicroBatchWriter:
@@ -61,6 +79,7 @@ class MicroBatchWriter:
     ) -> None:
         self._tables, self._seen, self._champion = tables, seen, champion
         self._confirmations = Confirmations(tables)
+        self.rates = GoingRates(tables)
 
     def write(self, frame: DataFrame) -> MicroBatch | None:
         """Write one micro-batch of Kafka records; return when every table is committed.
@@ -69,9 +88,9 @@ class MicroBatchWriter:
         """
         champion = self._champion.current()
 
-        # 1. Parse, validate and score in the workers. Each write below reads the result.
+        # 1. Parse and validate in the workers. Each write below reads the result.
         records = frame.select("topic", "partition", "offset", "timestamp", "value")
-        parsed = records.mapInArrow(parse_and_score(champion), spark_schema(PARSED_RECORDS))
+        parsed = records.mapInArrow(parse_records, spark_schema(PARSED_RECORDS))
         parsed.persist()
         try:
             # 2. Collect the receipts on the driver, and decide by key which records are new.
@@ -94,9 +113,8 @@ class MicroBatchWriter:
                 self._seen.add(batch.new)
 
             # 5. Scores. Where this commit is missing, the backlog scores the rows later.
-            if new and batch.scored:
-                scored = transforms.scored_rows(fresh, batch.scored_at)
-                self._append("scored_transactions", scored, new, batch)
+            if new:
+                self._score(fresh, champion, batch)
 
             # 6. Blocks: they are recognised by their height and hash.
             if batch.blocks.num_rows:
@@ -128,6 +146,24 @@ class MicroBatchWriter:
             return batch, parsed
         offsets = repeats.select(["topic", "partition", "offset"])
         return batch, transforms.without(parsed, parsed.sparkSession.createDataFrame(offsets))
+
+    def _score(self, fresh: DataFrame, champion: WorkerChampion, batch: MicroBatch) -> None:
+        """Judge the new transactions beside the markets of their minutes, and write the verdicts.
+
+        Without a champion only what a rule flags is written; the backlog scores the others.
+        """
+        started = time.monotonic()
+        score = score_rows(champion, self.rates.add(batch.new))
+        rows = transforms.unscored_rows(fresh).mapInArrow(score, spark_schema(SCORED_ROWS))
+        scored = transforms.scored_rows(rows, batch.scored_at)
+        scored = (scored if batch.scored else scored.where("is_anomaly")).persist()
+        try:
+            batch.verdicts = scored.select(*_NO_VERDICTS.schema.names).toArrow()
+            batch.seconds["score"] = time.monotonic() - started
+            if batch.verdicts.num_rows:
+                self._append("scored_transactions", scored, batch.verdicts.num_rows, batch)
+        finally:
+            scored.unpersist()
 
     def _append(self, table: str, rows: DataFrame, count: int, batch: MicroBatch) -> None:
         started = time.monotonic()

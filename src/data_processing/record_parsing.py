@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
-from core.tables import EVENT_AFTER, EVENT_BEFORE, QUARANTINE, RAW_TRANSACTIONS, TIMESTAMP, VERDICT
+from core.tables import EVENT_AFTER, EVENT_BEFORE, QUARANTINE, RAW_TRANSACTIONS, TIMESTAMP
 from core.topics import BLOCKS
 from core.transaction import Block, ObservedTransaction
 
@@ -38,7 +38,6 @@ PARSED_RECORDS = pa.schema(
     [
         pa.field("topic", pa.string(), nullable=False),
         *_nullable(RAW_TRANSACTIONS),
-        *_nullable(VERDICT),
         pa.field("key", pa.binary()),
         pa.field("block_hash", pa.string()),
         pa.field("previous_hash", pa.string()),
@@ -49,7 +48,7 @@ PARSED_RECORDS = pa.schema(
         pa.field("value", pa.binary()),
     ]
 )
-"""One row a record. A transaction has its columns, `key` and, where there is a champion, a verdict.
+"""One row a record. A transaction has its columns and `key`.
 A block has `block_height` and the columns from `block_hash` on. A reject has `kind`, `reason` and
 the `value` as published. All other columns of a row are null."""
 
@@ -101,7 +100,7 @@ def event_seconds(claimed: int | None, appended: float) -> float:
 
 
 def parse_batch(batch: pa.RecordBatch) -> pa.Table:
-    """Parse and validate Kafka records to `PARSED_RECORDS`; the verdict columns are null.
+    """Parse and validate Kafka records to `PARSED_RECORDS`.
 
     `batch` has `topic`, `partition`, `offset`, `timestamp` and `value`.
     """

@@ -148,9 +148,9 @@ def _build_query(
 ) -> StreamQuery:
     seen = SeenTransactions(tables, config.data.data_dir.resolve() / "checkpoints" / "known_keys")
     champion = ChampionBroadcast(tables.spark.sparkContext, lambda: follower.current)
-    bind_gauges(metrics, lambda: follower.current, seen.keys, tables.lake)
     tables.spark.streams.addListener(QueryListener(metrics))
     writer = MicroBatchWriter(tables, seen, champion)
+    bind_gauges(metrics, lambda: follower.current, seen.keys, writer.rates, tables.lake)
     chores = _build_chores(tables, config, champion, seen, metrics)
     guard = TopicGuard(config.kafka.bootstrap_servers, TOPICS, stop)
     return StreamQuery(tables.spark, writer, chores, metrics, stop, guard)

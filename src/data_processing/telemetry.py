@@ -19,6 +19,7 @@ from pyspark.sql.streaming.listener import (
 )
 
 from core.detector.champion import Champion
+from data_processing.going_rates import GoingRates
 from data_processing.micro_batch import MicroBatch
 from monitoring.stream_metrics import StreamMetrics, observe_all
 
@@ -38,18 +39,20 @@ def record_micro_batch(metrics: StreamMetrics, batch: MicroBatch) -> None:
     metrics.rows.labels("confirmations").inc(batch.confirmed)
     for kind in batch.rejects["kind"].to_pylist():
         metrics.quarantined.labels(kind).inc()
+    metrics.rows.labels("scored_transactions").inc(batch.verdicts.num_rows)
+    for flagged_by in filter(None, batch.verdicts["flagged_by"].to_pylist()):
+        metrics.anomalies.labels(flagged_by).inc()
     if batch.scored:
         appended = np.asarray(batch.new["append_time"].cast(pa.int64()).to_numpy(), np.float64)
-        metrics.rows.labels("scored_transactions").inc(new)
-        metrics.anomalies.inc(batch.flagged)
         observe_all(metrics.scoring_latency, time.time() - appended / 1e6)
-        observe_all(metrics.scores, batch.new["anomaly_score"].to_numpy())
+        observe_all(metrics.scores, batch.verdicts["anomaly_score"].to_numpy())
 
 
 def bind_gauges(
     metrics: StreamMetrics,
     champion: Callable[[], Champion | None],
     seen: Sized,
+    rates: GoingRates,
     lake: str,
     disk_usage: Callable[[str], tuple[int, int, int]] = shutil.disk_usage,
 ) -> None:
@@ -65,6 +68,7 @@ def bind_gauges(
 
     metrics.model_version.set_function(version)
     metrics.known_keys.set_function(lambda: float(len(seen)))
+    metrics.market_fee_rate.set_function(lambda: rates.newest)
     if Path(lake).is_dir():
         metrics.disk_bytes.set_function(lambda: float(disk_usage(lake)[0]))
         metrics.disk_free_bytes.set_function(lambda: float(disk_usage(lake)[2]))

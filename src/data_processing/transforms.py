@@ -5,14 +5,26 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from core.tables import CONFIRMATIONS, QUARANTINE, RAW_TRANSACTIONS, SCORED_TRANSACTIONS
+from core.tables import (
+    CONFIRMATIONS,
+    QUARANTINE,
+    RAW_TRANSACTIONS,
+    SCORED_TRANSACTIONS,
+    UNSCORED,
+)
+
+_IS_PAYMENT = "NOT (inputs_count = 1 AND input_value = 0 AND fee = 0)"
 
 
 def receipts(parsed: DataFrame) -> DataFrame:
-    """The small columns of every record, by which the driver decides what is new."""
+    """The small columns of every record, by which the driver decides what is new.
+
+    `fee_rate` is in sat/vB, and null for a coinbase transaction, which pays none.
+    """
     return parsed.select(
         *("topic", "partition", "offset", "append_time", "event_time", "key", "kind"),
-        *("hash", "fee", "spent_outpoints", "is_anomaly", "anomaly_score"),
+        *("hash", "fee", "spent_outpoints"),
+        F.when(F.expr(_IS_PAYMENT), F.col("fee") * 4.0 / F.col("weight")).alias("fee_rate"),
         *("block_hash", "previous_hash", "block_height"),
         F.size("transaction_hashes").alias("transactions"),
     )
@@ -33,10 +45,14 @@ def rejected_rows(parsed: DataFrame) -> DataFrame:
     return parsed.where("reason IS NOT NULL").select(*QUARANTINE.names)
 
 
+def unscored_rows(parsed: DataFrame) -> DataFrame:
+    """The transactions, with what their scores are computed from and what is kept beside them."""
+    return parsed.where("key IS NOT NULL").select(*UNSCORED.names)
+
+
 def scored_rows(scored: DataFrame, scored_at: datetime) -> DataFrame:
-    """The rows with a verdict, with the columns of `scored_transactions`."""
-    rows = scored.where("anomaly_score IS NOT NULL")
-    rows = rows.withColumn("fee_rate", F.col("fee") * F.lit(4.0) / F.col("weight"))
+    """Rows with a verdict, with the columns of `scored_transactions`."""
+    rows = scored.withColumn("fee_rate", F.col("fee") * F.lit(4.0) / F.col("weight"))
     rows = rows.withColumn("scored_at", F.lit(scored_at))
     return rows.select(*SCORED_TRANSACTIONS.names)
 

@@ -1,5 +1,6 @@
-"""Scores transactions in Spark's Python workers, with the champion broadcast to them.
+"""Parses records and scores transactions in Spark's Python workers.
 
+The champion is broadcast to them.
 The driver chooses the champion once for each job, so that no micro-batch has two model versions.
 """
 
@@ -10,12 +11,16 @@ from typing import Any
 import pyarrow as pa
 from pyspark import Broadcast, SparkContext
 
-from core.detector.champion import Champion
-from core.tables import RAW_TRANSACTIONS, VERDICT
-from data_processing.record_parsing import PARSED_RECORDS, parse_batch
+from core.detector.champion import Champion, RulesOnly
+from core.tables import UNSCORED, VERDICT
+from core.transaction import MARKET_FEE_RATE
+from data_processing.going_rates import rates_at
+from data_processing.record_parsing import parse_batch
 
-SCORED_ROWS = pa.schema([*RAW_TRANSACTIONS, *VERDICT])
-"""A row of `raw_transactions` with its verdict."""
+SCORED_ROWS = pa.schema([*UNSCORED, *VERDICT])
+"""A transaction with its verdict."""
+
+Judge = Champion | RulesOnly
 
 
 @dataclass(frozen=True)
@@ -59,44 +64,31 @@ class ChampionBroadcast:
         return self._current
 
 
-def parse_and_score(champion: Callable[[], Champion | None]) -> Any:
-    """The function for `mapInArrow` that turns Kafka records into scored `PARSED_RECORDS`.
+def parse_records(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Turn Kafka records into `PARSED_RECORDS`; the function for `mapInArrow`."""
+    for batch in batches:
+        if batch.num_rows:
+            yield from parse_batch(batch).to_batches()
 
-    `champion` is called in the worker, so that what it returns can be broadcast.
+
+def score_rows(judge: Callable[[], Judge | None], rates: dict[int, float]) -> Any:
+    """The function for `mapInArrow` that adds verdicts to rows with the columns of `UNSCORED`.
+
+    `judge` is called in the worker, so that what it returns can be broadcast; None stands for the
+    rules alone. `rates` has the going fee rates by minute, in microseconds, ascending.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        model = champion()
+        model = judge() or RulesOnly()
         for batch in batches:
             if batch.num_rows:
-                records = parse_batch(batch)
-                yield from (_with_verdicts(records, model) if model else records).to_batches()
+                yield _with_verdicts(batch, model, rates)
 
     return run
 
 
-def _with_verdicts(records: pa.Table, champion: Champion) -> pa.Table:
-    """Fill in the verdict columns of the rows that are transactions."""
-    is_transaction = records["key"].is_valid()
-    transactions = records.filter(is_transaction)
-    verdicts = champion.verdicts(transactions)
-    for name in VERDICT.names:
-        at = transactions.schema.get_field_index(name)
-        transactions = transactions.set_column(at, PARSED_RECORDS.field(name), verdicts[name])
-    others = records.filter(pa.compute.invert(is_transaction))
-    return pa.concat_tables([transactions, others])
-
-
-def score_rows(champion: Callable[[], Champion | None]) -> Any:
-    """The function for `mapInArrow` that adds verdicts to rows of `raw_transactions`."""
-
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        model = champion()
-        assert model is not None, "only called with a champion"
-        for batch in batches:
-            if batch.num_rows:
-                verdicts = model.verdicts(batch)
-                columns = [*batch.columns, *(c.combine_chunks() for c in verdicts.columns)]
-                yield pa.record_batch(columns, names=[*batch.schema.names, *VERDICT.names])
-
-    return run
+def _with_verdicts(rows: pa.RecordBatch, judge: Judge, rates: dict[int, float]) -> pa.RecordBatch:
+    market = pa.array(rates_at(rows["append_time"], rates))
+    verdicts = judge.verdicts(rows.append_column(MARKET_FEE_RATE, market))
+    columns = [*rows.columns, *(column.combine_chunks() for column in verdicts.columns)]
+    return pa.record_batch(columns, names=[*rows.schema.names, *VERDICT.names])

@@ -4,15 +4,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 
-from core.detector.calibration import alert_threshold, calibrate
+from core.detector.calibration import calibrate
 from core.detector.champion import Champion
+from core.features import Floats, features, market_of
 from core.settings import TrainerSettings
 from model.drift import drift_reference
-from model.evaluation import Evaluation, Integers, evaluate, inject
-from model.pipeline import ForestShape, fit
+from model.evaluation import Evaluation, evaluate, inject
+from model.gate import interval
+from model.pipeline import FittedForest, ForestShape
+from model.rarity_curve import budget_threshold, rarity_curve, wild_from
+from model.reference_traffic import in_other_markets, reference_rows
 from model.sampling import Sample
+from model.wild_rows import MOST, wild_rows
 
 Origin = Literal["live", "simulated"]
 
@@ -46,20 +52,26 @@ class Recipe:
 class TrainingData:
     """The rows of one training, prepared once for the training, the gate and the report.
 
-    `for_trees` and `for_threshold` come from the drawn rows of the sample; `injected` has the
-    anomalies that are injected into its newest rows, by kind.
+    `for_trees` and `for_threshold` come from the drawn rows of the sample, without its wild rows;
+    `for_new_threshold` and `judged` are halves of its newest rows: a new threshold for old trees is
+    set by the one, and every challenger is judged by the other. `injected` has the anomalies that
+    are injected into these, by kind.
     """
 
     sample: Sample
     recipe: Recipe
-    for_trees: Integers
-    for_threshold: Integers
-    injected: dict[str, Integers]
+    for_trees: Floats
+    for_threshold: Floats
+    for_new_threshold: Floats
+    judged: Floats
+    injected: dict[str, Floats]
 
     @classmethod
     def prepare(cls, sample: Sample, recipe: Recipe) -> "TrainingData":
-        """Split the drawn rows and inject the anomalies."""
-        return cls(sample, recipe, *split(sample.drawn, recipe), inject(sample.newest))
+        """Leave the wild rows out, split the others, and inject the anomalies."""
+        kept = sample.drawn[~wild_rows(sample.drawn)]
+        judged = sample.newest[1::2]
+        return cls(sample, recipe, *split(kept, recipe), sample.newest[::2], judged, inject(judged))
 
 
 @dataclass(frozen=True)
@@ -76,50 +88,64 @@ class Challenger:
         return self.evaluation.metrics() | {"threshold": self.model.threshold}
 
 
-def split(drawn: Integers, recipe: Recipe) -> tuple[Integers, Integers]:
+def split(rows: Floats, recipe: Recipe) -> tuple[Floats, Floats]:
     """Rows for the trees, and other rows for the threshold, in the proportion of the recipe.
 
     With few rows, all of them serve both: where the threshold's share is so small that the budget
-    would flag less than twenty of it. On small samples of real traffic this finds more anomalies at
-    the same flag rate than a separate share, or a tail that is fitted to one.
+    would flag less than twenty of it. Then the extrapolated tail decides, not they.
     """
-    for_threshold = round(recipe.calibration_rows * min(1.0, len(drawn) / recipe.rows))
+    for_threshold = round(recipe.calibration_rows * min(1.0, len(rows) / recipe.rows))
     if for_threshold * recipe.budget < LEAST_FLAGGED:
-        return drawn, drawn
-    return drawn[for_threshold:], drawn[:for_threshold]
+        return rows, rows
+    return rows[for_threshold:], rows[:for_threshold]
 
 
 def train_challenger(data: TrainingData, now: float) -> Challenger:
     """Fit, calibrate and evaluate; the version's training time is `now`, in Unix seconds."""
-    pipeline = fit(data.for_trees, data.recipe.shape)
-    return _calibrated(pipeline, data.for_threshold, data, now)
+    shape = data.recipe.shape
+    # The reference first: a forest of all its rows leaves out the last of them.
+    learned = np.concatenate([reference_rows(), data.for_trees])
+    fitted = FittedForest.fit(in_other_markets(learned, shape.seed), shape)
+    return _calibrated(fitted, data.for_threshold, data, now)
 
 
 def recalibrate_challenger(pipeline: Pipeline, data: TrainingData, now: float) -> Challenger:
-    """Keep fitted trees, and calibrate and evaluate them on the data; `now` in Unix seconds."""
-    rows = data.sample.drawn[: data.recipe.calibration_rows]
-    return _calibrated(pipeline, rows, data, now)
+    """Keep fitted trees, and set their threshold by the newest traffic; `now` in Unix seconds."""
+    learned = np.concatenate([reference_rows(), data.for_trees])
+    fitted = FittedForest.of(pipeline, in_other_markets(learned, data.recipe.shape.seed))
+    return _calibrated(fitted, _ordinary(fitted, data.for_new_threshold, data), data, now)
 
 
-def _calibrated(pipeline: Pipeline, rows: Integers, data: TrainingData, now: float) -> Challenger:
-    scores = -pipeline.score_samples(rows)
+def _ordinary(fitted: FittedForest, rows: Floats, data: TrainingData) -> Floats:
+    """The rows that are not wild by a fitted forest; all of them where too many are."""
+    far = fitted.scores(rows) >= wild_from(fitted.curve, len(data.sample.drawn))
+    return rows if far.mean() > MOST else rows[~far]
+
+
+def _calibrated(fitted: FittedForest, rows: Floats, data: TrainingData, now: float) -> Challenger:
+    scores, budget = fitted.scores(rows), data.recipe.budget
+    threshold = budget_threshold(fitted.curve, scores, budget)
     calibration = calibrate(
         rows,
         scores,
-        budget=data.recipe.budget,
+        budget=budget,
+        threshold=threshold,
         origin=data.recipe.origin,
         trained_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         facts={
+            "wild_from": wild_from(fitted.curve, len(data.sample.drawn)),
+            "market_fee_rate": float(np.median(market_of(data.sample.newest))),
+            "expected_flag_rate": interval(int((scores >= threshold).sum()), len(scores)),
             "drift": drift_reference(rows, scores),
             "table_rows": data.sample.table_rows,
             "covered_seconds": data.sample.covered_seconds,
         },
     )
-    model = Champion.from_pipeline(pipeline, calibration, "unregistered")
-    evaluation = evaluate(model.scores, model.threshold, data.sample.newest, data.injected)
+    model = Champion.from_pipeline(fitted.pipeline, calibration, "unregistered")
+    evaluation = _evaluate(model, threshold, data)
     facts = {**calibration.facts, "evaluation": evaluation.metrics()}
     model = replace(model, calibration=replace(calibration, facts=facts))
-    return Challenger(data, pipeline, model, evaluation)
+    return Challenger(data, fitted.pipeline, model, evaluation)
 
 
 def evaluate_champion(champion: Champion, data: TrainingData) -> Evaluation:
@@ -127,5 +153,13 @@ def evaluate_champion(champion: Champion, data: TrainingData) -> Evaluation:
 
     With its own threshold, a champion that has gone stale would look good by flagging too much.
     """
-    threshold = alert_threshold(champion.scores(data.for_threshold), data.recipe.budget)
-    return evaluate(champion.scores, threshold, data.sample.newest, data.injected)
+    learned = in_other_markets(reference_rows(), data.recipe.shape.seed)
+    seen = features(learned, champion.tails)
+    curve = rarity_curve(champion.attribution.forest.scores, seen)
+    scores = champion.scores(data.for_threshold)
+    return _evaluate(champion, budget_threshold(curve, scores, data.recipe.budget), data)
+
+
+def _evaluate(model: Champion, threshold: float, data: TrainingData) -> Evaluation:
+    far = float(model.calibration.facts["wild_from"])
+    return evaluate(model.scores, threshold, data.judged, data.injected, far)

@@ -4,8 +4,10 @@ The population stability index of two distributions over the same bins is
 sum((now - then) * ln(now / then)). By custom (Siddiqi, Credit Risk Scorecards, 2006) an index below
 0.1 means no change, and one from 0.25 on a large change.
 
-Traffic has a daily cycle and short spikes. Minutes or hours of it differ from a mix of days by more
-than 0.25 without any lasting change. So a whole day is compared with whole days.
+Measures are compared with the market taken out, as the model sees them: fees that rise with all
+others are no drift. Traffic has a daily cycle and short spikes. Minutes or hours of it differ from
+a mix of days by more than 0.25 without any lasting change. So a whole day is compared with whole
+days.
 """
 
 import math
@@ -13,14 +15,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.detector.champion import Champion
 from core.feature_table import NAMES
-from core.features import measures
-
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from core.features import Floats, market_measures
 
 LEAST_ROWS = 1_000
 """With fewer rows the index is mostly noise: about bins / rows by chance alone."""
@@ -34,7 +32,7 @@ _LEAST_SHARE = 1e-3
 """Share of an empty bin: with 0 the index would be infinite."""
 
 
-def drift_reference(rows: Integers, scores: Floats) -> dict[str, dict[str, list[float]]]:
+def drift_reference(rows: Floats, scores: Floats) -> dict[str, dict[str, list[float]]]:
     """Ten bins of equal share for each feature and for the score, ready for JSON.
 
     A column in which many rows share a value has fewer bins, because no two start at one value.
@@ -47,7 +45,7 @@ def drift_reference(rows: Integers, scores: Floats) -> dict[str, dict[str, list[
     return reference
 
 
-def drift_indexes(champion: Champion, rows: Integers) -> dict[str, float]:
+def drift_indexes(champion: Champion, rows: Floats) -> dict[str, float]:
     """The index of each feature and of the score; empty for a version without a reference."""
     reference: Mapping[str, Any] = champion.calibration.facts.get("drift", {})
     columns = _columns(rows, champion.scores(rows))
@@ -76,8 +74,8 @@ def stability_index(reference: Mapping[str, list[float]], column: Floats) -> flo
     return float(np.sum((now - then) * np.log(now / then)))
 
 
-def _columns(rows: Integers, scores: Floats) -> dict[str, Floats]:
-    return dict(zip(NAMES, measures(rows).T, strict=True)) | {SCORE: scores}
+def _columns(rows: Floats, scores: Floats) -> dict[str, Floats]:
+    return dict(zip(NAMES, market_measures(rows).T, strict=True)) | {SCORE: scores}
 
 
 def _shares(column: Floats, edges: Floats) -> Floats:

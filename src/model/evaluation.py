@@ -6,6 +6,7 @@ it depends on how rare the anomalies are. The held-out kinds never decide anythi
 the choice of settings use the other kinds only.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -15,10 +16,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from core.detector.injected_anomalies import KINDS
 
-Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Scorer = Callable[[Integers], Floats]
-"""Takes rows of shape (n, 7), returns scores of shape (n,): higher is more unusual."""
+Scorer = Callable[[Floats], Floats]
+"""Takes rows of shape (n, 8), returns scores of shape (n,): higher is more unusual."""
 
 INJECTED_PER_KIND = 400
 """Rows of each kind in an evaluation: a recall is then known to about 0.02."""
@@ -38,10 +38,14 @@ class KindEvaluation:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A detector on one sample: `flagged` of `rows` ordinary rows, and how it finds each kind."""
+    """A detector on one sample: `flagged` of `rows` recent rows, and how it finds each kind.
+
+    `wild` of the flagged rows lie so far out that the budget is not meant for them.
+    """
 
     rows: int
     flagged: int
+    wild: int
     kinds: Mapping[str, KindEvaluation]
 
     def mean_recall(self, held_out: bool) -> float:
@@ -62,9 +66,7 @@ class Evaluation:
         return metrics
 
 
-def inject(
-    ordinary: Integers, per_kind: int = INJECTED_PER_KIND, seed: int = 0
-) -> dict[str, Integers]:
+def inject(ordinary: Floats, per_kind: int = INJECTED_PER_KIND, seed: int = 0) -> dict[str, Floats]:
     """Draw rows for each kind and turn them into it; the ordinary rows stay unchanged."""
     rng = np.random.default_rng(seed)
     return {
@@ -74,9 +76,13 @@ def inject(
 
 
 def evaluate(
-    score: Scorer, threshold: float, ordinary: Integers, injected: Mapping[str, Integers]
+    score: Scorer,
+    threshold: float,
+    ordinary: Floats,
+    injected: Mapping[str, Floats],
+    wild_from: float = math.inf,
 ) -> Evaluation:
-    """Evaluate a detector that flags every score from `threshold` on."""
+    """Evaluate a detector that flags every score from `threshold` on; wild are those above both."""
     usual = score(ordinary)
     kinds = {}
     for name, rows in injected.items():
@@ -86,7 +92,8 @@ def evaluate(
             average_precision(usual, [unusual]),
             float((unusual >= threshold).mean()),
         )
-    return Evaluation(len(usual), int((usual >= threshold).sum()), kinds)
+    wild = int((usual >= max(threshold, wild_from)).sum())
+    return Evaluation(len(usual), int((usual >= threshold).sum()), wild, kinds)
 
 
 def average_precision(usual: Floats, unusual: Iterable[Floats]) -> float:

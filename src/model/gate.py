@@ -6,12 +6,12 @@ The gate never uses the held-out kinds.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import beta
 
 from core.feature_table import NAMES
-from core.features import measures
+from core.features import MARKET, Floats, measures
 from model.evaluation import Evaluation
+from model.wild_rows import MOST
 
 CONFIDENCE = 0.99
 """Of the interval for the flag rate; a small sample gives a wide one and refuses no challenger."""
@@ -45,19 +45,24 @@ def interval(flagged: int, rows: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def keeps_budget(flagged: int, rows: int, budget: float) -> bool:
-    """Whether the flagged rows are compatible with a true rate of half to twice the budget."""
-    low, high = interval(flagged, rows)
-    return high >= budget / 2 and low <= budget * 2
+def keeps_budget(flagged: int, wild: int, rows: int, budget: float) -> bool:
+    """Whether the flagged rows are compatible with a true rate of half to twice the budget.
+
+    The budget is meant for ordinary traffic. `wild` of the flagged rows lie so far out that they
+    are what a model is to find: anomalies, up to `MOST` of the rows, use none of it. So a flood of
+    them can neither refuse a challenger nor raise a threshold.
+    """
+    low, high = interval(flagged - wild, rows)
+    return high >= budget / 2 and low <= budget * 2 and interval(wild, rows)[0] <= MOST
 
 
 def refusals(challenger: Evaluation, champion: Evaluation | None, rules: Rules) -> list[str]:
     """The reasons against a challenger; an empty list means that it may become champion."""
     reasons = []
-    if not keeps_budget(challenger.flagged, challenger.rows, rules.budget):
+    if not keeps_budget(challenger.flagged, challenger.wild, challenger.rows, rules.budget):
         reasons.append(
-            f"flags {challenger.flagged} of {challenger.rows} of the newest transactions, which "
-            f"does not fit a budget of {rules.budget:g}"
+            f"flags {challenger.flagged} of {challenger.rows} of the newest transactions, "
+            f"{challenger.wild} of them far out, which does not fit a budget of {rules.budget:g}"
         )
     recall = challenger.mean_recall(held_out=False)
     if recall < rules.least_recall:
@@ -72,12 +77,12 @@ def refusals(challenger: Evaluation, champion: Evaluation | None, rules: Rules) 
     return reasons
 
 
-def unfit_data(rows: NDArray[np.int64]) -> list[str]:
+def unfit_data(rows: Floats) -> list[str]:
     """The reasons against the training rows themselves; an empty list means that they may serve."""
     return constant_measures(rows) + repeated_row(rows)
 
 
-def constant_measures(rows: NDArray[np.int64]) -> list[str]:
+def constant_measures(rows: Floats) -> list[str]:
     """A reason for each measure that has one value in all training rows, or nearly all.
 
     The source of such rows is broken. A model trained on them would flag all traffic as soon as the
@@ -90,12 +95,13 @@ def constant_measures(rows: NDArray[np.int64]) -> list[str]:
     ]
 
 
-def repeated_row(rows: NDArray[np.int64]) -> list[str]:
+def repeated_row(rows: Floats) -> list[str]:
     """A reason against rows of which one makes up half: a source that sends the same all day.
 
     The threshold is a quantile of all rows, but only the other rows can exceed it.
     """
-    copies = int(np.unique(rows, axis=0, return_counts=True)[1].max(initial=0))
+    numbers = rows[:, :MARKET]
+    copies = int(np.unique(numbers, axis=0, return_counts=True)[1].max(initial=0))
     if copies <= 1 or copies < _REPEATED * len(rows):
         return []
     return [f"{copies} of {len(rows)} rows are the same row: the source repeats itself"]

@@ -15,6 +15,7 @@ from typing import Any
 
 import mlflow.artifacts
 import mlflow.sklearn
+import numpy as np
 import pandas as pd
 import requests
 from mlflow import MlflowClient
@@ -29,6 +30,7 @@ from sklearn.pipeline import Pipeline
 
 from core.detector.calibration import Calibration
 from core.detector.champion import Champion
+from core.features import Floats
 from core.registry.follower import (
     MODEL_NAME,
     ORIGIN_TAG,
@@ -47,10 +49,10 @@ from core.registry.version_files import (
     read_pipeline,
     write_extras,
 )
-from core.transaction import NUMERIC_FIELDS
+from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS
 from model.challenger import Origin
 from model.pipeline import set_threshold
-from model.sampling import Integers, Sample
+from model.sampling import Sample
 from model.schedule import Attempt
 
 EXPERIMENT = "bitcoin-anomaly-detection"
@@ -63,7 +65,12 @@ PROOF_ROWS = 64
 
 _LONGEST_TAG = 4_000
 _SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec(DataType.long, name) for name in NUMERIC_FIELDS]),
+    inputs=Schema(
+        [
+            ColSpec(DataType.long if name in NUMERIC_FIELDS else DataType.double, name)
+            for name in DETECTOR_FIELDS
+        ]
+    ),
     outputs=Schema([ColSpec(DataType.long)]),
 )
 _REQUIREMENTS = ["bitcoin-anomaly-detection", "numpy", "scikit-learn", "skops", "numba"]
@@ -152,10 +159,10 @@ class Run:
             write(Path(folder) / name)
             self._client.log_artifact(self.run_id, str(Path(folder) / name))
 
-    def register(self, pipeline: Pipeline, calibration: Calibration, rows: Integers) -> str:
+    def register(self, pipeline: Pipeline, calibration: Calibration, rows: Floats) -> str:
         """Save a model under this run and register it; returns its version.
 
-        The first of `rows`, shape (n, 7), become its input example and its proof.
+        The first of `rows`, shape (n, 8), become its input example and its proof.
         """
         proof = rows[:PROOF_ROWS]
         with mlflow_errors(self.tracking_uri), tempfile.TemporaryDirectory() as folder:
@@ -167,7 +174,7 @@ class Run:
                     serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
                     skops_trusted_types=TRUSTED_TYPES,
                     signature=_SIGNATURE,
-                    input_example=pd.DataFrame(proof[:5], columns=list(NUMERIC_FIELDS)),
+                    input_example=example(proof[:5]),
                     pip_requirements=_REQUIREMENTS,
                     extra_files=write_extras(Path(folder), pipeline, calibration, proof),
                 )
@@ -198,8 +205,8 @@ class Registry:
             MlflowClient(self.tracking_uri).create_registered_model(
                 MODEL_NAME,
                 tags={ORIGIN_TAG: self.origin},
-                description="Isolation Forest over a transaction's seven numbers; higher is more "
-                "unusual, and unusual is not illicit.",
+                description="Isolation Forest over a transaction's seven numbers and its market; "
+                "higher is more unusual, and unusual is not illicit.",
             )
 
     def champion_version(self) -> str | None:
@@ -287,6 +294,12 @@ class Registry:
                 tracking_uri=self.tracking_uri,
             )
             return Sample.read(Path(path))
+
+
+def example(rows: Floats) -> pd.DataFrame:
+    """Rows of shape (n, 8) as MLflow's signature has them: whole numbers, and the going rate."""
+    frame = pd.DataFrame(rows, columns=list(DETECTOR_FIELDS))
+    return frame.astype(dict.fromkeys(NUMERIC_FIELDS, np.int64))
 
 
 def _attempt(run: RunRecord) -> Attempt:

@@ -7,6 +7,7 @@ training row at fit. `core/detector/calibration.py` sets it from a separate samp
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from core.detector.forest import Forest, flatten
 from core.detector.rarity_scale import learn_rarity_scale
-from core.features import features
+from core.features import Floats, features
+from model.rarity_curve import RarityCurve, rarity_curve
 
 _LEAST_ROWS_PER_TREE = 256
 
@@ -34,8 +37,8 @@ class ForestShape:
         return self.trees * max(_LEAST_ROWS_PER_TREE, self.sub_sample // 8)
 
 
-def fit(rows: NDArray[np.int64], shape: ForestShape) -> Pipeline:
-    """Fit on rows of shape (n, 7); the first `shape.rows` of them are used."""
+def fit(rows: NDArray[Any], shape: ForestShape) -> Pipeline:
+    """Fit on rows of shape (n, 8); the first `shape.rows` of them are used."""
     used = rows[: shape.rows]
     forest = IsolationForest(
         n_estimators=shape.trees,
@@ -46,6 +49,31 @@ def fit(rows: NDArray[np.int64], shape: ForestShape) -> Pipeline:
     )
     transformer = FunctionTransformer(features, kw_args={"tails": learn_rarity_scale(used)})
     return Pipeline([("features", transformer), ("forest", forest)]).fit(used)
+
+
+@dataclass(frozen=True)
+class FittedForest:
+    """A fitted pipeline, its forest as services score with it, and its rarity curve."""
+
+    pipeline: Pipeline
+    forest: Forest
+    curve: RarityCurve
+
+    @classmethod
+    def fit(cls, rows: Floats, shape: ForestShape) -> "FittedForest":
+        """Fit a pipeline as `fit` does."""
+        return cls.of(fit(rows, shape), rows)
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, rows: Floats) -> "FittedForest":
+        """Measure the curve of a fitted pipeline beside ordinary rows, shape (n, 8)."""
+        forest = flatten(pipeline[-1])
+        seen = features(rows, pipeline[0].kw_args["tails"])
+        return cls(pipeline, forest, rarity_curve(forest.scores, seen))
+
+    def scores(self, rows: NDArray[Any]) -> Floats:
+        """The anomaly score of each row, shape (n, 8): that of the pipeline."""
+        return self.forest.scores(features(rows, self.pipeline[0].kw_args["tails"]))
 
 
 def set_threshold(pipeline: Pipeline, threshold: float) -> Pipeline:

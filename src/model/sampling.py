@@ -17,13 +17,16 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 from numpy.typing import NDArray
 
-from core.features import coinbase_rows
+from core.features import Floats, coinbase_rows
+from core.lake import query
+from core.market import fee_rates_at, markets_of, minute_of
 from core.settings import TrainerSettings
 from core.tables import TIMESTAMP
-from core.transaction import NUMERIC_FIELDS
+from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS
 
 Integers = NDArray[np.int64]
 
@@ -62,13 +65,13 @@ class SamplingPlan:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of shape (n, 7) without coinbase: `drawn` in random order, and the held-out `newest`.
+    """Rows of shape (n, 8) without coinbase: `drawn` in random order, and the held-out `newest`.
 
     `covered_seconds` is the time from the earliest to the latest of `drawn`, 0 if it is unknown.
     """
 
-    drawn: Integers
-    newest: Integers
+    drawn: Floats
+    newest: Floats
     table_uri: str
     table_version: int
     table_rows: int
@@ -77,7 +80,7 @@ class Sample:
     def write(self, path: Path) -> None:
         """Write the rows in their order, with a column that says which are the held-out ones."""
         rows = np.concatenate([self.drawn, self.newest])
-        columns = dict(zip(NUMERIC_FIELDS, rows.T, strict=True))
+        columns = dict(zip(DETECTOR_FIELDS, rows.T, strict=True))
         newest = np.arange(len(rows)) >= len(self.drawn)
         facts = {name: str(getattr(self, name)) for name in _TABLE_FACTS}
         table = pa.table(columns | {"newest": newest}).replace_schema_metadata(facts)
@@ -85,9 +88,9 @@ class Sample:
 
     @classmethod
     def read(cls, path: Path) -> "Sample":
-        """Read a file of `write`."""
+        """Read a file of `write`; raises `KeyError` for one without the going fee rate."""
         table = pq.read_table(path, use_threads=False)
-        rows = np.column_stack([table.column(name).to_numpy() for name in NUMERIC_FIELDS])
+        rows = np.column_stack([table.column(name).to_numpy() for name in DETECTOR_FIELDS])
         newest, facts = table.column("newest").to_numpy(), table.schema.metadata
         # Samples of earlier versions do not say how long they cover.
         uri, version, count, covered = (facts.get(name.encode(), b"0") for name in _TABLE_FACTS)
@@ -103,9 +106,9 @@ def count_rows(table: DeltaTable) -> int:
 
 @dataclass(frozen=True)
 class NewestDay:
-    """Rows of shape (n, 7), drawn evenly from the newest 24 hours, and the time they cover."""
+    """Rows of shape (n, 8), drawn evenly from the newest 24 hours, and the time they cover."""
 
-    rows: Integers
+    rows: Floats
     covered_seconds: float
 
 
@@ -124,7 +127,14 @@ def newest_day(table: DeltaTable, most: int) -> NewestDay:
             parts.append(rows[-passed % step :: step])
             passed += len(rows)
     drawn = np.concatenate(parts)
-    return NewestDay(_ordinary(drawn), _covered_seconds(drawn))
+    return NewestDay(_beside_markets(drawn, table), _covered_seconds(drawn))
+
+
+def newest_rows(table: DeltaTable, most: int) -> Floats:
+    """The newest rows without coinbase, at most so many; shape (n, 8)."""
+    read = _TableReader(table).newest(most)
+    newest = read[np.argsort(read[:, -1], kind="stable")][-most:]
+    return _beside_markets(newest, table)
 
 
 def draw_sample(table: DeltaTable, plan: SamplingPlan, seed: int) -> Sample:
@@ -136,8 +146,8 @@ def draw_sample(table: DeltaTable, plan: SamplingPlan, seed: int) -> Sample:
     kept = drawn[~np.isin(_row_ids(drawn), _row_ids(held_out))]
     kept = rng.permutation(kept)[: plan.rows]
     return Sample(
-        _ordinary(kept),
-        _ordinary(held_out),
+        _beside_markets(kept, table),
+        _beside_markets(held_out, table),
         table.table_uri,
         table.version(),
         reader.rows,
@@ -244,8 +254,38 @@ def _covered_seconds(rows: Integers) -> float:
     return float(np.ptp(rows[:, -1])) / 1e6 if len(rows) else 0.0
 
 
-def _ordinary(rows: Integers) -> Integers:
-    """The seven numbers of all rows but coinbase transactions."""
+def _beside_markets(rows: Integers, table: DeltaTable) -> Floats:
+    """The seven numbers of all rows but coinbase transactions, each beside its market.
+
+    Rows from before the table `market` begins are measured beside the other rows given.
+    """
     numbers = rows[:, : len(NUMERIC_FIELDS)]
-    kept: Integers = np.ascontiguousarray(numbers[~coinbase_rows(numbers)])
-    return kept
+    rows = rows[~coinbase_rows(numbers)]
+    numbers, times = rows[:, : len(NUMERIC_FIELDS)], rows[:, -1]
+    minutes, rates = _written_markets(table)
+    market = fee_rates_at(times, minutes, rates) if len(minutes) else np.empty(len(rows))
+    unknown = times < minutes[0] if len(minutes) else np.ones(len(rows), np.bool_)
+    if unknown.any():
+        market[unknown] = _own_markets(numbers[unknown], times[unknown])
+    return np.column_stack([numbers.astype(np.float64), market])
+
+
+def _written_markets(table: DeltaTable) -> tuple[Integers, Floats]:
+    """The minutes of the table `market` beside `table`, in microseconds, and their fee rates."""
+    uri = f"{table.table_uri.rstrip('/').rpartition('/')[0]}/market"
+    try:
+        market = DeltaTable(uri, storage_options=table._storage_options)
+    except TableNotFoundError:
+        return np.empty(0, np.int64), np.empty(0)
+    found = query("SELECT minute, fee_rate FROM market ORDER BY minute", market=market)
+    minutes = found["minute"].cast(TIMESTAMP).cast(pa.int64()).to_numpy()
+    return minutes, found["fee_rate"].to_numpy()
+
+
+def _own_markets(numbers: Integers, times: Integers) -> Floats:
+    """The going fee rate at each row's time, from these rows themselves."""
+    order = np.argsort(times, kind="stable")
+    weight, fee = numbers[order, 1], numbers[order, 2]
+    minutes = np.unique(minute_of(times))
+    markets = markets_of(times[order], fee * 4 / weight, minutes.tolist())
+    return fee_rates_at(times, minutes, np.array([market.fee_rate for market in markets]))

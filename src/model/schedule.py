@@ -43,8 +43,9 @@ class Observation:
     """The table and the champion at one moment; times are Unix seconds.
 
     `attempts` are those before, the newest first. `calibration_rows` is how many rows the champion
-    was calibrated on, 0 without a champion. It flags `flagged` of the `newest` rows, and they have
-    moved by `drift`, an index for each feature, too far from `drift_limit` on.
+    was calibrated on, 0 without a champion. It flags `flagged` of the `recent` rows, `wild` of them
+    far out. The `newest` rows, of a day, have moved by `drift`, an index for each feature, too far
+    from `drift_limit` on.
     """
 
     now: float
@@ -52,7 +53,9 @@ class Observation:
     attempts: Sequence[Attempt] = ()
     calibration_rows: int = 0
     newest: int = 0
+    recent: int = 0
     flagged: int = 0
+    wild: int = 0
     drift: Mapping[str, float] = field(default_factory=dict)
     drift_limit: float = math.inf
 
@@ -91,10 +94,13 @@ def decide(observed: Observation, settings: TrainerSettings) -> Decision:
         return Decision("train", "drift", f"{feature} has drifted: index {index:.2f}")
     if age < pause("flag_rate", settings.drift_check_seconds, attempts, settings):
         return Decision("wait", "", "the last attempt is recent")
-    if observed.newest and not keeps_budget(
-        observed.flagged, observed.newest, settings.alert_budget
+    if observed.recent and not keeps_budget(
+        observed.flagged, observed.wild, observed.recent, settings.alert_budget
     ):
-        reason = f"the champion flags {observed.flagged} of {observed.newest} rows"
+        reason = (
+            f"the champion flags {observed.flagged} of {observed.recent} rows, "
+            f"{observed.wild} of them far out"
+        )
         return Decision("recalibrate", "flag_rate", reason)
     return Decision("wait", "", "nothing calls for a new model")
 

@@ -13,14 +13,17 @@ from core.registry.rest import RegistryUnavailableError
 from core.settings import TrainerSettings
 from model.drift import LEAST_ROWS, drift_indexes, drift_limit
 from model.mlflow_runs import Registry
-from model.sampling import count_rows, newest_day
+from model.sampling import count_rows, newest_day, newest_rows
 from model.schedule import Attempt, Observation
 from monitoring.trainer_metrics import TrainerMetrics
 
 log = logging.getLogger(__name__)
 
 OBSERVED_ROWS = 20_000
-"""Rows of the newest day in which drift and flag rate are measured."""
+"""Rows of the newest day in which drift is measured."""
+
+FLAG_RATE_ROWS = 10_000
+"""Newest rows in which the flag rate is measured: some twenty minutes of mainnet's traffic."""
 
 _KEEP_SECONDS = 3600.0
 """From one entry in the champion's run to the next: what a day writes is bounded."""
@@ -58,7 +61,7 @@ class Watch:
         self._metrics.trained.set(_trained(champion).started if champion else 0)
 
     def observe(self, table: DeltaTable) -> Observation:
-        """Count the table's rows, and score some of the newest day with the champion."""
+        """Count the table's rows, and score some of the newest with the champion."""
         rows = count_rows(table)
         self._metrics.table_rows.set(rows)
         observed = Observation(self._clock(), rows, self._attempts())
@@ -68,16 +71,21 @@ class Watch:
         newest = len(day.rows)
         if newest == 0:
             return observed
-        flagged = int(self.champion.flags(day.rows, self.champion.scores(day.rows)).sum())
+        recent = newest_rows(table, FLAG_RATE_ROWS)
+        scores = self.champion.scores(recent)
+        flags = self.champion.flags(recent, scores)
+        wild = flags & (scores >= self.champion.calibration.facts["wild_from"])
         drift = drift_indexes(self.champion, day.rows) if newest >= LEAST_ROWS else {}
         limit = self._settings.drift_limit
         limit = drift_limit(self.champion, newest, day.covered_seconds, limit)
-        self._publish(self.champion, drift, limit, flagged / newest)
+        self._publish(self.champion, drift, limit, float(flags.mean()))
         return replace(
             observed,
             calibration_rows=self.champion.calibration.rows,
             newest=newest,
-            flagged=flagged,
+            recent=len(recent),
+            flagged=int(flags.sum()),
+            wild=int(wild.sum()),
             drift=drift,
             drift_limit=limit,
         )

@@ -37,7 +37,11 @@ class StreamMetrics(ServiceMetrics):
         )
         self.repeats = counter("repeats", "Records that were already stored")
         self.quarantined = counter("quarantined", "Records refused, by kind", kind=QUARANTINE_KINDS)
-        self.anomalies = counter("anomalies", "Transactions flagged")
+        self.anomalies = counter(
+            "anomalies",
+            "Transactions flagged, by the model, by a rule or by both",
+            flagged_by=("model", "rule", "both"),
+        )
         self.announced = counter(
             "anomalies_published", "Flagged transactions published to bitcoin-anomalies"
         )
@@ -84,6 +88,9 @@ class StreamMetrics(ServiceMetrics):
             "model_version", "Version of the champion that scores; 0 while there is none"
         )
         self.known_keys = gauge("known_hashes", "Hashes kept to recognise repeats")
+        self.market_fee_rate = gauge(
+            "market_fee_rate_sat_per_vb", "Going fee rate of the newest minute, in sat/vB"
+        )
         self.known_outpoints = gauge(
             "known_outpoints", "Spent outpoints kept to recognise replacements"
         )

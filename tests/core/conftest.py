@@ -15,7 +15,7 @@ from core.detector.calibration import calibrate
 from core.detector.champion import Champion
 from core.detector.rarity_scale import learn_rarity_scale
 from core.features import features
-from core.ordinary_traffic.traffic import numbers
+from core.ordinary_traffic.traffic import beside_market
 from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 
 Integers = NDArray[np.int64]
@@ -43,7 +43,7 @@ def champion_of(pipeline: Pipeline, recent: Integers) -> Champion:
 
 @pytest.fixture(scope="session")
 def traffic() -> Integers:
-    return numbers(60_000, seed=3)
+    return beside_market(60_000, seed=3)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ import pytest
 
 from core.detector.champion import Champion
 from core.feature_table import NAMES
-from core.ordinary_traffic.traffic import Integers, Traffic, numbers
+from core.features import MARKET
+from core.ordinary_traffic.traffic import Floats, Traffic, beside_market, going_rate
 from model.challenger import Recipe, TrainingData, train_challenger
 from model.drift import SCORE, drift_indexes, drift_limit, drift_reference, stability_index
 from model.pipeline import ForestShape
@@ -18,9 +19,10 @@ SEED = 5
 """One network for all times: its spikes are where its seed has them."""
 
 
-def traffic(start: float, end: float, rows: int) -> Integers:
-    """Rows that arrive at an even pace between two Unix times."""
-    return Traffic(SEED).draw(np.linspace(start, end, rows, endpoint=False)).numbers
+def traffic(start: float, end: float, rows: int) -> Floats:
+    """Rows that arrive at an even pace between two Unix times, each beside its market."""
+    times = np.linspace(start, end, rows, endpoint=False)
+    return np.column_stack([Traffic(SEED).draw(times).numbers, going_rate(times, SEED)])
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +52,15 @@ def test_a_day_of_the_same_network_has_not_drifted_at_any_hour(
     assert max(indexes.values()) < 0.1
 
 
-def test_minutes_of_it_would_exceed_the_limit(champion: Champion) -> None:
-    """Why a day is compared: the fee level of minutes is not that of days."""
-    ends = [TRAINED + hours * HOUR for hours in range(0, 24, 4)]
-    indexes = [drift_indexes(champion, traffic(end - 720, end, 5_000)) for end in ends]
-    assert sum(max(each.values()) > 0.25 for each in indexes) > len(ends) / 2
-
-
-def test_fees_that_rise_fourfold_show_in_the_features_of_fees(champion: Champion) -> None:
+def test_fees_that_rise_with_the_market_are_no_drift(champion: Champion) -> None:
     rows = traffic(TRAINED, TRAINED + DAY, 4_000)
     rows[:, 2] *= 4
     rows[:, 5] = rows[:, 6] + rows[:, 2]
-    indexes = drift_indexes(champion, rows)
-    assert indexes["fee_rate"] > 0.25
-    assert indexes["outputs_count"] < 0.1
+    alone = drift_indexes(champion, rows)
+    assert alone["fee_rate"] > 0.25, "the market has not moved, all fees have"
+    rows[:, MARKET] *= 4
+    assert max(drift_indexes(champion, rows).values()) < 0.1
+    assert alone["outputs_count"] < 0.1
 
 
 def test_less_than_a_day_has_no_limit(champion: Champion) -> None:
@@ -89,6 +86,6 @@ def test_small_samples_have_a_limit_above_what_chance_gives(champion: Champion) 
 
 
 def test_a_column_of_one_value_has_a_reference() -> None:
-    rows = np.tile(numbers(1, seed=1), (2_000, 1))
+    rows = np.tile(beside_market(1, seed=1), (2_000, 1))
     reference = drift_reference(rows, np.full(2_000, 0.5))
     assert all(math.isclose(sum(bins["shares"]), 1, abs_tol=0.01) for bins in reference.values())

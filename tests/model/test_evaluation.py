@@ -4,17 +4,17 @@ import pytest
 from core.detector.injected_anomalies import KINDS
 from core.ordinary_traffic import traffic
 from model.challenger import Recipe, TrainingData, split
-from model.evaluation import Floats, Integers, average_precision, evaluate, inject
+from model.evaluation import Floats, average_precision, evaluate, inject
 from model.pipeline import ForestShape, fit
 from model.report.baselines import BASELINES, evaluate_baselines
 from model.sampling import Sample
 
-NEWEST = traffic.numbers(3_000, seed=3)
+NEWEST = traffic.beside_market(3_000, seed=3)
 INJECTED = inject(NEWEST, 100, 0)
 RECIPE = Recipe(ForestShape(), 50_000, 0.001, "simulated")
 
 
-def by_fee(rows: Integers) -> Floats:
+def by_fee(rows: Floats) -> Floats:
     return np.asarray(rows[:, 2], np.float64)
 
 
@@ -36,14 +36,15 @@ def test_average_precision_does_not_depend_on_how_many_rows_are_injected() -> No
 
 
 def test_the_forest_finds_every_kind_and_no_baseline_does() -> None:
-    rows = traffic.numbers(40_000, seed=4)
+    rows = traffic.beside_market(40_000, seed=4)
     for_trees, for_threshold = rows[:15_000], rows[15_000:]
     pipeline = fit(for_trees, ForestShape())
     threshold = float(np.quantile(-pipeline.score_samples(for_threshold), 0.999))
     ours = evaluate(lambda r: -pipeline.score_samples(r), threshold, NEWEST, INJECTED)
     assert {name for name, kind in ours.kinds.items() if kind.recall < 0.95} == set()
     sample = Sample(rows, NEWEST, "", 0, len(rows))
-    data = TrainingData(sample, RECIPE, for_trees, for_threshold, INJECTED)
+    judged = NEWEST
+    data = TrainingData(sample, RECIPE, for_trees, for_threshold, for_threshold, judged, INJECTED)
     others = evaluate_baselines(data)
     assert set(others) == set(BASELINES)
     for evaluation in others.values():
@@ -60,7 +61,7 @@ def test_the_metrics_keep_held_out_kinds_apart() -> None:
 
 @pytest.mark.parametrize(("rows", "separate"), [(2_250, False), (30_000, False), (101_200, True)])
 def test_few_rows_serve_both_trees_and_threshold(rows: int, separate: bool) -> None:
-    drawn = np.arange(rows * 7).reshape(rows, 7)
+    drawn = np.arange(rows * 8.0).reshape(rows, 8)
     for_trees, for_threshold = split(drawn, RECIPE)
     if separate:
         assert len(for_trees) + len(for_threshold) == rows

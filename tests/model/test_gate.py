@@ -20,12 +20,14 @@ from model.gate import (
 RULES = Rules(budget=0.001)
 
 
-def evaluation(flagged: int, rows: int, recall: float, held_out: float = 0.9) -> Evaluation:
+def evaluation(
+    flagged: int, rows: int, recall: float, held_out: float = 0.9, wild: int = 0
+) -> Evaluation:
     kinds = {
         name: KindEvaluation(1.0, 1.0, held_out if kind.held_out else recall)
         for name, kind in KINDS.items()
     }
-    return Evaluation(rows, flagged, kinds)
+    return Evaluation(rows, flagged, wild, kinds)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,16 @@ def evaluation(flagged: int, rows: int, recall: float, held_out: float = 0.9) ->
 def test_the_flag_rate_must_fit_half_to_twice_the_budget(
     flagged: int, rows: int, expected: bool
 ) -> None:
-    assert keeps_budget(flagged, rows, 0.001) is expected
+    assert keeps_budget(flagged, 0, rows, 0.001) is expected
+
+
+def test_anomalies_use_none_of_the_budget_up_to_one_row_in_fifty() -> None:
+    assert keeps_budget(20 + 200, 200, 20_000, 0.001)
+    assert not keeps_budget(20 + 600, 600, 20_000, 0.001), "three in a hundred are traffic"
+    assert not keeps_budget(80 + 200, 200, 20_000, 0.001)
+    assert refusals(evaluation(220, 20_000, 0.95, wild=200), None, RULES) == []
+    (rate,) = refusals(evaluation(280, 20_000, 0.95, wild=200), None, RULES)
+    assert "280 of 20000" in rate and "200 of them far out" in rate
 
 
 def test_the_interval_is_the_exact_binomial_one() -> None:
@@ -74,7 +85,7 @@ def test_the_gate_never_uses_the_held_out_kinds() -> None:
 
 
 def test_rows_in_which_a_measure_never_changes_are_refused() -> None:
-    rows = traffic.numbers(2_000, seed=1)
+    rows = traffic.beside_market(2_000, seed=1)
     assert constant_measures(rows) == []
     rows[:, 2] = 0
     assert [reason.split()[0] for reason in constant_measures(rows)] == [
@@ -92,10 +103,10 @@ def test_the_interval_is_that_of_scipy(flagged: int, rows: int) -> None:
 
 def test_a_rate_is_refused_only_when_its_whole_interval_is_outside() -> None:
     low, high = interval(20, 20_000)
-    assert keeps_budget(20, 20_000, high * 2 * 0.999)
-    assert not keeps_budget(20, 20_000, high * 2 * 1.001)
-    assert keeps_budget(20, 20_000, low / 2 * 1.001)
-    assert not keeps_budget(20, 20_000, low / 2 * 0.999)
+    assert keeps_budget(20, 0, 20_000, high * 2 * 0.999)
+    assert not keeps_budget(20, 0, 20_000, high * 2 * 1.001)
+    assert keeps_budget(20, 0, 20_000, low / 2 * 1.001)
+    assert not keeps_budget(20, 0, 20_000, low / 2 * 0.999)
 
 
 def test_a_recall_on_the_limit_passes() -> None:
@@ -105,7 +116,7 @@ def test_a_recall_on_the_limit_passes() -> None:
 
 
 def test_a_measure_may_have_one_value_in_nearly_every_row_but_not_in_999_of_1000() -> None:
-    rows = traffic.numbers(1_000, seed=1)
+    rows = traffic.beside_market(1_000, seed=1)
     rows[:, 3] = np.where(np.arange(1_000) < 999, 1, 2)  # inputs
     (reason,) = constant_measures(rows)
     assert reason.startswith("inputs_count ")
@@ -114,11 +125,11 @@ def test_a_measure_may_have_one_value_in_nearly_every_row_but_not_in_999_of_1000
 
 
 def test_without_rows_every_measure_is_refused() -> None:
-    assert len(constant_measures(traffic.numbers(10, seed=1)[:0])) == len(NAMES)
+    assert len(constant_measures(traffic.beside_market(10, seed=1)[:0])) == len(NAMES)
 
 
 def test_half_of_the_rows_may_not_be_copies_of_one() -> None:
-    rows = traffic.numbers(100, seed=1)
+    rows = traffic.beside_market(100, seed=1)
     assert repeated_row(np.concatenate([np.tile(rows[:1], (98, 1)), rows[1:]])) == []
     (reason,) = unfit_data(np.concatenate([np.tile(rows[:1], (99, 1)), rows[1:]]))
     assert reason == "99 of 198 rows are the same row: the source repeats itself"

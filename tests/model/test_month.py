@@ -29,7 +29,7 @@ DAYS, ROWS_AN_HOUR = 30, 120
 REFUSED_DAYS = range(10, 13)
 """The gate refuses everything, and the threshold does not fit: nothing that is trained helps."""
 MOVED_DAY = 20
-"""From this day on fees are fourfold: one lasting change, which trainings follow."""
+"""From this day on transactions have another shape: one lasting change, which is followed."""
 USUAL_DAYS = {*range(2, 10), *range(14, 20), *range(26, DAYS)}
 """Without the days in which the sample forgets the traffic before."""
 KEPT = 4
@@ -94,9 +94,10 @@ def _append_hour(lake: str, hour: int) -> None:
     traffic = Traffic(5)
     traffic._rng = np.random.default_rng((5, hour))
     rows = traffic.draw(times).numbers
-    if hour >= 24 * MOVED_DAY:
-        rows[:, 2] *= 4
-        rows[:, 5] = rows[:, 6] + rows[:, 2]
+    if hour >= 24 * MOVED_DAY:  # three in ten send ten times the outputs: traffic, not anomalies
+        rows[::3, 4] *= 10
+        rows[::3, 1] *= 3
+        rows[::3, 0] *= 3
     append_rows(lake, rows, datetime.fromtimestamp(begins, UTC), ROWS_AN_HOUR * hour)
 
 

@@ -29,7 +29,7 @@ def test_whenever_mlflow_stops_the_old_champion_stays_and_the_next_run_works(
     tracking_uri: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    table = append_rows(lake, traffic.numbers(3_000, seed=1))
+    table = append_rows(lake, traffic.beside_market(3_000, seed=1))
     first = trainer.train(table).version
     follower = ChampionFollower(tracking_uri, "simulated", 1)
     assert follower.refresh()
@@ -56,7 +56,7 @@ def test_a_champion_that_cannot_be_fetched_leaves_the_old_one_in_service(
     tracking_uri: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    table = append_rows(lake, traffic.numbers(3_000, seed=1))
+    table = append_rows(lake, traffic.beside_market(3_000, seed=1))
     first = trainer.train(table).version
     follower = ChampionFollower(tracking_uri, "simulated", 1)
     follower.refresh()

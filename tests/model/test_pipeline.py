@@ -5,7 +5,7 @@ from core.detector.champion import Champion
 from core.ordinary_traffic import traffic
 from model.pipeline import ForestShape, fit, set_threshold
 
-ROWS = traffic.numbers(4_000, seed=6)
+ROWS = traffic.beside_market(4_000, seed=6)
 SHAPE = ForestShape(trees=40)
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.support.raw_lake import Integers, append_rows
+from tests.support.raw_lake import append_rows
 
 from core.detector.injected_anomalies import KINDS
+from core.features import Floats
 from core.ordinary_traffic import traffic
 from core.settings import TrainerSettings
 from model.evaluation import Evaluation, evaluate, inject
@@ -12,8 +13,8 @@ from model.mlflow_runs import Registry
 from model.training import Outcome, Trainer
 
 SETTINGS = TrainerSettings(_env_file=None, forest_trees=50)
-BLOCK = traffic.numbers(3_000, seed=1)
-HEALTHY = traffic.numbers(20_000, seed=2)
+BLOCK = traffic.beside_market(3_000, seed=1)
+HEALTHY = traffic.beside_market(20_000, seed=2)
 MOST_FLAGGED = 10 * SETTINGS.alert_budget
 """Of healthy traffic. Three of 3,000 rows set the threshold, so a sharper bound would be chance."""
 
@@ -28,7 +29,7 @@ class EmptyRegistry(Registry):
         return None
 
 
-def train(lake: str, rows: Integers) -> Outcome:
+def train(lake: str, rows: Floats) -> Outcome:
     """Train from these rows, and ask the gate."""
     trainer = Trainer(
         SETTINGS, EmptyRegistry("http://localhost:9", "simulated"), lambda: 1_795_428_000.0
@@ -42,21 +43,21 @@ def on_healthy_traffic(outcome: Outcome) -> Evaluation:
     return evaluate(model.scores, model.threshold, HEALTHY, inject(HEALTHY))
 
 
-def extreme(rows: Integers, share: float) -> Integers:
+def extreme(rows: Floats, share: float) -> Floats:
     """Rows of which a share move 5,000 to 500,000 BTC."""
     poisoned, some = rows.copy(), slice(0, round(len(rows) * share))
     poisoned[some] = KINDS["inflated_output"].apply(rows[some], np.random.default_rng(0))
     return np.random.default_rng(1).permutation(poisoned)
 
 
-def repeated(rows: Integers, copies: int) -> Integers:
+def repeated(rows: Floats, copies: int) -> Floats:
     """Rows, and a row that a source has sent so many times."""
     return np.random.default_rng(1).permutation(
         np.concatenate([np.tile(rows[:1], (copies, 1)), rows])
     )
 
 
-def without_fees_and_counts(rows: Integers) -> Integers:
+def without_fees_and_counts(rows: Floats) -> Floats:
     emptied = rows.copy()
     emptied[:, 2:5] = 0
     return emptied
@@ -80,7 +81,7 @@ def test_healthy_rows_give_a_model_that_keeps_its_budget_and_finds_every_kind(la
     ids=["one value only", "empty columns", "a day of identical rows"],
 )
 def test_rows_of_a_broken_source_are_refused_and_would_have_done_harm(
-    lake: str, rows: Integers, words: list[str]
+    lake: str, rows: Floats, words: list[str]
 ) -> None:
     outcome = train(lake, rows)
     for word in words:

@@ -35,7 +35,7 @@ def trained(lake: str, settings: TrainerSettings, registry: Registry) -> Trainer
     small = settings.model_copy(update={"forest_trees": 10, "recall_margin": 1, "least_recall": 0})
     times = iter(range(1_795_428_000, 1_795_429_000))
     trainer = Trainer(small, registry, lambda: float(next(times)))
-    table = append_rows(lake, traffic.numbers(2_000, seed=1))
+    table = append_rows(lake, traffic.beside_market(2_000, seed=1))
     for number in range(1, 6):
         assert trainer.train(table).version == str(number)
         if number == 1:
@@ -115,7 +115,7 @@ def test_a_training_prunes_before_it_writes(
     lake: str, trained: Trainer, registry: Registry, settings: TrainerSettings
 ) -> None:
     few = settings.model_copy(update={"forest_trees": 10, "model_versions_kept": 2})
-    table = append_rows(lake, traffic.numbers(10, seed=2), offset=2_000)
+    table = append_rows(lake, traffic.beside_market(10, seed=2), offset=2_000)
     Trainer(few, registry, lambda: 1_795_430_000.0).train(table)
     client = MlflowClient(registry.tracking_uri)
     versions = client.search_model_versions(f"name = '{MODEL_NAME}'")

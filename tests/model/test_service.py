@@ -8,9 +8,10 @@ import pytest
 from deltalake import DeltaTable
 from mlflow import MlflowClient
 from tests.support.delta_tables import cut_off_checkpoint
-from tests.support.raw_lake import START, Integers, append_rows
+from tests.support.raw_lake import START, append_rows
 from tests.support.tracking_server import TrackingServer
 
+from core.features import Floats
 from core.lake import OriginMismatchError
 from core.ordinary_traffic import traffic
 from core.registry.follower import ALIAS, MODEL_NAME, champion_version, promote
@@ -70,7 +71,7 @@ def test_it_waits_for_the_table_and_logs_it_once_a_minute(
 def test_it_waits_for_mlflow(
     lake: str, settings: TrainerSettings, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    append_rows(lake, traffic.numbers(2_500, seed=1))
+    append_rows(lake, traffic.beside_market(2_500, seed=1))
     service = service_of(lake, "http://localhost:9", settings, clock)
     with caplog.at_level(logging.INFO):
         assert service.step() is None
@@ -80,7 +81,7 @@ def test_it_waits_for_mlflow(
 def test_it_waits_for_the_repair_of_a_damaged_log(
     lake: str, settings: TrainerSettings, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    append_rows(lake, traffic.numbers(2_500, seed=1))
+    append_rows(lake, traffic.beside_market(2_500, seed=1))
     cut_off_checkpoint(Path(lake, "raw_transactions"))
     service = service_of(lake, "http://localhost:9", settings, clock)
     with caplog.at_level(logging.INFO):
@@ -91,7 +92,7 @@ def test_it_waits_for_the_repair_of_a_damaged_log(
 def test_a_lake_of_the_other_origin_is_refused(
     lake: str, settings: TrainerSettings, clock: Clock
 ) -> None:
-    append_rows(lake, traffic.numbers(10, seed=1))
+    append_rows(lake, traffic.beside_market(10, seed=1))
     service = service_of(lake, "http://localhost:9", settings, clock, "live")
     with pytest.raises(OriginMismatchError):
         service.step()
@@ -101,15 +102,15 @@ def test_a_lake_of_the_other_origin_is_refused(
 def test_from_the_first_rows_to_a_stale_threshold(
     lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
 ) -> None:
-    # So few rows are enough, and the gate looks at the flag rate: fees alone have moved.
+    # So few rows are enough, and the gate looks at the flag rate.
     fewer = {"calibration_rows": 2_000, "least_recall": 0.1, "recall_margin": 0.3}
     settled = settings.model_copy(update=fewer)
     service = service_of(lake, tracking_uri, settled, clock)
-    append_rows(lake, traffic.numbers(1_000, seed=1))
+    append_rows(lake, traffic.beside_market(1_000, seed=1))
     assert service.step() is None
     assert value(service, "table_rows") == 1_000
     assert value(service, "trainings_total", result="promoted") == 0
-    append_rows(lake, traffic.numbers(2_000, seed=2), START, 1_000)
+    append_rows(lake, traffic.beside_market(2_000, seed=2), START, 1_000)
     outcome = service.step()
     assert outcome is not None and outcome.promoted
     _check_metrics_of_promotion(service)
@@ -118,10 +119,8 @@ def test_from_the_first_rows_to_a_stale_threshold(
     assert value(service, "drift_index", feature="fee_rate") is not None
 
     clock.now += settings.drift_check_seconds + 1
-    dearer = traffic.numbers(6_000, seed=3)
-    dearer[:, 2] *= 3
-    dearer[:, 5] = dearer[:, 6] + dearer[:, 2]
-    append_rows(lake, dearer, START + timedelta(hours=1), 3_000)
+    moved = _reshaped(traffic.beside_market(6_000, seed=3))
+    append_rows(lake, moved, START + timedelta(hours=1), 3_000)
     stale = value(service, "champion_threshold_ratio")
     outcome = service.step()
     assert outcome is not None and outcome.promoted, outcome
@@ -135,10 +134,10 @@ def test_from_the_first_rows_to_a_stale_threshold(
     assert now is not None and now < flagged / 2
 
 
-def _odd(rows: Integers) -> Integers:
-    """Every fiftieth pays the usual fee two hundred times over."""
-    rows[::50, 2] *= 200
-    rows[::50, 5] = rows[::50, 6] + rows[::50, 2]
+def _reshaped(rows: Floats) -> Floats:
+    """Every third has ten times the outputs: too many to be anomalies, so they are traffic."""
+    rows[::3, 4] *= 10
+    rows[::3, :2] *= 6
     return rows
 
 
@@ -159,31 +158,30 @@ def test_drift_trains_early_and_is_kept_with_the_champions_run(
 ) -> None:
     small = settings.model_copy(update={"calibration_rows": 1_000})
     service = service_of(lake, tracking_uri, small, clock)
-    _append_hours(lake, range(24), traffic.numbers(4_800, seed=1))
+    _append_hours(lake, range(24), traffic.beside_market(4_800, seed=1))
     service.step()
     assert value(service, "drift_limit_index") == 0, "nothing has been measured"
     clock.now += settings.early_training_seconds + 1
     assert service.step() is None, "the same day has not drifted"
     limit = value(service, "drift_limit_index")
     assert limit is not None and limit == pytest.approx(settings.drift_limit, abs=0.03)
-    rows = traffic.numbers(4_800, seed=2)
-    rows[:, 2] *= 5
-    rows[:, 5] = rows[:, 6] + rows[:, 2]
-    _append_hours(lake, range(24, 48), rows)
+    _append_hours(lake, range(24, 48), _reshaped(traffic.beside_market(4_800, seed=2)))
     outcome = service.step()
     assert outcome is not None
     assert outcome.challenger.data.sample.covered_seconds > 46 * 3_600
-    drifted = value(service, "drift_index", feature="fee_rate")
+    drifted = value(service, "drift_index", feature="outputs_count")
     assert drifted is not None and drifted > limit
     client = MlflowClient(tracking_uri)
     run = client.get_run(str(client.get_model_version(MODEL_NAME, "1").run_id))
-    assert run.data.metrics["drift_fee_rate"] < 0.1, "an hour has not passed since the last entry"
+    assert run.data.metrics["drift_outputs_count"] < 0.1, (
+        "an hour has not passed since the last entry"
+    )
     assert service.registry.attempts()[0].cause == "drift"
-    history = len(client.get_metric_history(run.info.run_id, "drift_fee_rate"))
+    history = len(client.get_metric_history(run.info.run_id, "drift_outputs_count"))
     assert history == 1
 
 
-def _append_hours(lake: str, hours: range, rows: Integers) -> None:
+def _append_hours(lake: str, hours: range, rows: Floats) -> None:
     """The same number of rows in each hour from `START` on."""
     for hour, part in zip(hours, np.array_split(rows, len(hours)), strict=True):
         append_rows(lake, part, START + timedelta(hours=hour), len(rows) * hour)
@@ -193,7 +191,7 @@ def _append_hours(lake: str, hours: range, rows: Integers) -> None:
 def test_a_new_process_goes_on_where_the_last_one_ended(
     lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
 ) -> None:
-    append_rows(lake, traffic.numbers(3_000, seed=1))
+    append_rows(lake, traffic.beside_market(3_000, seed=1))
     service_of(lake, tracking_uri, settings, clock).step()
     clock.now += 60
     again = service_of(lake, tracking_uri, settings, clock)
@@ -216,7 +214,7 @@ def test_a_training_that_fails_is_counted_and_tried_again(
     tracking_uri: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    append_rows(lake, traffic.numbers(3_000, seed=1))
+    append_rows(lake, traffic.beside_market(3_000, seed=1))
     service = service_of(lake, tracking_uri, settings, clock)
     with monkeypatch.context() as patched:
         patched.setattr(Sample, "write", lambda *_: server.stop())
@@ -238,7 +236,7 @@ def test_what_someone_deletes_in_mlflow_is_replaced(
     server: TrackingServer,
     tracking_uri: str,
 ) -> None:
-    append_rows(lake, traffic.numbers(3_000, seed=1))
+    append_rows(lake, traffic.beside_market(3_000, seed=1))
     service = service_of(lake, tracking_uri, settings, clock)
     service.step()
     client = MlflowClient(tracking_uri)
@@ -272,11 +270,11 @@ def test_what_someone_deletes_in_mlflow_is_replaced(
 def test_a_champion_of_another_registry_that_counts_from_1_again_is_loaded(
     lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
 ) -> None:
-    append_rows(lake, traffic.numbers(3_000, seed=1))
+    append_rows(lake, traffic.beside_market(3_000, seed=1))
     first, other = (service_of(lake, tracking_uri, settings, clock) for _ in range(2))
     first.step()
     MlflowClient(tracking_uri).delete_registered_model(MODEL_NAME)
-    append_rows(lake, traffic.numbers(3_000, seed=2), START + timedelta(hours=1), 3_000)
+    append_rows(lake, traffic.beside_market(3_000, seed=2), START + timedelta(hours=1), 3_000)
     outcome = other.trainer.train(_opened(other))
     assert outcome.version == "1"
     first.step()
@@ -297,9 +295,11 @@ def test_a_refused_recalibration_is_repeated_later_and_later_also_after_a_restar
     tracking_uri: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    append_rows(lake, traffic.numbers(3_000, seed=1))
+    append_rows(lake, traffic.beside_market(3_000, seed=1))
     service_of(lake, tracking_uri, settings, clock).step()
-    append_rows(lake, _odd(traffic.numbers(2_500, seed=3)), START + timedelta(hours=1), 3_000)
+    append_rows(
+        lake, _reshaped(traffic.beside_market(2_500, seed=3)), START + timedelta(hours=1), 3_000
+    )
     monkeypatch.setattr("model.training.refusals", lambda *_: ["it is refused"])
     attempts = []
     for minute in range(5, 50, 5):
@@ -319,11 +319,13 @@ def test_a_recalibration_of_trees_that_are_gone_trains_new_ones(
     tracking_uri: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    append_rows(lake, traffic.numbers(3_000, seed=1))
+    append_rows(lake, traffic.beside_market(3_000, seed=1))
     service = service_of(lake, tracking_uri, settings, clock)
     service.step()
     clock.now += settings.drift_check_seconds + 1
-    append_rows(lake, _odd(traffic.numbers(2_500, seed=3)), START + timedelta(hours=1), 3_000)
+    append_rows(
+        lake, _reshaped(traffic.beside_market(2_500, seed=3)), START + timedelta(hours=1), 3_000
+    )
 
     def gone(*_: object) -> None:
         raise ModelRefusedError("model.skops cannot be loaded safely: it is missing")

@@ -25,7 +25,7 @@ from model.training import Trainer
 
 pytestmark = pytest.mark.stack
 
-BLOCK = traffic.numbers(3_000, seed=1)
+BLOCK = traffic.beside_market(3_000, seed=1)
 
 
 def last_run(uri: str) -> str:
@@ -62,7 +62,7 @@ def test_a_run_repeated_from_its_own_record_gives_the_same_scores_to_the_bit(
     table, registry = append_rows(lake, BLOCK), Registry(tracking_uri, "simulated")
     outcome = trainer.train(table)
     first = last_run(tracking_uri)
-    append_rows(lake, traffic.numbers(500, seed=9), offset=3_000)  # the table has moved on
+    append_rows(lake, traffic.beside_market(500, seed=9), offset=3_000)  # the table has moved on
     assert repeat_run(registry, first)
     assert outcome.version is not None
     trainer.recalibrate(table, outcome.version)
@@ -116,7 +116,7 @@ def test_a_refused_version_has_no_alias_and_its_run_says_why(
 def test_a_worse_challenger_leaves_the_champion_in_service(
     lake: str, trainer: Trainer, settings: TrainerSettings, tracking_uri: str
 ) -> None:
-    table = append_rows(lake, traffic.numbers(8_000, seed=1))
+    table = append_rows(lake, traffic.beside_market(8_000, seed=1))
     assert trainer.train(table).promoted
     poor = settings.model_copy(update={"forest_trees": 10, "forest_sub_sample": 16})
     outcome = Trainer(poor, Registry(tracking_uri, "simulated"), lambda: 0.0).train(table)
@@ -132,7 +132,7 @@ def test_a_recalibration_is_a_new_version_of_the_same_trees(
 ) -> None:
     table = append_rows(lake, BLOCK)
     assert trainer.train(table).version == "1"
-    more = append_rows(lake, traffic.numbers(9_000, seed=3), START, 3_000)
+    more = append_rows(lake, traffic.beside_market(9_000, seed=3), START, 3_000)
     outcome = trainer.recalibrate(more, "1")
     assert (outcome.version, outcome.promoted) == ("2", True)
     before, after = (load_champion(tracking_uri, version) for version in ("1", "2"))

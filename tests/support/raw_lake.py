@@ -12,15 +12,18 @@ from core.lake import ORIGIN_PROPERTY, open_table, table_uri
 from core.tables import RAW_TRANSACTIONS
 from core.transaction import NUMERIC_FIELDS
 
-Integers = NDArray[np.int64]
+Numbers = NDArray[np.int64] | NDArray[np.float64]
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def append_rows(
-    lake: str | Path, rows: Integers, start: datetime = START, offset: int = 0
+    lake: str | Path, rows: Numbers, start: datetime = START, offset: int = 0
 ) -> DeltaTable:
-    """Append rows, seven a second from `start` on, and open the table."""
+    """Append rows, seven a second from `start` on, and open the table.
+
+    Their first columns are `NUMERIC_FIELDS`; others are not written.
+    """
     uri = table_uri(str(lake), "raw_transactions")
     DeltaTable.create(
         uri,
@@ -31,7 +34,7 @@ def append_rows(
         raise_if_key_not_exists=False,
     )
     times = [start + timedelta(seconds=i / 7) for i in range(len(rows))]
-    columns = dict(zip(NUMERIC_FIELDS, rows.T, strict=True)) | {
+    columns = dict(zip(NUMERIC_FIELDS, rows.astype(np.int64).T, strict=False)) | {
         "hash": [f"{i + offset:064x}" for i in range(len(rows))],
         "first_seen": [int(time.timestamp()) for time in times],
         "source": ["mempool"] * len(rows),

@@ -11,6 +11,7 @@ from api.heartbeat import Heartbeat, trained_timestamp
 from api.schemas import Health, ModelDescription, Readiness
 from api.scoring import Follower, current_champion
 from core.detector.champion import Champion
+from core.detector.rules import RULES
 from core.feature_table import FEATURES
 from core.registry.follower import ALIAS, MODEL_NAME
 
@@ -75,10 +76,14 @@ def _description(champion: Champion) -> ModelDescription:
                 "formula": feature.formula,
                 "unit": feature.unit,
                 "source": feature.source,
+                "beside_market": feature.beside_market,
                 "usual_low": calibration.usual[feature.name][0],
                 "usual_high": calibration.usual[feature.name][1],
             }
             for feature in FEATURES
+        ],
+        "rules": [
+            {"name": rule.name, "words": rule.words, "source": rule.source} for rule in RULES
         ],
         "facts": dict(calibration.facts),
     }

@@ -26,14 +26,17 @@ from api.bodies import (
     read_transaction,
 )
 from api.errors import error_responses
+from api.going_rate import GoingRate
 from api.schemas import Batch, Prediction, Predictions, SubmittedTransaction, batch_model
-from api.scoring import Follower, current_champion, predict, predict_batch
+from api.scoring import Follower, predict, predict_batch
+from core.detector.champion import RulesOnly
 from core.settings import ApiSettings
 from core.transaction import DescribedTransaction
 from monitoring.api_metrics import ApiMetrics
 
 _THREADS = 2
 _NO_BYTES = -1
+RULES_ONLY = RulesOnly()
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,12 @@ class JsonRoute(APIRoute):
 
 
 def prediction_routes(
-    follower: Follower, metrics: ApiMetrics, settings: ApiSettings
+    follower: Follower, rate: GoingRate, metrics: ApiMetrics, settings: ApiSettings
 ) -> list[JsonRoute]:
-    """Make the routes; each request is scored by the champion that `follower` has at that time."""
+    """Make the routes; each request is judged by the champion and the market of that time.
+
+    While there is no champion, the rules judge alone.
+    """
     held = HeldBytes(settings.api_max_held_bytes)
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bodies")
     limited_batch = batch_model(settings.api_max_batch)
@@ -109,27 +115,31 @@ def prediction_routes(
         max_bytes = min(max_bytes, settings.api_max_body_bytes)
         return BodyRules(read, max_bytes, loop_bytes, held, threads)
 
-    def predict_and_count(transaction: DescribedTransaction) -> Prediction:
-        prediction = predict(current_champion(follower), transaction)
+    def predict_and_count(transaction: DescribedTransaction, given: float | None) -> Prediction:
+        champion = follower.current
+        beside = rate.beside(transaction, given, champion)
+        prediction = predict(champion or RULES_ONLY, transaction, beside)
         metrics.record_prediction(prediction["is_anomaly"])
         return prediction
 
     def predict_one(transaction: SubmittedTransaction) -> Prediction:
         """Score one transaction and say why: amounts in satoshi, size in bytes."""
-        return predict_and_count(transaction)
+        return predict_and_count(transaction, transaction.market_fee_rate)
 
     def predict_raw(transaction: RawTransactionBody) -> Prediction:
         """Score one transaction as Blockchain.com returns it, with all that its JSON tells."""
-        return predict_and_count(transaction)
+        return predict_and_count(transaction, None)
 
     def predict_many(batch: limited_batch) -> Predictions:  # type: ignore[valid-type]
         """Score many transactions; the predictions come in the same order."""
         sent: Batch = batch
-        champion = current_champion(follower)
-        predictions = predict_batch(champion, sent.transactions, sent.reasons)
+        champion = follower.current
+        judge = champion or RULES_ONLY
+        markets = [rate.beside(each, each.market_fee_rate, champion) for each in sent.transactions]
+        predictions = predict_batch(judge, sent.transactions, markets, sent.reasons)
         flagged = sum(each["is_anomaly"] for each in predictions)
         metrics.record_predictions(len(predictions), flagged)
-        return {"predictions": predictions, "model_version": champion.version}
+        return {"predictions": predictions, "model_version": judge.version}
 
     of_one = rules(read_transaction, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_BYTES)
     of_raw = rules(read_raw, MAX_RAW_BYTES, MAX_TRANSACTION_BYTES)

@@ -81,8 +81,11 @@ def calibrate(
     origin: Literal["live", "simulated"],
     trained_at: str,
     facts: Mapping[str, Any],
+    threshold: float | None = None,
 ) -> Calibration:
     """Calibrate a model by its `scores` of recent traffic `numbers`, shape (n, 8).
+
+    Without a `threshold` it is the `alert_threshold` of these scores.
 
     Raises `ValueError` when all rows are coinbase transactions, or there are none.
     """
@@ -92,7 +95,7 @@ def calibrate(
         raise ValueError("nothing to calibrate by: all transactions are coinbase transactions")
     lows, highs = np.quantile(market_measures(np.asarray(numbers)[ordinary]), [0.01, 0.99], axis=0)
     return Calibration(
-        threshold=alert_threshold(scores, budget),
+        threshold=alert_threshold(scores, budget) if threshold is None else threshold,
         budget=budget,
         levels=tuple(_LEVELS.tolist()),
         quantiles=tuple(np.quantile(scores, _LEVELS, method="higher").tolist()),

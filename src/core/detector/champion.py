@@ -17,11 +17,14 @@ from core.detector.attribution import Attribution, attribution, descend_once
 from core.detector.calibration import Calibration
 from core.detector.forest import Indices, Nodes, flatten
 from core.detector.patterns import COINBASE, Shape, facts_of, pattern_of
+from core.detector.rules import RULES_VERSION, flagged_by_rules, rules_of
 from core.detector.sklearn_parity import is_exact
-from core.detector.verdict import LEAST_SHARE, MOST_REASONS, Reason, Verdict
-from core.feature_table import NAMES
+from core.detector.verdict import LEAST_SHARE, MOST_REASONS, FlaggedBy, Reason, Verdict
+from core.feature_table import FEATURES, NAMES
 from core.features import (
     COLUMNS,
+    LEAST_MARKET,
+    MARKET,
     Floats,
     Numbers,
     coinbase_rows,
@@ -29,10 +32,11 @@ from core.features import (
     credit_summaries,
     features,
     features_into,
+    market_of,
     measures,
     measures_into,
 )
-from core.transaction import NUMERIC_FIELDS, DescribedTransaction, numbers_of
+from core.transaction import DETECTOR_FIELDS, DescribedTransaction, numbers_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,7 +85,7 @@ class Champion:
 
     def compile(self) -> None:
         """Compile all scoring code now, rather than at a process's first request."""
-        row = [1.0] * len(NUMERIC_FIELDS)
+        row = [1.0] * len(DETECTOR_FIELDS)
         self.shortenings(np.array([row]))
         self._score_and_explain(row)
 
@@ -93,14 +97,14 @@ class Champion:
     def scores(self, numbers: Numbers) -> Floats:
         """The anomaly score of each row in 0..1, higher is more unusual; shape (n,).
 
-        `numbers` has shape (n, 7), the columns in the order of `NUMERIC_FIELDS`.
+        `numbers` has shape (n, 8), the columns in the order of `DETECTOR_FIELDS`.
         """
         if self.fallback is not None:
             return -np.asarray(self.fallback.score_samples(np.asarray(numbers)), np.float64)
         return self.attribution.forest.scores(features(numbers, self.tails))
 
     def flags(self, numbers: Numbers, scores: Floats) -> NDArray[np.bool_]:
-        """Whether each row is flagged, given its score: coinbase transactions never are."""
+        """Whether the model flags each row, given its score: coinbase transactions never are."""
         return (scores >= self.threshold) & ~coinbase_rows(numbers)
 
     def shortenings(self, numbers: Numbers) -> Floats:
@@ -108,20 +112,26 @@ class Champion:
         columns = features(numbers, self.tails)
         return credit_summaries(self.attribution.shortenings(columns), columns)
 
-    def verdict(self, transaction: DescribedTransaction) -> Verdict:
-        """The verdict on one transaction, with its reasons whether or not it is flagged."""
-        values = list(map(float, numbers_of(transaction)))
+    def verdict(self, transaction: DescribedTransaction, market_fee_rate: float) -> Verdict:
+        """The verdict on one transaction, with its reasons whether or not it is flagged.
+
+        `market_fee_rate` is the going fee rate to judge it beside, in sat/vB.
+        """
+        values = [*map(float, numbers_of(transaction)), market_fee_rate]
         score, reasons = self._score_and_explain(values)
-        facts = (np.nan if fact is None else float(fact) for fact in facts_of(transaction))
-        pattern = pattern_of(Shape(*values, *facts))
+        pattern = _pattern(transaction, values)
+        by_model = score >= self.threshold and pattern != COINBASE
+        by_rule = bool(rules_of(values))
         return Verdict(
             anomaly_score=score,
             percentile=self.calibration.percentile(score),
             threshold=self.threshold,
-            is_anomaly=score >= self.threshold and pattern != COINBASE,
+            is_anomaly=by_model or by_rule,
             pattern=pattern,
             reasons=reasons,
             model_version=self.version,
+            flagged_by=_FLAGGED_BY[by_model, by_rule],
+            market_fee_rate=market_fee_rate,
         )
 
     def _score_and_explain(self, values: list[float]) -> tuple[float, tuple[Reason, ...]]:
@@ -130,34 +140,101 @@ class Champion:
             return float(self.scores(np.array([values]))[0]), ()
         depth, measured, parts = score_row(self.attribution, self.tails, values)
         order = sorted(range(len(parts)), key=parts.__getitem__, reverse=True)
-        usual, least = self.calibration.usual, max(LEAST_SHARE * parts[order[0]], 0.0)
+        least, market = max(LEAST_SHARE * parts[order[0]], 0.0), max(values[MARKET], LEAST_MARKET)
         reasons = tuple(
-            Reason(NAMES[i], measured[i], *usual[NAMES[i]], parts[i])
+            Reason(NAMES[i], measured[i], *self._usual(i, market), parts[i])
             for i in order[:MOST_REASONS]
             if parts[i] > least
         )
         return float(self.attribution.forest.scores_of(depth)), reasons
 
+    def _usual(self, feature: int, market: float) -> tuple[float, float]:
+        """The usual range of a feature's measure beside a market."""
+        low, high = self.calibration.usual[NAMES[feature]]
+        factor = market if FEATURES[feature].beside_market else 1.0
+        return low * factor, high * factor
+
     def verdicts(self, table: "pa.Table | pa.RecordBatch", explain: Explain = "all") -> "pa.Table":
         """The verdict on each row: columns `core.tables.VERDICT`, rows in the same order.
 
-        `table` has the seven numeric fields without nulls, and optionally the facts of
-        `DescribedTransaction`; other columns are ignored. Raises `KeyError` when a numeric field is
-        missing.
+        `table` has the columns `DETECTOR_FIELDS` without nulls, and optionally the facts of
+        `DescribedTransaction`; other columns are ignored. Raises `KeyError` when one is missing.
         """
         # Arrow takes 40 MiB, which a service that scores single transactions does not need.
-        from core.detector.verdict_table import reason_lists, shape_of, verdict_table
+        from core.detector.verdict_table import (
+            numbers_of_table,
+            reason_lists,
+            shape_of,
+            verdict_table,
+        )
 
-        shape = shape_of(table)
-        numbers = np.column_stack(shape[: len(NUMERIC_FIELDS)])
-        scores = self.scores(numbers)
-        flagged = self.flags(numbers, scores)
+        numbers = numbers_of_table(table)
+        scores, market = self.scores(numbers), market_of(numbers)
+        by_model, by_rule = self.flags(numbers, scores), flagged_by_rules(numbers)
+        flagged = by_model | by_rule
         rows = {"all": np.ones_like(flagged), "flagged": flagged, "none": np.zeros_like(flagged)}
         explained = rows[explain] & (self.fallback is None)
         parts = self.shortenings(numbers[explained])
         usual = np.array([self.calibration.usual[name] for name in NAMES])
-        reasons = reason_lists(explained, parts, measures(numbers[explained]), usual)
-        return verdict_table(self.version, self.calibration, shape, scores, flagged, reasons)
+        measured = measures(numbers[explained])
+        reasons = reason_lists(explained, parts, measured, usual, market[explained])
+        return verdict_table(
+            self.version,
+            self.calibration,
+            shape_of(table),
+            scores,
+            by_model,
+            by_rule,
+            reasons,
+            numbers[:, MARKET],
+        )
+
+
+@dataclass(frozen=True)
+class RulesOnly:
+    """Judges by the rules alone, while there is no champion; the same methods as `Champion`."""
+
+    version: str = RULES_VERSION
+
+    def verdict(self, transaction: DescribedTransaction, market_fee_rate: float) -> Verdict:
+        """The verdict on one transaction: no score, no reasons."""
+        values = [*map(float, numbers_of(transaction)), market_fee_rate]
+        by_rule = bool(rules_of(values))
+        return Verdict(
+            anomaly_score=0.0,
+            percentile=0.0,
+            threshold=1.0,
+            is_anomaly=by_rule,
+            pattern=_pattern(transaction, values),
+            reasons=(),
+            model_version=self.version,
+            flagged_by=_FLAGGED_BY[False, by_rule],
+            market_fee_rate=market_fee_rate,
+        )
+
+    def verdicts(
+        self,
+        table: "pa.Table | pa.RecordBatch",
+        explain: Explain = "all",  # noqa: ARG002 (as `Champion.verdicts`; nothing to explain)
+    ) -> "pa.Table":
+        """The verdict on each row, as `Champion.verdicts`; there are no reasons."""
+        from core.detector.verdict_table import rules_table
+
+        return rules_table(table)
+
+
+_FLAGGED_BY: dict[tuple[bool, bool], FlaggedBy | None] = {
+    (False, False): None,
+    (True, False): "model",
+    (False, True): "rule",
+    (True, True): "both",
+}
+
+
+def _pattern(transaction: DescribedTransaction, values: list[float]) -> str | None:
+    """The pattern of one transaction, given its numbers."""
+    facts = (np.nan if fact is None else float(fact) for fact in facts_of(transaction))
+    return pattern_of(Shape(*values[:MARKET], *facts))
 
 
 def score_row(
@@ -165,7 +242,7 @@ def score_row(
 ) -> tuple[float, list[float], list[float]]:
     """The path length summed over the trees, each measure, and by how much it shortens the path.
 
-    `values` are the seven numbers in the order of `NUMERIC_FIELDS`; `tails` as for `features`.
+    `values` are the numbers in the order of `DETECTOR_FIELDS`; `tails` as for `features`.
     """
     forest, out = attribution.forest, np.empty((2, 1, len(NAMES)))
     depth = _score_row(

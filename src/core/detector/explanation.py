@@ -4,11 +4,15 @@
 '58,400 sat/vB'
 >>> value("fee", 123_000_000)
 '1.23 BTC'
+>>> beside_market(480.0, 15.5)
+'31 times what others pay now (15.5)'
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from core.detector.patterns import PATTERNS
+from core.detector.rules import RULES, RULES_VERSION
 from core.detector.verdict import Reason, Verdict
 from core.feature_table import FEATURES
 from core.transaction import COIN
@@ -18,6 +22,7 @@ NOT_ILLICIT = "Unusual is not illicit: it is rare among recent transactions, no 
 
 _FEATURES = {feature.name: feature for feature in FEATURES}
 _PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
+_RULES = {rule.name: rule for rule in RULES}
 
 
 def number(value: float) -> str:
@@ -64,12 +69,29 @@ def _usual(unit: str, low: float, high: float, shown_unit: str) -> str:
     return f"{low_text} {low_unit}".strip() + " to " + f"{high_text} {high_unit}".strip()
 
 
-def reason(given: Reason) -> str:
-    """One reason: "fee rate 58,400 sat/vB; usual 12 to 140"."""
+def beside_market(fee_rate: float, market_fee_rate: float) -> str:
+    """A fee rate as people compare it with the going one; both in sat/vB, the second above 0."""
+    others = f"what others pay now ({number(market_fee_rate)})"
+    times = fee_rate / market_fee_rate
+    if times >= 1.5:
+        return f"{number(times) if times < 10 else f'{times:,.0f}'} times {others}"
+    if times > 2 / 3:
+        return f"about {others}"
+    return f"{number(times)} of {others}"
+
+
+def reason(given: Reason, market_fee_rate: float | None = None) -> str:
+    """One reason: "fee rate 480 sat/vB, 31 times what others pay now (15.5); usual 7.4 to 83".
+
+    `market_fee_rate` is the going fee rate in sat/vB, where it is known.
+    """
     feature = _FEATURES[given.feature]
     measured, unit = _parts(feature.unit, given.value)
+    told = f"{feature.words} {f'{measured} {unit}'.strip()}"
+    if market_fee_rate and feature.name == "fee_rate":
+        told += f", {beside_market(given.value, market_fee_rate)}"
     usual = _usual(feature.unit, given.usual_low, given.usual_high, unit)
-    return f"{feature.words} {f'{measured} {unit}'.strip()}; usual {usual}"
+    return f"{told}; usual {usual}"
 
 
 def pattern(name: str) -> str:
@@ -77,16 +99,34 @@ def pattern(name: str) -> str:
     return _PATTERNS[name].words
 
 
-def explanation(verdict: Verdict) -> str:
-    """A verdict in sentences: the rank of its score, the pattern, and the reasons."""
-    rank = f"{100 * verdict.percentile:.2f} %"
-    opening = "Unusual" if verdict.is_anomaly else "Not unusual enough for an alert"
-    parts = [f"{opening}: it scores at least as high as {rank} of recent traffic."]
+def rule(name: str) -> str:
+    """A rule in words; raises `KeyError` for one that does not exist."""
+    return _RULES[name].words
+
+
+def explanation(verdict: Verdict, rules: Sequence[str] = ()) -> str:
+    """A verdict in sentences: the rank of its score, rules that flag, the pattern, the reasons.
+
+    `rules` are the names of the rules that flag the transaction.
+    """
+    parts = [_opening(verdict)]
+    if rules:
+        parts.append(f"By rule, {'; '.join(map(rule, rules))}.")
     if verdict.pattern is not None:
         parts.append(f"In shape, {pattern(verdict.pattern)}.")
     if verdict.reasons:
-        reasons = " · ".join(map(reason, verdict.reasons))
+        reasons = " · ".join(reason(each, verdict.market_fee_rate) for each in verdict.reasons)
         parts.append(f"{reasons[0].upper()}{reasons[1:]}.")
     if verdict.is_anomaly:
         parts.append(NOT_ILLICIT)
     return " ".join(parts)
+
+
+def _opening(verdict: Verdict) -> str:
+    """Whether it is unusual, and by what."""
+    if verdict.model_version == RULES_VERSION:
+        found = "Flagged by a rule" if verdict.is_anomaly else "No rule flags it"
+        return f"{found}; there is no model yet."
+    opening = "Unusual" if verdict.is_anomaly else "Not unusual enough for an alert"
+    rank = f"{100 * verdict.percentile:.2f} %"
+    return f"{opening}: it scores at least as high as {rank} of recent traffic."

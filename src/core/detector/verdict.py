@@ -1,7 +1,9 @@
 """The verdict on one transaction, its reasons, and the axis on which scores are shown."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+FlaggedBy = Literal["model", "rule", "both"]
 
 MOST_REASONS = 3
 """The largest number of reasons of one verdict."""
@@ -30,8 +32,10 @@ class Verdict(NamedTuple):
     """A score and what follows from it.
 
     `anomaly_score` is in 0..1, higher is more unusual; `percentile` is the share of recent traffic,
-    in 0..1, that scores no higher; `is_anomaly` is whether the score reaches the `threshold`, and
-    False for a coinbase transaction. `pattern` names a known shape, anomalous or not.
+    in 0..1, that scores no higher; `is_anomaly` is whether the score reaches the `threshold` or a
+    rule flags it, and False for a coinbase transaction. `pattern` names a known shape, anomalous or
+    not. `flagged_by` is "model", "rule", "both" or None. `market_fee_rate` is the going fee rate
+    that it was judged beside, in sat/vB; None in rows of earlier versions.
     """
 
     anomaly_score: float
@@ -41,9 +45,11 @@ class Verdict(NamedTuple):
     pattern: str | None
     reasons: tuple[Reason, ...]
     model_version: str
+    flagged_by: FlaggedBy | None = None
+    market_fee_rate: float | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Verdict":
         """Read one row of the columns `core.tables.VERDICT`; other columns are ignored."""
-        fields = {name: row[name] for name in cls._fields if name != "reasons"}
+        fields: dict[str, Any] = {name: row.get(name) for name in cls._fields if name != "reasons"}
         return cls(**fields, reasons=tuple(Reason(**reason) for reason in row["reasons"]))

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from core.detector.calibration import Calibration
 from core.detector.patterns import FACTS, Shape, patterns_of
+from core.detector.rules import RULES_VERSION, flagged_by_rules
 from core.detector.verdict import LEAST_SHARE, MOST_REASONS
 from core.feature_table import NAMES
-from core.features import Floats
+from core.features import MARKET, Floats, usual_beside
 from core.tables import REASON, VERDICT
-from core.transaction import NUMERIC_FIELDS
+from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS
 
 
 def shape_of(table: pa.Table | pa.RecordBatch) -> Shape:
@@ -27,19 +28,25 @@ def shape_of(table: pa.Table | pa.RecordBatch) -> Shape:
     return Shape(*numbers, *(_column(table, n) if n in present else unknown for n in FACTS))
 
 
+def numbers_of_table(table: pa.Table | pa.RecordBatch) -> Floats:
+    """The columns `DETECTOR_FIELDS` as floats, shape (n, 8); raises `KeyError` without one."""
+    return np.column_stack([_column(table, name) for name in DETECTOR_FIELDS])
+
+
 def _column(table: pa.Table | pa.RecordBatch, name: str) -> Floats:
     column = table.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
     return np.asarray(column, dtype=np.float64)
 
 
 def reason_lists(
-    explained: NDArray[np.bool_], parts: Floats, measured: Floats, usual: Floats
+    explained: NDArray[np.bool_], parts: Floats, measured: Floats, usual: Floats, market: Floats
 ) -> pa.ListArray:
     """A list of reasons for each row, the most important first; empty where not `explained`.
 
     `parts` and `measured` have one row per explained row and one column per feature: by how many
-    splits the feature shortens the path, and its measure. `usual` has each feature's usual range,
-    shape (len(FEATURES), 2).
+    splits the feature shortens the path, and its measure. `usual` has each feature's usual range
+    as `Calibration.usual` has it, shape (len(FEATURES), 2); `market` has one entry per explained
+    row.
     """
     order = np.argsort(-parts, axis=1, kind="stable")[:, :MOST_REASONS]
     best = np.take_along_axis(parts, order, axis=1)
@@ -48,7 +55,7 @@ def reason_lists(
     counts[explained] = chosen.sum(axis=1)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     feature = order[chosen]
-    low, high = usual[feature].T
+    low, high = usual_beside(feature, usual, np.broadcast_to(market[:, None], order.shape)[chosen])
     values = np.take_along_axis(measured, order, axis=1)[chosen]
     names = pa.DictionaryArray.from_arrays(pa.array(feature), pa.array(NAMES)).cast(pa.string())
     fields = [names, *(pa.array(column) for column in (values, low, high, best[chosen]))]
@@ -61,17 +68,46 @@ def verdict_table(
     calibration: Calibration,
     shape: Shape,
     scores: Floats,
-    flagged: NDArray[np.bool_],
+    by_model: NDArray[np.bool_],
+    by_rule: NDArray[np.bool_],
     reasons: pa.ListArray,
+    market: Floats,
 ) -> pa.Table:
     """The columns of `VERDICT`; all arguments but the first two have one entry per row."""
     columns = {
         "anomaly_score": scores,
         "percentile": calibration.percentiles(scores),
         "threshold": np.full(len(scores), calibration.threshold),
-        "is_anomaly": flagged,
+        "is_anomaly": by_model | by_rule,
         "pattern": pa.array(patterns_of(shape), pa.string()),
         "reasons": reasons,
         "model_version": pa.repeat(version, len(scores)),
+        "flagged_by": flaggers(by_model, by_rule),
+        "market_fee_rate": market,
+    }
+    return pa.table(columns, schema=VERDICT)
+
+
+def flaggers(by_model: NDArray[np.bool_], by_rule: NDArray[np.bool_]) -> pa.Array:
+    """What flags each row: "model", "rule", "both" or null."""
+    which = pa.array(by_model.astype(np.int8) + 2 * by_rule.astype(np.int8))
+    names = pa.array([None, "model", "rule", "both"], pa.string())
+    return pa.DictionaryArray.from_arrays(which, names).dictionary_decode()
+
+
+def rules_table(table: pa.Table | pa.RecordBatch) -> pa.Table:
+    """The verdicts by rules alone, columns `VERDICT`: no score, no reasons, no threshold."""
+    shape, numbers = shape_of(table), numbers_of_table(table)
+    by_rule, rows = flagged_by_rules(numbers), len(numbers)
+    columns = {
+        "anomaly_score": np.zeros(rows),
+        "percentile": np.zeros(rows),
+        "threshold": np.ones(rows),
+        "is_anomaly": by_rule,
+        "pattern": pa.array(patterns_of(shape), pa.string()),
+        "reasons": pa.array([[]] * rows, VERDICT.field("reasons").type),
+        "model_version": pa.repeat(RULES_VERSION, rows),
+        "flagged_by": flaggers(np.zeros_like(by_rule), by_rule),
+        "market_fee_rate": numbers[:, MARKET],
     }
     return pa.table(columns, schema=VERDICT)

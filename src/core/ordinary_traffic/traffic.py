@@ -47,6 +47,9 @@ _OUTPUT = np.array([script.output for script in SCRIPT_TYPES])
 _SHARES = np.array([behaviour.share for behaviour in BEHAVIOURS])
 _DUST = 600
 
+MEDIAN_BID = 0.924
+"""What half of the transactions pay at most, as a share of the market's level."""
+
 DAY_SWING = 0.2
 """How far the day's peak lies above the mean, and the night's trough below it."""
 
@@ -179,6 +182,17 @@ class Traffic:
     def _lognormal(self, median: Floats, spread: Floats) -> Floats:
         drawn: Floats = median * np.exp(spread * self._rng.standard_normal(len(median)))
         return drawn
+
+
+def going_rate(times: Floats, seed: int) -> Floats:
+    """The median fee rate that generated traffic pays at Unix times, in sat/vB."""
+    return USUAL_RATE * MEDIAN_BID * fee_level(times, seed)
+
+
+def beside_market(n: int, seed: int, start: float = 1.8e9, rate: float = 7.0) -> Floats:
+    """The transactions of `numbers`, each beside the market of its time: shape (n, 8)."""
+    times = start + np.arange(n) / rate
+    return np.column_stack([Traffic(seed).draw(times).numbers, going_rate(times, seed)])
 
 
 def numbers(n: int, seed: int | None = None, start: float = 1.8e9, rate: float = 7.0) -> Integers:

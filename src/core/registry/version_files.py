@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from core.detector.calibration import Calibration
 from core.detector.champion import Champion
 from core.features import features
+from core.transaction import NUMERIC_FIELDS
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -44,7 +45,8 @@ def read_model(folder: Path, version: str) -> Champion:
     try:
         calibration = Calibration.from_json((folder / EXTRA_FOLDER / CALIBRATION_FILE).read_text())
         proof = json.loads((folder / EXTRA_FOLDER / PROOF_FILE).read_text())
-        rows, scores = np.array(proof["rows"], np.int64), np.array(proof["scores"], np.float64)
+        rows, scores = np.array(proof["rows"], np.float64), np.array(proof["scores"], np.float64)
+        _check_columns(rows, version)
         champion = Champion.from_pipeline(pipeline, calibration, version)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelRefusedError(f"version {version} cannot be read: {error!r}") from error
@@ -54,6 +56,15 @@ def read_model(folder: Path, version: str) -> Champion:
             "with other feature code or another scikit-learn; train a new one"
         )
     return champion
+
+
+def _check_columns(rows: NDArray[np.float64], version: str) -> None:
+    """Refuse a version whose model knows no market: made before transactions had one."""
+    if rows.ndim == 2 and rows.shape[1] == len(NUMERIC_FIELDS):
+        raise ModelRefusedError(
+            f"version {version} was trained without the going fee rate, by an earlier release: "
+            "the trainer makes a new one"
+        )
 
 
 def read_pipeline(path: Path) -> "Pipeline":
@@ -80,7 +91,7 @@ def read_pipeline(path: Path) -> "Pipeline":
 
 
 def write_extras(
-    folder: Path, pipeline: "Pipeline", calibration: Calibration, rows: NDArray[np.int64]
+    folder: Path, pipeline: "Pipeline", calibration: Calibration, rows: NDArray[np.float64]
 ) -> list[str]:
     """Write the calibration and the proof of a version; returns their paths."""
     scores = -pipeline.score_samples(rows)

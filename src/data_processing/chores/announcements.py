@@ -15,10 +15,12 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
 from core.detector import explanation
+from core.detector.rules import rules_of
 from core.detector.verdict import Reason, Verdict
 from core.lake import sql_time
+from core.tables import VERDICT
 from core.topics import ANOMALIES
-from core.transaction import NUMERIC_FIELDS
+from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS
 from data_processing.lake_tables import LakeTables
 from data_processing.micro_batch import MicroBatch
 from data_processing.start_offsets import describe_topics, partition_numbers
@@ -31,7 +33,7 @@ _ROWS_AT_ONCE = 500
 _BLOCK_MS, _DELIVERY_MS = 5_000, 10_000
 """Longest wait for the broker's metadata, and for the answer to a record."""
 
-_VERDICT = ("anomaly_score", "percentile", "threshold", "is_anomaly", "pattern", "model_version")
+_VERDICT = tuple(name for name in VERDICT.names if name != "reasons")
 _COPIED = ("hash", *NUMERIC_FIELDS, "fee_rate", *_VERDICT, "reasons")
 
 
@@ -41,8 +43,15 @@ def anomaly_message(row: dict[str, Any]) -> dict[str, Any]:
     verdict = Verdict(**{name: row[name] for name in _VERDICT}, reasons=reasons)
     return {name: row[name] for name in _COPIED} | {
         "event_time": row["event_time"].isoformat(),
-        "explanation": explanation.explanation(verdict),
+        "explanation": explanation.explanation(verdict, _rules(row)),
     }
+
+
+def _rules(row: dict[str, Any]) -> tuple[str, ...]:
+    """The rules that flag a row; rows of versions before the rules have none."""
+    if row["flagged_by"] not in ("rule", "both"):
+        return ()
+    return rules_of([row[name] for name in DETECTOR_FIELDS])
 
 
 class Announcements:
@@ -81,7 +90,7 @@ class Announcements:
 
     def on_batch(self, batch: MicroBatch) -> None:
         """Note a micro-batch that has flagged transactions."""
-        if batch.scored and batch.flagged:
+        if batch.flagged:
             self.on_scored(batch.scored_at)
 
     def on_scored(self, scored_at: datetime) -> None:

@@ -8,7 +8,9 @@ unscored while there is no champion, and by a crash between the two writes.
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
+from core.tables import UNSCORED
 from data_processing import transforms
+from data_processing.going_rates import rates_of_date
 from data_processing.lake_tables import LakeTables, spark_schema
 from data_processing.micro_batch import MicroBatch
 from data_processing.worker_scoring import SCORED_ROWS, ChampionBroadcast, score_rows
@@ -34,10 +36,9 @@ class Backlog:
 
     def on_batch(self, batch: MicroBatch) -> None:
         """Count the new transactions of a micro-batch that had no champion."""
-        if batch.scored:
+        if batch.scored or not batch.new.num_rows:
             return
-        for at in batch.new["append_time"].to_pylist():
-            self._unscored[at.date()] = self._unscored.get(at.date(), 0) + 1
+        self._unscored = unscored_dates(self._tables)
         self._set_gauge()
 
     def due(self) -> bool:
@@ -71,7 +72,8 @@ def score_date(tables: LakeTables, day: date, count: int, champion: ChampionBroa
         tables.frame(name).where(f"date = '{day}'")
         for name in ("raw_transactions", "scored_transactions")
     )
-    unscored = raw.join(scored.select("hash"), "hash", "left_anti").select(*raw.columns)
-    rows = unscored.mapInArrow(score_rows(champion.current()), spark_schema(SCORED_ROWS))
+    unscored = raw.join(scored.select("hash"), "hash", "left_anti").select(*UNSCORED.names)
+    score = score_rows(champion.current(), rates_of_date(tables, day))
+    rows = unscored.mapInArrow(score, spark_schema(SCORED_ROWS))
     tables.append("scored_transactions", transforms.scored_rows(rows, scored_at), count)
     return scored_at

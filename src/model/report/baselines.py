@@ -11,9 +11,9 @@ from sklearn.neighbors import LocalOutlierFactor
 
 from core.detector.calibration import alert_threshold
 from core.feature_table import NAMES
-from core.features import levels, measures
+from core.features import levels
 from model.challenger import TrainingData
-from model.evaluation import Evaluation, Floats, Integers, Scorer, evaluate, inject
+from model.evaluation import Evaluation, Floats, Scorer, evaluate, inject
 
 _LEAST_DEVIATION = 0.05
 """In decades. Where most rows share one value, the median deviation is 0."""
@@ -25,19 +25,19 @@ _EVALUATED_ROWS = 5_000
 """Rows that baselines are calibrated and evaluated on: finding neighbours is slow."""
 
 
-def robust_z(rows: Integers) -> Scorer:
+def robust_z(rows: Floats) -> Scorer:
     """The largest robust z-score of any measure (Iglewicz, Hoaglin 1993)."""
     deviations = _deviations(rows)
     return lambda others: deviations(others).max(axis=1)
 
 
-def fee_rate_rule(rows: Integers) -> Scorer:
+def fee_rate_rule(rows: Floats) -> Scorer:
     """The robust z-score of the fee rate alone, by which most wallets and explorers warn."""
     deviations, column = _deviations(rows), NAMES.index("fee_rate")
     return lambda others: deviations(others)[:, column]
 
 
-def local_outlier_factor(rows: Integers) -> Scorer:
+def local_outlier_factor(rows: Floats) -> Scorer:
     """Density compared with that of the neighbours (Breunig et al. 2000), by scikit-learn."""
     deviations = _deviations(rows)
     detector = LocalOutlierFactor(n_neighbors=20, novelty=True)
@@ -45,18 +45,18 @@ def local_outlier_factor(rows: Integers) -> Scorer:
     return lambda others: -np.asarray(detector.score_samples(deviations(others)), np.float64)
 
 
-BASELINES: Mapping[str, Callable[[Integers], Scorer]] = {
+BASELINES: Mapping[str, Callable[[Floats], Scorer]] = {
     "robust_z": robust_z,
     "fee_rate_rule": fee_rate_rule,
     "local_outlier_factor": local_outlier_factor,
 }
-"""Each baseline learns from rows of shape (n, 7) and returns a scorer."""
+"""Each baseline learns from rows of shape (n, 8) and returns a scorer."""
 
 
 def evaluate_baselines(data: TrainingData) -> dict[str, Evaluation]:
     """Evaluate every baseline on rows of the challenger's own training."""
     for_threshold = data.for_threshold[:_EVALUATED_ROWS]
-    newest = data.sample.newest[:_EVALUATED_ROWS]
+    newest = data.judged[:_EVALUATED_ROWS]
     injected = inject(newest)
     evaluations = {}
     for name, learn in BASELINES.items():
@@ -66,10 +66,10 @@ def evaluate_baselines(data: TrainingData) -> dict[str, Evaluation]:
     return evaluations
 
 
-def _deviations(rows: Integers) -> Callable[[Integers], Floats]:
+def _deviations(rows: Floats) -> Callable[[Floats], Floats]:
     """A function that gives each measure's distance from its median, in robust deviations."""
-    scale = levels(measures(rows))
+    scale = levels(rows)
     median = np.median(scale, axis=0)
     spread = 1.4826 * np.median(np.abs(scale - median), axis=0)
     spread = np.maximum(spread, _LEAST_DEVIATION)
-    return lambda others: np.abs(levels(measures(others)) - median) / spread
+    return lambda others: np.abs(levels(others) - median) / spread

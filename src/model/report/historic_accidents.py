@@ -88,8 +88,12 @@ ACCIDENTS = (
 
 
 def score_accidents(champion: Champion) -> list[dict[str, object]]:
-    """The score of each accident, and whether the champion flags it."""
-    rows = np.array([numbers_of(accident.transaction) for accident in ACCIDENTS], np.int64)
+    """The score of each accident, and whether the champion flags it, in the market it was made in.
+
+    The going rates of their days are not known to the minute, so the model's own stands for them.
+    """
+    market = champion.calibration.facts["market_fee_rate"]
+    rows = np.array([[*numbers_of(accident.transaction), market] for accident in ACCIDENTS])
     scores = champion.scores(rows)
     flags = champion.flags(rows, scores)
     return [

@@ -15,7 +15,7 @@ def plot_scores(path: Path, challenger: Challenger) -> None:
     score, data = challenger.model.scores, challenger.data
     figure, axes = _axes("Anomaly score", "score, higher is more unusual", "share of rows")
     bins = np.linspace(0.3, 1, 71).tolist()
-    usual = score(data.sample.newest)
+    usual = score(data.judged)
     axes.hist(usual, bins, weights=np.full(len(usual), 1 / len(usual)), label="newest traffic")
     for kind, rows in data.injected.items():
         weights = np.full(len(rows), 1 / len(rows))
@@ -30,7 +30,7 @@ def plot_recall(path: Path, challenger: Challenger) -> None:
     """Recall of each kind against the share of ordinary traffic that is flagged for it."""
     score, data = challenger.model.scores, challenger.data
     figure, axes = _axes("Recall by what it costs", "share of ordinary traffic flagged", "recall")
-    usual = score(data.sample.newest)
+    usual = score(data.judged)
     for kind, rows in data.injected.items():
         truth = np.concatenate([np.zeros(len(usual)), np.ones(len(rows))])
         cost, recall, _ = roc_curve(truth, np.concatenate([usual, score(rows)]))

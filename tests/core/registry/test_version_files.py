@@ -29,7 +29,7 @@ from core.registry.version_files import (
 from core.tables import VERDICT
 from core.transaction import DescribedTransaction
 
-ROWS = traffic.numbers(2_000, seed=1)
+ROWS = traffic.beside_market(2_000, seed=1)
 
 SAVED = Path(__file__).parent / "version_1"
 """A version saved by release 0.1.0, and the verdict that it then gave on the README's example."""

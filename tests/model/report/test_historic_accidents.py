@@ -16,7 +16,7 @@ def test_the_accidents_are_consistent_and_have_their_sources() -> None:
 
 
 def test_the_accidents_of_history_would_have_been_flagged() -> None:
-    rows = traffic.numbers(20_000, seed=5)
+    rows = traffic.beside_market(20_000, seed=5)
     recipe = Recipe(ForestShape(), 50_000, 0.001, "simulated")
     sample = Sample(rows, rows[:500], "", 0, len(rows))
     model = train_challenger(TrainingData.prepare(sample, recipe), 0.0).model

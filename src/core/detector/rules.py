@@ -1,0 +1,105 @@
+"""Rules that need no training: what is wrong or costly whatever recent traffic looks like.
+
+They flag beside the model and are counted apart from its budget; while there is no champion they
+flag alone. A fee can be high because all fees are, so a rule on fees also asks that it is far from
+the market. Of 8,131 recorded unconfirmed transactions, and of 2,084 recorded coinjoins, no rule
+flags any but those that `docs/model.md` names.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.transaction import COIN, is_coinbase
+
+FAR = 10
+"""How many times the going rate is far from the market."""
+
+RULES_VERSION = "rules"
+"""The `model_version` of a verdict by rules alone."""
+
+
+class Judged(NamedTuple):
+    """What a rule looks at, in the order of `DETECTOR_FIELDS`: floats, or arrays of one length."""
+
+    size: Any
+    weight: Any
+    fee: Any
+    inputs_count: Any
+    outputs_count: Any
+    input_value: Any
+    output_value: Any
+    market_fee_rate: Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: its name, the words for a transaction that it flags, its source, the condition."""
+
+    name: str
+    words: str
+    source: str
+    flags: Callable[[Judged], Any]
+
+
+def _far_from_market(t: Judged) -> Any:
+    return t.fee * 4 > FAR * t.market_fee_rate * t.weight
+
+
+RULES = (
+    Rule(
+        "fee_above_limits",
+        f"its fee is above the limits of Bitcoin Core's wallet and {FAR} times what others pay",
+        "Bitcoin Core, wallet/wallet.h: HIGH_TX_FEE_PER_KB 0.01 BTC, -maxtxfee 0.1 BTC",
+        lambda t: ((t.fee * 4 > 1_000 * t.weight) | (t.fee > 0.1 * COIN)) & _far_from_market(t),
+    ),
+    Rule(
+        "fee_above_amount",
+        f"it pays more as fee than it sends, and {FAR} times what others pay",
+        "a payment of which most is fee is the commonest form of a mistyped fee",
+        lambda t: (t.fee > t.output_value) & _far_from_market(t),
+    ),
+    Rule(
+        "numbers_contradict",
+        "its numbers contradict each other",
+        "fee = inputs - outputs; BIP 141: size <= weight <= 4 size; Bitcoin Core, CheckTransaction",
+        lambda t: (
+            (t.fee != t.input_value - t.output_value)
+            | (t.weight < t.size)
+            | (t.weight > 4 * t.size)
+            | (t.inputs_count == 0)
+            | (t.outputs_count == 0)
+        ),
+    ),
+)
+"""Every rule. None flags a coinbase transaction."""
+
+
+def rules_of(numbers: Any) -> tuple[str, ...]:
+    """The names of the rules that flag one transaction: eight numbers as in `DETECTOR_FIELDS`."""
+    judged = Judged(*numbers)
+    if _is_coinbase(judged):
+        return ()
+    return tuple(rule.name for rule in RULES if rule.flags(judged))
+
+
+def flagged_by_rules(numbers: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether a rule flags each row of shape (n, 8); shape (n,)."""
+    judged = Judged(*numbers.T)
+    flagged = np.zeros(len(numbers), np.bool_)
+    for rule in RULES:
+        flagged |= rule.flags(judged)
+    flagged &= ~_is_coinbase(judged)
+    return flagged
+
+
+def _is_coinbase(t: Judged) -> Any:
+    return is_coinbase(
+        fee=t.fee,
+        inputs_count=t.inputs_count,
+        input_value=t.input_value,
+        output_value=t.output_value,
+    )
