@@ -32,7 +32,7 @@ ORDERS = {
     "newest": "newest",
     "value": "largest value",
     "fee_rate": "highest fee rate",
-    "times": "highest beside the market",
+    "times": "times the market",
 }
 """The orders of the table, in words; of too many transactions it shows the first."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from core.detector.rules import RULES_VERSION
 from core.transaction import COIN
 from dashboard.activity.filter_inputs import SAME_THRESHOLD
 from dashboard.activity.filters import Filters
@@ -14,7 +15,7 @@ from dashboard.activity.queries import TABLE_ROWS, Aggregates
 from dashboard.activity.view import ActivityView, model_threshold
 from dashboard.lake.parts import BASIC_PARTS, Silence
 from dashboard.lake.recent import Snapshot
-from dashboard.lake.rows import RULES_VERSION, from_micros
+from dashboard.lake.rows import from_micros
 from dashboard.look.formats import duration, sat, share, short_number
 
 STALE_SECONDS = 60

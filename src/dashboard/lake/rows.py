@@ -15,10 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+from core.detector.rules import RULES_VERSION
 
-RULES_VERSION = "rules"
-"""The model version of a row that only rules have looked at: its score means nothing."""
+EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 NUMERIC_COLUMNS: Mapping[str, str] = {
     "time": "int64",

@@ -55,20 +55,6 @@ def rate_words(rate: float, times: float) -> str:
     return f"{short_number(rate)} sat/vB{beside}"
 
 
-def beside_market(fee_rate: float, market_fee_rate: float, others: str) -> str:
-    """A fee rate as people compare it with the going one; both in sat/vB, the second above 0.
-
-    >>> beside_market(480, 15.5, "others paid then")
-    '31 times what others paid then (15.5)'
-    >>> beside_market(2, 16, "others pay now")
-    '0.125 of what others pay now (16)'
-    """
-    times, what = fee_rate / market_fee_rate, f"what {others} ({short_number(market_fee_rate)})"
-    if times >= 1.5:
-        return f"{f'{times:,.0f}' if times >= 10 else short_number(times)} times {what}"
-    return f"about {what}" if times > 2 / 3 else f"{short_number(times)} of {what}"
-
-
 def _three_digits(value: float) -> str:
     if value == 0:
         return "0"

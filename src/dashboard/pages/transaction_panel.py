@@ -15,6 +15,7 @@ from dashboard.look.formats import attribute, duration, share, utc
 from dashboard.pages.verdict_panel import (
     market_sentence,
     raw_fields,
+    rule_sentences,
     verdict_view,
     version_sentence,
 )
@@ -59,6 +60,7 @@ def transaction_panel(
             market_sentence(row["fee_rate"], row.get("market_fee_rate"), "others paid then"),
             className="market",
         ),
+        *rule_sentences(row),
         *verdict_view(row, rank),
         html.H3("Transaction"),
         raw_fields(row),

@@ -102,7 +102,7 @@ def answer_view(status: int, answer: Mapping[str, Any], body: str) -> list[Any]:
     sent = json.loads(body)
     complete = sent.keys() >= EXAMPLE.keys()
     return [
-        html.H2("What the model says"),
+        html.H2("The verdict"),
         html.P(answer.get("explanation", "")),
         *_rules(answer.get("rules") or ()),
         *_market(answer),

@@ -6,13 +6,14 @@ from typing import Any
 
 from dash import html
 
-from core.detector.explanation import NOT_ILLICIT, number, value
+from core.detector.explanation import NOT_ILLICIT, beside_market, number, rule, value
 from core.detector.patterns import PATTERNS
+from core.detector.rules import RULES_VERSION, rules_of
 from core.detector.verdict import SCORE_AXIS
 from core.feature_table import FEATURES
+from core.transaction import DETECTOR_FIELDS
 from dashboard.activity.filters import FLAGGERS
-from dashboard.lake.rows import RULES_VERSION
-from dashboard.look.formats import attribute, beside_market, btc, sat, short_number, spaced
+from dashboard.look.formats import attribute, btc, sat, spaced
 
 _FEATURES = {feature.name: feature for feature in FEATURES}
 _PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
@@ -188,6 +189,15 @@ def _pattern(name: str | None) -> list[Any]:
     return [html.H3("Pattern"), html.P(sentence, title=source), html.P(source, className="note")]
 
 
+def rule_sentences(row: Mapping[str, Any]) -> list[html.P]:
+    """The rules that flag a scored transaction, in words; none where only the model does."""
+    if row.get("flagged_by") not in ("rule", "both") or not row.get("market_fee_rate"):
+        return []
+    names = rules_of([row[name] for name in DETECTOR_FIELDS])
+    words = "; ".join(map(rule, names))
+    return [html.P(f"By rule: {words}.", className="rules")] if names else []
+
+
 def version_sentence(version: str) -> str:
     """What has given a verdict.
 
@@ -209,7 +219,7 @@ def market_sentence(fee_rate: float, market_fee_rate: float | None, others: str)
     beside = f"; what {others}: —"
     if market_fee_rate:
         beside = f", {beside_market(fee_rate, market_fee_rate, others)}"
-    return f"fee rate {short_number(fee_rate)} sat/vB{beside}"
+    return f"fee rate {value('fee_rate', fee_rate)}{beside}"
 
 
 def raw_fields(row: Mapping[str, Any]) -> html.Dl:
