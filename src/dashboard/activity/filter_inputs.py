@@ -58,7 +58,7 @@ def filter_bar() -> html.Section:
     reset = html.Button(
         "Reset all", id="reset", className="quiet reset", title="Back to the default"
     )
-    more = [*(_bound(*bound) for bound in BOUNDS), _pattern(), _hash(), _flagged(), _flagged_by()]
+    more = [*(_bound(*bound) for bound in BOUNDS), _pattern(), _flagged_by(), _hash(), _flagged()]
     return html.Section(
         [
             html.Div([_time_range(), _threshold(), reset], className="bar-row"),

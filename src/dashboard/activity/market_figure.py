@@ -72,7 +72,7 @@ def _band(markets: pa.Table | None, zone: ZoneInfo, colour: str) -> list[Figure]
     hover = "%{x|%b %d, %H:%M}<br>%{text}<extra></extra>"
     return [
         {**edge, "y": packed(np.maximum(low, LEAST_RATE))},
-        {**edge, **band, "y": packed(np.maximum(high, LEAST_RATE)), "name": "10–90 % pay"},
+        {**edge, **band, "y": packed(np.maximum(high, LEAST_RATE)), "name": "10–90 %"},
         {**shared, **line, "y": packed(np.maximum(median, LEAST_RATE)), "hovertemplate": hover},
     ]
 
@@ -89,7 +89,7 @@ def _flags(flagged: Rows, threshold: float | None, zone: ZoneInfo, colour: str) 
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": f"flagged by {'model and rule' if name == 'both' else name}",
+                "name": f"by {name}",
                 "x": local_times(rows["time"], zone),
                 "y": packed(np.maximum(rows["fee_rate"], LEAST_RATE)),
                 "marker": marker,

@@ -37,10 +37,10 @@ def test_the_figure_has_the_band_and_every_flagged_row(
     view = services.views.view(DAY, "dark", "UTC")
     traces = view.figures["market"]["data"]
     names = [trace.get("name") for trace in traces]
-    assert names[1:3] == ["10–90 % pay", "going rate"]
+    assert names[1:3] == ["10–90 %", "going rate"]
     marks = [hash for trace in traces[3:] for hash in trace["customdata"]]
     assert sorted(marks) == sorted(hash[:16] for hash in backend.flagged)
-    assert {"flagged by model", "flagged by rule", "flagged by model and rule"} == set(names[3:])
+    assert {"by model", "by rule", "by both"} == set(names[3:])
 
 
 def test_a_month_of_minutes_is_a_few_hundred_bins(backend: Backend, services: Services) -> None:
