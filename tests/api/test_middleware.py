@@ -20,8 +20,8 @@ from core.settings import ApiSettings
 class BrokenChampion(Champion):
     """Fails with an unexpected error."""
 
-    def verdict(self, transaction: object) -> Verdict:
-        raise ZeroDivisionError(f"secret internals {type(transaction)}")
+    def verdict(self, transaction: object, market_fee_rate: float) -> Verdict:
+        raise ZeroDivisionError(f"secret internals {type(transaction)} {market_fee_rate}")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import pytest
 
+from api.going_rate import Beside
 from api.schemas import EXAMPLE, SubmittedTransaction
 from api.scoring import inconsistencies, predict
 from core.detector.champion import Champion
@@ -40,7 +41,8 @@ def test_outputs_above_inputs_are_named() -> None:
 
 
 def test_the_fee_of_a_coinbase_is_not_compared(champion: Champion) -> None:
-    coinbase = predict(champion, transaction(inputs_count=1, input_value=0, fee=0))
+    beside = Beside(14.0, None, "caller")
+    coinbase = predict(champion, transaction(inputs_count=1, input_value=0, fee=0), beside)
     assert (coinbase["pattern"], coinbase["warnings"]) == ("coinbase", [])
 
 

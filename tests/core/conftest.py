@@ -18,10 +18,10 @@ from core.features import features
 from core.ordinary_traffic.traffic import beside_market
 from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 
-Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
-def fitted(rows: Integers, trees: int = 200, sub_sample: int = 1024) -> Pipeline:
+def fitted(rows: Floats, trees: int = 200, sub_sample: int = 1024) -> Pipeline:
     columns = FunctionTransformer(features, kw_args={"tails": learn_rarity_scale(rows)})
     forest = IsolationForest(
         n_estimators=trees, max_samples=min(sub_sample, len(rows)), random_state=7
@@ -29,7 +29,7 @@ def fitted(rows: Integers, trees: int = 200, sub_sample: int = 1024) -> Pipeline
     return Pipeline([("features", columns), ("forest", forest)]).fit(rows)
 
 
-def champion_of(pipeline: Pipeline, recent: Integers) -> Champion:
+def champion_of(pipeline: Pipeline, recent: Floats) -> Champion:
     calibration = calibrate(
         recent,
         -pipeline.score_samples(recent),
@@ -42,22 +42,22 @@ def champion_of(pipeline: Pipeline, recent: Integers) -> Champion:
 
 
 @pytest.fixture(scope="session")
-def traffic() -> Integers:
+def traffic() -> Floats:
     return beside_market(60_000, seed=3)
 
 
 @pytest.fixture(scope="session")
-def pipeline(traffic: Integers) -> Pipeline:
+def pipeline(traffic: Floats) -> Pipeline:
     return fitted(traffic[:30_000])
 
 
 @pytest.fixture(scope="session")
-def champion(pipeline: Pipeline, traffic: Integers) -> Champion:
+def champion(pipeline: Pipeline, traffic: Floats) -> Champion:
     return champion_of(pipeline, traffic[30_000:50_000])
 
 
 @pytest.fixture(scope="session")
-def version_files(tmp_path_factory: pytest.TempPathFactory, traffic: Integers) -> Path:
+def version_files(tmp_path_factory: pytest.TempPathFactory, traffic: Floats) -> Path:
     folder, rows = tmp_path_factory.mktemp("version"), traffic[:2_000]
     small = fitted(rows, trees=20)
     skops.io.dump(small, folder / MODEL_FILE)

@@ -61,7 +61,9 @@ def samples(histogram: Histogram) -> list[tuple[str, float]]:
 
 def bound_gauges(champion: Champion | None, lake: str) -> CollectorRegistry:
     registry = CollectorRegistry()
-    bind_gauges(StreamMetrics(registry), lambda: champion, {1, 2, 3}, lake, lambda _: (100, 60, 40))
+    rates = cast(Any, SimpleNamespace(newest=15.5))
+    metrics = StreamMetrics(registry)
+    bind_gauges(metrics, lambda: champion, {1, 2, 3}, rates, lake, lambda _: (100, 60, 40))
     return registry
 
 
@@ -70,6 +72,7 @@ def test_model_memory_and_disk_are_read_at_the_scrape(tmp_path: Path) -> None:
     registry = bound_gauges(champion, str(tmp_path))
     assert registry.get_sample_value("bitcoin_stream_model_version") == 7
     assert registry.get_sample_value("bitcoin_stream_known_hashes") == 3
+    assert registry.get_sample_value("bitcoin_stream_market_fee_rate_sat_per_vb") == 15.5
     assert registry.get_sample_value("bitcoin_stream_disk_bytes") == 100
     assert registry.get_sample_value("bitcoin_stream_disk_free_bytes") == 40
 

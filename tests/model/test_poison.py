@@ -80,15 +80,14 @@ def test_healthy_rows_give_a_model_that_keeps_its_budget_and_finds_every_kind(la
     ],
     ids=["one value only", "empty columns", "a day of identical rows"],
 )
-def test_rows_of_a_broken_source_are_refused_and_would_have_done_harm(
+def test_rows_of_a_broken_source_are_refused_and_even_so_would_flood_nobody(
     lake: str, rows: Floats, words: list[str]
 ) -> None:
     outcome = train(lake, rows)
     for word in words:
         assert any(word in reason for reason in outcome.reasons), outcome.reasons
     healthy = on_healthy_traffic(outcome)
-    floods = healthy.flagged > MOST_FLAGGED * healthy.rows
-    assert floods or healthy.mean_recall(held_out=False) < 0.2
+    assert healthy.flagged <= MOST_FLAGGED * healthy.rows, "the reference is learned with them"
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.2])

@@ -52,11 +52,11 @@ def test_a_micro_batch_is_recorded_with_repeats_rejects_and_scores() -> None:
     metrics = StreamMetrics(registry)
     now = datetime.now(UTC)
     batch = SimpleNamespace(
-        new=pa.table({"append_time": [now, now], "anomaly_score": [0.4, 0.7]}),
+        new=pa.table({"append_time": [now, now]}),
+        verdicts=pa.table({"anomaly_score": [0.4, 0.7], "flagged_by": [None, "both"]}),
         rejects=pa.table({"kind": ["not_json"]}),
         repeats=3,
         confirmed=4,
-        flagged=1,
         scored=True,
         newest=now,
         seconds={"read": 0.5},
@@ -64,13 +64,14 @@ def test_a_micro_batch_is_recorded_with_repeats_rejects_and_scores() -> None:
     record_micro_batch(metrics, cast(Any, batch))
     seen = {
         "bitcoin_stream_repeats_total": 3.0,
-        "bitcoin_stream_anomalies_total": 1.0,
         "bitcoin_stream_anomaly_score_count": 2.0,
         "bitcoin_stream_published_to_scored_seconds_count": 2.0,
     }
     assert {name: registry.get_sample_value(name) for name in seen} == seen
     refused = registry.get_sample_value("bitcoin_stream_quarantined_total", {"kind": "not_json"})
     assert refused == 1
+    flagged = registry.get_sample_value("bitcoin_stream_anomalies_total", {"flagged_by": "both"})
+    assert flagged == 1
     rows = {t: registry.get_sample_value("bitcoin_stream_rows_total", {"table": t}) for t in TABLES}
     assert rows == TABLES
 

@@ -41,22 +41,23 @@ class FixedFollower:
         self.stopped = True
 
 
-def traffic(rows: int, seed: int = 0) -> NDArray[np.int64]:
-    """Consistent transactions: shape (rows, 7), the columns in the order of the fields."""
+def traffic(rows: int, seed: int = 0) -> NDArray[np.float64]:
+    """Consistent transactions: shape (rows, 8), the columns in the order of `DETECTOR_FIELDS`."""
     rng = np.random.default_rng(seed)
     inputs, outputs = rng.geometric(0.5, rows), rng.geometric(0.4, rows) + 1
     size = 150 * inputs + 34 * outputs + 10
     fee = (size * rng.lognormal(3, 0.8, rows)).astype(np.int64)
     value = (10 ** rng.uniform(4, 9, rows)).astype(np.int64)
-    return np.column_stack([size, 3 * size, fee, inputs, outputs, value + fee, value])
+    numbers = [size, 3 * size, fee, inputs, outputs, value + fee, value]
+    return np.column_stack([*numbers, np.full(rows, np.median(fee / size * 4 / 3))])
 
 
-def fitted(rows: NDArray[np.int64], seed: int = 0) -> Pipeline:
+def fitted(rows: NDArray[np.float64], seed: int = 0) -> Pipeline:
     """A pipeline with a small forest."""
     return fit(rows, ForestShape(trees=50, sub_sample=256, seed=seed))
 
 
-def calibrated(pipeline: Pipeline, rows: NDArray[np.int64], version: str) -> Champion:
+def calibrated(pipeline: Pipeline, rows: NDArray[np.float64], version: str) -> Champion:
     """A champion of the pipeline, calibrated on the rows."""
     calibration = calibrate(
         rows,
@@ -64,7 +65,7 @@ def calibrated(pipeline: Pipeline, rows: NDArray[np.int64], version: str) -> Cha
         budget=0.005,
         origin="simulated",
         trained_at="2026-11-23T10:00:00+00:00",
-        facts={"evaluation": {"recall": 0.9}},
+        facts={"evaluation": {"recall": 0.9}, "market_fee_rate": 26.0},
     )
     return Champion.from_pipeline(pipeline, calibration, version)
 

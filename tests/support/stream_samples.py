@@ -12,6 +12,8 @@ from core.transaction import NUMERIC_FIELDS
 from model.pipeline import ForestShape, fit
 
 NOON = 1_790_000_000
+A_MARKET = 110.0
+"""The median fee rate of these transactions, in sat/vB."""
 
 
 def a_hash(rng: random.Random) -> str:
@@ -55,7 +57,7 @@ def as_json(record: dict[str, Any]) -> bytes:
 def a_champion(version: str = "1", budget: float = 0.02, trees: int = 20) -> Champion:
     rng = random.Random(7)
     rows = [a_transaction(rng) for _ in range(2_000)]
-    numbers = np.array([[row[name] for name in NUMERIC_FIELDS] for row in rows], np.int64)
+    numbers = np.array([[*(row[name] for name in NUMERIC_FIELDS), A_MARKET] for row in rows])
     pipeline = fit(numbers, ForestShape(trees))
     scores = -pipeline.score_samples(numbers)
     calibration = calibrate(

@@ -7,6 +7,7 @@ from tests.support.api_application import OVERPAID, FixedFollower, application
 from api.schemas import EXAMPLE
 from core.background import LATE_SECONDS
 from core.detector.champion import Champion
+from core.detector.rules import RULES
 from core.feature_table import NAMES
 
 
@@ -39,7 +40,8 @@ def test_the_model_describes_itself(client: TestClient, champion: Champion) -> N
     assert (model["budget"], model["rows"]) == (0.005, 2_000)
     assert [feature["name"] for feature in model["features"]] == list(NAMES)
     assert all(feature["usual_low"] <= feature["usual_high"] for feature in model["features"])
-    assert model["facts"] == {"evaluation": {"recall": 0.9}}
+    assert model["facts"] == {"evaluation": {"recall": 0.9}, "market_fee_rate": 26.0}
+    assert [rule["name"] for rule in model["rules"]] == [rule.name for rule in RULES]
 
 
 def test_a_new_champion_serves_the_next_request(client: TestClient, champion: Champion) -> None:

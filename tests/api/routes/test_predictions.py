@@ -9,16 +9,17 @@ from tests.support.asgi_calls import Call, send_calls
 from api.schemas import EXAMPLE
 from core.detector.champion import Champion
 from core.settings import ApiSettings
-from core.transaction import NUMERIC_FIELDS
+from core.transaction import DETECTOR_FIELDS
 
 PREDICTION_FIELDS = {
     *("transaction_hash", "anomaly_score", "is_anomaly", "explanation", "percentile"),
-    *("threshold", "pattern", "reasons", "warnings", "model_version"),
+    *("threshold", "pattern", "reasons", "warnings", "model_version", "flagged_by", "rules"),
+    *("market_fee_rate", "market_as_of", "market_source"),
 }
 
 
-def body(row: list[int]) -> dict[str, object]:
-    return {"hash": "row", **dict(zip(NUMERIC_FIELDS, row, strict=True))}
+def body(row: list[float]) -> dict[str, object]:
+    return {"hash": "row", **dict(zip(DETECTOR_FIELDS, row, strict=True))}
 
 
 def test_the_specifications_example_is_answered_with_every_field(client: TestClient) -> None:
@@ -37,6 +38,9 @@ def test_a_fee_that_eats_the_inputs_is_flagged_and_explained(client: TestClient)
     assert prediction["reasons"][0]["feature"] in {"fee", "fee_rate", "fee_share"}
     assert prediction["reasons"][0]["value"] > prediction["reasons"][0]["usual_high"]
     assert prediction["explanation"].startswith("Unusual: it scores at least as high as")
+    assert "By rule, its fee is above the limits" in prediction["explanation"]
+    assert prediction["flagged_by"] == "both"
+    assert prediction["rules"] == ["fee_above_limits", "fee_above_amount"]
 
 
 @pytest.mark.parametrize("path", ["/predict", "/predict/batch"])

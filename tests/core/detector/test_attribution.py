@@ -13,10 +13,10 @@ from core.feature_table import NAMES
 from core.features import features, measures
 from core.transaction import NUMERIC_FIELDS
 
-Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
-def test_the_parts_add_up_to_the_path_length(pipeline: Pipeline, traffic: Integers) -> None:
+def test_the_parts_add_up_to_the_path_length(pipeline: Pipeline, traffic: Floats) -> None:
     forest = flatten(pipeline[-1])
     attributed = attribution(forest)
     columns = features(traffic[:2_000], pipeline[0].kw_args["tails"])
@@ -26,7 +26,7 @@ def test_the_parts_add_up_to_the_path_length(pipeline: Pipeline, traffic: Intege
     )
 
 
-def test_one_row_at_once_equals_many_rows_to_the_bit(champion: Champion, traffic: Integers) -> None:
+def test_one_row_at_once_equals_many_rows_to_the_bit(champion: Champion, traffic: Floats) -> None:
     rows = traffic[:1_000]
     depths = champion.attribution.forest.path_lengths(features(rows, champion.tails))
     measured, parts = measures(rows).tolist(), champion.shortenings(rows).tolist()
@@ -51,7 +51,7 @@ def test_what_never_splits_has_no_part() -> None:
     assert (parts[:, 0] != 0).all()
 
 
-def test_the_measures_parts_have_the_same_sum(champion: Champion, traffic: Integers) -> None:
+def test_the_measures_parts_have_the_same_sum(champion: Champion, traffic: Floats) -> None:
     columns = features(traffic[:500], champion.tails)
     whole = champion.attribution.shortenings(columns).sum(axis=1)
     assert np.allclose(champion.shortenings(traffic[:500]).sum(axis=1), whole, atol=1e-12)
@@ -67,7 +67,7 @@ def test_the_measures_parts_have_the_same_sum(champion: Champion, traffic: Integ
     ],
 )
 def test_a_measure_made_of_the_wild_number_comes_first(
-    number: str, value: int, measures: set[str], champion: Champion, traffic: Integers
+    number: str, value: int, measures: set[str], champion: Champion, traffic: Floats
 ) -> None:
     rows = traffic[:500].copy()
     rows[:, NUMERIC_FIELDS.index(number)] = value
@@ -75,7 +75,7 @@ def test_a_measure_made_of_the_wild_number_comes_first(
     assert np.mean([name in measures for name in first]) > 0.99
 
 
-def test_a_row_has_the_same_parts_alone_and_again(champion: Champion, traffic: Integers) -> None:
+def test_a_row_has_the_same_parts_alone_and_again(champion: Champion, traffic: Floats) -> None:
     together = champion.shortenings(traffic[:130])
     alone = np.concatenate([champion.shortenings(traffic[i : i + 1]) for i in range(130)])
     assert np.array_equal(together, alone)

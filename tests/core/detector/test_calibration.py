@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from core.detector.calibration import Calibration, alert_threshold, calibrate
 from core.detector.champion import Champion
 from core.feature_table import NAMES
-from core.features import measures
+from core.features import market_measures
 
-Integers = NDArray[np.int64]
-COINBASE = [200, 700, 0, 1, 2, 0, 312_500_000]
+Floats = NDArray[np.float64]
+COINBASE = [200, 700, 0, 1, 2, 0, 312_500_000, 14.0]
 
 scores = arrays(np.float64, st.integers(1, 60), elements=st.floats(0, 1))
 
 
-def calibrated(rows: Integers, of: NDArray[np.float64]) -> Calibration:
+def calibrated(rows: Floats, of: NDArray[np.float64]) -> Calibration:
     return calibrate(rows, of, budget=0.01, origin="live", trained_at="2026-11-23", facts={})
 
 
@@ -48,7 +48,7 @@ def test_traffic_of_one_value_is_not_flagged() -> None:
     assert alert_threshold(np.full(2_000, 0.5), 0.001) > 0.5
 
 
-def test_the_percentile_is_the_share_that_scores_no_higher(traffic: Integers) -> None:
+def test_the_percentile_is_the_share_that_scores_no_higher(traffic: Floats) -> None:
     sample = np.linspace(0.3, 0.8, 10_000)
     calibration = calibrated(traffic[:10_000], sample)
     points = np.array([0.1, 0.3, 0.55, 0.799, 0.8, 0.9])
@@ -63,7 +63,7 @@ def test_one_percentile_equals_many(champion: Champion) -> None:
     assert [champion.calibration.percentile(each) for each in points] == many.tolist()
 
 
-def test_percentiles_are_fine_where_alerts_are_decided(traffic: Integers) -> None:
+def test_percentiles_are_fine_where_alerts_are_decided(traffic: Floats) -> None:
     sample = np.linspace(0, 1, 50_000)
     calibration = calibrated(traffic[:50_000], sample)
     assert calibration.percentiles(np.array([0.99955]))[0] == pytest.approx(0.9995)
@@ -73,12 +73,12 @@ def test_percentiles_are_fine_where_alerts_are_decided(traffic: Integers) -> Non
 def test_a_higher_score_never_has_a_lower_percentile(
     sample: NDArray[np.float64], one: float, other: float
 ) -> None:
-    rows = np.tile(np.array([[250, 1000, 5000, 2, 2, 1_000_000, 995_000]]), (len(sample), 1))
+    rows = np.tile(np.array([[250, 1000, 5000, 2, 2, 1_000_000, 995_000, 14.0]]), (len(sample), 1))
     low, high = calibrated(rows, sample).percentiles(np.sort([one, other]))
     assert 0 <= low <= high <= 1
 
 
-def test_coinbase_transactions_are_left_out(traffic: Integers) -> None:
+def test_coinbase_transactions_are_left_out(traffic: Floats) -> None:
     rows = np.concatenate([traffic[:1_000], np.tile([COINBASE], (200, 1))])
     sample = np.concatenate([np.linspace(0, 0.5, 1_000), np.ones(200)])
     with_coinbase = calibrated(rows, sample)
@@ -88,10 +88,10 @@ def test_coinbase_transactions_are_left_out(traffic: Integers) -> None:
         calibrated(rows[-200:], sample[-200:])
 
 
-def test_the_usual_ranges_are_quantiles_in_the_measures_units(
-    champion: Champion, traffic: Integers
+def test_the_usual_ranges_are_quantiles_in_multiples_of_the_market(
+    champion: Champion, traffic: Floats
 ) -> None:
-    rate = measures(traffic[30_000:50_000])[:, NAMES.index("fee_rate")]
+    rate = market_measures(traffic[30_000:50_000])[:, NAMES.index("fee_rate")]
     assert champion.calibration.usual["fee_rate"] == tuple(np.quantile(rate, [0.01, 0.99]))
 
 

@@ -10,7 +10,6 @@ from core.detector.forest import flatten
 from core.detector.sklearn_parity import adversarial_rows
 from core.features import features
 
-Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
@@ -28,7 +27,7 @@ def test_scores_are_equal_on_rows_that_lie_on_thresholds(seed: int, sub_sample: 
     assert np.array_equal(flatten(fitted).scores(rows), -fitted.score_samples(rows))
 
 
-def test_one_row_scores_as_it_does_among_a_thousand(pipeline: Pipeline, traffic: Integers) -> None:
+def test_one_row_scores_as_it_does_among_a_thousand(pipeline: Pipeline, traffic: Floats) -> None:
     forest = flatten(pipeline[-1])
     columns = features(traffic[:1_001], pipeline[0].kw_args["tails"])
     together = forest.scores(columns)

@@ -9,25 +9,29 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 import core.detector.champion
-from core.detector.champion import Champion
+from core.detector.champion import Champion, RulesOnly
 from core.detector.verdict import Verdict
 from core.tables import VERDICT
-from core.transaction import NUMERIC_FIELDS, DescribedTransaction
+from core.transaction import DETECTOR_FIELDS, MARKET_FEE_RATE, DescribedTransaction
 
-Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
-def table_of(rows: Integers, **facts: Any) -> pa.Table:
-    numbers = {name: rows[:, i] for i, name in enumerate(NUMERIC_FIELDS)}
+def table_of(rows: Floats, **facts: Any) -> pa.Table:
+    numbers = {
+        name: rows[:, i] if name == MARKET_FEE_RATE else rows[:, i].astype(np.int64)
+        for i, name in enumerate(DETECTOR_FIELDS)
+    }
     return pa.table({"hash": [f"{i:x}" for i in range(len(rows))], **numbers, **facts})
 
 
 @pytest.fixture(scope="module")
-def mixed(traffic: Integers) -> pa.Table:
+def mixed(traffic: Floats) -> pa.Table:
     """Ordinary and wild rows and a coinbase, with facts that are sometimes unknown."""
     rows = traffic[50_000:50_600].copy()
     rows[::50, 2] *= 10_000
-    rows[7] = [200, 700, 0, 1, 2, 0, 312_500_000]
+    rows[7] = [200, 700, 0, 1, 2, 0, 312_500_000, 14.0]
+    rows[9, 2] += 1  # its numbers contradict each other
     n = len(rows)
     return table_of(
         rows,
@@ -38,7 +42,10 @@ def mixed(traffic: Integers) -> pa.Table:
 
 
 def one_by_one(champion: Champion, table: pa.Table) -> list[Verdict]:
-    return [champion.verdict(DescribedTransaction(**row)) for row in table.to_pylist()]
+    return [
+        champion.verdict(DescribedTransaction(**row), row[MARKET_FEE_RATE])
+        for row in table.to_pylist()
+    ]
 
 
 def test_many_rows_get_the_verdicts_that_each_gets_alone(
@@ -60,7 +67,7 @@ def test_chunks_slices_and_batches_make_no_difference(champion: Champion, mixed:
 
 
 def test_facts_are_optional(champion: Champion, mixed: pa.Table) -> None:
-    bare = mixed.select(list(NUMERIC_FIELDS))
+    bare = mixed.select(list(DETECTOR_FIELDS))
     verdicts, full = champion.verdicts(bare), champion.verdicts(mixed)
     assert verdicts["anomaly_score"] == full["anomaly_score"]
     assert verdicts["pattern"] != full["pattern"]
@@ -95,3 +102,26 @@ def test_the_slow_path_gives_the_same_but_no_reasons(
     verdicts = slow.verdicts(mixed)
     assert verdicts["reasons"].to_pylist() == [[]] * len(mixed)
     assert verdicts.drop_columns("reasons") == champion.verdicts(mixed).drop_columns("reasons")
+
+
+def test_what_flags_a_row_is_named(champion: Champion, mixed: pa.Table) -> None:
+    verdicts = champion.verdicts(mixed).to_pylist()
+    flaggers = [row["flagged_by"] for row in verdicts]
+    assert {"model", "rule", "both", None} >= set(flaggers) >= {"rule", "both", None}
+    assert flaggers[9] == "rule"
+    assert flaggers[7] is None, "a coinbase"
+    assert [by is not None for by in flaggers] == [row["is_anomaly"] for row in verdicts]
+    market = [row["market_fee_rate"] for row in verdicts]
+    assert market == mixed[MARKET_FEE_RATE].to_pylist()
+
+
+def test_the_rules_alone_judge_many_rows_as_each_alone(mixed: pa.Table) -> None:
+    judge = RulesOnly()
+    alone = [
+        judge.verdict(DescribedTransaction(**row), row[MARKET_FEE_RATE])
+        for row in mixed.to_pylist()
+    ]
+    verdicts = judge.verdicts(mixed)
+    assert verdicts.schema == VERDICT
+    assert [Verdict.from_row(row) for row in verdicts.to_pylist()] == alone
+    assert 5 <= sum(verdict.is_anomaly for verdict in alone) <= 20

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import skops.io
 from sklearn.ensemble import IsolationForest
@@ -14,25 +13,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from core.detector.verdict import Verdict
 from core.ordinary_traffic import traffic
 from core.registry.version_files import (
     CALIBRATION_FILE,
     EXTRA_FOLDER,
-    LAST_BITS,
     MODEL_FILE,
     PROOF_FILE,
     ModelRefusedError,
     read_model,
     read_pipeline,
 )
-from core.tables import VERDICT
-from core.transaction import DescribedTransaction
 
 ROWS = traffic.beside_market(2_000, seed=1)
 
 SAVED = Path(__file__).parent / "version_1"
-"""A version saved by release 0.1.0, and the verdict that it then gave on the README's example."""
+"""A version saved by release 0.1.0, whose model knows no market."""
 
 
 def test_a_whole_version_loads_and_scores_as_it_did(folder: Path) -> None:
@@ -41,30 +36,10 @@ def test_a_whole_version_loads_and_scores_as_it_did(folder: Path) -> None:
     np.testing.assert_array_equal(champion.scores(ROWS), -pipeline.score_samples(ROWS))
 
 
-def test_a_version_saved_by_an_earlier_release_still_gives_its_verdict() -> None:
-    champion = read_model(SAVED, "1")  # refused where one of its proof's scores differs
-    assert champion.fallback is None
-    example = json.loads((SAVED / "verdict.json").read_text())
-    then = Verdict.from_row(example["verdict"])
-    assert len(then.reasons) == 3
-    assert_same(champion.verdict(DescribedTransaction(**example["transaction"])), then)
-    table = champion.verdicts(pa.Table.from_pylist([example["transaction"]]))
-    assert table.schema == VERDICT
-    (row,) = table.to_pylist()
-    assert_same(Verdict.from_row(row), then)
-
-
-def assert_same(verdict: Verdict, then: Verdict) -> None:
-    """Equal, but for the last bits in which processors differ."""
-    exact, numbers = _parts(verdict)
-    assert exact == _parts(then)[0]
-    assert numbers == pytest.approx(_parts(then)[1], rel=LAST_BITS)
-
-
-def _parts(verdict: Verdict) -> tuple[list[object], list[float]]:
-    values = [*verdict, *(value for reason in verdict.reasons for value in reason)]
-    numbers = [value for value in values if isinstance(value, float)]
-    return [value for value in values if not isinstance(value, float | tuple)], numbers
+def test_a_version_of_a_release_that_knew_no_market_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ModelRefusedError, match="trained without the going fee rate") as refused:
+        read_model(SAVED, "1")
+    assert "the trainer makes a new one" in str(refused.value)
 
 
 def test_a_score_that_differs_in_its_last_bit_is_of_another_processor(folder: Path) -> None:
