@@ -42,6 +42,8 @@ def generate_rows(rows: int, end: datetime, seconds: float, seed: int) -> pa.Tab
         "percentile": rng.random(rows),
         "threshold": np.full(rows, threshold),
         "is_anomaly": score >= threshold,
+        "flagged_by": np.array([None, "model"], object)[(score >= threshold).astype(int)],
+        "market_fee_rate": np.full(rows, float(np.exp(2.9))),
         "date": event.astype("M8[D]"),
         "source": np.full(rows, "mempool"),
         "model_version": np.full(rows, "3"),

@@ -59,6 +59,7 @@ def _register_browser(app: Dash) -> None:
         "clickedTransaction",
         Output("url", "hash"),
         Input("scatter", "clickData"),
+        Input("market", "clickData"),
         prevent_initial_call=True,
     )
 
@@ -197,7 +198,7 @@ def _register_trial(app: Dash, services: Services) -> None:
         Input("score-form", "n_clicks"),
         Input("score-json", "n_clicks"),
         State("pasted", "value"),
-        {name: State(f"try-{name}", "value") for name in trial.EXAMPLE},
+        {name: State(f"try-{name}", "value") for name in trial.FIELDS},
         prevent_initial_call=True,
     )
     def score(_form: int, _json: int, pasted: str | None, form: Json) -> Any:

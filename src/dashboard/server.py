@@ -21,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from waitress.server import create_server
 
 from core.detector.explanation import NOT_ILLICIT
-from dashboard.activity.filters import CUSTOM, ORDERS, PRESETS, Filters
+from dashboard.activity.filters import AXES, CUSTOM, ORDERS, PRESETS, Filters
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.callbacks import register_callbacks
 from dashboard.look.theme import style_sheet
@@ -83,6 +83,7 @@ def render_first_view(services: Services, query: str) -> str:
         pages=PAGES,
         ranges=[(name, name) for name in (*PRESETS, CUSTOM)],
         orders=ORDERS,
+        axes=AXES,
         tile_titles=TILES,
         figures=FIGURES,
         windows_figure=WINDOWS_FIGURE,

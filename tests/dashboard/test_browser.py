@@ -19,6 +19,8 @@ from tests.support.delta_tables import scored, write
 from core.lake import query
 from dashboard import server
 
+RULE_ALONE = "flagged_by = 'rule'"
+
 pytestmark = pytest.mark.browser
 
 
@@ -91,7 +93,7 @@ def test_the_threshold_shows_what_it_flags(watched: WatchedPage, backend: Backen
             ["#threshold [role=slider]", before],
         )
     watched.wait_for("() => /threshold=0.6(&|$)/.test(location.search)")
-    expected = counted(backend, "anomaly_score >= 0.6")
+    expected = counted(backend, "anomaly_score >= 0.6 OR flagged_by IN ('rule', 'both')")
     watched.wait_for_start("#readout-count", str(expected))
     watched.wait_for_start("#flagged-number", f"{expected} ")
 
@@ -168,6 +170,31 @@ def test_a_point_opens_why_and_a_brush_filters(watched: WatchedPage, backend: Ba
     watched.wait_for_transactions(count)
 
 
+def test_the_market_opens_why_and_is_an_axis_and_a_filter(
+    watched: WatchedPage, backend: Backend
+) -> None:
+    page = watched.open("/?range=24h")
+    page.locator("#market").scroll_into_view_if_needed()
+    page.wait_for_selector("#market .points path")
+    page.evaluate("""() => { const plot = document.querySelector('#market .js-plotly-plot');
+        const last = plot.data.length - 1;
+        plot.emit('plotly_click', {points: [{curveNumber: last, pointNumber: 0, x: 1, y: 1,
+            data: plot.data[last], fullData: plot._fullData[last],
+            customdata: plot.data[last].customdata[0]}]}); }""")
+    page.wait_for_selector("#drawer.open .market")
+    assert "times what others paid then" in watched.text("#why")
+    page.keyboard.press("Escape")
+    page.click("#axis >> text=times the market")
+    watched.wait_for("() => location.search.includes('axis=times')")
+    page.click("#more-filters summary")
+    page.fill("#times_max", "0.5")
+    watched.wait_for_transactions(counted(backend, "fee_rate / market_fee_rate <= 0.5"))
+    page.fill("#times_max", "")
+    page.click("#flagged_by >> text=a rule")
+    watched.wait_for("() => location.search.includes('flagged_by=rule')")
+    watched.wait_for_start("#flagged-number", f"{counted(backend, RULE_ALONE)} ")
+
+
 def test_times_are_the_viewers_and_utc_on_hover(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open(f"/?range=24h#{backend.flagged[0]}")
     page.wait_for_selector("#why time")
@@ -215,8 +242,10 @@ def test_a_transaction_is_tried_and_a_refusal_is_explained(watched: WatchedPage)
     page = watched.page
     page.goto(f"{watched.url}/try")
     page.fill("#try-fee", "500000")
+    page.fill("#try-market_fee_rate", "3.5")
     page.click("#score-form")
     page.wait_for_selector("#answer [data-feature='fee_rate']")
+    assert "Going fee rate 3.5 sat/vB: as you gave it." in watched.text("#answer")
     assert "anomaly" in watched.text("#answer") and "0.710" in watched.text("#answer")
     page.fill("#pasted", '{"hash": "x"}')
     page.click("#score-json")

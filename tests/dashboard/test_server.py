@@ -82,7 +82,7 @@ def test_the_first_view_has_the_numbers_of_the_filters(
     assert f"of {summary.transactions:,}" in text(html)
     assert f'title="{summary.volume:,} sat"' in html
     assert re.search(r"checked>24h<", html)
-    assert html.count('class="graph skeleton"') == 6
+    assert html.count('class="graph skeleton"') == 7
 
 
 def test_no_id_stands_twice_on_the_page(services: Services) -> None:

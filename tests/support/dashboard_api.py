@@ -22,6 +22,7 @@ MODEL = {
             "formula": "fee / (weight / 4)",
             "unit": "sat/vB",
             "source": "BIP 141",
+            "beside_market": True,
             "usual_low": 4.1,
             "usual_high": 92.0,
         },
@@ -35,7 +36,15 @@ MODEL = {
             "usual_high": 0.1,
         },
     ],
+    "rules": [
+        {
+            "name": "fee_above_amount",
+            "words": "more is paid as fee than is sent",
+            "source": "arithmetic",
+        }
+    ],
     "facts": {
+        "market_fee_rate": 15.5,
         "evaluation": {
             "flag_rate": 0.0019,
             "recall_held_out_kinds": 0.91,
@@ -44,7 +53,7 @@ MODEL = {
             "auc_fee_overpaid": 0.999,
             "recall_dust_fan_out": 0.86,
             "recall_very_large_value": 0.78,
-        }
+        },
     },
 }
 REASON = {
@@ -76,6 +85,11 @@ def prediction(body: dict[str, Any]) -> dict[str, Any]:
         "reasons": [REASON] if anomalous else [],
         "warnings": ["fee is not inputs minus outputs"],
         "model_version": "3",
+        "flagged_by": "both" if anomalous else None,
+        "rules": ["fee_above_limits"] if anomalous else [],
+        "market_fee_rate": body.get("market_fee_rate", 15.5),
+        "market_as_of": None if "market_fee_rate" in body else "2026-11-28T14:03:00+00:00",
+        "market_source": "caller" if "market_fee_rate" in body else "stream",
     }
 
 

@@ -12,7 +12,13 @@ import pyarrow as pa
 from flask.testing import FlaskClient
 from plotly.utils import PlotlyJSONEncoder
 from tests.support.dashboard_api import FakeApi
-from tests.support.delta_tables import confirmation, replacement, window_statistics, write
+from tests.support.delta_tables import (
+    confirmation,
+    markets,
+    replacement,
+    window_statistics,
+    write,
+)
 
 from dashboard.activity.export import Exports
 from dashboard.activity.view import ViewCache
@@ -81,6 +87,7 @@ def fill(lake: Path, rows: pa.Table, now: datetime) -> None:
     """Write all the tables that the stream would write for these rows."""
     write(lake, "scored_transactions", rows)
     write(lake, "transaction_stats", window_statistics(rows))
+    write(lake, "market", markets(now - timedelta(hours=26), now))
     hashes = rows.filter(rows["is_anomaly"]).column("hash").to_pylist()
     write(lake, "confirmations", confirmation(hashes[0], 914_233, now))
     write(lake, "replacements", replacement(hashes[1], hashes[2], now))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
+from numpy.typing import NDArray
 
 from core.lake import ORIGIN_PROPERTY
 from core.tables import TABLES
@@ -44,6 +45,12 @@ def scored(count: int, end: datetime, seconds: float, seed: int = 7) -> pa.Table
     quiet = rng.choice(np.array(["consolidation", "batch_payout", "data_carrier"], object), count)
     pattern = np.where(~anomalous & (rng.random(count) < 0.15), quiet, pattern)
     ranks = np.searchsorted(np.sort(score), score, side="right") / max(count, 1)
+    market = market_fee_rate(event)
+    by_rule = (rate > 40 * market) | (rng.random(count) < 0.0005)
+    above = score >= THRESHOLD
+    names = np.array([None, "model", "rule", "both"], object)
+    flagged_by = names[above + 2 * by_rule]
+    unknown = times < seconds * 0.02  # as rows of an earlier version
     digits = rng.bytes(count * 32).hex()
     return table(
         "scored_transactions",
@@ -63,12 +70,33 @@ def scored(count: int, end: datetime, seconds: float, seed: int = 7) -> pa.Table
         anomaly_score=score,
         percentile=ranks,
         threshold=np.full(count, THRESHOLD),
-        is_anomaly=score >= THRESHOLD,
+        is_anomaly=above | (by_rule & ~unknown),
         pattern=list(pattern),
-        reasons=[_reasons(*each) for each in zip(anomalous, fee * 4 / weight, value, strict=True)],
+        reasons=[
+            _reasons(*each)
+            for each in zip(anomalous | by_rule, fee * 4 / weight, value, strict=True)
+        ],
         model_version=["3"] * count,
+        flagged_by=[None if old else name for old, name in zip(unknown, flagged_by, strict=True)],
+        market_fee_rate=pa.array(market, mask=unknown),
         scored_at=append + np.timedelta64(1_500_000, "us"),
     )
+
+
+def market_fee_rate(times: NDArray[Any]) -> NDArray[np.float64]:
+    """The going fee rate at some times, in sat/vB: a wave of some hours."""
+    hours = np.asarray(times, "M8[us]").astype(np.int64) / 3.6e9
+    rates: NDArray[np.float64] = np.exp(2.9 + 0.5 * np.sin(hours * 1.7))
+    return rates
+
+
+def markets(start: datetime, end: datetime) -> pa.Table:
+    """The market of each minute between two times."""
+    first, last = (np.datetime64(each.replace(tzinfo=None), "m") for each in (start, end))
+    minutes = np.arange(first, last).astype("M8[us]")
+    rate = market_fee_rate(minutes)
+    rows = np.full(len(minutes), 2_000)
+    return table("market", minute=minutes, fee_rate=rate, low=rate / 3, high=rate * 4, rows=rows)
 
 
 def _reasons(anomalous: bool, rate: float, value: float) -> list[dict[str, float | str]]:
@@ -82,7 +110,7 @@ def _reasons(anomalous: bool, rate: float, value: float) -> list[dict[str, float
 def table(name: str, **columns: Any) -> pa.Table:
     """A table of one of the project's schemas; the partition column `date` is added."""
     schema = TABLES[name]
-    day = columns.get("append_time", columns.get("window_start"))
+    day = next(columns[n] for n in ("append_time", "window_start", "minute") if n in columns)
     dates = np.asarray(day, "M8[us]").astype("M8[D]")
     arrays = [pa.array(dates if f.name == "date" else columns[f.name], f.type) for f in schema]
     return pa.Table.from_arrays(arrays, schema=schema)

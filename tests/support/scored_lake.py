@@ -37,6 +37,8 @@ def scored_row(name: str, age: timedelta, score: float) -> dict[str, object]:
         "pattern": None,
         "reasons": [REASON],
         "model_version": "3",
+        "flagged_by": "model" if score >= 0.6 else None,
+        "market_fee_rate": 15.5,
         "scored_at": seen,
         "date": seen.date(),
     }

@@ -69,9 +69,9 @@ def _usual(unit: str, low: float, high: float, shown_unit: str) -> str:
     return f"{low_text} {low_unit}".strip() + " to " + f"{high_text} {high_unit}".strip()
 
 
-def beside_market(fee_rate: float, market_fee_rate: float) -> str:
+def beside_market(fee_rate: float, market_fee_rate: float, others: str = "others pay now") -> str:
     """A fee rate as people compare it with the going one; both in sat/vB, the second above 0."""
-    others = f"what others pay now ({number(market_fee_rate)})"
+    others = f"what {others} ({number(market_fee_rate)})"
     times = fee_rate / market_fee_rate
     if times >= 1.5:
         return f"{number(times) if times < 10 else f'{times:,.0f}'} times {others}"

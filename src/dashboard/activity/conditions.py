@@ -13,9 +13,27 @@ IS_COINBASE = str(is_coinbase(**{name: pc.field(name) for name in COINBASE_FIELD
 )
 """Arrow writes its expression in words that SQL shares, but for the equals sign."""
 
+TIMES_MARKET = "fee_rate / market_fee_rate"
+"""The fee rate in multiples of the market's; null where the market is not known."""
+
+BY_RULE = "coalesce(flagged_by IN ('rule', 'both'), FALSE)"
+"""Rows that a rule flags."""
+
+ORDER_KEYS = {
+    "score": f"anomaly_score + CAST({BY_RULE} AS INT)",
+    "newest": "event_time",
+    "value": "output_value",
+    "fee_rate": "fee_rate",
+    "times": f"coalesce({TIMES_MARKET}, -1.0)",
+}
+"""What the table is sorted by for each of `ORDERS`, the largest first.
+
+What a rule flags counts as most unusual, whatever its score.
+"""
+
 
 def passing_condition(filters: Filters) -> str:
-    """Rows that pass every filter but the time range and `flagged`.
+    """Rows that pass every filter but the time range, `flagged` and `flagged_by`.
 
     >>> passing_condition(Filters(value_min=5000, pattern=("none",)))
     'output_value >= 5000 AND (pattern IS NULL)'
@@ -25,6 +43,8 @@ def passing_condition(filters: Filters) -> str:
         "output_value <=": filters.value_max,
         "fee_rate >=": filters.fee_rate_min,
         "fee_rate <=": filters.fee_rate_max,
+        f"{TIMES_MARKET} >=": filters.times_min,
+        f"{TIMES_MARKET} <=": filters.times_max,
         "inputs_count >=": filters.inputs_min,
         "inputs_count <=": filters.inputs_max,
         "outputs_count >=": filters.outputs_min,
@@ -41,12 +61,37 @@ def passing_condition(filters: Filters) -> str:
 def flagged_condition(filters: Filters) -> str:
     """Rows that are anomalies: by the viewer's threshold, without one as they were scored.
 
+    A rule flags whatever the threshold is. With `flagged_by` only those count that the model, a
+    rule or both flag.
+
     >>> flagged_condition(Filters())
     'is_anomaly'
     """
-    if filters.threshold is None:
-        return "is_anomaly"
-    return f"(anomaly_score >= {filters.threshold!r} AND NOT {IS_COINBASE})"
+    model = _model_condition(filters.threshold)
+    if not filters.flagged_by:
+        return "is_anomaly" if filters.threshold is None else f"({model} OR {BY_RULE})"
+    wanted = {
+        "model": f"{model} AND NOT {BY_RULE}",
+        "rule": f"{BY_RULE} AND NOT {model}",
+        "both": f"{model} AND {BY_RULE}",
+    }
+    return "(" + " OR ".join(f"({wanted[each]})" for each in filters.flagged_by) + ")"
+
+
+def flagged_by_column(filters: Filters) -> str:
+    """Which of the model and the rules flags a row: `model`, `rule`, `both` or null."""
+    model = _model_condition(filters.threshold)
+    return (
+        f"CASE WHEN {model} AND {BY_RULE} THEN 'both' WHEN {model} THEN 'model'"
+        f" WHEN {BY_RULE} THEN 'rule' END"
+    )
+
+
+def _model_condition(threshold: float | None) -> str:
+    """Rows that the model flags; those of earlier versions, without `flagged_by`, are all its."""
+    if threshold is None:
+        return "(is_anomaly AND coalesce(flagged_by <> 'rule', TRUE))"
+    return f"(anomaly_score >= {threshold!r} AND NOT {IS_COINBASE})"
 
 
 def _has_pattern(name: str) -> str:

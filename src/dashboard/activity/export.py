@@ -12,7 +12,12 @@ from threading import BoundedSemaphore
 
 import pyarrow as pa
 
-from dashboard.activity.conditions import flagged_condition, passing_condition
+from dashboard.activity.conditions import (
+    TIMES_MARKET,
+    flagged_by_column,
+    flagged_condition,
+    passing_condition,
+)
 from dashboard.activity.filters import Filters
 from dashboard.lake.partitions import SCORED, partitions, range_condition
 from dashboard.lake.sources import LAKE_ERRORS, Lake
@@ -22,7 +27,7 @@ log = logging.getLogger(__name__)
 COLUMNS = (
     *("hash", "event_time", "size", "weight", "fee", "inputs_count", "outputs_count"),
     *("input_value", "output_value", "fee_rate", "anomaly_score", "percentile", "threshold"),
-    *("is_anomaly", "pattern", "model_version"),
+    *("is_anomaly", "pattern", "model_version", "flagged_by", "market_fee_rate", "times_market"),
 )
 
 
@@ -97,8 +102,13 @@ def _batches(lake: Lake, filters: Filters, now: datetime) -> Iterator[pa.RecordB
     """The rows of each partition of the range, some thousand at a time."""
     start, end = filters.interval(now)
     flagged = flagged_condition(filters)
-    columns = ", ".join(f"{flagged} AS {c}" if c == "is_anomaly" else c for c in COLUMNS)
-    condition = passing_condition(filters) + (f" AND {flagged}" if filters.flagged else "")
+    computed = {
+        "is_anomaly": flagged,
+        "flagged_by": flagged_by_column(filters),
+        "times_market": TIMES_MARKET,
+    }
+    columns = ", ".join(f"{computed[c]} AS {c}" if c in computed else c for c in COLUMNS)
+    condition = passing_condition(filters) + (f" AND {flagged}" if filters.only_flagged else "")
     for partition in partitions(lake):
         if partition.overlaps(start, end):
             where = f"{range_condition(partition, start, end)} AND {condition}"

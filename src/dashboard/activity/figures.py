@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from core.detector.verdict import SCORE_AXIS
 from core.transaction import COIN
-from dashboard.activity.filters import NO_PATTERN
-from dashboard.activity.queries import FEE_RATE_PERCENTILES, Index
+from dashboard.activity.filters import FLAGGERS, NO_PATTERN
+from dashboard.activity.queries import FEE_RATE_PERCENTILES, FLAGGED_BY, Index, flagger_codes
 from dashboard.lake.rows import Rows
-from dashboard.look.formats import duration, spaced
+from dashboard.look.formats import duration, rate_words, spaced
 from dashboard.look.theme import PALETTES, Theme, axis, layout
 
 Figure = dict[str, Any]
@@ -29,6 +29,9 @@ MANY_MARKS = 150
 """More marks than this are drawn smaller, so that they do not hide each other."""
 
 WINDOW_MILLISECONDS = 600_000
+
+UPWARDS = {"fee_rate": "fee rate (sat/vB)", "times": "fee rate, times the market's"}
+"""The axis's title for each of `AXES`."""
 
 
 def packed(array: NDArray[Any]) -> dict[str, str]:
@@ -138,8 +141,19 @@ def _threshold_mark(at: float | None, colour: str) -> Figure:
     return {"shapes": [line], "annotations": [label]}
 
 
-def scatter(rows: Rows, rest: Index, anomalies: Index, theme: Theme, revision: str) -> Figure:
-    """Fee rate against value, both logarithmic; coloured by score, the anomalies on top."""
+def scatter(
+    rows: Rows,
+    drawn: tuple[Index, Index],
+    threshold: float | None,
+    upwards: str,
+    theme: Theme,
+    revision: str,
+) -> Figure:
+    """Fee rate against value, both logarithmic; coloured by score, the anomalies on top.
+
+    `drawn` are the ordinary rows and the anomalies; `upwards` is one of `AXES`.
+    """
+    rest, anomalies = drawn
     colours = PALETTES[theme]
     scale = [[0, colours["score-low"]], [0.55, colours["score-mid"]], [1, colours["score-high"]]]
     marker = {"cmin": 0.35, "cmax": 0.7, "colorscale": scale}
@@ -157,8 +171,8 @@ def scatter(rows: Rows, rest: Index, anomalies: Index, theme: Theme, revision: s
     diamond = {**marker, "size": 6 if many else 9, "symbol": "diamond", "line": outline}
     return {
         "data": [
-            _points(rows.take(rest), "transactions", dot),
-            _points(rows.take(anomalies), "anomalies", diamond),
+            _points(rows.take(rest), threshold, upwards, dot),
+            _points(rows.take(anomalies), threshold, upwards, diamond),
         ],
         "layout": layout(
             theme,
@@ -167,36 +181,48 @@ def scatter(rows: Rows, rest: Index, anomalies: Index, theme: Theme, revision: s
             showlegend=False,
             hovermode="closest",
             newselection={"line": {"color": colours["accent"]}},
-            xaxis=axis(theme, "value (BTC)", **_powers_of_ten(-8, 5, 2)),
-            yaxis=axis(theme, "fee rate (sat/vB)", **_powers_of_ten(-3, 7, 1)),
+            xaxis=axis(theme, "value (BTC)", **powers_of_ten(-8, 5, 2)),
+            yaxis=axis(theme, UPWARDS[upwards], **powers_of_ten(-3, 7, 1)),
         ),
     }
 
 
-def _powers_of_ten(least: int, most: int, step: int) -> dict[str, Any]:
+def powers_of_ten(least: int, most: int, step: int) -> dict[str, Any]:
     """A logarithmic axis whose ticks are plain numbers: 0.001, 1, 1k, no prefixes below one."""
     powers = range(least, most, step)
     texts = [f"{10.0**p:.{max(0, -p)}f}" if p < 3 else f"{10 ** (p - 3)}k" for p in powers]
     return {"type": "log", "tickvals": [10.0**p for p in powers], "ticktext": texts}
 
 
-def _points(rows: Rows, name: str, marker: dict[str, Any]) -> Figure:
-    hover = (
-        "%{x:.6~f} BTC at %{y:,.1f} sat/vB<br>score %{marker.color:.3f}"
-        "<br>%{customdata}…<extra>click: why</extra>"
-    )
+def _points(rows: Rows, threshold: float | None, upwards: str, marker: dict[str, Any]) -> Figure:
+    hover = "%{x:.6~f} BTC, %{text}<br>%{customdata}…<extra>click: why</extra>"
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": name,
         "hovertemplate": hover,
         "x": packed(rows["output_value"] / COIN),
-        "y": packed(rows["fee_rate"]),
+        "y": packed(rows["fee_rate"] if upwards == "fee_rate" else rows.times_market()),
         "marker": {**marker, "color": packed(rows["anomaly_score"])},
+        "text": point_words(rows, threshold),
         "customdata": [hash[:16] for hash in rows.hashes()],
         "selected": {"marker": {"opacity": 1}},
         "unselected": {"marker": {"opacity": 0.25}},
     }
+
+
+def point_words(rows: Rows, threshold: float | None) -> list[str]:
+    """Fee rate, score and what flags it of each row, for a hover text."""
+    numbers = (rows["fee_rate"], rows.times_market(), rows["anomaly_score"], rows.unscored())
+    return [
+        rate_words(rate, times)
+        + ("" if alone else f"<br>score {score:.3f}")
+        + (f"<br>flagged by {FLAGGERS[name]}" if (name := FLAGGED_BY[code]) else "")
+        for rate, times, score, alone, code in zip(
+            *(column.tolist() for column in numbers),
+            flagger_codes(rows, threshold).tolist(),
+            strict=True,
+        )
+    ]
 
 
 def fee_rates(
@@ -219,7 +245,7 @@ def fee_rates(
                 "fill": "tonexty" if i in opacities else "none",
                 "connectgaps": False,
                 "showlegend": median,
-                "fillcolor": _transparent(colour, opacities.get(i, 0.26)),
+                "fillcolor": transparent(colour, opacities.get(i, 0.26)),
                 "hovertemplate": "%{y:,.1f}",
             }
         )
@@ -237,7 +263,8 @@ def fee_rates(
     }
 
 
-def _transparent(colour: str, opacity: float) -> str:
+def transparent(colour: str, opacity: float) -> str:
+    """A colour of a palette, `#rrggbb`, with an opacity in 0..1."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity})"
 

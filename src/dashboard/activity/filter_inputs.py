@@ -14,12 +14,22 @@ from dash import dcc, html
 from core.detector.patterns import PATTERNS
 from core.detector.verdict import SCORE_AXIS
 from core.transaction import COIN
-from dashboard.activity.filters import CUSTOM, DEFAULT_RANGE, NO_PATTERN, ORDERS, PRESETS, Filters
+from dashboard.activity.filters import (
+    AXES,
+    CUSTOM,
+    DEFAULT_RANGE,
+    FLAGGERS,
+    NO_PATTERN,
+    ORDERS,
+    PRESETS,
+    Filters,
+)
 from dashboard.look.formats import attribute, spaced
 
 BOUNDS = (
     ("output value", "value", "BTC", "Sum of the outputs, in BTC"),
     ("fee rate", "fee_rate", "sat/vB", "Fee per virtual byte, in sat/vB"),
+    ("times the market", "times", "", "Fee rate, divided by what others paid then; below 1: less"),
     ("inputs", "inputs", "", "Number of inputs"),
     ("outputs", "outputs", "", "Number of outputs"),
 )
@@ -28,7 +38,7 @@ BOUNDS = (
 INPUTS = (
     *("range", "start", "end", "threshold"),
     *(f"{name}_{side}" for _, name, *_ in BOUNDS for side in ("min", "max")),
-    *("pattern", "flagged", "hash", "order"),
+    *("pattern", "flagged", "flagged_by", "hash", "order", "axis"),
 )
 """The ids of all inputs."""
 
@@ -48,7 +58,7 @@ def filter_bar() -> html.Section:
     reset = html.Button(
         "Reset all", id="reset", className="quiet reset", title="Back to the default"
     )
-    more = [*(_bound(*bound) for bound in BOUNDS), _pattern(), _hash(), _flagged()]
+    more = [*(_bound(*bound) for bound in BOUNDS), _pattern(), _flagged_by(), _hash(), _flagged()]
     return html.Section(
         [
             html.Div([_time_range(), _threshold(), reset], className="bar-row"),
@@ -167,6 +177,22 @@ def _flagged() -> html.Div:
     return html.Div([html.Span("show", className="caption"), box], className="control")
 
 
+def _flagged_by() -> html.Div:
+    options: list[Any] = [{"label": words, "value": name} for name, words in FLAGGERS.items()]
+    choose = dcc.Checklist(options, [], id="flagged_by", inline=True, className="checks")
+    return html.Div(
+        [html.Span("only flagged by", className="caption"), choose],
+        className="control",
+        title="Rules flag what is wrong or costly in any market; the model what is rare",
+    )
+
+
+def axis_choice() -> dcc.RadioItems:
+    """What the scatter shows upwards."""
+    options = [{"label": label, "value": value} for value, label in AXES.items()]
+    return dcc.RadioItems(options, "fee_rate", id="axis", inline=True, className="segments small")
+
+
 def order_choice() -> dcc.RadioItems:
     """The order of the table's transactions."""
     options = [{"label": label, "value": value} for value, label in ORDERS.items()]
@@ -203,6 +229,7 @@ def _after_input(
 ) -> Filters:
     parameters = {name: value for name, value in inputs.items() if value not in (None, "", [])}
     parameters["pattern"] = ",".join(parameters.get("pattern", ()))
+    parameters["flagged_by"] = ",".join(parameters.get("flagged_by", ()))
     parameters["flagged"] = "1" if parameters.get("flagged") else ""
     for side in ("start", "end"):
         parameters[side] = _to_utc(parameters.get(side), zone)
@@ -226,18 +253,16 @@ def _to_utc(text: str | None, zone: ZoneInfo) -> str:
 
 
 def _after_selection(old: Filters, selection: Inputs | None) -> Filters:
-    """Filter by the sides of a box on the scatter: value across, fee rate upwards."""
-    box = (selection or {}).get("range") or {}
-    if not {"x", "y"} <= box.keys():
+    """Filter by the sides of a box on the scatter: value across, one of `AXES` upwards."""
+    sides = (selection or {}).get("range") or {}
+    if not {"x", "y"} <= sides.keys():
         return old
-    (left, right), (low, high) = sorted(box["x"]), sorted(box["y"])
-    return replace(
-        old,
-        value_min=int(left * COIN),
-        value_max=int(right * COIN),
-        fee_rate_min=float(f"{low:.4g}"),
-        fee_rate_max=float(f"{high:.4g}"),
-    )
+    (left, right), (low, high) = sorted(sides["x"]), sorted(sides["y"])
+    low, high = float(f"{low:.4g}"), float(f"{high:.4g}")
+    box = replace(old, value_min=int(left * COIN), value_max=int(right * COIN))
+    if old.axis == "times":
+        return replace(box, times_min=low, times_max=high)
+    return replace(box, fee_rate_min=low, fee_rate_max=high)
 
 
 def _after_click(old: Filters, click: Inputs | None) -> Filters:
@@ -263,6 +288,8 @@ def input_values(filters: Filters, model_threshold: float | None, zone: ZoneInfo
         "threshold": round(filters.threshold or model_threshold or 0.6, 4),
         "pattern": list(filters.pattern),
         "flagged": ["1"] if filters.flagged else [],
+        "flagged_by": list(filters.flagged_by),
+        "axis": filters.axis,
         "hash": filters.hash,
         "order": filters.order,
     }

@@ -32,8 +32,15 @@ ORDERS = {
     "newest": "newest",
     "value": "largest value",
     "fee_rate": "highest fee rate",
+    "times": "times the market",
 }
 """The orders of the table, in words; of too many transactions it shows the first."""
+
+FLAGGERS = {"model": "the model", "rule": "a rule", "both": "model and rule"}
+"""What may have flagged a transaction, in words."""
+
+AXES = {"fee_rate": "fee rate", "times": "times the market"}
+"""What the scatter may show upwards, in words."""
 
 NO_PATTERN = "none"
 """The filter's name for a transaction without a known pattern."""
@@ -41,7 +48,10 @@ NO_PATTERN = "none"
 
 @dataclass(frozen=True)
 class Filters:
-    """What a viewer asks for: satoshi, sat/vB and UTC times; None is no bound."""
+    """What a viewer asks for: satoshi, sat/vB and UTC times; None is no bound.
+
+    `times_min` and `times_max` are bounds of the fee rate in multiples of the market's.
+    """
 
     range: str = DEFAULT_RANGE
     start: datetime | None = None
@@ -51,14 +61,18 @@ class Filters:
     value_max: int | None = None
     fee_rate_min: float | None = None
     fee_rate_max: float | None = None
+    times_min: float | None = None
+    times_max: float | None = None
     inputs_min: int | None = None
     inputs_max: int | None = None
     outputs_min: int | None = None
     outputs_max: int | None = None
     pattern: tuple[str, ...] = ()
     flagged: bool = False
+    flagged_by: tuple[str, ...] = ()
     hash: str = ""
     order: str = "score"
+    axis: str = "fee_rate"
 
     @classmethod
     def from_query(cls, query: str | None) -> "Filters":
@@ -95,7 +109,12 @@ class Filters:
     @property
     def row_filters(self) -> int:
         """How many filters are set that leave out rows, the time range not counted."""
-        return len(self.parameters.keys() - {"range", "start", "end", "threshold", "order"})
+        return len(self.parameters.keys() - {"range", "start", "end", "threshold", "order", "axis"})
+
+    @property
+    def only_flagged(self) -> bool:
+        """Whether only flagged transactions are shown."""
+        return self.flagged or bool(self.flagged_by)
 
     def interval(self, now: datetime) -> tuple[datetime, datetime]:
         """First and last event time, both included."""
@@ -148,6 +167,10 @@ def _parse(name: str, text: str) -> object:
         return None if number is None else int(number)
     if name == "pattern":
         return tuple(sorted({name.strip() for name in text.split(",")} - {""})) or None
+    if name == "flagged_by":
+        return tuple(each for each in FLAGGERS if each in text.split(",")) or None
+    if name == "axis":
+        return text if text in AXES else None
     if name == "flagged":
         return True if text in ("1", "true", "True") else None
     if name == "hash":

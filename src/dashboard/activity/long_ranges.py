@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from core.detector.verdict import SCORE_AXIS
 from dashboard.activity import queries
-from dashboard.activity.conditions import IS_COINBASE, flagged_condition, passing_condition
+from dashboard.activity.conditions import (
+    BY_RULE,
+    IS_COINBASE,
+    ORDER_KEYS,
+    flagged_condition,
+    passing_condition,
+)
 from dashboard.activity.filters import NO_PATTERN, Filters
 from dashboard.activity.queries import FEE_RATE_PERCENTILES, MAX_POINTS, TABLE_ROWS, Aggregates
 from dashboard.lake.partitions import (
@@ -61,6 +67,15 @@ class LongRanges:
                 raise
         return add_up(summaries, question, filters, edges, start, min(end, now))
 
+    def markets(self, start: datetime, end: datetime, seconds: int) -> pa.Table | None:
+        """The going fee rate of a range by bins of so many seconds; raises `LAKE_ERRORS`."""
+        with self._lock:
+            try:
+                return self.lake.markets(start, end, seconds)
+            except LAKE_ERRORS:
+                self.lake.close()
+                raise
+
     def warm(self, now: datetime) -> bool:
         """Summarise one more past day without filters; False when none is left."""
         question, start = _question(Filters(), TEN_MINUTES), now - WARMED
@@ -93,8 +108,9 @@ def _question(filters: Filters, width: int) -> Question:
         passing=passing_condition(filters),
         flagged=flagged_condition(filters),
         coinbase=IS_COINBASE,
-        only_flagged=filters.flagged,
-        order=queries.ORDER_COLUMNS[filters.order],
+        by_rule=BY_RULE,
+        only_flagged=filters.only_flagged,
+        order=ORDER_KEYS[filters.order],
         base=TEN_MINUTES if width % TEN_MINUTES == 0 else width,
         top=TABLE_ROWS,
         marked=MAX_POINTS,
@@ -110,16 +126,18 @@ def add_up(
     end: datetime,
 ) -> Aggregates:
     """The aggregates of all partitions; percentiles of fee rates are exact to 1 %."""
-    bins, codes, marked, count = _joined([each.rates for each in summaries])
-    score, hot, coinbase, scored = _joined([each.scores for each in summaries])
+    bins, codes, marked, count = _joined([each.rates for each in summaries], 4)
+    score, hot, coinbase, by_rule, scored = _joined([each.scores for each in summaries], 5)
     place = (bins * question.base - edges[0]) // (edges[1] - edges[0])
     inside, last = (place >= 0) & (place < len(edges) - 1), len(edges) - 1
     flagged = inside & (marked == 1)
-    shown, drawn = flagged if filters.flagged else inside, (hot == 1) | (not filters.flagged)
+    every = not filters.only_flagged
+    shown, drawn = inside if every else flagged, ((hot == 1) | every) & (score > 0)
+    spending = coinbase == 0
     median = _percentiles(np.zeros_like(codes), codes, count, 1, (50,))
     tables = [each.kept for each in summaries]
     rows = from_table(pa.concat_tables(tables)) if tables else no_rows()
-    marks = queries.flagged(rows, filters.threshold)
+    marks = queries.flagged(rows, filters.threshold, filters.flagged_by)
     return Aggregates(
         summary=queries.summary(
             int(count.sum()),
@@ -134,7 +152,8 @@ def add_up(
         counts=_totals(place[shown], count[shown], last),
         anomalies=_totals(place[flagged], count[flagged], last),
         score_counts=_totals(_axis_bins(score[drawn]), scored[drawn], len(SCORE_AXIS) - 1),
-        slider_counts=_totals(score[coinbase == 0], scored[coinbase == 0], SCORE_STEPS + 1),
+        slider_counts=_slider_counts(score, scored, spending),
+        rule_counts=_slider_counts(score, scored, spending & (by_rule == 1)),
         bands=_percentiles(place[shown], codes[shown], count[shown], last, FEE_RATE_PERCENTILES),
         pattern_counts=_pattern_counts(summaries),
         rows=rows,
@@ -143,9 +162,16 @@ def add_up(
     )
 
 
-def _joined(parts: Sequence[NDArray[np.int32]]) -> NDArray[np.int64]:
-    """The four columns of all parts, (4, n)."""
-    return np.concatenate([np.empty((0, 4), np.int32), *parts]).astype(np.int64).T
+def _joined(parts: Sequence[NDArray[np.int32]], width: int) -> NDArray[np.int64]:
+    """The columns of all parts, (width, n)."""
+    return np.concatenate([np.empty((0, width), np.int32), *parts]).astype(np.int64).T
+
+
+def _slider_counts(
+    score: NDArray[np.int64], count: NDArray[np.int64], mask: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """The counts of a mask by thousandth of the score."""
+    return _totals(score[mask], count[mask], SCORE_STEPS + 1)
 
 
 def _pattern_counts(summaries: Sequence[PartitionSummary]) -> list[tuple[str, int]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from core.detector.rules import RULES_VERSION
 from core.transaction import COIN
 from dashboard.activity.filter_inputs import SAME_THRESHOLD
 from dashboard.activity.filters import Filters
@@ -33,6 +34,7 @@ ORDER_WORDS = {
     "newest": "newest",
     "value": "largest",
     "fee_rate": "best paying",
+    "times": "highest beside the market",
 }
 
 
@@ -85,11 +87,13 @@ def page_text(view: ActivityView, filters: Filters, origin: str) -> PageText:
     state = pipeline_state(view.snapshot, origin)
     empty = dict.fromkeys(view.figures, _empty(view, state))
     waiting = "" if view.figures["windows"] else "Waiting for the stream's first ten minutes."
+    lines = view.figures["market"]["data"]
+    no_market = "" if lines else _empty(view, state) or "No going rate and no flagged transaction."
     return PageText(
         state=state,
         notices=_notices(view),
         tiles=_tiles(view, filters, state),
-        empty=empty | {"windows": waiting},
+        empty=empty | {"windows": waiting, "market": no_market},
         table_note=_table_note(view, filters),
     )
 
@@ -141,13 +145,12 @@ def _reason_for_staleness(snapshot: Snapshot, scored: datetime) -> str:
 
 def _tiles(view: ActivityView, filters: Filters, state: State) -> dict[str, Tile]:
     summary, range_words = view.summary, RANGE_WORDS[filters.range]
-    rate, fee_rate = short_number(summary.per_second), short_number(summary.median_fee_rate)
-    volume = short_number(summary.volume / COIN)
+    rate, volume = short_number(summary.per_second), short_number(summary.volume / COIN)
     return {
         "pipeline": Tile(state.word, state.note or state.sentence),
         "rate": Tile(rate, f"{summary.transactions:,} in the {range_words}", "per second"),
         "flagged": Tile(f"{summary.flagged:,}", _flagged_note(view), f"in the {range_words}"),
-        "fee": Tile(fee_rate, f"in the {range_words}", "sat/vB"),
+        "fee": market_tile(view.snapshot, summary.median_fee_rate, range_words),
         "volume": Tile(volume, f"moved in the {range_words}", "BTC", sat(summary.volume)),
         "model": model_tile(view.snapshot),
     }
@@ -159,6 +162,25 @@ def _flagged_note(view: ActivityView) -> str:
     return f"{note}; budget {share(budget)}" if isinstance(budget, int | float) else note
 
 
+def market_tile(snapshot: Snapshot, median_fee_rate: float, range_words: str) -> Tile:
+    """What others pay now, the range that most of them pay, and its age.
+
+    `median_fee_rate` is that of the chosen range, in sat/vB; NaN where there is no transaction.
+    """
+    market, median = snapshot.market, short_number(median_fee_rate)
+    in_range = f"median {median} in the {range_words}"
+    if market is None:
+        return Tile("–", f"no market yet; {in_range}")
+    age = duration(max((snapshot.taken_at - market.minute).total_seconds(), 0))
+    low, high = short_number(market.low), short_number(market.high)
+    hover = (
+        f"Median fee rate of the {market.rows:,} transactions before {market.minute:%H:%M} UTC;"
+        f" 80 % of them pay {low} to {high} sat/vB"
+    )
+    number = short_number(market.fee_rate)
+    return Tile(number, f"most pay {low}–{high}; {age} ago; {in_range}", "sat/vB", hover)
+
+
 def model_tile(snapshot: Snapshot) -> Tile:
     """The champion's version and age from the API, without it from the newest row."""
     if snapshot.model is not None:
@@ -168,6 +190,8 @@ def model_tile(snapshot: Snapshot) -> Tile:
     if not len(rows):
         return Tile("–", snapshot.api_problem or "no model yet")
     version = rows.labels[rows.version[int(rows["scored"].argmax())]]
+    if version == RULES_VERSION:
+        return Tile("–", "no model yet: rules alone")
     return Tile(f"v{version}", "as the newest row says; the API does not answer", "champion")
 
 
@@ -202,7 +226,7 @@ def _empty(view: ActivityView, state: State) -> str:
 
 
 def _table_note(view: ActivityView, filters: Filters) -> str:
-    total = view.summary.flagged if filters.flagged else view.summary.transactions
+    total = view.summary.flagged if filters.only_flagged else view.summary.transactions
     shown = min(TABLE_ROWS, total)
     return f"the {shown:,} {ORDER_WORDS[filters.order]} of {total:,}" if total else ""
 
@@ -222,7 +246,7 @@ def threshold_readout(
         return None
     total, flagged = aggregates.summary.transactions, aggregates.summary.flagged
     if own != filters.threshold and own is not None:
-        flagged = aggregates.count_above(own)
+        flagged = aggregates.count_above(own, filters.flagged_by)
     part = share(flagged / total) if total else "0 %"
     return Readout(
         threshold=f"{threshold:.3f}",

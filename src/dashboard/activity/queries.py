@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,11 @@ Index = NDArray[np.intp]
 BIN_SECONDS = (1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 """Widths of a time bin that read easily; ten minutes is also the stream's own window."""
 
-FEE_RATE_PERCENTILES = (10, 25, 50, 75, 90)
+FLAGGED_BY = (None, "model", "rule", "both")
+CODES = {"model": 1, "rule": 2, "both": 3}
+"""What may flag a row, and its index: the sum of the indexes of what flags it."""
 
-ORDER_COLUMNS = {
-    "score": "anomaly_score",
-    "newest": "event_time",
-    "value": "output_value",
-    "fee_rate": "fee_rate",
-}
-"""The column of `scored_transactions` for each of `ORDERS`, the largest first."""
+FEE_RATE_PERCENTILES = (10, 25, 50, 75, 90)
 
 TABLE_ROWS = 250
 """Most rows of the page's table."""
@@ -55,8 +52,8 @@ class Aggregates:
 
     `counts` and `anomalies` are by bin of time, between `edges` in microseconds; `bands` are
     percentiles of the fee rate, (5, bins). `slider_counts` are all but the coinbases by thousandth
-    of the score. `flagged` is for each of `rows`; `drawn` are those of the scatter, ordinary and
-    flagged.
+    of the score, and `rule_counts` those of them that a rule flags. `flagged` is for each of
+    `rows`; `drawn` are those of the scatter, ordinary and flagged.
     """
 
     summary: Summary
@@ -65,15 +62,23 @@ class Aggregates:
     anomalies: NDArray[np.int64]
     score_counts: NDArray[np.int64]
     slider_counts: NDArray[np.int64]
+    rule_counts: NDArray[np.int64]
     bands: NDArray[np.float64]
     pattern_counts: list[tuple[str, int]]
     rows: Rows
     flagged: Mask
     drawn: tuple[Index, Index]
 
-    def count_above(self, threshold: float) -> int:
-        """How many that pass the filters a threshold flags, for a position of the slider."""
-        return int(self.slider_counts[round(threshold * SLIDER_STEPS) :].sum())
+    def count_above(self, threshold: float, flagged_by: tuple[str, ...] = ()) -> int:
+        """How many that pass the filters are flagged at a threshold, a position of the slider."""
+        step = round(threshold * SLIDER_STEPS)
+        both = self.rule_counts[step:].sum()
+        counts = {
+            "model": self.slider_counts[step:].sum() - both,
+            "rule": self.rule_counts[:step].sum(),
+            "both": both,
+        }
+        return int(sum(counts[each] for each in flagged_by or counts))
 
     def count_higher(self, score: float) -> int:
         """How many score higher, coinbases left out; of the same thousandth, only among `rows`."""
@@ -85,9 +90,10 @@ class Aggregates:
 def aggregate(rows: Rows, filters: Filters, start: datetime, end: datetime) -> Aggregates:
     """The aggregates of rows in memory, which are those of the time from `start` to `end`."""
     rows = passing(rows, filters)
-    marks, edges = flagged(rows, filters.threshold), bin_edges(start, end)
+    marks, edges = flagged(rows, filters.threshold, filters.flagged_by), bin_edges(start, end)
     numbers, slider = summarize(rows, marks, start, end), slider_counts(rows)
-    if filters.flagged:
+    by_rule = slider_counts(rows.take(rows["by_rule"]))
+    if filters.only_flagged:
         rows, marks = rows.take(marks), marks[marks]
     return Aggregates(
         summary=numbers,
@@ -96,6 +102,7 @@ def aggregate(rows: Rows, filters: Filters, start: datetime, end: datetime) -> A
         anomalies=count_by_bin(rows, edges, marks),
         score_counts=score_counts(rows),
         slider_counts=slider,
+        rule_counts=by_rule,
         bands=fee_rate_bands(rows, edges),
         pattern_counts=pattern_counts(rows, marks),
         rows=rows,
@@ -104,15 +111,24 @@ def aggregate(rows: Rows, filters: Filters, start: datetime, end: datetime) -> A
     )
 
 
-def flagged(rows: Rows, threshold: float | None) -> Mask:
+def flagged(rows: Rows, threshold: float | None, flagged_by: tuple[str, ...] = ()) -> Mask:
     """Which rows are anomalies: by the viewer's threshold, without one as they were scored.
 
-    A coinbase transaction never is.
+    A rule flags whatever the threshold is; a coinbase transaction never is flagged. With
+    `flagged_by` only those count that the model, a rule or both flag.
     """
-    if threshold is None:
-        return rows["is_anomaly"].astype(bool)
-    above: Mask = (rows["anomaly_score"] >= threshold) & ~_coinbases(rows)
-    return above
+    codes = flagger_codes(rows, threshold)
+    wanted: Mask = np.isin(codes, [CODES[each] for each in flagged_by]) if flagged_by else codes > 0
+    return wanted
+
+
+def flagger_codes(rows: Rows, threshold: float | None) -> NDArray[np.int64]:
+    """What flags each row, as an index into `FLAGGED_BY`."""
+    by_model = rows["by_model"]
+    if threshold is not None:
+        by_model = (rows["anomaly_score"] >= threshold) & ~_coinbases(rows)
+    codes: NDArray[np.int64] = by_model * CODES["model"] + rows["by_rule"] * CODES["rule"]
+    return codes
 
 
 def _coinbases(rows: Rows) -> Mask:
@@ -121,12 +137,12 @@ def _coinbases(rows: Rows) -> Mask:
 
 
 def passing(rows: Rows, filters: Filters) -> Rows:
-    """The rows that pass every filter but the time range and `flagged`."""
+    """The rows that pass every filter but the time range, `flagged` and `flagged_by`."""
     return rows.take(passing_mask(rows, filters)) if filters.row_filters else rows
 
 
 def passing_mask(rows: Rows, filters: Filters) -> Mask:
-    """Where a row passes every filter but the time range and `flagged`."""
+    """Where a row passes every filter but the time range, `flagged` and `flagged_by`."""
     keep = np.ones(len(rows), bool)
     bounds = {
         "output_value": (filters.value_min, filters.value_max),
@@ -139,6 +155,10 @@ def passing_mask(rows: Rows, filters: Filters) -> Mask:
             keep &= rows[column] >= least
         if most is not None:
             keep &= rows[column] <= most
+    if filters.times_min is not None:
+        keep &= rows.times_market() >= filters.times_min
+    if filters.times_max is not None:
+        keep &= rows.times_market() <= filters.times_max
     if filters.pattern:
         codes = [i for i, name in enumerate(rows.labels) if name in filters.pattern]
         keep &= np.isin(rows.pattern, codes + ([-1] if NO_PATTERN in filters.pattern else []))
@@ -176,9 +196,13 @@ def fee_rate_bands(rows: Rows, edges: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def score_counts(rows: Rows) -> NDArray[np.int64]:
-    """How many rows lie in each bin of the score; the outer bins include what lies beyond."""
+    """How many rows lie in each bin of the score; the outer bins include what lies beyond.
+
+    A score below a thousandth is none: only rules have looked at such a row.
+    """
+    scores = rows["anomaly_score"][rows["anomaly_score"] * SLIDER_STEPS >= 1]
     last = len(SCORE_AXIS) - 2
-    bins = np.clip((rows["anomaly_score"] - SCORE_AXIS[0]) * 100, 0, last).astype(np.int64)
+    bins = np.clip((scores - SCORE_AXIS[0]) * 100, 0, last).astype(np.int64)
     return np.bincount(bins, minlength=last + 1)
 
 
@@ -197,12 +221,20 @@ def pattern_counts(rows: Rows, mask: Mask) -> list[tuple[str, int]]:
 
 def top(rows: Rows, order: str, limit: int) -> Index:
     """The first rows of one of `ORDERS`, at most `limit`."""
-    column = ORDER_COLUMNS[order]
-    key = rows["time" if column == "event_time" else column]
+    key = _order_key(rows, order)
     index = np.arange(len(rows))
     if len(rows) > limit:
         index = np.argpartition(key, len(rows) - limit)[len(rows) - limit :]
     return index[np.argsort(-key[index].astype(np.float64), kind="stable")]
+
+
+def _order_key(rows: Rows, order: str) -> NDArray[Any]:
+    """What one of `ORDERS` sorts by, as `conditions.ORDER_KEYS` says it in SQL."""
+    if order == "score":
+        return rows["anomaly_score"] + rows["by_rule"].astype(np.int64)
+    if order == "times":
+        return np.nan_to_num(rows.times_market(), nan=-1.0)
+    return rows[{"newest": "time", "value": "output_value", "fee_rate": "fee_rate"}[order]]
 
 
 def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, Index]:

@@ -3,33 +3,48 @@
 from typing import Any
 
 import dash_ag_grid
+import numpy as np
 from dash import html
+from numpy.typing import NDArray
 
 from dashboard.activity.filter_inputs import order_choice
-from dashboard.activity.queries import TABLE_ROWS, Mask, top
+from dashboard.activity.queries import FLAGGED_BY, TABLE_ROWS, Mask, flagger_codes, top
 from dashboard.lake.rows import Rows
 
 Column = dict[str, Any]
 
 
-def table_rows(rows: Rows, flagged: Mask, order: str) -> list[dict[str, Any]]:
-    """The first rows of an order: money in satoshi, time in milliseconds; the browser formats."""
+def table_rows(
+    rows: Rows, flagged: Mask, order: str, threshold: float | None = None
+) -> list[dict[str, Any]]:
+    """The first rows of an order: money in satoshi, time in milliseconds; the browser formats.
+
+    What is not known is None. `threshold` is the viewer's, by which the model flags.
+    """
     index = top(rows, order, TABLE_ROWS)
     rows = rows.take(index)
+    times, market = rows.times_market(), rows["market_fee_rate"]
     columns = {
         "hash": rows.hashes(),
         "time": (rows["time"] // 1000).tolist(),
-        "score": rows["anomaly_score"].round(4).tolist(),
+        "score": _known(rows["anomaly_score"].round(4), ~rows.unscored()),
         "flagged": flagged[index].tolist(),
+        "flagged_by": [FLAGGED_BY[code] for code in flagger_codes(rows, threshold).tolist()],
         "pattern": rows.labels_of(rows.pattern),
         "value": rows["output_value"].tolist(),
         "fee": rows["fee"].tolist(),
         "fee_rate": rows["fee_rate"].round(2).tolist(),
+        "times": _known(times.round(4), np.isfinite(times)),
+        "market": _known(market.round(2), np.isfinite(market)),
         "inputs": rows["inputs_count"].tolist(),
         "outputs": rows["outputs_count"].tolist(),
         "vsize": (rows["weight"] / 4).tolist(),
     }
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _known(values: NDArray[np.float64], known: Mask) -> list[float | None]:
+    return [value if there else None for value, there in zip(values.tolist(), known, strict=True)]
 
 
 def transaction_table(prefix: str) -> html.Section:
@@ -91,10 +106,12 @@ COLUMNS = [
     | {"sortingOrder": ["desc", "asc", None]},
     _column("hash", "transaction", 190) | {"cellRenderer": "HashCell"},
     _column("time", "time", 124, "clock(params.value)", "utc(params.value)"),
+    _column("flagged_by", "flagged by", 92, "flaggers(params.value)", "verdict(params.data)"),
     _column("pattern", "pattern", 130, "words(params.value)"),
     _number("value", "value (BTC)", 136, "btc(params.value)", "sat(params.value)"),
     _number("fee", "fee (BTC)", 108, "btc(params.value)", "sat(params.value)"),
     _number("fee_rate", "sat/vB", 88, "rate(params.value)", "rate(params.value) + ' sat/vB'"),
+    _number("times", "× market", 88, "times(params.value)", "market(params.data)"),
     _number("vsize", "size (vB)", 92, "count(params.value)", "count(params.value) + ' vB'"),
     _number("inputs", "in", 62, "count(params.value)", "count(params.value) + ' inputs'"),
     _number("outputs", "out", 62, "count(params.value)", "count(params.value) + ' outputs'"),

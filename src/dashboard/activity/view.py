@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from dashboard.activity import figures, queries
+from dashboard.activity import figures, market_figure, queries
 from dashboard.activity.figures import Figure
 from dashboard.activity.filters import Filters
 from dashboard.activity.long_ranges import LongRanges
@@ -26,6 +26,8 @@ from dashboard.look.theme import Theme
 
 CACHED_VIEWS = 12
 READ_SECONDS = 60
+MARKET_SECONDS = 20
+MARKET_BINS = 240
 SHORTEST_STATISTICS = timedelta(hours=3)
 """The ten-minute statistics cover at least this long: a shorter range would show a few bars."""
 
@@ -58,6 +60,7 @@ class ViewCache:
         self._views: OrderedDict[object, ActivityView] = OrderedDict()
         self._aggregates: OrderedDict[Filters, Aggregates] = OrderedDict()
         self._reads: OrderedDict[Filters, tuple[datetime, Aggregates]] = OrderedDict()
+        self._markets: OrderedDict[object, tuple[datetime, pa.Table | None]] = OrderedDict()
         self._serial = -1
         self._lock, self._reading = Lock(), Lock()
 
@@ -65,11 +68,14 @@ class ViewCache:
         """The whole page for some filters, from the newest snapshot."""
         snapshot = self.recent.snapshot
         aggregates, problem = self.aggregates(filters, snapshot)
+        markets = self.markets(filters, snapshot)
         key = (filters, theme, zone)
         with self._lock:
             self._forget_older(snapshot)
             if key not in self._views:
-                self._views[key] = draw_view(snapshot, aggregates, problem, filters, theme, zone)
+                self._views[key] = draw_view(
+                    snapshot, aggregates, markets, problem, filters, theme, zone
+                )
             _drop_oldest(self._views, CACHED_VIEWS)
             return self._views[key]
 
@@ -85,6 +91,29 @@ class ViewCache:
             return self._from_memory(filters, snapshot), (
                 "The older part of this range cannot be read just now; the newest hours are shown."
             )
+
+    def markets(self, filters: Filters, snapshot: Snapshot) -> pa.Table | None:
+        """The going fee rate over the time range; None where it cannot be read just now.
+
+        It changes once a minute, and is kept for a third of that.
+        """
+        start, end = filters.interval(snapshot.taken_at)
+        key = (filters.range, filters.start, filters.end)
+        with self._reading:
+            read_at, markets = self._markets.get(key, (snapshot.taken_at, None))
+            late = snapshot.taken_at - read_at > timedelta(seconds=MARKET_SECONDS)
+            if markets is None or late:
+                until = min(end, snapshot.taken_at)
+                width = queries.bin_edges(start, until, MARKET_BINS)[:2]
+                seconds = max(60, int(width[1] - width[0]) // 1_000_000)
+                try:
+                    markets = self.long_ranges.markets(start, until, seconds)
+                except LAKE_ERRORS:
+                    return markets
+                self._markets.pop(key, None)
+                self._markets[key] = (snapshot.taken_at, markets)
+                _drop_oldest(self._markets, CACHED_VIEWS)
+            return markets
 
     def _forget_older(self, snapshot: Snapshot) -> None:
         if self._serial != snapshot.serial:
@@ -122,12 +151,13 @@ def _drop_oldest(cache: OrderedDict[Any, Any], most: int) -> None:
 def draw_view(
     snapshot: Snapshot,
     aggregates: Aggregates,
+    markets: pa.Table | None,
     problem: str | None,
     filters: Filters,
     theme: Theme,
     zone_name: str,
 ) -> ActivityView:
-    """The page for the numbers of its time range; `problem` is passed on."""
+    """The page for the numbers and the `markets` of its range; `problem` is passed on."""
     start, end = filters.interval(snapshot.taken_at)
     revision, zone = f"{filters.query}{theme}", ZoneInfo(zone_name)
     numbers, edges = aggregates, aggregates.edges
@@ -137,15 +167,20 @@ def draw_view(
             edges, numbers.counts, numbers.anomalies, zone, theme, revision
         ),
         "scores": figures.scores(numbers.score_counts, threshold, theme, revision),
-        "scatter": figures.scatter(numbers.rows, *numbers.drawn, theme, revision),
+        "scatter": figures.scatter(
+            numbers.rows, numbers.drawn, filters.threshold, filters.axis, theme, revision
+        ),
         "fee_rates": figures.fee_rates(edges, numbers.bands, zone, theme, revision),
+        "market": market_figure.market(
+            markets, numbers.rows.take(numbers.drawn[1]), filters.threshold, zone, theme, revision
+        ),
         "patterns": figures.patterns(numbers.pattern_counts, theme, revision),
         "windows": {},
     }
     statistics = _statistics_between(snapshot.statistics, start, min(end, snapshot.taken_at))
     if statistics is not None:
         drawn["windows"] = figures.windows(statistics, zone, theme, revision)
-    table = table_rows(numbers.rows, numbers.flagged, filters.order)
+    table = table_rows(numbers.rows, numbers.flagged, filters.order, filters.threshold)
     return ActivityView(snapshot, aggregates, drawn, table, problem)
 
 
@@ -161,8 +196,9 @@ def _statistics_between(
 
 
 def model_threshold(snapshot: Snapshot) -> float | None:
-    """The threshold that the newest row was scored with; None while there is no row."""
+    """The threshold that the newest row was scored with; None while no model scores."""
     rows = snapshot.rows
     if not len(rows):
         return None
-    return float(rows["threshold"][int(rows["scored"].argmax())])
+    newest = int(rows["scored"].argmax())
+    return None if rows.unscored()[newest] else float(rows["threshold"][newest])

@@ -9,8 +9,21 @@ dagfuncs.sat = (satoshi) => satoshi.toLocaleString("en") + " sat";
 dagfuncs.rate = (value) =>
   value.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 dagfuncs.count = (value) => Math.ceil(value).toLocaleString("en");
-dagfuncs.score = (value) => value.toFixed(3);
-dagfuncs.verdict = (row) => (row.flagged ? "flagged as an anomaly" : "not flagged");
+dagfuncs.score = (value) => (value === null ? "—" : value.toFixed(3));
+dagfuncs.flaggers = (name) => ({ model: "model", rule: "rule", both: "model, rule" })[name] || "–";
+dagfuncs.verdict = (row) => {
+  const by = { model: "the model", rule: "a rule", both: "the model and a rule" }[row.flagged_by];
+  return by ? "flagged by " + by : row.score === null ? "no rule flags it; there was no model" : "not flagged";
+};
+dagfuncs.times = (value) => {
+  if (value === null) return "—";
+  const digits = value >= 10 ? 0 : value >= 1 ? 1 : 2;
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+};
+dagfuncs.market = (row) =>
+  row.market === null
+    ? "what others paid then is not known"
+    : dagfuncs.times(row.times) + " times what others paid then (" + row.market + " sat/vB)";
 dagfuncs.words = (name) => (name ? name.replaceAll("_", " ") : "–");
 dagfuncs.clock = (time) => {
   const date = new Date(time);

@@ -164,7 +164,9 @@
     exportAddress: function (search) {
       return root.dataset.prefix + "export.csv" + (search || "");
     },
-    clickedTransaction: function (click) {
+    clickedTransaction: function (inScatter, inMarket) {
+      const trigger = window.dash_clientside.callback_context.triggered[0];
+      const click = trigger && trigger.prop_id.startsWith("market") ? inMarket : inScatter;
       const point = click && click.points && click.points[0];
       return point && point.customdata ? "#" + point.customdata : window.dash_clientside.no_update;
     },

@@ -56,7 +56,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class Question:
-    """What is summarised: conditions in SQL, the column of the table's order, and the time bins.
+    """What is summarised: conditions in SQL, the key of the table's order, and the time bins.
 
     `base` is the width of a time bin in microseconds; `top` is how many rows the table shows and
     `marked` how many anomalies the scatter shows, at most.
@@ -65,6 +65,7 @@ class Question:
     passing: str
     flagged: str
     coinbase: str
+    by_rule: str
     only_flagged: bool
     order: str
     base: int
@@ -81,8 +82,9 @@ class Question:
 class PartitionSummary:
     """Counts of the rows of one partition, and the rows that may be drawn.
 
-    `rates` has columns bin, rate, flagged, count; `scores` score, flagged, coinbase, count. `first`
-    is the earliest event time in microseconds since 1970, and `kept` has `SELECTED_COLUMNS`.
+    `rates` has columns bin, rate, flagged, count; `scores` score, flagged, coinbase,
+    by_rule, count. `first` is the earliest event time in microseconds since 1970, and `kept` has
+    `SELECTED_COLUMNS`.
     """
 
     rates: NDArray[np.int32]
@@ -144,15 +146,16 @@ def summarize(
     scores = ask(
         f"CAST(floor(anomaly_score * {SCORE_STEPS} + 1e-6) AS INT) AS score, pattern,"
         f" CAST({question.flagged} AS INT) AS flagged,"
-        f" CAST({question.coinbase} AS INT) AS coinbase, count(*) AS count",
+        f" CAST({question.coinbase} AS INT) AS coinbase,"
+        f" CAST({question.by_rule} AS INT) AS by_rule, count(*) AS count",
         question.passing,
-        "GROUP BY 1, 2, 3, 4",
+        "GROUP BY 1, 2, 3, 4, 5",
     )
     flagged = scores.filter(pc.field("flagged") == 1)
     patterns = flagged.group_by("pattern").aggregate([("count", "sum")]).to_pylist()
     return PartitionSummary(
         _integers(rates, "bin", "rate", "flagged", "count"),
-        _integers(scores, "score", "flagged", "coinbase", "count"),
+        _integers(scores, "score", "flagged", "coinbase", "by_rule", "count"),
         {row["pattern"]: row["count_sum"] for row in patterns},
         pc.sum(rates["volume"]).as_py() or 0,
         pc.min(rates["first"]).as_py(),
@@ -165,11 +168,11 @@ def _kept(
 ) -> pa.Table:
     """The first rows of the table's order, the anomalies, and a sample of the others."""
     key = question.order
-    best = ask(key, question.shown, f"ORDER BY {key} DESC LIMIT {question.top}")
+    best = ask(f"{key} AS key", question.shown, f"ORDER BY {key} DESC LIMIT {question.top}")
     lowest = _lowest_marked(scores, question.marked)
-    wanted = [f"({question.flagged} AND anomaly_score >= {lowest})"]
+    wanted = [f"({question.flagged} AND (anomaly_score >= {lowest} OR {question.by_rule}))"]
     if len(best):
-        last = pc.min(best[key]).as_py()
+        last = pc.min(best["key"]).as_py()
         wanted.append(f"{key} >= {sql_time(last) if isinstance(last, datetime) else repr(last)}")
     others = pc.sum(scores.filter(pc.field("flagged") == 0)["count"]).as_py() or 0
     if others > SAMPLED_ROWS:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import requests
 
 from core.lake import OriginMismatchError
+from core.market import Market
 from dashboard.lake.parts import Parts, Silence
 from dashboard.lake.rows import EPOCH, Rows, concatenate, from_micros, no_rows, to_micros
 from dashboard.lake.sources import LAKE_ERRORS, Api, Lake
@@ -45,6 +46,7 @@ class Snapshot:
     complete_since: datetime = EPOCH
     statistics: pa.Table | None = None
     newest_arrival: datetime | None = None
+    market: Market | None = None
     problem: str | None = "Reading the lake for the first time."
     model: dict[str, Any] | None = None
     api_problem: str | None = None
@@ -102,6 +104,7 @@ class RecentRows:
                 old,
                 rows=rows,
                 newest_arrival=self.lake.newest_arrival(old.taken_at - timedelta(days=2)),
+                market=self.lake.newest_market(old.taken_at - timedelta(days=2)),
                 complete_since=max(start, self._cut),
                 statistics=self.lake.window_statistics(old.taken_at - STATISTICS_KEPT),
                 problem=None,

@@ -1,6 +1,6 @@
 """Scored transactions as immutable NumPy columns, from which everything on the page is computed.
 
-A row takes about 110 bytes; as Arrow strings it takes 500. A day of Bitcoin fits in 70 MB.
+A row takes about 120 bytes; as Arrow strings it takes 500. A day of Bitcoin fits in 75 MB.
 """
 
 from binascii import unhexlify
@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from core.detector.rules import RULES_VERSION
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -30,14 +33,20 @@ NUMERIC_COLUMNS: Mapping[str, str] = {
     "anomaly_score": "float64",
     "percentile": "float32",
     "threshold": "float64",
-    "is_anomaly": "bool",
+    "by_model": "bool",
+    "by_rule": "bool",
+    "market_fee_rate": "float64",
 }
-"""NumPy type of each numeric column; `time` and `scored` are microseconds since 1970."""
+"""NumPy type of each numeric column; `time` and `scored` are microseconds since 1970.
+
+`by_model` and `by_rule` are whether the model and a rule flag the row, and `market_fee_rate`
+is NaN where it is not known.
+"""
 
 SELECTED_COLUMNS = (
     "hash, size, weight, fee, inputs_count, outputs_count, input_value, output_value, fee_rate,"
     " event_time, anomaly_score, percentile, threshold, is_anomaly, pattern, model_version,"
-    " scored_at"
+    " scored_at, flagged_by, market_fee_rate"
 )
 """The columns of `scored_transactions` that are read, as SQL."""
 
@@ -88,6 +97,18 @@ class Rows:
         digits = self.hash.tobytes().hex()
         return [digits[i : i + 64] for i in range(0, len(digits), 64)]
 
+    def times_market(self) -> NDArray[np.float64]:
+        """The fee rate in multiples of the market's; NaN where the market is not known."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            times: NDArray[np.float64] = self["fee_rate"] / self["market_fee_rate"]
+        return times
+
+    def unscored(self) -> NDArray[np.bool_]:
+        """Which rows only rules have looked at."""
+        code = self.labels.index(RULES_VERSION) if RULES_VERSION in self.labels else -2
+        alone: NDArray[np.bool_] = self.version == code
+        return alone
+
     def labels_of(self, codes: NDArray[np.int16]) -> list[str | None]:
         """The pattern or version names that these codes stand for."""
         return [self.labels[code] if code >= 0 else None for code in codes.tolist()]
@@ -112,9 +133,9 @@ def no_rows() -> Rows:
 def from_table(table: pa.Table, labels: tuple[str, ...] = ()) -> Rows:
     """Convert a table of `SELECTED_COLUMNS`; new labels are appended to those given."""
     renamed = {"time": "event_time", "scored": "scored_at"}
-    numbers = {}
+    flaggers, numbers = _flaggers(table), {}
     for name, kind in NUMERIC_COLUMNS.items():
-        column = table.column(renamed.get(name, name))
+        column = flaggers[name] if name in flaggers else table.column(renamed.get(name, name))
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
         numbers[name] = column.to_numpy().astype(kind)
@@ -122,6 +143,14 @@ def from_table(table: pa.Table, labels: tuple[str, ...] = ()) -> Rows:
     labels, version = _encode(table.column("model_version"), labels)
     order = np.argsort(numbers["time"], kind="stable")
     return Rows(_hash_bytes(table.column("hash")), pattern, version, labels, numbers).take(order)
+
+
+def _flaggers(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """Whether the model and a rule flag each row; rows of earlier versions have only a model."""
+    flagged_by = table.column("flagged_by").cast(pa.string())
+    by_rule = pc.is_in(flagged_by, value_set=pa.array(("rule", "both")))
+    alone = pc.is_in(flagged_by, value_set=pa.array(("rule",)))
+    return {"by_model": pc.and_not(table.column("is_anomaly"), alone), "by_rule": by_rule}
 
 
 def concatenate(*parts: Rows) -> Rows:

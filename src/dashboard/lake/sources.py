@@ -17,7 +17,8 @@ from deltalake.exceptions import DeltaError
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.lake import OriginMismatchError, batches, open_table, query, sql_time
-from core.tables import EVENT_AFTER, EVENT_BEFORE
+from core.market import Market
+from core.tables import EVENT_AFTER, EVENT_BEFORE, TABLES
 from dashboard.lake.rows import SELECTED_COLUMNS, Rows, concatenate, from_table, no_rows
 
 LAKE_ERRORS = (DeltaError, OSError, ValueError, pa.ArrowException, OriginMismatchError)
@@ -28,6 +29,10 @@ MOST_REPLACEMENTS = 20
 
 PART_BATCHES = 8
 """Batches of 8,192 rows that are converted to columns together."""
+
+
+_ENGINE_TYPES = {pa.string(): "Utf8", pa.float64(): "Float64", pa.int64(): "Int64"}
+"""The query engine's names of the types that nullable columns have."""
 
 
 @dataclass
@@ -56,12 +61,14 @@ class Lake:
     def query(self, name: str, sql: str) -> pa.Table | None:
         """The result of an SQL query on one table, None while there is no table."""
         table = self.table(name)
-        return None if table is None else query(sql, **{name: table})
+        return None if table is None else query(_completed(sql, name, table), **{name: table})
 
     def batches(self, name: str, sql: str) -> Iterator[pa.RecordBatch]:
         """The same, some thousand rows at a time, for results too large for memory."""
         table = self.table(name)
-        return iter(()) if table is None else batches(sql, **{name: table})
+        if table is None:
+            return iter(())
+        return batches(_completed(sql, name, table), **{name: table})
 
     def identity(self) -> str | None:
         """The id of `scored_transactions`; it changes when the table is replaced by another."""
@@ -103,6 +110,28 @@ class Lake:
         return self.query(
             "transaction_stats",
             f"SELECT * FROM transaction_stats WHERE {where} ORDER BY window_start",
+        )
+
+    def newest_market(self, start: datetime) -> Market | None:
+        """The newest going fee rate among the days from `start` on, None where there is none."""
+        columns = ", ".join(Market._fields)
+        sql = (
+            f"SELECT {columns} FROM market WHERE date >= DATE '{start.date()}'"
+            " ORDER BY minute DESC LIMIT 1"
+        )
+        return next((Market(**row) for row in self._rows("market", sql)), None)
+
+    def markets(self, start: datetime, end: datetime, seconds: int) -> pa.Table | None:
+        """The going fee rate by bins of so many seconds, in order: `time`, `fee_rate`, `low`,
+        `high`, each the median of the bin's minutes; None while there is no table.
+        """
+        first, last = start - timedelta(minutes=1), end
+        return self.query(
+            "market",
+            f"SELECT date_bin(INTERVAL '{seconds} seconds', minute) AS time,"
+            " median(fee_rate) AS fee_rate, median(low) AS low, median(high) AS high FROM market"
+            f" WHERE date BETWEEN DATE '{first.date()}' AND DATE '{last.date()}'"
+            f" AND minute BETWEEN {sql_time(first)} AND {sql_time(last)} GROUP BY 1 ORDER BY 1",
         )
 
     def newest_arrival(self, start: datetime) -> datetime | None:
@@ -150,6 +179,16 @@ class Lake:
     def _rows(self, name: str, sql: str) -> list[dict[str, Any]]:
         table = self.query(name, sql)
         return [] if table is None else list(table.to_pylist())
+
+
+def _completed(sql: str, name: str, table: DeltaTable) -> str:
+    """A query in which the columns that a table of an earlier version lacks are null."""
+    there = {field.name for field in table.schema().fields}
+    missing = [f for f in TABLES[name] if f.nullable and f.name not in there]
+    if not missing:
+        return sql
+    nulls = ", ".join(f"arrow_cast(NULL, '{_ENGINE_TYPES[f.type]}') AS {f.name}" for f in missing)
+    return f"WITH {name} AS (SELECT *, {nulls} FROM {name}) {sql}"
 
 
 def _from(start: datetime) -> str:

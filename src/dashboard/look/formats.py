@@ -45,6 +45,16 @@ def short_number(value: float) -> str:
     return _three_digits(value)
 
 
+def rate_words(rate: float, times: float) -> str:
+    """A fee rate in sat/vB, and in multiples of the market's where that is known.
+
+    >>> rate_words(480.0, 30.97)
+    '480 sat/vB (31 × market)'
+    """
+    beside = f" ({short_number(times)} × market)" if math.isfinite(times) else ""
+    return f"{short_number(rate)} sat/vB{beside}"
+
+
 def _three_digits(value: float) -> str:
     if value == 0:
         return "0"

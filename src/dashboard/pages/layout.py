@@ -5,7 +5,7 @@ from typing import Any
 from dash import dcc, html
 
 from core.detector.explanation import NOT_ILLICIT
-from dashboard.activity.filter_inputs import filter_bar
+from dashboard.activity.filter_inputs import axis_choice, filter_bar
 from dashboard.activity.page_text import Readout, Tile
 from dashboard.activity.table import transaction_table
 from dashboard.look.formats import attribute
@@ -34,7 +34,7 @@ TILES = (
     ("pipeline", "Pipeline"),
     ("rate", "Transactions"),
     ("flagged", "Anomalies"),
-    ("fee", "Median fee rate"),
+    ("fee", "Going fee rate"),
     ("volume", "Volume"),
     ("model", "Model"),
 )
@@ -42,9 +42,10 @@ TILES = (
 FIGURES = (
     ("timeline", "Transactions and anomalies", "over time, in the range", "wide"),
     ("scores", "Score distribution", "higher is more unusual", "narrow"),
+    ("market", "Going fee rate and the flagged", "what others pay; click for why", "wide"),
+    ("patterns", "Anomalies by pattern", "click to filter", "narrow"),
     ("scatter", "Fee rate against value", "drag to filter, click for why", "half"),
-    ("fee_rates", "Fee rates", "percentiles over time", "third"),
-    ("patterns", "Anomalies by pattern", "click to filter", "quarter"),
+    ("fee_rates", "Fee rates", "percentiles over time", "half"),
 )
 """Graph id, title, note and width of each figure above the table."""
 
@@ -142,7 +143,9 @@ def _panel(name: str, title: str, note: str, width: str) -> html.Div:
     graph = dcc.Graph(
         id=name, figure=EMPTY_FIGURE, config=GRAPH_CONFIG, className="graph", responsive=True
     )
-    head = html.Div([html.H2(title), html.Span(note, className="note")], className="head")
+    choice = [axis_choice()] if name == "scatter" else []
+    words = [html.H2(title), html.Span(note, className="note"), *choice]
+    head = html.Div(words, className="head")
     empty = html.P("", id=f"{name}-empty", className="empty")
     return html.Div([head, html.Div([graph, empty], className="body")], className=f"panel {width}")
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from dash import html
 
-from dashboard.look.formats import share, spaced, utc
+from dashboard.look.formats import share, short_number, spaced, utc
 from dashboard.pages.verdict_panel import feature_words
 
 Facts = Mapping[str, Any]
@@ -45,7 +45,7 @@ def model_view(
     facts = _definitions(_champion(model, zone).items())
     champion = [html.H2("Champion"), *notes, facts, html.P(link, className="link")]
     left = [_panel(champion), _panel(_drift(drift))]
-    right = [_panel(_evaluation(model)), _panel(_features(model))]
+    right = [_panel(_evaluation(model)), _panel(_features(model)), _panel(_rules(model))]
     return [html.Div([html.Div(left), html.Div(right)], className="two stacked")]
 
 
@@ -69,12 +69,19 @@ def _champion(model: Facts, zone: ZoneInfo) -> dict[str, Any]:
         "threshold set on": transactions,
         "threshold": f"{threshold:.4f}" if isinstance(threshold, int | float) else None,
         "budget": _budget(budget),
+        "market in training": _market(model),
     }
     return {term: value for term, value in values.items() if value not in (None, "")}
 
 
 def _budget(budget: Any) -> str | None:
     return f"{share(budget)} of traffic may be flagged" if isinstance(budget, int | float) else None
+
+
+def _market(model: Facts) -> str | None:
+    """The going fee rate when the model was trained."""
+    rate = (model.get("facts") or {}).get("market_fee_rate")
+    return f"{short_number(rate)} sat/vB" if isinstance(rate, int | float) else None
 
 
 def _time(text: Any, zone: ZoneInfo) -> html.Time | None:
@@ -133,7 +140,29 @@ def _features(model: Facts) -> list[Any]:
         for feature in model.get("features") or ()
         for item in (
             html.Dt(feature["words"], title=feature.get("source")),
-            html.Dd([html.Code(feature["formula"]), f" {feature['unit']}"]),
+            html.Dd([html.Code(feature["formula"]), _unit(feature)]),
         )
     ]
     return [html.H2("Features"), html.Dl(items)]
+
+
+def _unit(feature: Facts) -> str:
+    beside = "; measured beside the market" if feature.get("beside_market") else ""
+    return f" {feature['unit']}{beside}"
+
+
+def _rules(model: Facts) -> list[Any]:
+    """The rules that flag beside the model, with their sources."""
+    heading, rules = html.H2("Rules"), model.get("rules") or ()
+    if not rules:
+        return [heading, html.P("The API names no rules.", className="note")]
+    note = "They flag whatever the model says, and are counted apart from its budget"
+    items = [
+        item
+        for rule in rules
+        for item in (
+            html.Dt(spaced(str(rule["name"]))),
+            html.Dd(str(rule["words"]), title=rule.get("source")),
+        )
+    ]
+    return [heading, html.P(note, className="note"), html.Dl(items)]

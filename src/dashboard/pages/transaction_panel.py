@@ -12,7 +12,13 @@ from dashboard.lake.recent import Snapshot
 from dashboard.lake.rows import Rows, from_micros
 from dashboard.lake.sources import LAKE_ERRORS, Lake
 from dashboard.look.formats import attribute, duration, share, utc
-from dashboard.pages.verdict_panel import raw_fields, verdict_view
+from dashboard.pages.verdict_panel import (
+    market_sentence,
+    raw_fields,
+    rule_sentences,
+    verdict_view,
+    version_sentence,
+)
 from dashboard.services import Services
 
 SHORTEST_PREFIX = 16
@@ -50,10 +56,15 @@ def transaction_panel(
         ),
         html.P([_time(row["event_time"], zone), " · ", _link(services, hash)], className="note"),
         html.P(fate, className="fate"),
+        html.P(
+            market_sentence(row["fee_rate"], row.get("market_fee_rate"), "others paid then"),
+            className="market",
+        ),
+        *rule_sentences(row),
         *verdict_view(row, rank),
         html.H3("Transaction"),
         raw_fields(row),
-        html.P(f"Scored by model version {row['model_version']}.", className="note"),
+        html.P(version_sentence(row["model_version"]), className="note"),
     ]
 
 

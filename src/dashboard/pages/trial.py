@@ -1,13 +1,15 @@
 """The page where a transaction is typed or pasted and scored through the API."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from dash import dcc, html
 
 from core.transaction import Transaction
-from dashboard.pages.verdict_panel import raw_fields, verdict_view
+from dashboard.look.formats import short_number, spaced
+from dashboard.pages.verdict_panel import raw_fields, verdict_view, version_sentence
 
 EXAMPLE: Mapping[str, Any] = {
     "hash": "example",
@@ -19,18 +21,33 @@ EXAMPLE: Mapping[str, Any] = {
     "input_value": 1_000_000,
     "output_value": 995_000,
 }
+OPTIONAL: Mapping[str, str] = {
+    "market_fee_rate": "Going fee rate to judge it beside, in sat/vB; empty: the present one"
+}
+"""Fields that may stay empty, and what they mean."""
+
+FIELDS = (*EXAMPLE, *OPTIONAL)
 UNITS = {
     "size": "bytes",
     "weight": "weight units",
     "fee": "sat",
     "input_value": "sat",
     "output_value": "sat",
+    "market_fee_rate": "sat/vB",
 }
+MARKETS = {
+    "stream": "what the stream has measured",
+    "caller": "as you gave it",
+    "model": "that of the model's training, since no newer one is known",
+    "none": "its own fee rate, since no market is known",
+}
+"""Where the market of an answer comes from, in words."""
+
 MAX_ERRORS = 20
 
 
 def trial_page() -> html.Div:
-    """A form of the eight fields, a box for JSON, and room for the answer."""
+    """A form of the eight fields and the market, a box for JSON, and room for the answer."""
     pasted = dcc.Textarea(
         id="pasted",
         spellCheck=False,
@@ -40,7 +57,7 @@ def trial_page() -> html.Div:
         [
             html.H2("Score a transaction"),
             html.P("Nothing is stored: the API scores it and says why.", className="note"),
-            html.Div([_input(name) for name in EXAMPLE], className="form"),
+            html.Div([_input(name) for name in FIELDS], className="form"),
             html.Button("Score these fields", id="score-form", className="button primary"),
             html.H3("or paste JSON"),
             pasted,
@@ -57,9 +74,18 @@ def _input(name: str) -> html.Div:
     unit = UNITS.get(name)
     caption = name.replace("_", " ") + (f" ({unit})" if unit else "")
     kind: Literal["text", "number"] = "text" if name == "hash" else "number"
-    box = dcc.Input(id=f"try-{name}", type=kind, value=EXAMPLE[name], name=name, autoComplete="off")
+    optional = name in OPTIONAL
+    box = dcc.Input(
+        id=f"try-{name}",
+        type=kind,
+        value=EXAMPLE.get(name),
+        step="any" if optional else None,
+        placeholder="the present one" if optional else "",
+        name=name,
+        autoComplete="off",
+    )
     label = html.Label(caption, htmlFor=f"try-{name}", className="caption")
-    description = Transaction.model_fields[name].description
+    description = OPTIONAL.get(name) or Transaction.model_fields[name].description
     return html.Div([label, box], className="control", title=description)
 
 
@@ -76,13 +102,39 @@ def answer_view(status: int, answer: Mapping[str, Any], body: str) -> list[Any]:
     sent = json.loads(body)
     complete = sent.keys() >= EXAMPLE.keys()
     return [
-        html.H2("What the model says"),
+        html.H2("The verdict"),
         html.P(answer.get("explanation", "")),
+        *_rules(answer.get("rules") or ()),
+        *_market(answer),
         *([html.Ul(warnings, className="warnings")] if warnings else []),
         *verdict_view(answer),
         *([html.H3("Transaction"), raw_fields(sent)] if complete else []),
-        html.P(f"Model version {answer['model_version']}.", className="note"),
+        html.P(version_sentence(str(answer["model_version"])), className="note"),
     ]
+
+
+def _rules(names: Sequence[str]) -> list[Any]:
+    words = ", ".join(map(spaced, names))
+    return [html.P(f"By rule: {words}.", className="rules")] if names else []
+
+
+def _market(answer: Mapping[str, Any]) -> list[Any]:
+    """The going fee rate that it was judged beside, whose, and from when."""
+    rate = answer.get("market_fee_rate")
+    if rate is None:
+        return []
+    source, minute = answer.get("market_source"), answer.get("market_as_of")
+    words = MARKETS.get(str(source), str(source or ""))
+    since = _minute(minute) if minute else ""
+    parts = ", ".join(part for part in (words, since) if part)
+    return [html.P(f"Going fee rate {short_number(rate)} sat/vB: {parts}.", className="market")]
+
+
+def _minute(text: Any) -> str:
+    try:
+        return f"as of {datetime.fromisoformat(str(text)).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return ""
 
 
 def refusal_view(status: int, problem: Mapping[str, Any]) -> list[Any]:

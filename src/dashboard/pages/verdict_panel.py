@@ -6,10 +6,13 @@ from typing import Any
 
 from dash import html
 
-from core.detector.explanation import NOT_ILLICIT, number, value
+from core.detector.explanation import NOT_ILLICIT, beside_market, number, rule, value
 from core.detector.patterns import PATTERNS
+from core.detector.rules import RULES_VERSION, rules_of
 from core.detector.verdict import SCORE_AXIS
 from core.feature_table import FEATURES
+from core.transaction import DETECTOR_FIELDS
+from dashboard.activity.filters import FLAGGERS
 from dashboard.look.formats import attribute, btc, sat, spaced
 
 _FEATURES = {feature.name: feature for feature in FEATURES}
@@ -17,26 +20,43 @@ _PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
 
 MAX_REASONS = 6
 
+NO_SCORE = f"Score and percentile: —. Rules alone have looked at it. {NOT_ILLICIT}"
+
 
 def verdict_view(verdict: Mapping[str, Any], rank: str = "") -> list[Any]:
     """Score, rank, reasons and pattern; `verdict` has the fields of `core.tables.VERDICT`.
 
     `rank` is a sentence on its rank in the chosen range, where there is one.
     """
+    alone = verdict.get("model_version") == RULES_VERSION
     return [
-        _score(verdict),
-        html.P(percentile_sentence(verdict), className="place"),
-        html.P(rank, className="note") if rank else None,
+        _unscored(verdict) if alone else _score(verdict),
+        html.P(NO_SCORE if alone else percentile_sentence(verdict), className="place"),
+        html.P(rank, className="note") if rank and not alone else None,
         html.H3("Why"),
         *_reasons(verdict.get("reasons") or ()),
         *_pattern(verdict.get("pattern")),
     ]
 
 
+def _badges(verdict: Mapping[str, Any]) -> list[html.Span]:
+    """Whether it is an anomaly, and by what."""
+    if not verdict["is_anomaly"]:
+        return [html.Span("not flagged", className="badge")]
+    by = FLAGGERS.get(verdict.get("flagged_by") or "model", "")
+    return [html.Span("anomaly", className="badge hot"), html.Span(f"by {by}", className="badge")]
+
+
+def _unscored(verdict: Mapping[str, Any]) -> html.Div:
+    """The place of the score where only rules have looked at it."""
+    words = html.Span("—", className="big", title="no model has scored it")
+    line = html.Div([words, *_badges(verdict)], className="score-line")
+    return html.Div(line, className="score")
+
+
 def _score(verdict: Mapping[str, Any]) -> html.Div:
     score, threshold = float(verdict["anomaly_score"]), float(verdict["threshold"])
     hot = " hot" if verdict["is_anomaly"] else ""
-    badge = html.Span("anomaly" if hot else "not flagged", className=f"badge{hot}")
     threshold_words = f"threshold {threshold:.3f}"
     fill = html.Div(className=f"fill{hot}", style={"width": _position(score)})
     mark = html.Div(className="mark", style={"left": _position(threshold)}, title=threshold_words)
@@ -48,7 +68,10 @@ def _score(verdict: Mapping[str, Any]) -> html.Div:
     )
     return html.Div(
         [
-            html.Div([html.Span(f"{score:.3f}", className="big"), badge], className="score-line"),
+            html.Div(
+                [html.Span(f"{score:.3f}", className="big"), *_badges(verdict)],
+                className="score-line",
+            ),
             meter,
             html.Div(
                 [str(SCORE_AXIS[0]), html.Span(threshold_words), str(SCORE_AXIS[-1])],
@@ -164,6 +187,39 @@ def _pattern(name: str | None) -> list[Any]:
     sentence = f"{spaced(name)}: {pattern.words}." if pattern else f"{spaced(name)}."
     source = pattern.source if pattern else ""
     return [html.H3("Pattern"), html.P(sentence, title=source), html.P(source, className="note")]
+
+
+def rule_sentences(row: Mapping[str, Any]) -> list[html.P]:
+    """The rules that flag a scored transaction, in words; none where only the model does."""
+    if row.get("flagged_by") not in ("rule", "both") or not row.get("market_fee_rate"):
+        return []
+    names = rules_of([row[name] for name in DETECTOR_FIELDS])
+    words = "; ".join(map(rule, names))
+    return [html.P(f"By rule: {words}.", className="rules")] if names else []
+
+
+def version_sentence(version: str) -> str:
+    """What has given a verdict.
+
+    >>> version_sentence("3")
+    'Scored by model version 3.'
+    """
+    alone = version == RULES_VERSION
+    return "Not scored: there was no model." if alone else f"Scored by model version {version}."
+
+
+def market_sentence(fee_rate: float, market_fee_rate: float | None, others: str) -> str:
+    """A fee rate beside the market's, both in sat/vB; `others` is "others paid then" or alike.
+
+    >>> market_sentence(480, 15.5, "others paid then")
+    'fee rate 480 sat/vB, 31 times what others paid then (15.5)'
+    >>> market_sentence(480, None, "others paid then")
+    'fee rate 480 sat/vB; what others paid then: —'
+    """
+    beside = f"; what {others}: —"
+    if market_fee_rate:
+        beside = f", {beside_market(fee_rate, market_fee_rate, others)}"
+    return f"fee rate {value('fee_rate', fee_rate)}{beside}"
 
 
 def raw_fields(row: Mapping[str, Any]) -> html.Dl:

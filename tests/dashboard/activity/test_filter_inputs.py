@@ -21,6 +21,7 @@ def test_what_the_inputs_hold_reads_back_as_the_same_filters() -> None:
     filters = Filters.from_query(
         "?range=custom&start=2026-11-22T10:00:00Z&end=2026-11-23T09:30:00Z&threshold=0.7"
         "&value_min=0.5&fee_rate_max=80&inputs_min=2&pattern=coinjoin&flagged=1&hash=ab&order=value"
+        "&times_min=3&times_max=50&flagged_by=model,rule&axis=times"
     )
     assert after("order", filters) == filters
 
@@ -52,6 +53,13 @@ def test_a_brush_filters_by_the_sides_of_its_box() -> None:
     assert (filters.value_min, filters.value_max) == (50_000_000, 200_000_000)
     assert (filters.fee_rate_min, filters.fee_rate_max) == (10, 90)
     assert after("scatter", filters, selection=None) == filters
+
+
+def test_a_brush_beside_the_market_filters_by_multiples_of_it() -> None:
+    box = {"range": {"x": [0.5, 2.0], "y": [0.25, 30.0]}}
+    filters = after("scatter", Filters(axis="times"), selection=box)
+    assert (filters.times_min, filters.times_max) == (0.25, 30)
+    assert filters.fee_rate_min is None and filters.axis == "times"
 
 
 def test_a_click_on_a_pattern_filters_by_it_and_a_second_click_removes_it() -> None:

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tests.support.delta_tables import scored
 
@@ -20,9 +21,10 @@ def test_a_threshold_flags_by_the_score_but_never_a_coinbase() -> None:
     )
     table = table.set_column(index("fee"), TABLE.schema.field("fee"), [[0] * len(TABLE)])
     one_input = np.array(TABLE["inputs_count"]) == 1
-    assert (queries.flagged(from_table(table), 0.0) == ~one_input).all()
+    by_rule = ROWS["by_rule"]
+    assert (queries.flagged(from_table(table), 0.0) == (~one_input | by_rule)).all()
     assert one_input.any() and not one_input.all()
-    expected = int((np.array(TABLE["anomaly_score"]) >= 0.5).sum())
+    expected = int(((np.array(TABLE["anomaly_score"]) >= 0.5) | by_rule).sum())
     assert int(queries.flagged(ROWS, 0.5).sum()) == expected
 
 
@@ -73,13 +75,13 @@ def test_a_sample_keeps_every_flagged_row_and_few_of_the_rest() -> None:
 def test_too_many_flagged_rows_are_cut_to_the_highest_scores() -> None:
     mask = np.ones(len(ROWS), bool)
     _, marked = queries.sample(ROWS, mask, 300, 50)
-    assert set(ROWS["anomaly_score"][marked]) == set(np.sort(ROWS["anomaly_score"])[-50:])
+    key = ROWS["anomaly_score"] + ROWS["by_rule"]
+    assert set(key[marked]) == set(np.sort(key)[-50:])
 
 
 @pytest.mark.parametrize(
     ("order", "column"),
     [
-        ("score", "anomaly_score"),
         ("newest", "time"),
         ("value", "output_value"),
         ("fee_rate", "fee_rate"),
@@ -88,6 +90,45 @@ def test_too_many_flagged_rows_are_cut_to_the_highest_scores() -> None:
 def test_the_top_rows_are_those_of_a_whole_sort(order: str, column: str) -> None:
     top = ROWS[column][queries.top(ROWS, order, 40)]
     assert top.tolist() == np.sort(ROWS[column])[::-1][:40].tolist()
+
+
+def test_what_a_rule_flags_is_the_most_unusual_and_then_the_score_counts() -> None:
+    index = queries.top(ROWS, "score", 40)
+    by_rule, scores = ROWS["by_rule"][index], ROWS["anomaly_score"][index]
+    count = int(ROWS["by_rule"].sum())
+    assert 0 < count < 40
+    assert by_rule.tolist() == [True] * count + [False] * (40 - count)
+    assert (np.diff(scores[:count]) <= 0).all() and (np.diff(scores[count:]) <= 0).all()
+
+
+def test_a_row_without_a_market_comes_last_beside_it() -> None:
+    times = ROWS.times_market()
+    unknown = np.isnan(times)
+    index = queries.top(ROWS, "times", len(ROWS))
+    assert 0 < unknown.sum() < len(ROWS)
+    assert unknown[index[-unknown.sum() :]].all()
+    assert times[index[0]] == np.nanmax(times)
+
+
+@pytest.mark.parametrize("flagged_by", [(), ("model",), ("rule",), ("both",), ("rule", "both")])
+@pytest.mark.parametrize("threshold", [0.4, 0.5, 0.62])
+def test_the_count_while_dragging_is_what_the_threshold_then_flags(
+    flagged_by: tuple[str, ...], threshold: float
+) -> None:
+    start = NOW - timedelta(hours=2)
+    aggregates = queries.aggregate(ROWS, Filters(flagged_by=flagged_by), start, NOW)
+    steps = (ROWS["anomaly_score"] * queries.SLIDER_STEPS + 1e-6).astype(int) / 1000
+    above, by_rule = steps >= threshold, ROWS["by_rule"]
+    parts = {"model": above & ~by_rule, "rule": by_rule & ~above, "both": above & by_rule}
+    expected = sum(int(parts[name].sum()) for name in flagged_by or parts)
+    assert aggregates.count_above(threshold, flagged_by) == expected
+
+
+def test_rows_of_rules_alone_have_no_place_among_the_scores() -> None:
+    index = TABLE.schema.get_field_index("anomaly_score")
+    scores = np.where(np.arange(len(TABLE)) < 100, 0.0, TABLE["anomaly_score"].to_numpy())
+    rows = from_table(TABLE.set_column(index, "anomaly_score", pa.array(scores)))
+    assert queries.score_counts(rows).sum() == len(TABLE) - 100
 
 
 def test_patterns_are_counted_with_those_that_have_none() -> None:

@@ -32,7 +32,13 @@ QUERIES = [
     ("pattern=consolidation,none", "pattern = 'consolidation' OR pattern IS NULL"),
     ("hash=a", "hash LIKE 'a%'"),
     ("flagged=1", "is_anomaly"),
-    ("flagged=1&threshold=0.5", "anomaly_score >= 0.5"),
+    ("flagged=1&threshold=0.5", "anomaly_score >= 0.5 OR flagged_by IN ('rule', 'both')"),
+    ("times_min=3", "fee_rate / market_fee_rate >= 3"),
+    ("times_max=0.5", "fee_rate / market_fee_rate <= 0.5"),
+    ("flagged_by=rule", "flagged_by = 'rule'"),
+    ("flagged_by=model", "is_anomaly AND coalesce(flagged_by, 'model') = 'model'"),
+    ("flagged_by=model,both", "is_anomaly AND coalesce(flagged_by, 'model') <> 'rule'"),
+    ("flagged_by=both&threshold=0.5", "anomaly_score >= 0.5 AND flagged_by IN ('rule', 'both')"),
     (
         "value_min=0.001&fee_rate_min=10&inputs_max=4&outputs_max=5&pattern=none",
         "output_value >= 100000 AND fee_rate >= 10 AND inputs_count <= 4 AND outputs_count <= 5"
@@ -54,7 +60,9 @@ def test_a_filter_shows_what_the_same_query_on_delta_finds(
     lines = "".join(csv_lines(services.lake, filters, now, lambda: False)).splitlines()[1:]
     assert sorted(line.split(",")[0] for line in lines) == sorted(expected.to_pylist())
     view = services.views.view(filters, "dark", "UTC")
-    assert len(expected) == (view.summary.flagged if filters.flagged else view.summary.transactions)
+    assert len(expected) == (
+        view.summary.flagged if filters.only_flagged else view.summary.transactions
+    )
     assert len(expected) > 0
     assert [row["hash"] for row in view.table] == expected.to_pylist()[: len(view.table)]
 
@@ -65,7 +73,8 @@ def test_the_threshold_flags_what_a_count_on_the_table_counts(
 ) -> None:
     view = services.views.view(Filters(range="24h", threshold=threshold), "dark", "UTC")
     counted = query(
-        f"SELECT count(*) AS n FROM t WHERE anomaly_score >= {threshold}",
+        f"SELECT count(*) AS n FROM t WHERE anomaly_score >= {threshold}"
+        " OR flagged_by IN ('rule', 'both')",
         t=DeltaTable(str(backend.lake / "scored_transactions")),
     )
     assert view.summary.flagged == counted.column("n")[0].as_py()
@@ -95,7 +104,7 @@ def test_the_query_engine_counts_what_numpy_counts(
     exact = replace(memory.summary, median_fee_rate=0)
     assert replace(lake.summary, median_fee_rate=0) == exact
     assert lake.summary.median_fee_rate == pytest.approx(memory.summary.median_fee_rate, rel=0.02)
-    for name in ("edges", "counts", "anomalies", "score_counts", "slider_counts"):
+    for name in ("edges", "counts", "anomalies", "score_counts", "slider_counts", "rule_counts"):
         assert getattr(lake, name).tolist() == getattr(memory, name).tolist(), name
     assert lake.bands == pytest.approx(lower_bands(memory), rel=0.011, nan_ok=True)
     assert dict(lake.pattern_counts) == dict(memory.pattern_counts)

@@ -1,12 +1,16 @@
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from tests.support.dashboard_backend import Backend, as_text
 from tests.support.delta_tables import confirmation, replacement, write
 
+from core.detector.explanation import number
 from dashboard.activity.filters import Filters
+from dashboard.activity.view import model_threshold
 from dashboard.pages.transaction_panel import transaction_panel
 from dashboard.pages.verdict_panel import verdict_view
 from dashboard.services import Services
@@ -90,3 +94,32 @@ def test_a_feature_of_another_release_is_shown_by_its_name() -> None:
     text = as_text(verdict_view(verdict))
     assert "new thing" in text and "new pattern" in text
     assert "99.99 %" in text and "100" not in text.split("recent traffic")[0][-30:]
+
+
+def test_a_fee_rate_is_said_beside_the_market_of_its_time(
+    backend: Backend, services: Services
+) -> None:
+    known = backend.rows.filter(pc.is_valid(backend.rows["market_fee_rate"])).to_pylist()
+    row = max(known, key=lambda row: row["fee_rate"] / row["market_fee_rate"])
+    times = row["fee_rate"] / row["market_fee_rate"]
+    text = panel(services, row["hash"])
+    assert f"{times:,.0f} times what others paid then ({number(row['market_fee_rate'])})" in text
+    assert "by model and rule" in text and "fee is above the limits" in text
+
+
+def test_a_row_of_an_earlier_version_has_no_market(backend: Backend, services: Services) -> None:
+    old = backend.rows.filter(pc.is_null(backend.rows["market_fee_rate"])).to_pylist()
+    assert "what others paid then: —" in panel(services, old[0]["hash"])
+
+
+def test_a_row_of_rules_alone_has_no_score(backend: Backend, services: Services) -> None:
+    row = {**backend.rows.to_pylist()[-1], "hash": "ab" * 32, "model_version": "rules"}
+    row |= {"anomaly_score": 0.0, "percentile": 0.0, "threshold": 1.0, "flagged_by": "rule"}
+    row["scored_at"] += timedelta(seconds=1)
+    write(backend.lake, "scored_transactions", pa.Table.from_pylist([row], backend.rows.schema))
+    services.recent.refresh()
+    text = panel(services, "ab" * 32)
+    assert "Score and percentile: —" in text and '"0.000"' not in text
+    view = services.views.view(Filters(hash="ab" * 32), "dark", "UTC")
+    assert view.table[0]["score"] is None and view.table[0]["flagged_by"] == "rule"
+    assert model_threshold(services.recent.snapshot) is None

@@ -1,0 +1,101 @@
+"""The figure of the market: the going fee rate over time, and beside it what was flagged."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+
+from dashboard.activity.figures import (
+    Figure,
+    local_times,
+    packed,
+    point_words,
+    powers_of_ten,
+    transparent,
+)
+from dashboard.activity.queries import CODES, flagger_codes
+from dashboard.lake.rows import Rows
+from dashboard.look.theme import PALETTES, Theme, axis, layout
+
+SYMBOLS = {"model": "diamond", "rule": "triangle-up", "both": "star"}
+"""The mark of a transaction, by what flagged it."""
+
+LEAST_RATE = 0.01
+"""A logarithmic axis has no zero: a lower fee rate, in sat/vB, is drawn here."""
+
+
+def market(
+    markets: pa.Table | None,
+    flagged: Rows,
+    threshold: float | None,
+    zone: ZoneInfo,
+    theme: Theme,
+    revision: str,
+) -> Figure:
+    """The median as a line in the band of 10 to 90 %, and the flagged at their own fee rate.
+
+    `markets` is as `Lake.markets` returns it; `threshold` is the viewer's.
+    """
+    colours = PALETTES[theme]
+    flags = _flags(flagged, threshold, zone, colours["anomaly"])
+    return {
+        "data": [*_band(markets, zone, colours["accent"]), *flags],
+        "layout": layout(
+            theme,
+            revision,
+            hovermode="closest",
+            xaxis=axis(theme, type="date", showgrid=False),
+            yaxis=axis(theme, "fee rate (sat/vB)", **powers_of_ten(-2, 7, 1)),
+        ),
+    }
+
+
+def _band(markets: pa.Table | None, zone: ZoneInfo, colour: str) -> list[Figure]:
+    if markets is None or not len(markets):
+        return []
+    starts = markets.column("time").cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    low, median, high = (markets.column(n).to_numpy() for n in ("low", "fee_rate", "high"))
+    shared: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": local_times(starts.to_numpy(), zone),
+        "connectgaps": False,
+    }
+    edge = {**shared, "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    band = {"fill": "tonexty", "fillcolor": transparent(colour, 0.22), "showlegend": True}
+    words = [
+        f"going rate {rate:,.3g} sat/vB<br>10–90 %: {least:,.3g}–{most:,.3g}"
+        for rate, least, most in zip(median.tolist(), low.tolist(), high.tolist(), strict=True)
+    ]
+    line = {"line": {"color": colour, "width": 2.2}, "name": "going rate", "text": words}
+    hover = "%{x|%b %d, %H:%M}<br>%{text}<extra></extra>"
+    return [
+        {**edge, "y": packed(np.maximum(low, LEAST_RATE))},
+        {**edge, **band, "y": packed(np.maximum(high, LEAST_RATE)), "name": "10–90 %"},
+        {**shared, **line, "y": packed(np.maximum(median, LEAST_RATE)), "hovertemplate": hover},
+    ]
+
+
+def _flags(flagged: Rows, threshold: float | None, zone: ZoneInfo, colour: str) -> list[Figure]:
+    """One trace for each of what flags, each with its own mark."""
+    codes, traces = flagger_codes(flagged, threshold), []
+    for name, symbol in SYMBOLS.items():
+        rows = flagged.take(codes == CODES[name])
+        if not len(rows):
+            continue
+        marker = {"color": colour, "symbol": symbol, "size": 8 if len(rows) <= 150 else 5}
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"by {name}",
+                "x": local_times(rows["time"], zone),
+                "y": packed(np.maximum(rows["fee_rate"], LEAST_RATE)),
+                "marker": marker,
+                "text": point_words(rows, threshold),
+                "customdata": [hash[:16] for hash in rows.hashes()],
+                "hovertemplate": "%{x|%b %d, %H:%M:%S}<br>%{text}<extra>click: why</extra>",
+            }
+        )
+    return traces

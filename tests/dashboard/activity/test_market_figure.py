@@ -1,0 +1,95 @@
+"""The going fee rate on the page: the tile, the figure, and lakes of an earlier version."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from tests.support.dashboard_api import FakeApi
+from tests.support.dashboard_backend import Backend, make_services
+from tests.support.delta_tables import markets, scored, write
+
+from core.lake import ORIGIN_PROPERTY
+from dashboard.activity.filters import Filters
+from dashboard.activity.page_text import page_text
+from dashboard.lake.sources import Lake
+from dashboard.services import Services
+
+DAY = Filters(range="24h")
+
+
+def test_the_tile_says_the_going_rate_its_range_and_its_age(services: Services) -> None:
+    snapshot = services.recent.snapshot
+    market = snapshot.market
+    assert market is not None
+    assert timedelta(0) <= snapshot.taken_at - market.minute < timedelta(minutes=3)
+    view = services.views.view(DAY, "dark", "UTC")
+    tile = page_text(view, DAY, "simulated").tiles["fee"]
+    assert float(tile.number) == pytest.approx(market.fee_rate, rel=0.01)
+    assert tile.note.startswith("most pay ") and " ago; median " in tile.note
+
+
+def test_the_figure_has_the_band_and_every_flagged_row(
+    backend: Backend, services: Services
+) -> None:
+    view = services.views.view(DAY, "dark", "UTC")
+    traces = view.figures["market"]["data"]
+    names = [trace.get("name") for trace in traces]
+    assert names[1:3] == ["10–90 %", "going rate"]
+    marks = [hash for trace in traces[3:] for hash in trace["customdata"]]
+    assert sorted(marks) == sorted(hash[:16] for hash in backend.flagged)
+    assert {"by model", "by rule", "by both"} == set(names[3:])
+
+
+def test_a_month_of_minutes_is_a_few_hundred_bins(backend: Backend, services: Services) -> None:
+    now = datetime.now(UTC)
+    write(backend.lake, "market", markets(now - timedelta(days=30), now - timedelta(hours=26)))
+    month = Filters(range="custom", start=now - timedelta(days=30), end=now)
+    table = services.views.markets(month, services.recent.snapshot)
+    assert table is not None and 100 < len(table) < 250
+    hour = services.views.markets(Filters(), services.recent.snapshot)
+    assert hour is not None and 58 <= len(hour) <= 62
+
+
+def test_without_the_table_there_is_a_sentence_and_the_median_of_the_range(
+    backend: Backend,
+) -> None:
+    shutil.rmtree(backend.lake / "market")
+    services = backend.services()
+    services.recent.refresh()
+    view = services.views.view(DAY, "dark", "UTC")
+    tile = page_text(view, DAY, "simulated").tiles["fee"]
+    assert tile.number == "–" and tile.note.startswith("no market yet; median ")
+    assert all(trace["mode"] == "markers" for trace in view.figures["market"]["data"])
+
+
+def test_a_table_of_an_earlier_version_is_read_without_a_market(
+    tmp_path: Path, api: FakeApi
+) -> None:
+    rows: pa.Table = scored(300, datetime.now(UTC), 600)
+    old = rows.drop_columns(["flagged_by", "market_fee_rate"])
+    settings = {ORIGIN_PROPERTY: "simulated"}
+    uri = str(tmp_path / "scored_transactions")
+    DeltaTable.create(
+        uri,
+        old.schema,
+        partition_by=["date"],
+        configuration=settings,
+        raise_if_key_not_exists=False,
+    )
+    write_deltalake(uri, old, mode="append")
+    services = make_services(tmp_path, api.url)
+    assert services.recent.refresh().problem is None
+    view = services.views.view(Filters(range="7d"), "dark", "UTC")
+    assert view.problem is None and view.summary.transactions == 300
+    assert {row["times"] for row in view.table} == {None}
+    flagged = [row for row in view.table if row["flagged"]]
+    assert {row["flagged_by"] for row in flagged} <= {"model"}
+    above = Filters(range="7d", times_min=0)
+    assert services.views.view(above, "dark", "UTC").summary.transactions == 0
+    batches = Lake(str(tmp_path), "simulated").batches(
+        "scored_transactions", "SELECT flagged_by FROM scored_transactions"
+    )
+    assert sum(batch.num_rows for batch in batches) == 300
