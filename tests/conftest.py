@@ -13,6 +13,7 @@ from local.ports import free_port
 from tests.support import suite
 from tests.support.processes import accepts, answers, missing, process, wait_until
 
+from core.settings import ROOT
 from core.topics import ensure_topics
 from model.tracking_server import ENVIRONMENT, Tracking
 
@@ -53,6 +54,15 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with process(server.command(), log, ENVIRONMENT) as running:
         wait_until(lambda: answers(f"{uri}/health"), running, log)
         yield uri
+
+
+@pytest.fixture
+def sample() -> Path:
+    """The folder of recorded transactions, which is optional."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the recorded transactions (../shared/data) are absent")
+    return folder
 
 
 @pytest.fixture

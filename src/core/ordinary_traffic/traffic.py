@@ -4,13 +4,7 @@
 inputs - outputs, and size and weight follow from the counts and script types by BIP 141. The
 simulator makes transactions of it, and the trainer compares a young sample with it.
 
-The market has a day's cycle and spikes of the fee level. The cycle is an assumption, a plain
-cosine: most traffic while Europe and America are both awake, least twelve hours later. Spikes stand
-for the minutes after a slow block or a rush for tokens, when the market's fee rate multiplies: in
-162 blocks of 2024 and 2025 [1] the block's median fee rate is 1 sat/vB at the 10th percentile, 24
-at the median, 35 at the 90th percentile and 150 at the most.
-
-[1] `block_feerate_stats.csv` of the sample data.
+The fee level follows one of the paths of `market_paths`.
 
 >>> Traffic(seed=1).draw(np.full(3, 1.8e9)).numbers.shape
 (3, 7)
@@ -22,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.ordinary_traffic import market_paths
 from core.ordinary_traffic.behaviours import (
     BEHAVIOURS,
     DATA_BYTES,
@@ -31,6 +26,7 @@ from core.ordinary_traffic.behaviours import (
     Behaviour,
     Counts,
 )
+from core.ordinary_traffic.market_paths import MEDIAN_BID
 from core.ordinary_traffic.script_types import (
     OVERHEAD,
     SCRIPT_TYPES,
@@ -47,45 +43,16 @@ _OUTPUT = np.array([script.output for script in SCRIPT_TYPES])
 _SHARES = np.array([behaviour.share for behaviour in BEHAVIOURS])
 _DUST = 600
 
-MEDIAN_BID = 0.924
-"""What half of the transactions pay at most, as a share of the market's level."""
 
-DAY_SWING = 0.2
-"""How far the day's peak lies above the mean, and the night's trough below it."""
+def fee_level(times: Floats, seed: int, path: str = "steady", start: float | None = None) -> Floats:
+    """The market's fee rate at Unix times as a multiple of its usual one, on a path.
 
-PEAK_SECOND = 15 * 3600
-"""Second of the UTC day with the most traffic."""
-
-SPIKE_SHARE = 0.06
-"""Share of the quarter hours that are a spike."""
-
-SPIKE_FACTOR = (1.5, 4.0)
-"""A spike multiplies the fee level by a factor between these."""
-
-SPIKE_SECONDS = 900
-"""Seconds that a spike lasts; spikes begin at multiples of it."""
-
-
-def day_cycle(times: Floats) -> Floats:
-    """The traffic at Unix times as a multiple of the day's mean, 0.8 to 1.2."""
-    return 1 + DAY_SWING * np.cos(2 * np.pi * (times - PEAK_SECOND) / 86_400)
-
-
-def fee_level(times: Floats, seed: int) -> Floats:
-    """The market's fee rate at Unix times as a multiple of its usual one.
-
-    A seed has its spikes at the same times, whichever times are passed and in whatever order.
+    A seed has its spikes and blocks at the same times, whichever times are passed and in whatever
+    order. `start` is where the paths that begin somewhere begin (None: at the earliest of the
+    times).
     """
-    slots = (times // SPIKE_SECONDS).astype(np.int64)
-    unique, inverse = np.unique(slots, return_inverse=True)
-    spikes = np.array([_spike(int(slot), seed) for slot in unique])
-    level: Floats = day_cycle(times) * spikes[inverse]
-    return level
-
-
-def _spike(slot: int, seed: int) -> float:
-    rng = np.random.default_rng((seed, slot))
-    return float(rng.uniform(*SPIKE_FACTOR)) if rng.random() < SPIKE_SHARE else 1.0
+    begun = float(times.min(initial=np.inf)) if start is None else start
+    return market_paths.level(path, times, seed, begun)
 
 
 @dataclass(frozen=True)
@@ -103,16 +70,25 @@ class Batch:
 
 
 class Traffic:
-    """Draws batches; the same seed draws the same ones, no seed different ones each time."""
+    """Draws batches; the same seed draws the same ones, no seed different ones each time.
 
-    def __init__(self, seed: int | None = None) -> None:
+    Fees follow a path of the market from the Unix time `start` on (None: from the earliest time of
+    the first batch).
+    """
+
+    def __init__(
+        self, seed: int | None = None, path: str = "steady", start: float | None = None
+    ) -> None:
         entropy = np.random.SeedSequence(seed).entropy
         self.seed = int(entropy) if isinstance(entropy, int) else 0
         self._rng = np.random.default_rng(self.seed)
+        self._path, self._start = path, start
 
     def draw(self, times: Floats) -> Batch:
         """One transaction for each Unix time; the times only set the fee level."""
         n = len(times)
+        if self._start is None and n:
+            self._start = float(times.min())
         behaviour = self._rng.choice(len(BEHAVIOURS), n, p=_SHARES / _SHARES.sum())
         inputs = self._counts(behaviour, lambda b: b.inputs)
         outputs = self._counts(behaviour, lambda b: b.outputs)
@@ -126,7 +102,8 @@ class Traffic:
         base = _base(behaviour, inputs, outputs, input_type, output_type, data)
         witness = self._witness(behaviour, inputs, input_type)
         weight = 4 * base + witness
-        fee = self._fees(behaviour, weight, fee_level(times, self.seed))
+        level = fee_level(times, self.seed, self._path, self._start)
+        fee = self._fees(behaviour, weight, level)
         value = self._values(behaviour, outputs, output_type)
         columns = [base + witness, weight, fee, inputs, outputs, value + fee, value]
         return Batch(np.stack(columns, axis=1), behaviour, input_type, output_type, data)
@@ -184,20 +161,31 @@ class Traffic:
         return drawn
 
 
-def going_rate(times: Floats, seed: int) -> Floats:
+def going_rate(
+    times: Floats, seed: int, path: str = "steady", start: float | None = None
+) -> Floats:
     """The median fee rate that generated traffic pays at Unix times, in sat/vB."""
-    return USUAL_RATE * MEDIAN_BID * fee_level(times, seed)
+    return USUAL_RATE * MEDIAN_BID * fee_level(times, seed, path, start)
 
 
-def beside_market(n: int, seed: int, start: float = 1.8e9, rate: float = 7.0) -> Floats:
+def beside_market(
+    n: int, seed: int, start: float = 1.8e9, rate: float = 7.0, path: str = "steady"
+) -> Floats:
     """The transactions of `numbers`, each beside the market of its time: shape (n, 8)."""
     times = start + np.arange(n) / rate
-    return np.column_stack([Traffic(seed).draw(times).numbers, going_rate(times, seed)])
+    drawn = Traffic(seed, path, start).draw(times).numbers
+    return np.column_stack([drawn, going_rate(times, seed, path, start)])
 
 
-def numbers(n: int, seed: int | None = None, start: float = 1.8e9, rate: float = 7.0) -> Integers:
+def numbers(
+    n: int,
+    seed: int | None = None,
+    start: float = 1.8e9,
+    rate: float = 7.0,
+    path: str = "steady",
+) -> Integers:
     """The next n transactions as (n, 7) in the order of NUMERIC_FIELDS, `rate` a second."""
-    return Traffic(seed).draw(start + np.arange(n) / rate).numbers
+    return Traffic(seed, path, start).draw(start + np.arange(n) / rate).numbers
 
 
 def _column(behaviour: Integers, of: Callable[[Behaviour], float | bool]) -> Floats:

@@ -11,7 +11,7 @@ from random import Random
 import numpy as np
 
 from core.detector.injected_anomalies import KINDS
-from core.ordinary_traffic.traffic import day_cycle
+from core.ordinary_traffic.market_paths import day_cycle
 from core.settings import SimulatorSettings
 from data_ingestion.simulation.chain import Block, Chain
 from data_ingestion.simulation.drafts import TransactionGenerator

@@ -10,18 +10,9 @@ from numpy.typing import NDArray
 
 from core.ordinary_traffic.behaviours import BEHAVIOURS
 from core.ordinary_traffic.script_types import TYPE_NAMES
-from core.ordinary_traffic.traffic import (
-    SPIKE_FACTOR,
-    SPIKE_SECONDS,
-    SPIKE_SHARE,
-    Traffic,
-    day_cycle,
-    fee_level,
-    numbers,
-)
+from core.ordinary_traffic.traffic import Traffic, going_rate, numbers
 from core.transaction import NUMERIC_FIELDS
 
-MIDNIGHT = 20_000 * 86_400
 COLUMNS = ("size", "weight", "fee", "n_inputs", "n_outputs", "input_value", "output_value")
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 FACTOR = 1.75
@@ -101,27 +92,38 @@ def test_no_token_is_carried_by_dust() -> None:
         assert paid.max() <= 1_000
 
 
-def every(seconds: int, times: int) -> NDArray[np.float64]:
-    return (MIDNIGHT + seconds * np.arange(times)).astype(np.float64)
+def fee_rates(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    return rows[:, 2] * 4 / rows[:, 1]
 
 
-def test_the_day_has_its_peak_in_the_afternoon_and_its_trough_at_night() -> None:
-    hours = day_cycle(every(3_600, 24))
-    assert hours.argmax() == 15
-    assert hours.argmin() == 3
-    assert abs(hours.mean() - 1) < 1e-9
+def test_what_is_paid_follows_the_path() -> None:
+    start = 1.8e9
+    paid = fee_rates(numbers(20_000, seed=1, start=start, rate=10, path="step"))
+    before, after = paid[:9_000], paid[9_000:]
+    assert abs(np.median(after) / np.median(before) / 4 - 1) < 0.05
+    assert (
+        abs(np.median(after) / going_rate(np.array([start + 950]), 1, "step", start)[0] - 1) < 0.05
+    )
 
 
-def test_a_spike_multiplies_the_fee_level_of_its_quarter_hour() -> None:
-    times = every(SPIKE_SECONDS, 4_000)
-    spikes = fee_level(times, seed=1) / day_cycle(times)
-    raised = spikes[spikes > 1]
-    assert abs(len(raised) / len(times) - SPIKE_SHARE) < 0.02
-    assert raised.min() >= SPIKE_FACTOR[0]
-    assert raised.max() <= SPIKE_FACTOR[1]
+def test_a_batch_begins_its_path_where_the_first_one_began() -> None:
+    traffic = Traffic(seed=1, path="step")
+    paid = [fee_rates(traffic.draw(np.full(4_000, 1.8e9 + at)).numbers) for at in (0, 600, 1_200)]
+    first, second, third = (np.median(rates) for rates in paid)
+    assert abs(second / first - 1) < 0.1
+    assert abs(third / first / 4 - 1) < 0.1
 
 
-def test_a_seed_has_its_spikes_at_the_same_times_for_any_times_passed() -> None:
-    times = every(600, 500)
-    one_by_one = [fee_level(times[n : n + 1], seed=4)[0] for n in range(500)]
-    assert fee_level(times, seed=4).tolist() == one_by_one
+def test_a_quiet_market_pays_less_than_1_sat_per_virtual_byte_in_whole_satoshi() -> None:
+    """A level of 0.6 sat/vB: 66 satoshi for the smallest transactions, not 0 and not 110."""
+    saturday = 1.8e9 - 1.8e9 % 86_400 + 86_400 + 43_200
+    rows = numbers(4_000, seed=1, start=saturday, rate=1, path="day")
+    going = going_rate(saturday + np.arange(4_000.0), 1, "day", saturday)
+    lightest = rows[:, 1] < 600
+    assert lightest.sum() > 1_000
+    beside = fee_rates(rows) / going
+    assert max(np.median(going), np.median(fee_rates(rows))) < 1
+    assert abs(np.median(beside) - 1) < 0.05
+    assert abs(np.median(beside[lightest]) / np.median(beside) - 1) < 0.1
+    assert rows[:, 2].min() >= 30
+    assert (rows[:, 2] == rows[:, 5] - rows[:, 6]).all()
