@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from core.features import coinbase_rows
 from core.settings import ROOT
-from core.transaction import NUMERIC_FIELDS, ObservedTransaction
+from core.transaction import NUMERIC_FIELDS, ObservedTransaction, TransactionSource
 from data_ingestion.publishing import observe
 
 Floats = NDArray[np.float64]
@@ -33,9 +33,10 @@ def sample_path() -> Path:
 
 def transactions(path: Path) -> Iterator[ObservedTransaction]:
     """Read every transaction of a file, coinbase transactions included."""
+    origin: TransactionSource = "block" if path.name == BLOCKS else "mempool"
     with gzip.open(path) as lines:
         for line in lines:
-            yield observe(line, 0, "mempool")
+            yield observe(line, 0, origin)
 
 
 def numbers(observed: list[ObservedTransaction]) -> Floats:
