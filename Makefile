@@ -9,6 +9,7 @@ COMPOSE ?= docker-compose
 
 REPLAY ?=
 RATE ?=
+MARKET ?=
 # How many processes run the tests; each takes one file after another. 0: this one, for a debugger.
 TESTERS ?= 2
 # The long runs: how many faults, or their names; the seed of their order (default: another each time);
@@ -33,8 +34,8 @@ $(STAMP): constraints.txt $(wildcard requirements.*.txt) pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.dev.txt -c constraints.txt
 	@touch $@
 
-demo: install ## the whole stack on simulated transactions: REPLAY=file RATE=transactions/s
-	@$(if $(REPLAY),SIMULATOR_REPLAY="$(REPLAY)") $(if $(RATE),SIMULATOR_RATE="$(RATE)") $(BIN)/python -m local.stack demo
+demo: install ## the whole stack on simulated transactions: REPLAY=file RATE=transactions/s MARKET=path
+	@$(if $(REPLAY),SIMULATOR_REPLAY="$(REPLAY)") $(if $(RATE),SIMULATOR_RATE="$(RATE)") $(if $(MARKET),SIMULATOR_MARKET="$(MARKET)") $(BIN)/python -m local.stack demo
 
 run: install ## the whole stack on Blockchain.com's transactions
 	@$(BIN)/python -m local.stack live

@@ -15,7 +15,7 @@ from pathlib import Path
 from honcho.environ import parse_procfile
 
 from core.lake import open_table
-from core.settings import DataSettings
+from core.settings import DataSettings, SimulatorSettings
 from local.ports import ports, targets
 from local.supervisor import Service
 
@@ -98,6 +98,18 @@ def url_table() -> str:
     if shutil.which("prometheus") is not None:
         rows["Prometheus"] = f"http://localhost:{numbers['PROMETHEUS_PORT']}"
     return "\n".join(f"  {name:<12} {url}" for name, url in rows.items())
+
+
+def market_sentence(mode: str) -> str | None:
+    """What a person reads about the fees of a demo; None where nothing is simulated."""
+    if mode != "demo":
+        return None
+    settings = SimulatorSettings()
+    path, recording = settings.market_path, settings.simulator_replay
+    if recording is None:
+        return f"Fees follow the path {path} of the market (SIMULATOR_MARKET)."
+    fees = "as recorded" if path == "off" else f"multiplied by the path {path} (SIMULATOR_MARKET)"
+    return f"{recording} is replayed, and nothing generated is mixed in; its fees are {fees}."
 
 
 def has_scores(data: Path, mode: str) -> bool:

@@ -27,6 +27,7 @@ from local.services import (
     SourceSilence,
     environment,
     has_scores,
+    market_sentence,
     services,
     source_silence,
     url_table,
@@ -70,6 +71,8 @@ class Stack:
         for service in self._services:
             if not self._wait_until(service.name, service.ready):
                 return self._exit_code(service.name)
+        if (market := market_sentence(self._mode)) is not None:
+            say(f"\n{market}")
         say(f"\n{url_table()}\n\nCtrl-C stops everything.\n")
         self._wait_until("first score", self._has_scores, limit=inf)
         while self._healthy():

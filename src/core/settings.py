@@ -163,16 +163,24 @@ class SimulatorSettings(Settings):
     """Seed of the traffic (default: another at each start); a fixed one repeats the same hashes"""
     simulator_replay: Path | None = None
     """File to replay, one transaction a line, .gz too (default: generate)"""
+    simulator_market: Literal["steady", "day", "step", "ramp", "halving", "off"] = "day"
+    """Path of the fee level, see docs/simulator.md; multiplies the fees of a replay only if set"""
     simulator_block_seconds: float = Field(150, gt=0)
     """Mean time between two blocks in seconds"""
     simulator_block_transactions: int = Field(3_000, ge=1, le=10_000)
     """A block is mined at once when this many transactions wait"""
     simulator_first_block: int = Field(3_000, ge=0, le=10_000)
-    """Transactions in the first block"""
+    """Transactions in the first block; of a replay its first ones, but at most half of the file"""
     simulator_anomaly_every: int = Field(2_000, ge=0)
     """One generated transaction in this many is an injected anomaly; 0: none"""
     simulator_history: int = Field(30_000, ge=1_000)
     """Mined transactions that the simulator can still answer for"""
+
+    @property
+    def market_path(self) -> str:
+        """The path that is followed: a replay keeps its fees unless a path was set."""
+        kept = self.simulator_replay is not None and "simulator_market" not in self.model_fields_set
+        return "off" if kept else self.simulator_market
 
 
 class StreamSettings(Settings):

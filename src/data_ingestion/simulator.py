@@ -1,10 +1,10 @@
 """A stand-in for Blockchain.com: the same HTTP API, offline, with known anomalies and faults.
 
     cd src/data_ingestion && python simulator.py [--rate 7] [--seed N] [--replay FILE]
-        [--fault NAME[:PROBABILITY[:COUNT]]] [--block-seconds S] [--port N]
+        [--market PATH] [--fault NAME[:PROBABILITY[:COUNT]]] [--block-seconds S] [--port N]
 
-Its own endpoints are under /simulator/: health, truth, requests, faults, inject, mine, burst,
-reorganise. Every answer has the header `X-Simulated: true`.
+Its own endpoints are under /simulator/: health, truth, requests, faults, market, inject, mine,
+burst, reorganise. Every answer has the header `X-Simulated: true`.
 """
 
 import argparse
@@ -26,6 +26,7 @@ def _arguments() -> tuple[SimulatorSettings, list[Fault]]:
     parser.add_argument("--rate", dest="simulator_rate", help="transactions a second")
     parser.add_argument("--seed", dest="simulator_seed", help="repeat the same traffic")
     parser.add_argument("--replay", dest="simulator_replay", help="file to replay, .gz too")
+    parser.add_argument("--market", dest="simulator_market", help="path of the fee level")
     parser.add_argument("--port", dest="simulator_port", help="0 takes a free one")
     parser.add_argument("--block-seconds", dest="simulator_block_seconds", help="between blocks")
     parser.add_argument(
@@ -54,10 +55,11 @@ def main() -> None:
     simulator = Simulator(settings, faults)
     url = simulator.start(BindSettings().bind_address, settings.simulator_port)
     log.info(
-        "event=simulator_started url=%s seed=%d rate=%g",
+        "event=simulator_started url=%s seed=%d rate=%g market=%s",
         url,
         simulator.seed,
         settings.simulator_rate,
+        settings.market_path,
     )
     stop.wait()
     simulator.stop()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from local.ports import free_ports, ports, targets
-from local.services import environment, url_table
+from local.services import environment, market_sentence, url_table
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,17 @@ def test_every_port_of_the_stack_has_its_setting_and_grafana_is_not_among_them()
 
 def test_free_ports_are_different() -> None:
     assert len(set(free_ports(20))) == 20
+
+
+def test_a_demo_says_which_market_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SIMULATOR_MARKET", "SIMULATOR_REPLAY"):
+        monkeypatch.setenv(name, "")
+    assert market_sentence("live") is None
+    assert "path day of the market" in (market_sentence("demo") or "")
+    monkeypatch.setenv("SIMULATOR_REPLAY", "recorded.jsonl")
+    replayed = market_sentence("demo") or ""
+    assert "recorded.jsonl is replayed" in replayed
+    assert "nothing generated" in replayed
+    assert "as recorded" in replayed
+    monkeypatch.setenv("SIMULATOR_MARKET", "ramp")
+    assert "multiplied by the path ramp" in (market_sentence("demo") or "")

@@ -84,8 +84,11 @@ class Traffic:
         self._rng = np.random.default_rng(self.seed)
         self._path, self._start = path, start
 
-    def draw(self, times: Floats) -> Batch:
-        """One transaction for each Unix time; the times only set the fee level."""
+    def draw(self, times: Floats, factor: float = 1.0) -> Batch:
+        """One transaction for each Unix time; the times only set the fee level.
+
+        `factor` multiplies that level.
+        """
         n = len(times)
         if self._start is None and n:
             self._start = float(times.min())
@@ -102,7 +105,7 @@ class Traffic:
         base = _base(behaviour, inputs, outputs, input_type, output_type, data)
         witness = self._witness(behaviour, inputs, input_type)
         weight = 4 * base + witness
-        level = fee_level(times, self.seed, self._path, self._start)
+        level = factor * fee_level(times, self.seed, self._path, self._start)
         fee = self._fees(behaviour, weight, level)
         value = self._values(behaviour, outputs, output_type)
         columns = [base + witness, weight, fee, inputs, outputs, value + fee, value]

@@ -119,12 +119,20 @@ class Chain:
         """Height of the newest block, or of the one before the first."""
         return self.main[-1].height if self.main else self._start
 
-    def extend(self, transactions: Sequence[SimulatedTransaction], time: int) -> Block:
-        """Mine these transactions into a block on top of the main chain."""
+    def extend(
+        self,
+        transactions: Sequence[SimulatedTransaction],
+        time: int,
+        reward: SimulatedTransaction | None = None,
+    ) -> Block:
+        """Mine these transactions into a block on top of the main chain.
+
+        Its coinbase transaction is `reward`, or a new one.
+        """
         height, fees = self.height + 1, sum(t.fee for t in transactions)
         name = "0" * 19 + self._rng.randbytes(32).hex()[19:]
         previous = self.main[-1].hash if self.main else self._first_parent
-        reward = coinbase(height, time, fees, self._rng)
+        reward = reward or coinbase(height, time, fees, self._rng)
         block = Block(
             name, previous, height, time, self._rng.getrandbits(32), (reward, *transactions)
         )

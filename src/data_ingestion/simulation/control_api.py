@@ -3,16 +3,22 @@
 A person or a test causes events with them and reads what the simulator knows.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from core.detector.injected_anomalies import KINDS
+from data_ingestion.simulation.drafts import OVERPAID
 from data_ingestion.simulation.faults import FAULTS, Fault, Faults, error_message
 from data_ingestion.simulation.http_server import Answer, json_answer
 from data_ingestion.simulation.network import Network
+from data_ingestion.simulation.simulated_market import FACTORS
 
 MAX_COUNT = 10_000
 """Largest `count` of a burst and `depth` of a reorganisation."""
+
+OVERPAID_FACTORS = (1.0, 100_000.0)
+"""Least and largest `factor` of an overpaid fee."""
 
 Query = Mapping[str, str]
 
@@ -24,11 +30,12 @@ class ControlApi:
         self, network: Network, faults: Faults, requests: Iterable[dict[str, Any]]
     ) -> None:
         self._network, self._faults, self._requests = network, faults, requests
-        self._reads: dict[str, Callable[[], object]] = {
-            "health": self._health,
-            "truth": network.truth.report,
-            "requests": lambda: list(self._requests),
-            "faults": self._active_faults,
+        self._reads: dict[str, Callable[[float], object]] = {
+            "health": lambda _now: self._health(),
+            "truth": lambda _now: network.truth.report(),
+            "requests": lambda _now: list(self._requests),
+            "faults": lambda _now: self._active_faults(),
+            "market": self._market,
         }
         self._actions: dict[str, Callable[[Query, float], object]] = {
             "inject": self._inject,
@@ -36,13 +43,14 @@ class ControlApi:
             "reorganise": self._reorganise,
             "burst": self._burst,
             "faults": self._switch_fault,
+            "market": self._multiply_market,
         }
 
     def answer(self, method: str, name: str, query: Query, now: float) -> Answer:
         """The answer for /simulator/NAME; a wrong argument is a 400 that names it."""
         try:
             if method == "GET" and name in self._reads:
-                return json_answer(self._reads[name]())
+                return json_answer(self._reads[name](now))
             if method == "POST" and name in self._actions:
                 return json_answer(self._actions[name](query, now))
         except ValueError as error:
@@ -59,11 +67,33 @@ class ControlApi:
             "replay_ended": self._network.replay_ended,
         }
 
-    def _inject(self, query: Query, now: float) -> dict[str, str]:
+    def _market(self, now: float) -> dict[str, object]:
+        """The path, the factor set on it, and what senders pay: fee rates in sat/vB."""
+        market = self._network.market
+        return {
+            "path": market.path,
+            "factor": market.factor,
+            "level": market.level(now),
+            "going_rate": market.going_rate(now),
+        }
+
+    def _multiply_market(self, query: Query, now: float) -> dict[str, object]:
+        self._network.market.multiply(_factor(query, *FACTORS))
+        return self._market(now)
+
+    def _inject(self, query: Query, now: float) -> dict[str, object]:
         kind = query.get("kind", "")
+        if kind == OVERPAID:
+            return self._overpay(_factor(query, *OVERPAID_FACTORS), now)
         if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}")
+            raise ValueError(f"kind must be one of {', '.join((*KINDS, OVERPAID))}")
         return {"hash": self._network.inject(kind, now).hash, "kind": kind}
+
+    def _overpay(self, factor: float, now: float) -> dict[str, object]:
+        going = self._network.market.going_rate(now)
+        paid = self._network.overpay(factor, now)
+        rates = {"going_rate": going, "fee_rate": paid.fee * 4 / paid.weight}
+        return {"hash": paid.hash, "kind": OVERPAID, "factor": factor, **rates}
 
     def _mine(self, _query: Query, now: float) -> dict[str, object]:
         block = self._network.mine(now)
@@ -105,3 +135,14 @@ def _number(query: Query, name: str, default: int) -> int:
     if not 1 <= int(text) <= MAX_COUNT:
         raise ValueError(f"{name} must be between 1 and {MAX_COUNT}")
     return int(text)
+
+
+def _factor(query: Query, least: float, most: float) -> float:
+    text = query.get("factor", "")
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not least <= factor <= most:
+        raise ValueError(f"factor must be a number between {least:g} and {most:g}")
+    return factor

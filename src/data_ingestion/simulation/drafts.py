@@ -3,8 +3,9 @@
 `rendering` makes the API's JSON of one.
 """
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
@@ -13,9 +14,13 @@ from core.detector.injected_anomalies import KINDS
 from core.ordinary_traffic.behaviours import BEHAVIOURS, Behaviour
 from core.ordinary_traffic.script_types import SCRIPT_TYPES, ScriptType
 from core.ordinary_traffic.traffic import Batch, Traffic
+from data_ingestion.simulation.simulated_market import SimulatedMarket
 
 BATCH = 64
 """Transactions drawn at once: enough for NumPy, few enough that the fee level stays current."""
+
+OVERPAID = "overpaid"
+"""The origin of a transaction that pays a stated multiple of the going fee rate."""
 
 _PAYMENT = next(behaviour for behaviour in BEHAVIOURS if behaviour.name == "payment")
 
@@ -24,7 +29,7 @@ _PAYMENT = next(behaviour for behaviour in BEHAVIOURS if behaviour.name == "paym
 class Draft:
     """One drawn transaction: the seven numbers in the order of NUMERIC_FIELDS, and its style.
 
-    `origin` is "generated" or the kind of an injected anomaly.
+    `origin` is "generated", `OVERPAID` or the kind of an injected anomaly.
     """
 
     numbers: tuple[int, ...]
@@ -41,12 +46,16 @@ class TransactionGenerator:
     The same seed gives the same drafts, except that fees follow the market at the time passed.
     """
 
-    def __init__(self, seed: int, anomaly_every: int) -> None:
-        self._traffic = Traffic(seed)
+    def __init__(
+        self, seed: int, anomaly_every: int, market: SimulatedMarket | None = None
+    ) -> None:
+        self._market = market or SimulatedMarket("steady", seed, 0.0)
+        self._traffic = Traffic(seed, self._market.path, self._market.start)
         self._numpy_rng = np.random.default_rng((seed, 1))
         self._rng = Random(seed)
         self._anomaly_every = anomaly_every
         self._drawn: Iterator[Draft] = iter(())
+        self._drawn_factor = self._market.factor
         self._count = self._next_anomaly = 0
         self._plan_anomaly()
 
@@ -67,15 +76,25 @@ class TransactionGenerator:
         p2wpkh = SCRIPT_TYPES[0]
         return Draft(tuple(row.tolist()), _PAYMENT, p2wpkh, p2wpkh, 0, kind)
 
+    def overpaid(self, factor: float, now: float) -> Draft:
+        """An ordinary transaction that pays this multiple of the going fee rate."""
+        ordinary = self._ordinary(now)
+        size, weight, _, inputs, outputs, _, paid = ordinary.numbers
+        fee = math.ceil(factor * self._market.going_rate(now) * weight / 4)
+        numbers = (size, weight, fee, inputs, outputs, paid + fee, paid)
+        return replace(ordinary, numbers=numbers, origin=OVERPAID)
+
     def _plan_anomaly(self) -> None:
         """Choose a place in the coming run of `anomaly_every`, so that each run has one."""
         if self._anomaly_every:
             self._next_anomaly = self._count + self._rng.randint(1, max(1, self._anomaly_every - 1))
 
     def _ordinary(self, now: float) -> Draft:
-        draft = next(self._drawn, None)
+        factor = self._market.factor
+        draft = next(self._drawn, None) if factor == self._drawn_factor else None
         if draft is None:
-            self._drawn = _drafts(self._traffic.draw(np.full(BATCH, now)))
+            self._drawn = _drafts(self._traffic.draw(np.full(BATCH, now), factor))
+            self._drawn_factor = factor
             draft = next(self._drawn)
         return draft
 

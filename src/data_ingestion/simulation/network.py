@@ -14,9 +14,11 @@ from core.detector.injected_anomalies import KINDS
 from core.ordinary_traffic.market_paths import day_cycle
 from core.settings import SimulatorSettings
 from data_ingestion.simulation.chain import Block, Chain
-from data_ingestion.simulation.drafts import TransactionGenerator
+from data_ingestion.simulation.drafts import OVERPAID, TransactionGenerator
+from data_ingestion.simulation.recording import Replay
 from data_ingestion.simulation.rendering import render
-from data_ingestion.simulation.transactions import Replay, SimulatedTransaction, replacement
+from data_ingestion.simulation.simulated_market import SimulatedMarket
+from data_ingestion.simulation.transactions import SimulatedTransaction, replacement
 from data_ingestion.simulation.truth import Truth
 from monitoring.simulator_metrics import SimulatorMetrics
 
@@ -44,17 +46,22 @@ class Network:
     ) -> None:
         self._settings, self._metrics = settings, metrics
         self._rng = Random(seed)
-        self._generator = TransactionGenerator(seed, settings.simulator_anomaly_every)
-        self._replay = Replay(settings.simulator_replay) if settings.simulator_replay else None
+        self.market = SimulatedMarket(settings.market_path, seed, now)
+        self._generator = TransactionGenerator(seed, settings.simulator_anomaly_every, self.market)
+        recording = settings.simulator_replay
+        self._replay = Replay(recording, self.market.level) if recording else None
         self.replay_ended = False
         self._replaced: OrderedDict[str, SimulatedTransaction] = OrderedDict()
         self.waiting: dict[str, SimulatedTransaction] = {}
         self.truth = Truth()
         height = _EPOCH_HEIGHT + int(now - _EPOCH) // _SECONDS_PER_BLOCK
         self.chain = Chain(height, settings.simulator_history, self._rng)
-        for _ in range(settings.simulator_first_block):
-            self._generate(now)
-        self.mine(now)
+        if self._replay is None:
+            self.burst(settings.simulator_first_block, now)
+        else:
+            self._mine_recorded(self._replay, now)
+        if not self.chain.main:
+            self.mine(now)
         self._next_arrival, self._next_block = now, self._draw_block_time(now)
 
     def advance(self, now: float) -> None:
@@ -78,6 +85,11 @@ class Network:
     def inject(self, kind: str, now: float) -> SimulatedTransaction:
         """Let an anomaly of this kind arrive; raises `KeyError` for no such kind."""
         draft = self._generator.anomaly(kind, now)
+        return self._emit(render(draft, int(now), self.chain.height, self._rng))
+
+    def overpay(self, factor: float, now: float) -> SimulatedTransaction:
+        """Let a transaction arrive that pays this multiple of the going fee rate."""
+        draft = self._generator.overpaid(factor, now)
         return self._emit(render(draft, int(now), self.chain.height, self._rng))
 
     def mine(self, now: float) -> Block:
@@ -117,6 +129,21 @@ class Network:
                     return transaction, block
         return None
 
+    def _mine_recorded(self, replay: Replay, now: float) -> None:
+        """Mine the first transactions of a recording as history, in the blocks that it has."""
+        blocks = replay.history(self._settings.simulator_first_block, now)
+        for recorded in blocks:
+            for transaction in recorded.transactions:
+                self._emit(transaction)
+            self._extend(list(self.waiting.values()), now, recorded.reward)
+        log.info(
+            "event=replay_started file=%s history=%d blocks=%d generated=0 market=%s",
+            self._settings.simulator_replay,
+            sum(len(recorded.transactions) for recorded in blocks),
+            len(blocks),
+            self.market.path,
+        )
+
     def _arrive(self, now: float) -> None:
         if self._replay is None:
             self._generate(now)
@@ -154,7 +181,9 @@ class Network:
 
     def _emit(self, transaction: SimulatedTransaction) -> SimulatedTransaction:
         self.waiting[transaction.hash] = transaction
-        injected = transaction.origin in KINDS
+        injected = transaction.origin in KINDS or transaction.origin == OVERPAID
+        if not injected:
+            self.market.observe(transaction)
         self.truth.add_emitted(transaction, transaction.origin if injected else None)
         self._metrics.transactions.labels("injected" if injected else transaction.origin).inc()
         return transaction
@@ -164,8 +193,13 @@ class Network:
         if full or (now >= self._next_block and not (self.replay_ended and not self.waiting)):
             self.mine(now)
 
-    def _extend(self, transactions: list[SimulatedTransaction], now: float) -> Block:
-        block = self.chain.extend(transactions, int(now))
+    def _extend(
+        self,
+        transactions: list[SimulatedTransaction],
+        now: float,
+        reward: SimulatedTransaction | None = None,
+    ) -> Block:
+        block = self.chain.extend(transactions, int(now), reward)
         for transaction in transactions:
             del self.waiting[transaction.hash]
         self.truth.add_block(block)

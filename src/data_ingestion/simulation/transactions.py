@@ -1,26 +1,23 @@
-"""A transaction as the simulator keeps it, a replacement of one, and recorded ones from a file.
+"""A transaction as the simulator keeps it, and a replacement of one.
 
 Confirming or replacing changes only the middle of its JSON (time, height, `double_spend`), so the
 JSON is kept as the two constant pieces around it. The larger one, inputs and outputs, is
 compressed, so that hours of history fit in memory.
 """
 
-import gzip
 import json
-import logging
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
-
-log = logging.getLogger(__name__)
 
 _NOT_IN_HEAD = ("double_spend", "time", "block_index", "block_height", "inputs", "out", "rbf")
 
 _MIN_OUTPUT = 1_000
 """Satoshi that must stay in the output that pays for a higher fee."""
+
+_RELAYED_WEIGHT = 40
+"""Weight units that one satoshi relays: 0.1 sat/vB, since 2025 the least in Bitcoin Core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +94,10 @@ def _dumps(value: object) -> bytes:
 def replacement(old: SimulatedTransaction, now: int, rng: Random) -> SimulatedTransaction | None:
     """Spend the same coins with 1.3 to 3 times the fee (BIP 125), taken from the largest output.
 
-    None where that output cannot afford it.
+    The raise pays at least for relaying it. None where that output cannot afford it.
     """
     item = json.loads(old.json())
-    raise_by = int(old.fee * rng.uniform(0.3, 2.0)) + old.size
+    raise_by = int(old.fee * rng.uniform(0.3, 2.0)) + -(-old.weight // _RELAYED_WEIGHT)
     largest = max(item["out"], key=lambda output: int(output["value"]))
     if largest["value"] < raise_by + _MIN_OUTPUT:
         return None
@@ -112,36 +109,3 @@ def replacement(old: SimulatedTransaction, now: int, rng: Random) -> SimulatedTr
     for output in item["out"]:
         output["tx_index"] = item["tx_index"]
     return from_item(item, now, "replacement")
-
-
-class Replay:
-    """Recorded transactions from a file, one in the API's schema a line; `.gz` too.
-
-    The file is read line by line as transactions are needed. Raises `OSError` where there is none.
-    """
-
-    def __init__(self, path: Path) -> None:
-        path.stat()
-        self._name = path.name
-        self._lines = enumerate(_lines(path), start=1)
-
-    def next(self, now: float) -> SimulatedTransaction | None:
-        """The next transaction, received `now` where the file gives no time; None at the end.
-
-        A line that is no transaction is logged and skipped.
-        """
-        for number, line in self._lines:
-            try:
-                return from_item(json.loads(line), int(now))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                log.warning("event=replay_line_skipped file=%s line=%d", self._name, number)
-        return None
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as plain:
-        if path.suffix == ".gz":
-            with gzip.open(plain) as unpacked:
-                yield from unpacked
-        else:
-            yield from plain

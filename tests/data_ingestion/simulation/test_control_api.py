@@ -48,6 +48,27 @@ def test_a_chosen_anomaly_is_injected_at_once(
     assert network.newest(1)[0].hash == body["hash"]
 
 
+def test_an_overpaid_fee_says_beside_what(control: ControlApi, network: Network) -> None:
+    status, body = ask(control, "POST", "inject", kind="overpaid", factor="50")
+    assert (status, body["kind"], body["factor"]) == (200, "overpaid", 50)
+    assert body["fee_rate"] / body["going_rate"] == pytest.approx(50, rel=0.05)
+    assert network.newest(1)[0].hash == body["hash"]
+
+
+def test_the_market_is_read_and_multiplied(control: ControlApi, network: Network) -> None:
+    _, before = ask(control, "GET", "market")
+    assert (before["path"], before["factor"]) == ("day", 1)
+    assert before["going_rate"] == network.market.going_rate(NOW)
+    for factor in (4, 16):
+        status, after = ask(control, "POST", "market", factor="4")
+        assert (status, after["factor"]) == (200, factor)
+        assert after["level"] == pytest.approx(before["level"] * factor)
+    status, body = ask(control, "POST", "market", factor="1000")
+    assert status == 400
+    assert "16000 times" in body["message"]
+    assert network.market.factor == 16
+
+
 def test_a_block_is_mined_at_once(control: ControlApi, network: Network) -> None:
     network.burst(10, NOW)
     status, body = ask(control, "POST", "mine")
@@ -102,6 +123,12 @@ def test_the_requests_and_health_are_readable(control: ControlApi, network: Netw
     [
         ("inject", {}, "fat_finger_fee"),
         ("inject", {"kind": "none"}, "kind must be one of"),
+        ("inject", {"kind": "overpaid"}, "factor must be a number between 1 and 100000"),
+        ("inject", {"kind": "overpaid", "factor": "nan"}, "factor must be a number"),
+        ("inject", {"kind": "overpaid", "factor": "0.5"}, "factor must be a number"),
+        ("market", {}, "factor must be a number between 0.001 and 1000"),
+        ("market", {"factor": "-4"}, "factor must be a number"),
+        ("market", {"factor": "inf"}, "factor must be a number"),
         ("faults", {"name": "none"}, "bad-gateway"),
         ("faults", {"name": "slow", "probability": "2"}, "probability"),
         ("reorganise", {"depth": "0"}, "depth must be between"),

@@ -2,12 +2,16 @@
 
 import gzip
 import json
+import logging
 from pathlib import Path
+from statistics import median
 
+import numpy as np
 import pytest
 from tests.support.simulated import NOW, small_network
 
 from core.detector.injected_anomalies import KINDS
+from core.ordinary_traffic.market_paths import from_rate
 from data_ingestion.simulation.network import Network
 
 
@@ -174,10 +178,114 @@ def test_a_replayed_file_is_mined_to_its_last_transaction(tmp_path: Path, name: 
         network.advance(NOW + second)
     assert network.replay_ended
     assert set(hashes) <= mined(network)
-    assert network.truth.report()["emitted"][50:] == hashes
+    assert network.truth.report()["emitted"] == hashes
     blocks = len(network.chain.main)
     network.advance(NOW + 10_000)
     assert len(network.chain.main) == blocks, "nothing is left, no empty block follows"
+
+
+def test_a_replay_shows_the_file_alone_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hashes = recording(tmp_path / "recorded.jsonl", small_network(seed=2), 60)
+    with caplog.at_level(logging.INFO):
+        network = small_network(
+            simulator_replay=tmp_path / "recorded.jsonl", simulator_first_block=3_000
+        )
+    assert [t.hash for t in network.chain.main[-1].transactions[1:]] == hashes[:30]
+    (said,) = [r.getMessage() for r in caplog.records if "event=replay_started" in r.getMessage()]
+    assert said.endswith("recorded.jsonl history=30 blocks=1 generated=0 market=off")
+    for second in range(1, 60):
+        network.advance(NOW + second)
+    assert network.truth.report()["emitted"] == hashes
+    injected = network.inject("zero_fee", NOW + 60).hash
+    assert network.truth.report()["emitted"] == [*hashes, injected]
+
+
+def test_recorded_blocks_are_the_history(tmp_path: Path) -> None:
+    source = small_network(seed=2)
+    for _ in range(2):
+        source.burst(5, NOW)
+        source.mine(NOW)
+    blocks = [list(block.transactions) for block in list(source.chain.main)[1:]]
+    heights = [block.height for block in list(source.chain.main)[1:]]
+    recorded = [
+        json.dumps(json.loads(t.json((height, NOW))))
+        for height, block in zip(heights, blocks, strict=True)
+        for t in block
+    ]
+    (tmp_path / "blocks.jsonl").write_text("\n".join(recorded * 2))
+    network = small_network(simulator_replay=tmp_path / "blocks.jsonl")
+    mined_now = [[t.hash for t in block.transactions] for block in network.chain.main]
+    assert mined_now == [[t.hash for t in block] for block in blocks]
+    assert network.waiting == {}
+
+
+def test_a_line_that_is_twice_in_the_history_is_mined_once(tmp_path: Path) -> None:
+    path = tmp_path / "recorded.jsonl"
+    hashes = recording(path, small_network(seed=2), 10)
+    first = path.read_text().splitlines()[0]
+    path.write_text(f"{first}\n{path.read_text()}")
+    network = small_network(simulator_replay=path)
+    assert mined(network) >= set(hashes[:4])
+
+
+def test_an_empty_recording_has_a_chain(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    network = small_network(simulator_replay=tmp_path / "empty.jsonl")
+    network.advance(NOW + 5)
+    assert network.replay_ended
+    assert len(network.chain.main[-1].transactions) == 1
+
+
+def fees(network: Network) -> list[int]:
+    return [t.fee for t in network.chain.main[-1].transactions[1:] + tuple(network.newest(100))]
+
+
+def test_a_path_moves_the_fees_of_a_replay_only_when_it_is_set(tmp_path: Path) -> None:
+    path = tmp_path / "recorded.jsonl"
+    recording(path, small_network(seed=2, simulator_market="off"), 100)
+    as_recorded = fees(small_network(simulator_replay=path))
+    assert fees(small_network(simulator_replay=path, simulator_market="off")) == as_recorded
+    halving = fees(small_network(simulator_replay=path, simulator_market="halving"))
+    assert np.allclose(np.array(halving) / as_recorded, from_rate(10.0), rtol=0.02)
+
+
+def test_a_factor_multiplies_what_arrives_from_then_on(tmp_path: Path) -> None:
+    path = tmp_path / "recorded.jsonl"
+    recording(path, small_network(seed=2), 40)
+    plain, moved = (small_network(simulator_replay=path, simulator_first_block=0) for _ in "ab")
+    moved.burst(10, NOW)
+    moved.market.multiply(4.0)
+    moved.burst(10, NOW)
+    plain.burst(20, NOW)
+    ratios = [m.fee / p.fee for m, p in zip(moved.newest(20), plain.newest(20), strict=True)]
+    assert ratios == [4.0] * 10 + [1.0] * 10
+
+
+def test_generated_fees_follow_the_factor_at_once() -> None:
+    network = small_network(simulator_market="off")
+    medians = []
+    for factor in (1.0, 4.0, 0.01):
+        network.market.multiply(factor)
+        network.burst(500, NOW)
+        medians.append(median(t.fee * 4 / t.weight for t in network.newest(450)))
+    assert medians[1] / medians[0] == pytest.approx(4, rel=0.15)
+    assert medians[2] / medians[0] == pytest.approx(0.04, rel=0.15)
+    assert medians[2] < 1
+
+
+@pytest.mark.parametrize("market", ["off", "halving", "day"])
+def test_an_overpaid_fee_is_a_multiple_of_what_others_pay(market: str) -> None:
+    network = small_network(simulator_market=market)
+    network.burst(300, NOW)
+    others = median(t.fee * 4 / t.weight for t in network.newest(200))
+    paid = network.overpay(50, NOW)
+    assert paid.fee * 4 / paid.weight == pytest.approx(50 * others, rel=0.01)
+    assert network.truth.report()["injected"] == {paid.hash: "overpaid"}
+    raw = json.loads(paid.json())
+    spent = sum(i["prev_out"]["value"] for i in raw["inputs"])
+    assert spent - sum(output["value"] for output in raw["out"]) == paid.fee
 
 
 def test_a_missing_file_is_an_error_at_the_start(tmp_path: Path) -> None:
@@ -189,4 +297,4 @@ def test_the_recorded_month_is_mined_whole(sample: Path) -> None:
     network = small_network(simulator_replay=sample / "mempool_2024.jsonl.gz", simulator_rate=5_000)
     for second in range(1, 10):
         network.advance(NOW + second)
-    assert len(mined(network)) == 50 + 8_131 + len(network.chain.main)
+    assert len(mined(network)) == 8_131 + len(network.chain.main)

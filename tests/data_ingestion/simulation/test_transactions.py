@@ -8,7 +8,7 @@ from tests.support.simulated import NOW, transactions
 
 from data_ingestion.simulation.drafts import TransactionGenerator
 from data_ingestion.simulation.rendering import render
-from data_ingestion.simulation.transactions import Replay, from_item, replacement, tx_index
+from data_ingestion.simulation.transactions import from_item, replacement, tx_index
 
 
 def test_the_index_is_that_of_every_recorded_transaction(sample: Path) -> None:
@@ -64,47 +64,12 @@ def test_an_output_that_cannot_afford_the_fee_is_not_replaced() -> None:
     assert replacement(render(poor, 1, 1, rng), 2, rng) is None
 
 
-def lines(count: int) -> list[str]:
-    """Transactions as they are recorded: without a time."""
-    return [json.dumps(json.loads(t.json()) | {"time": None}) for t in transactions(count)]
-
-
-def replayed(path: Path) -> list[tuple[str, int]]:
-    replay, received, now = Replay(path), [], 100
-    while (transaction := replay.next(now)) is not None:
-        received.append((transaction.hash, transaction.time))
-        now += 1
-    return received
-
-
-@pytest.mark.parametrize("name", ["recorded.jsonl", "recorded.jsonl.gz"])
-def test_a_file_is_replayed_in_its_order_at_the_time_of_arrival(tmp_path: Path, name: str) -> None:
-    recorded = lines(20)
-    body = "\n".join(recorded).encode()
-    (tmp_path / name).write_bytes(gzip.compress(body) if name.endswith(".gz") else body)
-    hashes = [json.loads(line)["hash"] for line in recorded]
-    assert replayed(tmp_path / name) == [(h, 100 + n) for n, h in enumerate(hashes)]
-
-
-def test_after_its_end_there_is_nothing_more(tmp_path: Path) -> None:
-    (tmp_path / "recorded.jsonl").write_text(lines(1)[0])
-    replay = Replay(tmp_path / "recorded.jsonl")
-    assert replay.next(1) is not None
-    assert [replay.next(1), replay.next(1)] == [None, None]
-
-
-def test_a_line_that_is_no_transaction_is_skipped_and_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    good = lines(2)
-    wrong = ["{", "", "[1]", '{"hash":"ab"}', "null"]
-    (tmp_path / "recorded.jsonl").write_text("\n".join([good[0], *wrong, good[1]]))
-    assert len(replayed(tmp_path / "recorded.jsonl")) == 2
-    assert [record.getMessage() for record in caplog.records] == [
-        f"event=replay_line_skipped file=recorded.jsonl line={n}" for n in range(2, 7)
-    ]
-
-
-def test_a_missing_file_is_an_error_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        Replay(tmp_path / "none.jsonl")
+def test_a_replacement_in_a_quiet_market_pays_what_relaying_costs_not_a_satoshi_a_byte() -> None:
+    rng = Random(1)
+    old = next(t for t in transactions(50) if t.weight < 600 and replacement(t, NOW, rng))
+    item = json.loads(old.json())
+    item["inputs"][0]["prev_out"]["value"] -= old.fee - 70
+    quiet = from_item(item | {"fee": 70}, NOW)
+    raises = [new.fee - 70 for _ in range(200) if (new := replacement(quiet, NOW, rng))]
+    assert min(raises) >= 0.3 * 70 + old.weight / 40 - 1
+    assert max(raises) <= 2 * 70 + old.weight / 40 + 1
