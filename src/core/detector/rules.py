@@ -76,13 +76,13 @@ def _far_from_market(t: Judged) -> Any:
 RULES = (
     Rule(
         "fee_above_limits",
-        f"its fee is above the limits of Bitcoin Core's wallet and {FAR} times what others pay",
+        f"its fee is above the limits of Bitcoin Core's wallet and more than {FAR} times what others pay",
         "Bitcoin Core, wallet/wallet.h: HIGH_TX_FEE_PER_KB 0.01 BTC, -maxtxfee 0.1 BTC",
         lambda t: ((t.fee * 4 > 1_000 * t.weight) | (t.fee > 0.1 * COIN)) & _far_from_market(t),
     ),
     Rule(
         "fee_above_amount",
-        f"it pays more as fee than it sends, and {FAR} times what others pay",
+        f"it pays more as fee than it sends, and more than {FAR} times what others pay",
         "a payment of which most is fee is the commonest form of a mistyped fee",
         lambda t: (t.fee > t.output_value) & (t.fee >= LEAST_LOSS) & _far_from_market(t),
     ),
