@@ -28,7 +28,7 @@ class NoMetrics(ApiMetrics):
     def record_request(self, route: str, status: int, seconds: float) -> None:
         """Do nothing."""
 
-    def record_prediction(self, is_anomaly: bool) -> None:
+    def record_prediction(self, flagged_by: str | None) -> None:
         """Do nothing."""
 
 

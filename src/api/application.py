@@ -42,6 +42,7 @@ def create_app(
     """Make the application, which starts and stops what follows the champion and the market."""
     rate = GoingRate(scored.lake, scored.origin)
     in_flight = RequestsInFlight()
+    rate.loop.on_turn = metrics.turn_recorder(rate.loop.name)
     heartbeat = Heartbeat(in_flight, follower, metrics, settings)
 
     @asynccontextmanager

@@ -7,6 +7,7 @@ from fastapi import HTTPException
 from pydantic import WithJsonSchema
 
 from api.bodies import check_objects, with_whole_numbers
+from api.schemas import MARKET_WORDS, MAX_FEE_RATE, SubmittedTransaction
 from core.blockchain_json.describe import UnusableItemError, describe
 from core.transaction import MAX_COUNT, DescribedTransaction
 
@@ -62,26 +63,52 @@ SCHEMA: dict[str, Any] = {
         "block_height": {
             "description": "Height of its block; without one an input without a value is refused",
         },
+        "market_fee_rate": {
+            "type": ["number", "null"],
+            "exclusiveMinimum": 0,
+            "maximum": MAX_FEE_RATE,
+            "description": MARKET_WORDS,
+        },
         "inputs": {"type": "array", "items": _INPUT},
         "out": {"type": "array", "items": {**_OUTPUT, "required": ["value"]}},
     },
     "examples": [EXAMPLE],
 }
 
-RawTransactionBody = Annotated[DescribedTransaction, WithJsonSchema(SCHEMA)]
+
+class _Market(msgspec.Struct):
+    """What a caller may add to the raw JSON."""
+
+    market_fee_rate: Annotated[float, msgspec.Meta(gt=0, le=MAX_FEE_RATE)] | None = None
+
+
+RawTransactionBody = Annotated[SubmittedTransaction, WithJsonSchema(SCHEMA)]
 """The transaction that the raw JSON describes; the OpenAPI document shows the raw JSON."""
 
 
-def read_raw(content: bytes) -> DescribedTransaction:
+def read_raw(content: bytes) -> SubmittedTransaction:
     """Read the raw JSON; raises `HTTPException` whose detail says why it cannot be used."""
     check_objects(content, MAX_COUNT)
     try:
-        return _described(content)
+        transaction = _described(content)
     except UnusableItemError as error:
         is_json = isinstance(error.__cause__, msgspec.ValidationError)
         status = 400 if error.refusal == "malformed" and not is_json else 422
         detail = f"The body is not a transaction as Blockchain.com returns it: {error}."
         raise HTTPException(status, detail) from error
+    return SubmittedTransaction.model_construct(
+        **transaction.__dict__, market_fee_rate=_market_fee_rate(content)
+    )
+
+
+def _market_fee_rate(content: bytes) -> float | None:
+    """The going fee rate that the caller gives beside a transaction that was read."""
+    if b"market_fee_rate" not in content:
+        return None
+    try:
+        return msgspec.json.decode(content, type=_Market).market_fee_rate
+    except msgspec.MsgspecError as error:
+        raise HTTPException(422, f"The market_fee_rate cannot be used: {error}.") from error
 
 
 def _described(content: bytes) -> DescribedTransaction:

@@ -22,7 +22,9 @@ ASSETS = "docs/assets"
 DESCRIPTION = """
 Scores Bitcoin transactions with an Isolation Forest and explains each score. Amounts are integer
 satoshi, sizes are bytes, weights are weight units. **Unusual is not illicit**: a high score means
-that a transaction is rare among recent ones, no more. Every error is a problem detail (RFC 9457).
+that a transaction is rare among recent ones, no more. A fee is judged beside the going fee rate:
+the stream's newest one, or `market_fee_rate` of the caller. Rules flag beside the model, and alone
+while there is none; `flagged_by` says which. Every error is a problem detail (RFC 9457).
 """
 
 

@@ -87,10 +87,10 @@ class InvalidBodyError(HTTPException):
 
 
 class NoModelError(HTTPException):
-    """No model is loaded, so that nothing can be scored.
+    """No model is loaded, so that there is none to be ready with or to describe.
 
-    Every request meets it while it lasts: the heartbeat logs its start and its end, and each
-    refused request is logged at level DEBUG only.
+    Every probe meets it while it lasts: the heartbeat logs its start and its end, and each refused
+    request is logged at level DEBUG only.
     """
 
     def __init__(self, reason: str | None) -> None:

@@ -62,12 +62,12 @@ class Heartbeat:
 
     def _log_unavailable(self) -> None:
         if not self._unavailable:
-            _log.warning("event=predictions_unavailable reason=%s", self.follower.problem)
+            _log.warning("event=rules_alone reason=%s", self.follower.problem)
         self._unavailable = True
 
     def _record_champion(self, champion: Champion) -> None:
         if self._unavailable:
-            _log.info("event=predictions_available model_version=%s", champion.version)
+            _log.info("event=champion_in_service model_version=%s", champion.version)
         self._champion, self._unavailable = champion, False
         self.metrics.model_loads.inc()
         self.metrics.model_ready.set(1)

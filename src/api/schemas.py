@@ -24,6 +24,11 @@ EXAMPLE: dict[str, Any] = {
 }
 """The transaction of the documentation; anyone can send it."""
 
+MAX_FEE_RATE = 1e9
+"""In sat/vB: no going fee rate that a caller gives is higher."""
+
+MARKET_WORDS = "Going fee rate to judge it beside, in sat/vB; by default the present one"
+
 Score = Annotated[
     float, Field(ge=0, le=1, description="Anomaly score from 0 to 1, higher is more unusual")
 ]
@@ -39,9 +44,9 @@ class SubmittedTransaction(DescribedTransaction):
         float | None,
         Field(
             gt=0,
-            le=1e9,
+            le=MAX_FEE_RATE,
             allow_inf_nan=False,
-            description="Going fee rate to judge it beside, in sat/vB; by default the present one",
+            description=MARKET_WORDS,
         ),
     ] = None
 
@@ -117,7 +122,8 @@ class Prediction(ScoredTransaction):
     """The answer to one transaction that was sent."""
 
     warnings: Annotated[
-        list[str], Field(description="Contradictions between the numbers that were sent")
+        list[str],
+        Field(description="Contradictions between the numbers; and that there is no model yet"),
     ]
     rules: Annotated[
         list[str], Field(description="Names of the rules that flag it, as listed by /model")

@@ -14,7 +14,12 @@ from core.background import BackgroundLoop
 from core.detector.champion import Champion, RulesOnly
 from core.detector.explanation import explanation
 from core.detector.patterns import COINBASE, FACTS, facts_of
-from core.detector.rules import RULES_VERSION, rules_of
+from core.detector.rules import (
+    RULES_VERSION,
+    fee_contradicts,
+    rules_of,
+    weight_contradicts,
+)
 from core.detector.verdict import Reason, Verdict
 from core.transaction import (
     MARKET_FEE_RATE,
@@ -134,12 +139,12 @@ def inconsistencies(transaction: Transaction, is_coinbase: bool = False) -> list
     """
     sentences = []
     size, weight = transaction.size, transaction.weight
-    if not size <= weight <= 4 * size:
+    if weight_contradicts(transaction):
         sentences.append(
             f"weight is {weight:,} but must lie between size ({size:,}) and 4 x size ({4 * size:,})"
         )
-    fee, difference = transaction.fee, transaction.input_value - transaction.output_value
-    if fee != difference and not is_coinbase:
+    if fee_contradicts(transaction) and not is_coinbase:
+        fee, difference = transaction.fee, transaction.input_value - transaction.output_value
         sentences.append(f"fee is {fee:,} but input_value - output_value is {difference:,}")
     if transaction.inputs_count == 0:
         sentences.append("inputs_count is 0 but every transaction has an input")

@@ -114,7 +114,11 @@ def newest_market(lake: str, origin: str) -> Market | None:
     table = open_table(lake, "market", origin)
     if table is None:
         return None
+    newest = max((partition["date"] for partition in table.partitions()), default=None)
+    if newest is None:
+        return None
     names = ", ".join(Market._fields)
-    rows = query(f"SELECT {names} FROM market ORDER BY minute DESC LIMIT 1", market=table)
+    sql = f"SELECT {names} FROM market WHERE date = DATE '{newest}' ORDER BY minute DESC LIMIT 1"
+    rows = query(sql, market=table)
     found: list[dict[str, Any]] = rows.to_pylist()
     return Market(**found[0]) if found else None

@@ -1,5 +1,6 @@
 """Metrics of the API; `monitoring/exposition.py` adds up those of several processes."""
 
+from collections import Counter as TallyCounter
 from collections.abc import Iterable, Mapping
 from functools import partial
 
@@ -12,6 +13,9 @@ BUCKETS = (
     *(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 """Upper bounds in seconds: one prediction takes some 100 µs, the largest batch a few seconds."""
+
+FLAGGERS = ("model", "rule", "both")
+"""What can flag a transaction."""
 
 UNMATCHED = "unmatched"
 """The route of a request to a path that does not exist: the path itself is never a label."""
@@ -46,10 +50,16 @@ class ApiMetrics(ServiceMetrics):
             "Transactions scored for callers, by whether they were flagged",
             flagged=("false", "true"),
         )
+        self.anomalies = self.counter(
+            "anomalies",
+            "Transactions flagged for callers, by what flags them",
+            flagged_by=FLAGGERS,
+        )
         self._declare_model()
-        self.declare_loops("champion", "heartbeat")
+        self.declare_loops("champion", "heartbeat", "market")
         # Looking labels up takes longer than counting, so the children are kept.
         self._flagged, self._not_flagged = map(self.predictions.labels, ("true", "false"))
+        self._flaggers = {by: self.anomalies.labels(by) for by in FLAGGERS}
         self._routes: set[str] = set()
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.declare_routes({UNMATCHED: [404]})
@@ -93,11 +103,19 @@ class ApiMetrics(ServiceMetrics):
             self._children[route, status] = children
         return children
 
-    def record_prediction(self, is_anomaly: bool) -> None:
-        """Count one transaction that was scored for a caller."""
-        (self._flagged if is_anomaly else self._not_flagged).inc()
+    def record_prediction(self, flagged_by: str | None) -> None:
+        """Count one transaction that was scored for a caller, by what flags it."""
+        if flagged_by is None:
+            self._not_flagged.inc()
+        else:
+            self._flagged.inc()
+            self._flaggers[flagged_by].inc()
 
-    def record_predictions(self, count: int, flagged: int) -> None:
-        """Count a batch of scored transactions, of which so many are flagged."""
-        self._flagged.inc(flagged)
-        self._not_flagged.inc(count - flagged)
+    def record_predictions(self, flagged_by: Iterable[str | None]) -> None:
+        """Count a batch of scored transactions, by what flags each."""
+        counts = TallyCounter(flagged_by)
+        self._not_flagged.inc(counts.pop(None, 0))
+        self._flagged.inc(counts.total())
+        for by, count in counts.items():
+            if by is not None:
+                self._flaggers[by].inc(count)

@@ -38,8 +38,8 @@ def test_the_time_without_a_model_is_logged_when_it_begins_and_when_it_ends(
     for follower.current in (None, None, champion, champion):
         heartbeat.beat()
     assert caplog.messages == [
-        "event=predictions_unavailable reason=the trainer has promoted none",
-        "event=predictions_available model_version=7",
+        "event=rules_alone reason=the trainer has promoted none",
+        "event=champion_in_service model_version=7",
     ]
 
 

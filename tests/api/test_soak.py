@@ -33,7 +33,7 @@ def test_ten_minutes_of_load_while_the_champion_moves(tmp_path: Path) -> None:
             register_pipeline(uri, fitted(traffic(2_000), seed=seed), tmp_path) for seed in (0, 1)
         ]
         promote(uri, versions[0])
-        wait_for(lambda: api.predict().ok, api.log)
+        wait_for(lambda: api.predict().json()["model_version"] != "rules", api.log)
         sender = Sender(f"{api.url}/predict", json.dumps(EXAMPLE).encode(), PER_SECOND)
         loads: list[Load] = []
 

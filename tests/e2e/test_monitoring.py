@@ -61,7 +61,7 @@ def prometheus(demo: Demo) -> Iterator[Prometheus]:
         missing("Prometheus is not installed (Debian: apt-get install prometheus)")
     demo.wait_for("table of URLs", demo.urls, READY_SECONDS)
     demo.wait_for("scored row", lambda: demo.rows("scored_transactions", "hash"), SCORED_SECONDS)
-    demo.wait_for("verdict", lambda: ask(f"{demo.url('API_PORT')}/predict", TRANSACTION), 60)
+    demo.wait_for("champion", lambda: ask(f"{demo.url('API_PORT')}/ready"), 60)
     yield Prometheus(demo.url("PROMETHEUS_PORT"))
 
 

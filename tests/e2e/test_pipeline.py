@@ -30,9 +30,8 @@ def test_transactions_are_scored_once_each(demo: Demo) -> None:
 
 
 def test_the_api_answers_with_the_champion_that_mlflow_names(demo: Demo) -> None:
-    verdict = demo.wait_for(
-        "verdict", lambda: ask(f"{demo.url('API_PORT')}/predict", TRANSACTION), 60
-    )
+    demo.wait_for("champion", lambda: ask(f"{demo.url('API_PORT')}/ready"), 60)
+    verdict = ask(f"{demo.url('API_PORT')}/predict", TRANSACTION)
     assert 0 < verdict["anomaly_score"] < 1
     model = ask(
         f"{demo.url('MLFLOW_PORT')}/api/2.0/mlflow/registered-models/alias"
@@ -53,7 +52,9 @@ def test_an_injected_anomaly_is_flagged_and_the_api_agrees_to_the_bit(demo: Demo
     row = demo.wait_for("score of the injected anomaly", scored, 90)
     assert row["is_anomaly"]
     assert row["reasons"]
-    answer = ask(f"{demo.url('API_PORT')}/predict", {name: row[name] for name in TRANSACTION})
+    market = {"market_fee_rate": row["market_fee_rate"]}
+    same = {name: row[name] for name in TRANSACTION} | market
+    answer = ask(f"{demo.url('API_PORT')}/predict", same)
     assert answer["model_version"] == row["model_version"]
     assert answer["anomaly_score"] == row["anomaly_score"]
 

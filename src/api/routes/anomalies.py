@@ -17,7 +17,7 @@ from api.schemas import Anomalies, Anomaly
 from core.delta_log import LogDamagedError
 from core.detector.explanation import explanation
 from core.detector.rules import rules_of
-from core.detector.verdict import Verdict
+from core.detector.verdict import FlaggedBy, Verdict
 from core.lake import OriginMismatchError, open_table, query, sql_time
 from core.tables import EVENT_AFTER
 from core.transaction import DETECTOR_FIELDS
@@ -41,13 +41,21 @@ class ScoredTable:
         self._table: DeltaTable | None = None
         self._lock = Lock()
 
-    def recent(self, since: datetime, minimum_score: float | None, limit: int) -> list[Anomaly]:
+    def recent(
+        self,
+        since: datetime,
+        minimum_score: float | None,
+        limit: int,
+        flagged_by: FlaggedBy | None = None,
+    ) -> list[Anomaly]:
         """Read the newest first: those that were flagged, or those of at least `minimum_score`.
+
+        With `flagged_by` only those that exactly this flagged.
 
         Empty while there is no table. Raises `OriginMismatchError` for a lake of the other origin,
         and `DeltaError` or `OSError` when it cannot be read.
         """
-        sql = _sql(since, minimum_score, limit)
+        sql = _sql(since, minimum_score, limit, flagged_by)
         try:
             rows = self._rows(sql)
         except (DeltaError, OSError):
@@ -73,9 +81,13 @@ class ScoredTable:
             return self._table
 
 
-def _sql(since: datetime, minimum_score: float | None, limit: int) -> str:
+def _sql(
+    since: datetime, minimum_score: float | None, limit: int, flagged_by: FlaggedBy | None
+) -> str:
     """Make the query; its date condition skips the files of days that hold no match."""
     chosen = "is_anomaly" if minimum_score is None else f"anomaly_score >= {minimum_score!r}"
+    if flagged_by is not None:
+        chosen += f" AND flagged_by = '{flagged_by}'"
     earliest = min(max(since, _FIRST_TIME), _LAST_TIME).astimezone(UTC)
     return (
         f"SELECT * FROM scored WHERE {chosen}"
@@ -135,6 +147,10 @@ MinimumScore = Annotated[
     float | None,
     Query(ge=0, le=1, description="Least score, from 0 to 1; by default those that were flagged"),
 ]
+By = Annotated[
+    FlaggedBy | None,
+    Query(description="What flagged it: the model alone, a rule alone, or both; by default any"),
+]
 
 
 def add_anomaly_routes(router: APIRouter, scored: ScoredTable) -> None:
@@ -149,14 +165,17 @@ def add_anomaly_routes(router: APIRouter, scored: ScoredTable) -> None:
         "/anomalies/recent", responses=error_responses(401, 422, 500, 503), tags=["anomalies"]
     )
     async def recent_anomalies(
-        limit: Limit = 50, since: Since = None, minimum_score: MinimumScore = None
+        limit: Limit = 50,
+        since: Since = None,
+        minimum_score: MinimumScore = None,
+        flagged_by: By = None,
     ) -> Anomalies:
         """List the newest unusual transactions of the stream, from the lake."""
         earliest = since or datetime.now(UTC) - _DEFAULT_PERIOD
         loop = asyncio.get_running_loop()
         try:
             anomalies = await loop.run_in_executor(
-                threads, scored.recent, earliest, minimum_score, limit
+                threads, scored.recent, earliest, minimum_score, limit, flagged_by
             )
         except OriginMismatchError as error:
             raise HTTPException(503, f"The lake is not this service's: {error}.") from error

@@ -31,7 +31,6 @@ from api.schemas import Batch, Prediction, Predictions, SubmittedTransaction, ba
 from api.scoring import Follower, predict, predict_batch
 from core.detector.champion import RulesOnly
 from core.settings import ApiSettings
-from core.transaction import DescribedTransaction
 from monitoring.api_metrics import ApiMetrics
 
 _THREADS = 2
@@ -115,20 +114,20 @@ def prediction_routes(
         max_bytes = min(max_bytes, settings.api_max_body_bytes)
         return BodyRules(read, max_bytes, loop_bytes, held, threads)
 
-    def predict_and_count(transaction: DescribedTransaction, given: float | None) -> Prediction:
+    def predict_and_count(transaction: SubmittedTransaction) -> Prediction:
         champion = follower.current
-        beside = rate.beside(transaction, given, champion)
+        beside = rate.beside(transaction, transaction.market_fee_rate, champion)
         prediction = predict(champion or RULES_ONLY, transaction, beside)
-        metrics.record_prediction(prediction["is_anomaly"])
+        metrics.record_prediction(prediction["flagged_by"])
         return prediction
 
     def predict_one(transaction: SubmittedTransaction) -> Prediction:
         """Score one transaction and say why: amounts in satoshi, size in bytes."""
-        return predict_and_count(transaction, transaction.market_fee_rate)
+        return predict_and_count(transaction)
 
     def predict_raw(transaction: RawTransactionBody) -> Prediction:
         """Score one transaction as Blockchain.com returns it, with all that its JSON tells."""
-        return predict_and_count(transaction, None)
+        return predict_and_count(transaction)
 
     def predict_many(batch: limited_batch) -> Predictions:  # type: ignore[valid-type]
         """Score many transactions; the predictions come in the same order."""
@@ -137,8 +136,7 @@ def prediction_routes(
         judge = champion or RULES_ONLY
         markets = [rate.beside(each, each.market_fee_rate, champion) for each in sent.transactions]
         predictions = predict_batch(judge, sent.transactions, markets, sent.reasons)
-        flagged = sum(each["is_anomaly"] for each in predictions)
-        metrics.record_predictions(len(predictions), flagged)
+        metrics.record_predictions(each["flagged_by"] for each in predictions)
         return {"predictions": predictions, "model_version": judge.version}
 
     of_one = rules(read_transaction, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_BYTES)

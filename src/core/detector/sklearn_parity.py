@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.detector.forest import Forest
-from core.features import features
+from core.features import MARKET, features
 from core.transaction import DETECTOR_FIELDS
 
 _ROWS, _TRANSACTIONS = 1_000, 8
@@ -42,12 +42,18 @@ def _move_off(rows: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np
     return moved
 
 
-def random_transactions(rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Random numbers within a transaction's bounds, some of them 0; shape (rows, 8)."""
+def random_transactions(rows: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Whole numbers within a transaction's bounds, some of them 0, and any going fee rate above 0.
+
+    Shape (rows, 8), the columns in the order of `DETECTOR_FIELDS`.
+    """
     numbers = np.exp(rng.uniform(0, np.log(1e6), (rows, len(DETECTOR_FIELDS))))
     zero = rng.random(numbers.shape) < 0.05
     zero[:, :2] = False
-    return np.where(zero, 0, numbers).astype(np.int64)
+    market = numbers[:, MARKET].copy()
+    numbers = np.where(zero, 0.0, np.floor(numbers))
+    numbers[:, MARKET] = market
+    return numbers
 
 
 def is_exact(forest: Forest, pipeline: Any) -> bool:

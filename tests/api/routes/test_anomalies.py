@@ -47,6 +47,20 @@ def test_a_minimum_score_asks_for_others_than_the_flagged(client: TestClient) ->
     assert hashes(client, minimum_score=0.7) == ["first"]
 
 
+def test_what_flagged_is_asked_for(client: TestClient, lake: str) -> None:
+    by_rule = scored_row("ruled", timedelta(seconds=9), 0.2)
+    by_rule |= {"is_anomaly": True, "flagged_by": "rule", "fee": 90_000, "model_version": "rules"}
+    append_scored(lake, [by_rule])
+    assert hashes(client, flagged_by="rule") == ["ruled"]
+    assert hashes(client, flagged_by="model") == ["newest", "first"]
+    assert hashes(client, flagged_by="both") == []
+    assert hashes(client) == ["ruled", "newest", "first"]
+    answer = client.get("/anomalies/recent").json()["anomalies"][0]
+    assert (answer["flagged_by"], answer["market_fee_rate"]) == ("rule", 15.5)
+    assert "By rule, its fee is above" in answer["explanation"]
+    assert client.get("/anomalies/recent", params={"flagged_by": "me"}).status_code == 422
+
+
 def test_the_limit_keeps_the_newest(client: TestClient) -> None:
     assert hashes(client, limit=1) == ["newest"]
 

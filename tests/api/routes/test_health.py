@@ -82,6 +82,8 @@ def test_predictions_are_counted_by_their_verdict(client: TestClient) -> None:
     client.post("/predict/batch", json={"transactions": [EXAMPLE, EXAMPLE, OVERPAID]})
     assert value(client, 'predictions_total{flagged="true"}') == 2
     assert value(client, 'predictions_total{flagged="false"}') == 2
+    assert value(client, 'anomalies_total{flagged_by="both"}') == 2
+    assert value(client, 'anomalies_total{flagged_by="model"}') == 0
 
 
 def test_the_model_in_service_is_a_metric(champion: Champion) -> None:
