@@ -25,7 +25,7 @@ from core.market import fee_rates_at, markets_of, minute_of
 from core.ordinary_traffic.market_paths import level
 from core.ordinary_traffic.traffic import beside_market
 from model.evaluation import inject
-from model.pipeline import ForestShape, fit
+from model.pipeline import FittedForest, ForestShape
 from model.wild_rows import MOST
 
 RATE = 7.0
@@ -57,9 +57,9 @@ def ours(rows: Floats) -> Callable[[Floats], np.ndarray]:
 def without_market(rows: Floats) -> Callable[[Floats], np.ndarray]:
     """The design before: fees as they are, and a threshold read off the highest scores."""
     still = float(np.median(rows[:, MARKET]))
-    pipeline = fit(_in_market(rows, still), ForestShape())
-    threshold = alert_threshold(-pipeline.score_samples(_in_market(rows, still)), BUDGET)
-    return lambda others: -pipeline.score_samples(_in_market(others, still)) >= threshold
+    fitted = FittedForest.fit(_in_market(rows, still), ForestShape())
+    threshold = alert_threshold(fitted.scores(_in_market(rows, still)), BUDGET)
+    return lambda others: fitted.scores(_in_market(others, still)) >= threshold
 
 
 def robust_z(rows: Floats) -> Callable[[Floats], np.ndarray]:
