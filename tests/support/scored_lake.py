@@ -52,15 +52,20 @@ ROWS = [
 ]
 
 
-def append_scored(lake: str, rows: list[dict[str, object]], origin: str = "simulated") -> None:
+def append_scored(
+    lake: str,
+    rows: list[dict[str, object]],
+    origin: str = "simulated",
+    schema: pa.Schema = SCORED_TRANSACTIONS,
+) -> None:
     """Append rows to the table, which is created where it is missing."""
     uri = table_uri(lake, "scored_transactions")
     DeltaTable.create(
         uri,
-        SCORED_TRANSACTIONS,
+        schema,
         mode="ignore",
         partition_by=["date"],
         configuration={ORIGIN_PROPERTY: origin},
         raise_if_key_not_exists=False,
     )
-    write_deltalake(uri, pa.Table.from_pylist(rows, schema=SCORED_TRANSACTIONS), mode="append")
+    write_deltalake(uri, pa.Table.from_pylist(rows, schema=schema), mode="append")

@@ -57,18 +57,20 @@ class ScoredTable:
         """
         sql = _sql(since, minimum_score, limit, flagged_by)
         try:
-            rows = self._rows(sql)
+            rows = self._rows(sql, flagged_by)
         except (DeltaError, OSError):
             # Another table may be in its place, and then only opening it again helps.
             with self._lock:
                 self._table = None
-            rows = self._rows(sql)
+            rows = self._rows(sql, flagged_by)
         return [_anomaly(row) for row in rows]
 
-    def _rows(self, sql: str) -> list[dict[str, Any]]:
+    def _rows(self, sql: str, flagged_by: FlaggedBy | None) -> list[dict[str, Any]]:
         table = self._updated()
         if table is None:
             return []
+        if flagged_by and all(field.name != "flagged_by" for field in table.schema().fields):
+            return []  # of an earlier release, and the stream has not added the column yet
         rows: list[dict[str, Any]] = query(sql, scored=table).to_pylist()
         return rows
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Semaphore
 
+import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
@@ -16,6 +17,7 @@ from api.application import create_app
 from api.routes.anomalies import ScoredTable
 from api.schemas import Anomaly
 from core.settings import ApiSettings
+from core.tables import SCORED_TRANSACTIONS
 from monitoring.api_metrics import ApiMetrics
 from monitoring.prometheus_metrics import new_registry
 
@@ -59,6 +61,17 @@ def test_what_flagged_is_asked_for(client: TestClient, lake: str) -> None:
     assert (answer["flagged_by"], answer["market_fee_rate"]) == ("rule", 15.5)
     assert "By rule, its fee is above" in answer["explanation"]
     assert client.get("/anomalies/recent", params={"flagged_by": "me"}).status_code == 422
+
+
+def test_a_table_of_an_earlier_release_is_read(lake: str) -> None:
+    new = {"flagged_by", "market_fee_rate"}
+    earlier = pa.schema([field for field in SCORED_TRANSACTIONS if field.name not in new])
+    append_scored(lake, ROWS, schema=earlier)
+    client = TestClient(application(FixedFollower(), lake=lake))
+    assert hashes(client) == ["newest", "first"]
+    assert hashes(client, flagged_by="model") == []
+    answer = client.get("/anomalies/recent").json()["anomalies"][0]
+    assert (answer["flagged_by"], answer["market_fee_rate"]) == (None, None)
 
 
 def test_the_limit_keeps_the_newest(client: TestClient) -> None:

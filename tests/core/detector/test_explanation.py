@@ -7,6 +7,7 @@ import pytest
 from core.detector.explanation import (
     NOT_ILLICIT,
     amount,
+    beside_market,
     explanation,
     number,
     pattern,
@@ -14,6 +15,7 @@ from core.detector.explanation import (
     value,
 )
 from core.detector.patterns import PATTERNS
+from core.detector.rules import RULES, RULES_VERSION, Rule
 from core.detector.verdict import Reason, Verdict
 from core.feature_table import NAMES
 
@@ -94,3 +96,42 @@ def test_what_is_not_flagged_is_not_called_unusual() -> None:
 def test_no_words_accuse() -> None:
     words = " ".join(pattern.words for pattern in PATTERNS) + NOT_ILLICIT
     assert not re.search(r"suspicious|criminal|fraud|launder|attack", words)
+
+
+@pytest.mark.parametrize(
+    ("fee_rate", "market", "text"),
+    [
+        (480, 15.5, "31 times what others pay now (15.5)"),
+        (40, 15.5, "2.58 times what others pay now (15.5)"),
+        (16, 15.5, "about what others pay now (15.5)"),
+        (1, 15.5, "0.0645 of what others pay now (15.5)"),
+        (0, 15.5, "0 of what others pay now (15.5)"),
+        (58_400, 0.6, "97,333 times what others pay now (0.6)"),
+    ],
+)
+def test_a_fee_rate_is_compared_as_people_do(fee_rate: float, market: float, text: str) -> None:
+    assert beside_market(fee_rate, market) == text
+
+
+def test_the_market_stands_beside_the_fee_rate_and_nothing_else() -> None:
+    paid = Reason("fee_rate", 480.0, 3.1, 62.0, 4.2)
+    expected = "fee rate 480 sat/vB, 31 times what others pay now (15.5); usual 3.1 to 62"
+    assert reason(paid, 15.5) == expected
+    assert reason(paid) == reason(paid, 0.0) == "fee rate 480 sat/vB; usual 3.1 to 62"
+    fee = Reason("fee", 5.0, 1_220, 1e6, 1)
+    assert reason(fee, 15.5) == reason(fee)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_rule_is_named_in_words(rule: Rule) -> None:
+    flagged = verdict(True)._replace(flagged_by="rule")
+    assert f"By rule, {rule.words}." in explanation(flagged, [rule.name])
+
+
+@pytest.mark.parametrize(
+    ("is_anomaly", "opening"), [(True, "Flagged by a rule"), (False, "No rule flags it")]
+)
+def test_without_a_model_no_rank_is_told(is_anomaly: bool, opening: str) -> None:
+    alone = Verdict(0.0, 0.0, 1.0, is_anomaly, None, (), RULES_VERSION)
+    assert explanation(alone).startswith(f"{opening}; there is no model yet.")
+    assert "%" not in explanation(alone)
