@@ -76,13 +76,8 @@ def _far_from_market(t: Judged) -> Any:
 RULES = (
     Rule(
         "fee_above_limits",
-<<<<<<< HEAD
         "its fee is above the limits of Bitcoin Core's wallet and more than "
         f"{FAR} times what others pay",
-=======
-        "its fee is above the limits of Bitcoin Core's wallet "
-        f"and more than {FAR} times what others pay",
->>>>>>> api16
         "Bitcoin Core, wallet/wallet.h: HIGH_TX_FEE_PER_KB 0.01 BTC, -maxtxfee 0.1 BTC",
         lambda t: ((t.fee * 4 > 1_000 * t.weight) | (t.fee > 0.1 * COIN)) & _far_from_market(t),
     ),
