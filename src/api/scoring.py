@@ -97,7 +97,8 @@ def _verdicts(table: pa.Table) -> Iterator[Verdict]:
 
 def _prediction(transaction: Transaction, verdict: Verdict, market: Beside) -> Prediction:
     score, percentile, threshold, is_anomaly, pattern, reasons, version, flagged_by, _ = verdict
-    rules = rules_of((*numbers_of(transaction), market.fee_rate))
+    by_rule = flagged_by in ("rule", "both")
+    rules = rules_of((*numbers_of(transaction), market.fee_rate)) if by_rule else ()
     return {
         "transaction_hash": transaction.hash,
         "anomaly_score": score,
