@@ -113,6 +113,10 @@ def is_coinbase(*, fee: Any, inputs_count: Any, input_value: Any, output_value: 
     return (inputs_count == 1) & (input_value == 0) & (fee == 0) & (output_value > 0)
 
 
+COINBASE_SQL = "(inputs_count = 1 AND input_value = 0 AND fee = 0 AND output_value > 0)"
+"""`is_coinbase` as a condition of SQL on the columns of a table."""
+
+
 class DescribedTransaction(Transaction):
     """A transaction with the facts of its raw JSON beyond the numbers; an unknown fact is None."""
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.market import MOST_ROWS, Market, fee_rates_at, markets_of, minute_of
 from core.tables import MARKET, TIMESTAMP
+from core.transaction import COINBASE_SQL
 from data_processing.lake_tables import LakeTables
 
 Integers = NDArray[np.int64]
@@ -23,8 +24,7 @@ Floats = NDArray[np.float64]
 _REMEMBERED = 5_000
 """Minutes kept in memory: three days and a half. Rows of older ones come from the backlog."""
 
-_NOT_COINBASE = "NOT (inputs_count = 1 AND input_value = 0 AND fee = 0)"
-_PAYMENTS = f"SELECT append_time, fee, weight FROM raw_transactions WHERE {_NOT_COINBASE}"
+_PAYMENTS = f"SELECT append_time, fee, weight FROM raw_transactions WHERE NOT {COINBASE_SQL}"
 
 
 class GoingRates:

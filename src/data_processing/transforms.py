@@ -12,8 +12,7 @@ from core.tables import (
     SCORED_TRANSACTIONS,
     UNSCORED,
 )
-
-_IS_PAYMENT = "NOT (inputs_count = 1 AND input_value = 0 AND fee = 0)"
+from core.transaction import COINBASE_SQL
 
 
 def receipts(parsed: DataFrame) -> DataFrame:
@@ -21,10 +20,10 @@ def receipts(parsed: DataFrame) -> DataFrame:
 
     `fee_rate` is in sat/vB, and null for a coinbase transaction, which pays none.
     """
+    fee_rate = F.when(F.expr(f"NOT {COINBASE_SQL}"), F.col("fee") * 4.0 / F.col("weight"))
     return parsed.select(
         *("topic", "partition", "offset", "append_time", "event_time", "key", "kind"),
-        *("hash", "fee", "spent_outpoints"),
-        F.when(F.expr(_IS_PAYMENT), F.col("fee") * 4.0 / F.col("weight")).alias("fee_rate"),
+        *("hash", "fee", "spent_outpoints", fee_rate.alias("fee_rate")),
         *("block_hash", "previous_hash", "block_height"),
         F.size("transaction_hashes").alias("transactions"),
     )
