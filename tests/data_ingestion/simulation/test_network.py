@@ -202,6 +202,15 @@ def test_a_replay_shows_the_file_alone_and_says_so(
     assert network.truth.report()["emitted"] == [*hashes, injected]
 
 
+def test_overpaid_fees_and_anomalies_do_not_move_the_going_rate() -> None:
+    network = small_network()
+    before = network.market.going_rate(NOW)
+    for _ in range(200):
+        network.overpay(1_000, NOW)
+        network.inject("fat_finger_fee", NOW)
+    assert network.market.going_rate(NOW) == before
+
+
 def test_recorded_blocks_are_the_history(tmp_path: Path) -> None:
     source = small_network(seed=2)
     for _ in range(2):
@@ -268,8 +277,11 @@ def test_generated_fees_follow_the_factor_at_once() -> None:
     medians = []
     for factor in (1.0, 4.0, 0.01):
         network.market.multiply(factor)
-        network.burst(500, NOW)
-        medians.append(median(t.fee * 4 / t.weight for t in network.newest(450)))
+        network.burst(530, NOW)
+        newest = network.newest(530)
+        medians.append(median(t.fee * 4 / t.weight for t in newest))
+        at_once = median(t.fee * 4 / t.weight for t in newest[-25:])
+        assert 0.5 < at_once / medians[-1] < 2
     assert medians[1] / medians[0] == pytest.approx(4, rel=0.15)
     assert medians[2] / medians[0] == pytest.approx(0.04, rel=0.15)
     assert medians[2] < 1
@@ -283,6 +295,7 @@ def test_an_overpaid_fee_is_a_multiple_of_what_others_pay(market: str) -> None:
     paid = network.overpay(50, NOW)
     assert paid.fee * 4 / paid.weight == pytest.approx(50 * others, rel=0.01)
     assert network.truth.report()["injected"] == {paid.hash: "overpaid"}
+    assert network.market.going_rate(NOW) == others
     raw = json.loads(paid.json())
     spent = sum(i["prev_out"]["value"] for i in raw["inputs"])
     assert spent - sum(output["value"] for output in raw["out"]) == paid.fee
