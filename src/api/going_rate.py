@@ -5,7 +5,7 @@ one, the market that the champion was trained in; and without a champion the tra
 rate, beside which no fee is far.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from core.background import BackgroundLoop
@@ -42,7 +42,7 @@ class GoingRate:
 
     def refresh(self) -> None:
         """Read the newest market; raises `DeltaError` or `OSError` when it cannot be read."""
-        self.current = newest_market(self._lake, self._origin) or self.current
+        self.current = newest_market(self._lake, self._origin, datetime.now(UTC)) or self.current
 
     def beside(
         self, transaction: Transaction, given: float | None, champion: Champion | None

@@ -109,16 +109,20 @@ def sql_time(at: datetime) -> str:
     return f"""arrow_cast('{at.isoformat()}', 'Timestamp(Microsecond, Some("UTC"))')"""
 
 
-def newest_market(lake: str, origin: str) -> Market | None:
-    """The newest row of the table `market`; None where there is none; raises as `open_table`."""
+def newest_market(lake: str, origin: str, now: datetime) -> Market | None:
+    """The newest row of the table `market`, None where there is none; raises as `open_table`.
+
+    Minutes after `now` come last: a broker's clock that was ahead once hides no newer market.
+    """
     table = open_table(lake, "market", origin)
-    if table is None:
+    days = sorted({partition["date"] for partition in table.partitions()}) if table else []
+    if table is None or not days:
         return None
-    newest = max((partition["date"] for partition in table.partitions()), default=None)
-    if newest is None:
-        return None
+    past = [day for day in days if day <= str(now.date())] or days
     names = ", ".join(Market._fields)
-    sql = f"SELECT {names} FROM market WHERE date = DATE '{newest}' ORDER BY minute DESC LIMIT 1"
-    rows = query(sql, market=table)
-    found: list[dict[str, Any]] = rows.to_pylist()
+    sql = (
+        f"SELECT {names} FROM market WHERE date >= DATE '{past[-2:][0]}'"
+        f" ORDER BY minute > {sql_time(now)}, minute DESC LIMIT 1"
+    )
+    found: list[dict[str, Any]] = query(sql, market=table).to_pylist()
     return Market(**found[0]) if found else None

@@ -44,9 +44,9 @@ class MicroBatch:
 
     A receipt has the columns of `transforms.receipts`. `newest` is when Kafka appended the last
     record. `seconds` has the time of each stage: `read` (parse and decide), `score`, and the write
-    of each table. `confirmed` counts the rows written to `confirmations`. `verdicts` has
-    `anomaly_score`, `is_anomaly` and `flagged_by` of the rows written to `scored_transactions`:
-    without a champion only those that a rule flags.
+    of each table, of `market` with its computation. `confirmed` counts the rows written to
+    `confirmations`. `verdicts` has `anomaly_score`, `is_anomaly` and `flagged_by` of the rows
+    written to `scored_transactions`: without a champion only those that a rule flags.
     """
 
     new: pa.Table
@@ -154,6 +154,8 @@ class MicroBatchWriter:
         """
         started = time.monotonic()
         score = score_rows(champion, self.rates.add(batch.new))
+        batch.seconds["market"] = time.monotonic() - started
+        started = time.monotonic()
         rows = transforms.unscored_rows(fresh).mapInArrow(score, spark_schema(SCORED_ROWS))
         scored = transforms.scored_rows(rows, batch.scored_at)
         scored = (scored if batch.scored else scored.where("is_anomaly")).persist()

@@ -11,8 +11,8 @@ from monitoring.prometheus_metrics import ServiceMetrics
 CHORES = ("backlog", "statistics", "replacements", "announcements", "housekeeping")
 """The kinds of work between micro-batches."""
 
-STAGES = ("read", "raw_transactions", "scored_transactions", "quarantine")
-"""The stages of a micro-batch: reading, then the write of each table."""
+STAGES = ("read", "quarantine", "raw_transactions", "market", "score", "scored_transactions")
+"""The stages of a micro-batch: reading, scoring, and the write of each table."""
 
 _SECONDS = (0.25, 0.5, 1, 2, 4, 8, 12, 20, 40, 80, 160)
 _SCORES = SCORE_AXIS[: SCORE_AXIS.index(0.8) + 1 : 5]
@@ -68,7 +68,7 @@ class StreamMetrics(ServiceMetrics):
         )
         self.stage_seconds = counter(
             "stage_seconds",
-            "Time of micro-batches by stage: read (with parsing and scoring), or a table's write",
+            "Time of micro-batches by stage: read (with parsing), score, or the write of a table",
             stage=STAGES,
         )
         self._declare_state()

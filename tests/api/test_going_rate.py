@@ -20,7 +20,7 @@ from core.detector.champion import Champion
 from core.lake import ORIGIN_PROPERTY, OriginMismatchError, table_uri
 from core.tables import MARKET
 
-MINUTE = datetime(2026, 11, 28, 6, 59, tzinfo=UTC)
+MINUTE = datetime(2026, 9, 28, 6, 59, tzinfo=UTC)
 
 
 def write_market(lake: str, minute: datetime, fee_rate: float, origin: str = "simulated") -> None:
@@ -59,6 +59,9 @@ def test_the_newest_minute_is_read_and_kept_while_the_lake_is_away(lake: str) ->
     tomorrow = MINUTE + timedelta(days=1)
     write_market(lake, tomorrow, 20.0)
     assert refreshed(rate) == (tomorrow, 20.0)
+    write_market(lake, datetime.now(UTC) + timedelta(hours=2), 70.0)
+    write_market(lake, datetime.now(UTC) + timedelta(days=2), 80.0)
+    assert refreshed(rate) == (tomorrow, 20.0), "the broker's clock was ahead for once"
     Path(lake).rename(f"{lake}-moved")
     assert refreshed(rate) == (tomorrow, 20.0)
 

@@ -20,19 +20,19 @@ def api() -> Iterator[FakeApi]:
 
 
 @pytest.fixture(scope="session")
-def filled_lake(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
+def filled_lake(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table, datetime]:
     now = datetime.now(UTC)
     rows = scored(6_000, now, 3 * 3600)
     lake = tmp_path_factory.mktemp("template") / "lake"
     fill(lake, rows, now)
-    return lake, rows
+    return lake, rows, now
 
 
 @pytest.fixture
-def backend(tmp_path: Path, filled_lake: tuple[Path, pa.Table], api: FakeApi) -> Backend:
+def backend(tmp_path: Path, filled_lake: tuple[Path, pa.Table, datetime], api: FakeApi) -> Backend:
     """Each test changes its own copy: tables do not contain the path where they lie."""
-    lake, rows = filled_lake
-    return Backend(Path(shutil.copytree(lake, tmp_path / "lake")), rows, api)
+    lake, rows, now = filled_lake
+    return Backend(Path(shutil.copytree(lake, tmp_path / "lake")), rows, now, api)
 
 
 @pytest.fixture

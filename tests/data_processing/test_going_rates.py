@@ -1,6 +1,7 @@
 """The markets that the stream writes: once each, the same after any crash, beside every score."""
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -64,9 +65,11 @@ def test_a_crash_before_the_market_is_written_changes_nothing(
         writer.write(second)
     assert markets(tables) == {0: 10.0}
     writer.restart()
+    assert markets(tables) == {0: 10.0, 60: 10.0}, "the start writes what the crash left out"
     assert writer.write(second).repeats == 4, "its raw rows are committed"
+    kafka.later(minutes=1)
     writer.write(kafka.records(*paying(rng, 40, 1)))
-    assert markets(tables) == {0: 10.0, 60: 10.0}
+    assert markets(tables) == {0: 10.0, 60: 10.0, 120: 40.0}
 
 
 def test_a_restart_goes_on_with_the_transactions_of_the_table(
@@ -92,16 +95,21 @@ def test_one_batch_by_a_clock_that_is_ahead_leaves_the_next_markets_as_they_were
     assert markets(tables)[60] == 10.0
 
 
-def test_a_date_of_an_earlier_version_gets_its_markets_from_its_rows(
+def test_dates_of_an_earlier_version_get_their_markets_from_their_rows(
     writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
 ) -> None:
-    writer.write(kafka.records(*paying(rng, 10, 5)))
-    kafka.later(minutes=1)
-    writer.write(kafka.records(*paying(rng, 30, 5)))
-    written = rates_of_date(tables, kafka.now.date())
+    for rate, minutes in ((10, 1), (30, 24 * 60), (50, 1), (70, 1)):
+        writer.write(kafka.records(*paying(rng, rate, 5)))
+        kafka.later(minutes=minutes)
+    written = markets(tables)
+    today = (kafka.now - timedelta(minutes=1)).date()
     tables.open("market").delete()
-    assert rates_of_date(tables, kafka.now.date()) == written
-    assert list(written.values()) == [10.0, 10.0]
+    GoingRates(tables)
+    assert markets(tables) == written and len(written) == 4
+    assert [10.0, *rates_of_date(tables, today).values()][-2:] == list(written.values())[-2:]
+    tables.open("market").delete(f"date = '{today - timedelta(days=1)}'")
+    assert GoingRates(tables).newest == list(written.values())[-1]
+    assert markets(tables) == written, "a hole in the middle is filled too"
 
 
 def test_without_a_champion_what_a_rule_flags_is_written_at_once(

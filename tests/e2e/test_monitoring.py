@@ -38,6 +38,9 @@ ONLY_A_VIEWER_PRODUCES = {
 }
 
 
+OVERPAID = TRANSACTION | {"fee": 10**9, "input_value": 10**9 + 995_000}
+
+
 class Prometheus:
     """Prometheus's HTTP interface."""
 
@@ -172,7 +175,11 @@ def test_every_metric_moves_here_or_where_its_cause_is_made(
     def largest(series: tuple[str, ...]) -> str:
         return f"max_over_time({series[1] if len(series) > 1 else series[0]}[1h])"
 
-    until_none(unmoved, lambda: ask(f"{demo.url('API_PORT')}/predict", TRANSACTION))
+    def predict() -> None:
+        for transaction in (TRANSACTION, OVERPAID):
+            ask(f"{demo.url('API_PORT')}/predict", transaction)
+
+    until_none(unmoved, predict)
 
 
 @pytest.mark.parametrize(("name", "file"), MOVED_ELSEWHERE.items())

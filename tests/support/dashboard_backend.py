@@ -69,10 +69,11 @@ def make_services(lake: Path, api_url: str, origin: str = "simulated", **changes
 
 @dataclass
 class Backend:
-    """A lake with the rows that were written to it, and an API."""
+    """A lake with the rows that were written to it, the newest of them `now`, and an API."""
 
     lake: Path
     rows: pa.Table
+    now: datetime
     api: FakeApi
 
     @property
