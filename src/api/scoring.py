@@ -13,7 +13,7 @@ from api.schemas import Prediction, SubmittedTransaction
 from core.background import BackgroundLoop
 from core.detector.champion import Champion, RulesOnly
 from core.detector.explanation import explanation
-from core.detector.patterns import COINBASE, FACTS, facts_of
+from core.detector.patterns import COINBASE, facts_of
 from core.detector.rules import (
     RULES_VERSION,
     fee_contradicts,
@@ -24,6 +24,7 @@ from core.detector.verdict import Reason, Verdict
 from core.transaction import (
     MARKET_FEE_RATE,
     NUMERIC_FIELDS,
+    PATTERN_FACTS,
     DescribedTransaction,
     Transaction,
     numbers_of,
@@ -80,7 +81,7 @@ def predict_batch(
 def _table(transactions: list[SubmittedTransaction], markets: list[Beside]) -> pa.Table:
     """Make the columns that `Champion.verdicts` reads."""
     numbers = np.fromiter(chain.from_iterable(map(numbers_of, transactions)), np.float64)
-    facts = zip(FACTS, zip(*map(facts_of, transactions), strict=True), strict=False)
+    facts = zip(PATTERN_FACTS, zip(*map(facts_of, transactions), strict=True), strict=False)
     return pa.table(
         dict(zip(NUMERIC_FIELDS, numbers.reshape(-1, len(NUMERIC_FIELDS)).T, strict=True))
         | {name: pa.array(column) for name, column in facts}

@@ -10,7 +10,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pyarrow as pa
 
-from core.transaction import NUMERIC_FIELDS, DescribedTransaction, ObservedTransaction
+from core.transaction import (
+    NUMERIC_FIELDS,
+    PATTERN_FACTS,
+    DescribedTransaction,
+    ObservedTransaction,
+)
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 EVENT_BEFORE, EVENT_AFTER = timedelta(days=7), timedelta(hours=2)
@@ -114,7 +119,7 @@ UNSCORED = pa.schema(
     [
         field
         for field in RAW_TRANSACTIONS
-        if field.name in {*SCORED_TRANSACTIONS.names, "equal_outputs", "dust_outputs", "op_return"}
+        if field.name in {*SCORED_TRANSACTIONS.names, *PATTERN_FACTS}
     ]
 )
 """What a score is made from: the columns that are kept beside it, and the facts of patterns."""

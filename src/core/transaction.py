@@ -57,6 +57,10 @@ TransactionSource = Literal["mempool", "block"]
 """Where the producer saw a transaction first."""
 
 
+CoinjoinProtocol = Literal["whirlpool", "wasabi_2", "wasabi_1", "joinmarket", "coinjoin"]
+"""Who makes a coinjoin; `coinjoin` is one of none of the others."""
+
+
 class Transaction(BaseModel):
     """The hash and the seven numbers that a score is computed from; unknown fields are ignored."""
 
@@ -125,11 +129,30 @@ class DescribedTransaction(Transaction):
     equal_outputs: Annotated[
         Count | None, Field(description="Outputs in the largest group of one same value above 0")
     ] = None
+    coinjoin: Annotated[
+        CoinjoinProtocol | None, Field(description="Who makes this coinjoin, if it is one")
+    ] = None
+    token_transfer: Annotated[
+        bool | None, Field(description="One owner moves outputs of 330 or 546 satoshi")
+    ] = None
     dust_outputs: Annotated[
         Count | None, Field(description="Spendable outputs below their dust limit")
     ] = None
+    anchor_outputs: Annotated[Count | None, Field(description="Pay-to-anchor outputs")] = None
     op_return: Annotated[bool | None, Field(description="An output carries data")] = None
-    rbf: Annotated[bool | None, Field(description="Signals replaceability (BIP 125)")] = None
+    data_bytes: Annotated[
+        int | None, Field(ge=0, le=MAX_WEIGHT, description="Bytes of the outputs that carry data")
+    ] = None
+    burned_value: Annotated[
+        Money | None, Field(description="Satoshi in outputs that carry data: nobody can spend them")
+    ] = None
+    version: Annotated[
+        int | None, Field(ge=0, le=2**32 - 1, description="Version; 3 is TRUC (BIP 431)")
+    ] = None
+    rbf: Annotated[
+        bool | None,
+        Field(description="Signals replaceability (BIP 125); nodes replace others as well"),
+    ] = None
     lock_time: Annotated[
         UnixTime | None, Field(description="nLockTime: block height, or time from 500,000,000 on")
     ] = None
@@ -151,6 +174,13 @@ class DescribedTransaction(Transaction):
     outpoints_cut: Annotated[
         bool | None, Field(description="There are more spent outpoints than are kept")
     ] = None
+
+
+PATTERN_FACTS = (
+    *("coinjoin", "token_transfer", "dust_outputs", "anchor_outputs"),
+    *("op_return", "burned_value", "version"),
+)
+"""The facts beyond the seven numbers that a pattern is recognised by."""
 
 
 class ObservedTransaction(DescribedTransaction):

@@ -7,7 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
 from tests.support.asgi_calls import JSON, Call, mutated, send_calls
-from tests.support.blockchain_samples import item, paid, payment, spent
+from tests.support.blockchain_samples import item, payment
+from tests.support.coinjoins import shared_fee
 
 from api.blockchain_body import EXAMPLE
 from api.errors import Problem
@@ -33,14 +34,7 @@ def test_it_is_scored_like_its_eight_fields(client: TestClient) -> None:
 
 
 def test_facts_that_only_the_raw_json_has_are_used(client: TestClient) -> None:
-    coinjoin = item(
-        inputs=[spent(1_200) for _ in range(6)],
-        vin_sz=6,
-        fee=1_200,
-        out=[paid(1_000) for _ in range(6)],
-        vout_sz=6,
-    )
-    prediction = client.post("/predict/raw", content=coinjoin, headers=JSON).json()
+    prediction = client.post("/predict/raw", json=shared_fee()).json()
     assert prediction["pattern"] == "coinjoin"
 
 

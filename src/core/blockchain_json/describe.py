@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import BaseModel, ValidationError
 
+from core.blockchain_json.coinjoins import coinjoin_protocol
 from core.blockchain_json.schema import (
     Input,
     Output,
@@ -23,7 +24,8 @@ from core.blockchain_json.schema import (
     RawTransaction,
     decode_transaction,
 )
-from core.blockchain_json.scripts import dust_limit, script_type
+from core.blockchain_json.scripts import OP_RETURN, dust_limit, script_type
+from core.blockchain_json.token_transfers import is_token_transfer
 from core.transaction import MAX_OUTPOINTS, DescribedTransaction
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -91,9 +93,12 @@ def fields_of(raw: RawTransaction, mined: bool) -> dict[str, Any]:
     facts = _spending(inputs) | {
         "rbf": _signals_replacement(inputs, raw.rbf),
         "lock_time": _within_uint32(raw.lock_time),
+        "version": _within_uint32(raw.ver),
     }
     if outputs_complete and raw.out:
         facts |= _amounts(raw.out) | _scripts(raw.out) | _addresses(inputs, raw.out)
+        facts["coinjoin"] = coinjoin_protocol(inputs, raw.out)
+        facts["token_transfer"] = is_token_transfer(inputs, raw.out)
     return {
         "hash": raw.hash,
         "size": raw.size,
@@ -183,13 +188,22 @@ def _amounts(outputs: list[Output]) -> dict[str, Any]:
 
 
 def _scripts(outputs: list[Output]) -> dict[str, Any]:
-    """The script types that are paid, whether one carries data (OP_RETURN, 0x6a), and the dust."""
+    """The script types that are paid, what carries data (OP_RETURN, 0x6a), anchors and dust."""
     scripts = [output.script for output in outputs if output.script]
     if len(scripts) < len(outputs):
         return {}
+    types = list(map(script_type, scripts))
+    data = [
+        (output.value, len(script) // 2)
+        for output, script in zip(outputs, scripts, strict=True)
+        if script.startswith(OP_RETURN)
+    ]
     return {
-        "output_types": sorted({script_type(script) for script in scripts}),
-        "op_return": any(script.startswith("6a") for script in scripts),
+        "output_types": sorted(set(types)),
+        "anchor_outputs": types.count("p2a"),
+        "op_return": bool(data),
+        "data_bytes": sum(size for _, size in data),
+        "burned_value": sum(value for value, _ in data),
         "dust_outputs": sum(
             output.value < dust_limit(script)
             for output, script in zip(outputs, scripts, strict=True)

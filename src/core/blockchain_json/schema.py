@@ -41,6 +41,7 @@ class RawTransaction(msgspec.Struct, kw_only=True):
     """One transaction: HTTP as of today or 2018, websocket, or pruned to some addresses."""
 
     hash: str
+    ver: Integer | None = None
     size: Integer
     weight: Integer | None = None
     fee: Integer | None = None

@@ -24,6 +24,9 @@ _SMALL_NUMBERS = {f"{opcode:02x}" for opcode in range(0x51, 0x61)}
 
 _WITNESS_VERSIONS = _SMALL_NUMBERS | {"00"}
 
+OP_RETURN = "6a"
+"""The first byte of a script that only carries data and can never be spent."""
+
 _DUST_RELAY_RATE = 3
 """Satoshi per virtual byte at which spending is priced (`DUST_RELAY_TX_FEE`, `policy/policy.h`)."""
 
@@ -44,7 +47,7 @@ def script_type(script: str) -> str:
     for first, last, name in _FIXED.get(len(script), ()):
         if script.startswith(first) and script.endswith(last):
             return name
-    if script.startswith("6a"):
+    if script.startswith(OP_RETURN):
         return "op_return"
     if _is_witness_program(script):
         return "witness_unknown"
@@ -71,7 +74,7 @@ def dust_limit(script: str) -> int:
     546
     """
     size = len(script) // 2
-    if script.startswith("6a") or size > _MAX_SCRIPT_SIZE:
+    if script.startswith(OP_RETURN) or size > _MAX_SCRIPT_SIZE:
         return 0
     output_size = 8 + (1 if size < 253 else 3) + size
     spending = _WITNESS_INPUT_SIZE if _is_witness_program(script) else _INPUT_SIZE

@@ -233,7 +233,8 @@ _FLAGGED_BY: dict[tuple[bool, bool], FlaggedBy | None] = {
 
 def _pattern(transaction: DescribedTransaction, values: list[float]) -> str | None:
     """The pattern of one transaction, given its numbers."""
-    facts = (np.nan if fact is None else float(fact) for fact in facts_of(transaction))
+    coinjoin, *others = facts_of(transaction)
+    facts = [coinjoin, *(np.nan if fact is None else float(fact) for fact in others)]
     return pattern_of(Shape(*values[:MARKET], *facts))
 
 

@@ -2,8 +2,8 @@
 
 The model decides whether a transaction is unusual; its pattern says what kind of transaction it is.
 Where several patterns fit, the first one counts. A shape says nothing of intent: a consolidation is
-housekeeping, a coinjoin is privacy. Facts that only the raw JSON has are NaN where they are
-unknown; no pattern that needs one fits then.
+housekeeping, a coinjoin is privacy. Facts that only the raw JSON has may be unknown; no pattern
+that needs one fits then.
 """
 
 from collections.abc import Callable
@@ -14,22 +14,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.transaction import COIN, is_coinbase
+from core.transaction import COIN, PATTERN_FACTS, is_coinbase
 
-FACTS = ("equal_outputs", "dust_outputs", "op_return")
-"""The facts beyond the seven numbers that patterns use."""
-
-facts_of = attrgetter(*FACTS)
-"""These facts of a described transaction, as a tuple."""
+facts_of = attrgetter(*PATTERN_FACTS)
+"""The facts of a described transaction that patterns use, as a tuple."""
 
 COINBASE = "coinbase"
 """The pattern that is never flagged."""
 
 
 class Shape(NamedTuple):
-    """What a pattern is computed from: floats for one transaction, arrays of one length for many.
+    """What a pattern is computed from: of one transaction, or arrays of one length for many.
 
-    The seven numbers, in their fields' units, then `FACTS`, NaN where unknown.
+    The seven numbers, in their fields' units, then `PATTERN_FACTS`: `coinjoin` is text, None where
+    it is none or unknown; the others are numbers, NaN where unknown.
     """
 
     size: Any
@@ -39,9 +37,13 @@ class Shape(NamedTuple):
     outputs_count: Any
     input_value: Any
     output_value: Any
-    equal_outputs: Any
+    coinjoin: Any
+    token_transfer: Any
     dust_outputs: Any
+    anchor_outputs: Any
     op_return: Any
+    burned_value: Any
+    version: Any
 
 
 @dataclass(frozen=True)
@@ -67,26 +69,73 @@ PATTERNS = (
         ),
     ),
     Pattern(
-        "zero_fee",
-        "it pays no fee",
-        "Bitcoin Core, policy/policy.h: below any minimum relay fee",
-        lambda t: t.fee == 0,
-    ),
-    Pattern(
         "fee_overpaid",
         "its fee is above the limits that Bitcoin Core's wallet warns at",
         "Bitcoin Core, wallet/wallet.h: HIGH_TX_FEE_PER_KB 0.01 BTC, -maxtxfee 0.1 BTC",
         lambda t: (t.fee * 4 > 1_000 * t.weight) | (t.fee > 0.1 * COIN),
     ),
     Pattern(
+        "value_burned",
+        "it destroys coins: an OP_RETURN output has a value, and nobody can spend it",
+        "Bitcoin Core, script/script.h: IsUnspendable",
+        lambda t: t.burned_value > 0,
+    ),
+    Pattern(
+        "pay_to_anchor",
+        "it has a pay-to-anchor output, which anyone may spend to pay for both",
+        "Bitcoin Core 28.0 release notes; BIP 433",
+        lambda t: t.anchor_outputs >= 1,
+    ),
+    Pattern(
+        "ephemeral_dust",
+        "it pays no fee and has an output of dust, which the child that pays for both must spend",
+        "Bitcoin Core 29.0 release notes; policy/ephemeral_policy.h",
+        lambda t: (t.fee == 0) & (t.dust_outputs == 1),
+    ),
+    Pattern(
+        "zero_fee",
+        "it pays no fee: nodes relay it only with a child that pays for both",
+        "Bitcoin Core 28.0 release notes, one-parent-one-child package relay; BIP 431",
+        lambda t: t.fee == 0,
+    ),
+    Pattern(
+        "whirlpool",
+        "it is a coinjoin of Whirlpool: it mixes the coins of several payers into equal outputs of "
+        "a pool's amount",
+        "Stockinger et al. 2021, Pinpointing and measuring Wasabi and Samourai CoinJoins",
+        lambda t: t.coinjoin == "whirlpool",
+    ),
+    Pattern(
+        "wasabi_2",
+        "it is a coinjoin of Wasabi 2: it mixes the coins of many payers into outputs of standard "
+        "amounts",
+        "WalletWasabi, DenominationBuilder.cs",
+        lambda t: t.coinjoin == "wasabi_2",
+    ),
+    Pattern(
+        "wasabi_1",
+        "it is a coinjoin of Wasabi 1: it mixes the coins of many payers into equal outputs of "
+        "some 0.1 BTC",
+        "Stockinger et al. 2021, Pinpointing and measuring Wasabi and Samourai CoinJoins",
+        lambda t: t.coinjoin == "wasabi_1",
+    ),
+    Pattern(
+        "joinmarket",
+        "it is a coinjoin as JoinMarket makes: a taker pays makers to mix their coins with its own",
+        "Möser and Böhme 2017, The price of anonymity",
+        lambda t: t.coinjoin == "joinmarket",
+    ),
+    Pattern(
         "coinjoin",
-        "it mixes the coins of several payers into equal outputs",
-        "Kalodner et al., BlockSci, USENIX Security 2020; at least five, as Whirlpool makes",
-        lambda t: (
-            (t.equal_outputs >= 5)
-            & (t.inputs_count >= t.equal_outputs)
-            & (2 * t.equal_outputs >= t.outputs_count - 1)
-        ),
+        "it is a coinjoin: it mixes the coins of several payers into equal outputs",
+        "Meiklejohn and Orlandi 2015, Privacy-enhancing overlays in Bitcoin",
+        lambda t: t.coinjoin == "coinjoin",
+    ),
+    Pattern(
+        "token_transfer",
+        "its owner moves tokens, as inscriptions, on outputs of 330 or 546 satoshi",
+        "Bitcoin Core, policy/policy.cpp: GetDustThreshold, the least that such an output can hold",
+        lambda t: t.token_transfer == 1,
     ),
     Pattern(
         "dust_fan_out",
@@ -119,9 +168,16 @@ PATTERNS = (
         lambda t: (t.outputs_count >= 10) & (t.outputs_count >= 5 * t.inputs_count),
     ),
     Pattern(
+        "low_fee",
+        "it pays less than 1 sat/vB, which nodes relay since 2025",
+        "Bitcoin Core 29.1 release notes: DEFAULT_MIN_RELAY_TX_FEE 0.1 sat/vB",
+        lambda t: t.fee * 4 < t.weight,
+    ),
+    Pattern(
         "data_carrier",
         "it carries data",
-        "Bitcoin Core, script/solver.h: NULL_DATA; BIP 141 for data in a witness",
+        "Bitcoin Core, script/solver.h: NULL_DATA, since 30.0 several and of any length; BIP 141 "
+        "for data in a witness",
         lambda t: (
             (t.op_return == 1)
             | (t.weight > 4 * (42 + 600 * t.inputs_count + 172 * t.outputs_count))
@@ -132,6 +188,12 @@ PATTERNS = (
         "it pays an output below the dust limit",
         "Bitcoin Core, policy/policy.cpp: GetDustThreshold",
         lambda t: t.dust_outputs >= 1,
+    ),
+    Pattern(
+        "version_3",
+        "it is of version 3 (TRUC): it has one unconfirmed parent or child at the most",
+        "BIP 431; Bitcoin Core 28.0 release notes",
+        lambda t: t.version == 3,
     ),
 )
 """Every pattern, in the order in which they are tried."""

@@ -8,24 +8,26 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.detector.calibration import Calibration
-from core.detector.patterns import FACTS, Shape, patterns_of
+from core.detector.patterns import Shape, patterns_of
 from core.detector.rules import RULES_VERSION, flagged_by_rules
 from core.detector.verdict import LEAST_SHARE, MOST_REASONS
 from core.feature_table import NAMES
 from core.features import MARKET, Floats, usual_beside
 from core.tables import REASON, VERDICT
-from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS
+from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS, PATTERN_FACTS
 
 
 def shape_of(table: pa.Table | pa.RecordBatch) -> Shape:
-    """The columns that patterns use, as float64 arrays; a null and a missing fact are NaN.
+    """The columns that patterns use; a fact that is null or missing is unknown.
 
     Raises `KeyError` when a numeric field is missing.
     """
-    unknown = np.full(table.num_rows, np.nan)
-    present = set(table.schema.names)
-    numbers = [_column(table, name) for name in NUMERIC_FIELDS]
-    return Shape(*numbers, *(_column(table, n) if n in present else unknown for n in FACTS))
+    present, rows = set(table.schema.names), table.num_rows
+    protocols = table.column("coinjoin") if "coinjoin" in present else pa.nulls(rows)
+    facts = [protocols.cast(pa.string()).to_numpy(zero_copy_only=False)]
+    unknown = np.full(rows, np.nan)
+    facts += [_column(table, n) if n in present else unknown for n in PATTERN_FACTS[1:]]
+    return Shape(*(_column(table, name) for name in NUMERIC_FIELDS), *facts)
 
 
 def numbers_of_table(table: pa.Table | pa.RecordBatch) -> Floats:

@@ -1,9 +1,11 @@
 """The facts of the raw JSON beyond the eight fields."""
 
+import json
 from typing import Any
 
 import pytest
 from tests.support.blockchain_samples import NOW, P2WPKH, item, paid, spent
+from tests.support.coinjoins import whirlpool
 
 from core.transaction import MAX_OUTPOINTS
 from data_ingestion.publishing import observe
@@ -36,6 +38,32 @@ def test_dust_and_data_are_seen() -> None:
     assert fields["dust_outputs"] == 2
     assert fields["op_return"] is True
     assert fields["output_types"] == ["op_return", "p2pkh", "p2wpkh"]
+
+
+def test_data_of_any_number_and_length_is_counted_and_what_is_burned_in_it() -> None:
+    outputs = [paid(8_000), paid(0, "6a02abcd", None), paid(700, "6a" + "00" * 900, None)]
+    fields = facts(out=outputs, vout_sz=3, fee=1_300)
+    assert fields["op_return"] is True
+    assert (fields["data_bytes"], fields["burned_value"]) == (4 + 901, 700)
+    assert (facts()["data_bytes"], facts()["burned_value"]) == (0, 0)
+
+
+def test_anchors_are_counted_and_one_below_their_limit_is_dust() -> None:
+    fields = facts(out=[paid(9_000), paid(0, "51024e73", "bc1p")], vout_sz=2)
+    assert (fields["anchor_outputs"], fields["dust_outputs"]) == (1, 1)
+    assert facts()["anchor_outputs"] == 0
+
+
+@pytest.mark.parametrize(("given", "kept"), [(3, 3), (2**32, None), (-1, None), (..., None)])
+def test_the_version_is_kept_within_its_bounds(given: Any, kept: int | None) -> None:
+    assert facts(ver=given).get("version") == kept
+
+
+def test_coinjoins_and_moves_of_tokens_are_recognised() -> None:
+    assert observe(json.dumps(whirlpool()).encode(), NOW, "mempool").coinjoin == "whirlpool"
+    assert "coinjoin" not in facts()
+    assert facts(out=[paid(546)], vout_sz=1, fee=9_454)["token_transfer"] is True
+    assert facts()["token_transfer"] is False
 
 
 @pytest.mark.parametrize(

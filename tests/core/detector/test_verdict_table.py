@@ -36,7 +36,7 @@ def mixed(traffic: Floats) -> pa.Table:
     return table_of(
         rows,
         op_return=pa.array([True, None, False] * (n // 3)),
-        equal_outputs=pa.array([None, 5] * (n // 2), pa.int64()),
+        coinjoin=pa.array([None, "whirlpool"] * (n // 2), pa.string()),
         dust_outputs=pa.nulls(n, pa.int64()),
     )
 
