@@ -42,6 +42,14 @@ FEATURES = (
     ),
     Feature("inputs_count", "inputs", "inputs_count", "", 1.0, "count"),
     Feature("outputs_count", "outputs", "outputs_count", "", 1.0, "count"),
+    Feature(
+        "smaller_side",
+        "inputs and outputs alike",
+        "min(inputs_count, outputs_count)",
+        "",
+        1.0,
+        "a coinjoin has many of both: Maxwell, CoinJoin, 2013",
+    ),
     Feature("value_per_input", "mean input", "input_value / inputs_count", "sat", 1.0, "ratio"),
     Feature("value_per_output", "mean output", "output_value / outputs_count", "sat", 1.0, "ratio"),
 )

@@ -9,7 +9,7 @@ A fee is high or low beside what others pay at that time. So the measures that d
 of fees are divided by the going fee rate of their transaction's market first.
 
 The forest sees the rarity of each measure and two summaries: the largest rarity, and the sum of the
-two largest. Without the summaries only one split in nine could isolate a transaction with one
+two largest. Without the summaries only one split in ten could isolate a transaction with one
 extreme fee among ordinary counts and amounts.
 
 The same compiled loop computes one row and a million, at training and in the stream, so the results
@@ -68,8 +68,9 @@ def _measure(row: Floats, out: Floats) -> None:
     out[4] = weight / (42.0 + 272.0 * inputs + 124.0 * outputs)
     out[5] = inputs
     out[6] = outputs
-    out[7] = input_value / max(inputs, 1.0)
-    out[8] = output_value / max(outputs, 1.0)
+    out[7] = min(inputs, outputs)
+    out[8] = input_value / max(inputs, 1.0)
+    out[9] = output_value / max(outputs, 1.0)
 
 
 @compiled

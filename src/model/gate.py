@@ -11,6 +11,7 @@ from scipy.stats import beta
 from core.feature_table import NAMES
 from core.features import MARKET, Floats, measures
 from model.evaluation import Evaluation
+from model.rarity_curve import ORDINARY_SHARE
 from model.wild_rows import MOST
 
 CONFIDENCE = 0.99
@@ -27,9 +28,9 @@ _REPEATED = 0.5
 class Rules:
     """The limits of the gate.
 
-    The flag rate must fit half to twice the `budget`. The mean recall may be at most `margin` below
-    the champion's on the same rows. It must also reach `least_recall`, because a model that flags
-    nothing keeps every budget.
+    The flag rate must fit the `budget`, as `keeps_budget` says. The mean recall may be at most
+    `margin` below the champion's on the same rows. It must also reach `least_recall`, because a
+    model that flags nothing keeps every budget.
     """
 
     budget: float
@@ -46,14 +47,16 @@ def interval(flagged: int, rows: int) -> tuple[float, float]:
 
 
 def keeps_budget(flagged: int, wild: int, rows: int, budget: float) -> bool:
-    """Whether the flagged rows are compatible with a true rate of half to twice the budget.
+    """Whether the flagged rows are compatible with a true rate that fits the budget.
 
-    The budget is meant for ordinary traffic. `wild` of the flagged rows lie so far out that they
-    are what a model is to find: anomalies, up to `MOST` of the rows, use none of it. So a flood of
-    them can neither refuse a challenger nor raise a threshold.
+    That is one of half of `ORDINARY_SHARE` of it to twice the whole. The budget is meant for
+    ordinary traffic. `wild` of the flagged rows lie so far out that they are what a model is to
+    find: anomalies, up to `MOST` of the rows, use none of it. So a flood of them can neither refuse
+    a challenger nor raise a threshold.
     """
     low, high = interval(flagged - wild, rows)
-    return high >= budget / 2 and low <= budget * 2 and interval(wild, rows)[0] <= MOST
+    enough = high >= ORDINARY_SHARE * budget / 2
+    return enough and low <= budget * 2 and interval(wild, rows)[0] <= MOST
 
 
 def refusals(challenger: Evaluation, champion: Evaluation | None, rules: Rules) -> list[str]:

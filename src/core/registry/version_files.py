@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from core.detector.calibration import Calibration
 from core.detector.champion import Champion
+from core.feature_table import NAMES
 from core.features import features
 from core.transaction import NUMERIC_FIELDS
 
@@ -43,10 +44,10 @@ def read_model(folder: Path, version: str) -> Champion:
     """Make a champion of a version's files; raises `ModelRefusedError` where one is unusable."""
     pipeline = read_pipeline(folder / MODEL_FILE)
     try:
-        calibration = Calibration.from_json((folder / EXTRA_FOLDER / CALIBRATION_FILE).read_text())
         proof = json.loads((folder / EXTRA_FOLDER / PROOF_FILE).read_text())
         rows, scores = np.array(proof["rows"], np.float64), np.array(proof["scores"], np.float64)
-        _check_columns(rows, version)
+        _check_columns(rows, pipeline[0].kw_args["tails"], version)
+        calibration = Calibration.from_json((folder / EXTRA_FOLDER / CALIBRATION_FILE).read_text())
         champion = Champion.from_pipeline(pipeline, calibration, version)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelRefusedError(f"version {version} cannot be read: {error!r}") from error
@@ -58,12 +59,17 @@ def read_model(folder: Path, version: str) -> Champion:
     return champion
 
 
-def _check_columns(rows: NDArray[np.float64], version: str) -> None:
-    """Refuse a version whose model knows no market: made before transactions had one."""
+def _check_columns(rows: NDArray[np.float64], tails: NDArray[np.float64], version: str) -> None:
+    """Refuse a version that knows no market, or not all measures: made by an earlier release."""
     if rows.ndim == 2 and rows.shape[1] == len(NUMERIC_FIELDS):
         raise ModelRefusedError(
             f"version {version} was trained without the going fee rate, by an earlier release: "
             "the trainer makes a new one"
+        )
+    if np.shape(tails)[1] != len(NAMES):
+        raise ModelRefusedError(
+            f"version {version} was trained on other measures than {', '.join(NAMES)}, by an "
+            "earlier release: the trainer makes a new one"
         )
 
 

@@ -29,6 +29,9 @@ ROWS = traffic.beside_market(2_000, seed=1)
 SAVED = Path(__file__).parent / "version_1"
 """A version saved by release 0.1.0, whose model knows no market."""
 
+NINE_MEASURES = Path(__file__).parent / "version_2"
+"""A version saved by release 0.4.0, whose model knows nine measures."""
+
 
 def test_a_whole_version_loads_and_scores_as_it_did(folder: Path) -> None:
     champion, pipeline = read_model(folder, "7"), read_pipeline(folder / MODEL_FILE)
@@ -39,6 +42,12 @@ def test_a_whole_version_loads_and_scores_as_it_did(folder: Path) -> None:
 def test_a_version_of_a_release_that_knew_no_market_is_refused_in_a_sentence() -> None:
     with pytest.raises(ModelRefusedError, match="trained without the going fee rate") as refused:
         read_model(SAVED, "1")
+    assert "the trainer makes a new one" in str(refused.value)
+
+
+def test_a_version_of_a_release_with_other_measures_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ModelRefusedError, match="trained on other measures") as refused:
+        read_model(NINE_MEASURES, "2")
     assert "the trainer makes a new one" in str(refused.value)
 
 
