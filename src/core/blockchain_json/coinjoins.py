@@ -46,13 +46,14 @@ _POOLS = {100_000, 1_000_000, 5_000_000, 50_000_000, 2_500_000, 25_000_000}
 _POOL_FEE = 110_000
 """Satoshi that an input may bring beyond the pool's amount."""
 
-_DENOMINATIONS = frozenset(
+DENOMINATIONS = frozenset(
     amount
     for base, factors in ((2, (1,)), (3, (1, 2)), (10, (1, 2, 5)))
     for power in range(38)
     for factor in factors
     if LEAST_AMOUNT <= (amount := factor * base**power) <= 1_400 * COIN
 )
+"""Satoshi: the standard amounts of Wasabi 2."""
 
 _WASABI_2_INPUTS = 15
 _WASABI_1_PAYERS = 10
@@ -165,7 +166,7 @@ def _wasabi_2(shape: _Shape) -> bool:
         len(shape.spent) >= _WASABI_2_INPUTS
         and _descending(shape.spent)
         and _descending(shape.paid)
-        and sum(value in _DENOMINATIONS for value in shape.paid) > 0.8 * len(shape.paid)
+        and sum(value in DENOMINATIONS for value in shape.paid) > 0.8 * len(shape.paid)
         and shape.types() <= {"p2wpkh", "p2tr"}
     )
 

@@ -8,13 +8,15 @@ describes the behaviours:
 [1] S. Meiklejohn et al., A Fistful of Bitcoins, IMC 2013: payments with change, sweeps.
 [2] M. Möser and A. Narayanan, Resurrecting Address Clustering in Bitcoin, FC 2022: consolidation.
 [3] Optech, Payment batching: one transaction with an output for each withdrawal.
-[4] G. Maxwell, CoinJoin, 2013; Wasabi's and Whirlpool's equal-valued outputs.
+[4] The protocols of coinjoins: `core/blockchain_json/coinjoins.py` names their sources.
 [5] Bitcoin Core `datacarriersize` (83 bytes): OP_RETURN; ordinals and BRC-20: witness envelopes.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from core.transaction import CoinjoinProtocol
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Behaviour:
     - `urgency` is the median bid above the market's floor, as a share of the usual fee rate, and
       `urgency_spread` the standard deviation of its logarithm.
     - `payload` is the median size in bytes of an envelope in the first witness.
-    - With `equal_outputs` there is one output for each input, besides `outputs` of change.
+    - A `coinjoin` has as many outputs as inputs, whatever `outputs` says; its amounts are those of
+      the protocol.
     - With `change` the last output has the script type that is spent; with `data` it is an
       OP_RETURN.
     - `reuse` is the share that spends from one address and pays change back to it, `rbf` the
@@ -56,7 +59,7 @@ class Behaviour:
     payload: float = 0
     payload_spread: float = 0
     change: bool = True
-    equal_outputs: bool = False
+    coinjoin: CoinjoinProtocol | None = None
     data: bool = False
     reuse: float = 0.1
     rbf: float = 0.6
@@ -71,7 +74,7 @@ ONE = Counts(1, 0, 1, 1)
 TWO = Counts(2, 0, 2, 2)
 TAPROOT = {"p2tr": 1.0}
 MIXED = {"p2wpkh": 0.62, "p2tr": 0.16, "p2sh": 0.1, "p2pkh": 0.09, "p2wsh": 0.03}
-MIXERS = {"p2wpkh": 0.8, "p2tr": 0.2}
+SEGWIT = {"p2wpkh": 1.0}
 POOLED = {"p2wpkh": 0.55, "p2wsh": 0.2, "p2sh": 0.13, "p2tr": 0.07, "p2pkh": 0.05}
 
 # fmt: off
@@ -97,9 +100,15 @@ BEHAVIOURS = (
               pays=TAPROOT),
     Behaviour("data carrier", 0.010,   Counts(1.1, 0.3, 1, 4),    Counts(2, 0.4, 2, 6),   MIXED,
               value=100_000, value_spread=2.5, data=True),
-    Behaviour("coinjoin", 0.002,       Counts(8, 0.9, 5, 120),    TWO,                    MIXERS,
-              value=25_000_000, value_spread=1.2, change=False, equal_outputs=True, reuse=0.0,
-              rbf=0.1),
+    Behaviour("Whirlpool", 0.001,      Counts(6.5, 0.2, 5, 8),    ONE,                    SEGWIT,
+              value=None, urgency=0.2, change=False, coinjoin="whirlpool", reuse=0.0, rbf=0.0,
+              pays=SEGWIT),
+    Behaviour("JoinMarket", 0.0004,    Counts(14, 0.25, 10, 20),  ONE,                    SEGWIT,
+              value=900_000_000, value_spread=1.2, change=False, coinjoin="joinmarket", reuse=0.0,
+              rbf=0.0),
+    Behaviour("Wasabi 2", 0.0003,      Counts(180, 0.4, 20, 330), ONE,                    SEGWIT,
+              value=9_000_000_000, value_spread=0.8, change=False, coinjoin="wasabi_2", reuse=0.0,
+              rbf=0.0),
 )
 # fmt: on
 """Every behaviour; a batch refers to them by index."""
@@ -116,6 +125,12 @@ POSTAGE = {
 }
 """Value of an output that only carries a token, by its script type: its own dust limit (294 and 330
 satoshi), that of older wallets (546), or a round figure; shares as in the sample."""
+
+POOLS = {100_000: 0.45, 1_000_000: 0.3, 5_000_000: 0.2, 50_000_000: 0.05}
+"""Satoshi of Whirlpool's pools, and their shares."""
+
+LEAST_MIXED = 60_000
+"""Satoshi for each output of a coinjoin, so that its amounts are no dust."""
 
 DATA_BYTES = (14, 80)
 """Least and most bytes in an OP_RETURN."""

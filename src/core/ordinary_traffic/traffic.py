@@ -21,6 +21,8 @@ from core.ordinary_traffic.behaviours import (
     BEHAVIOURS,
     DATA_BYTES,
     FLOOR,
+    LEAST_MIXED,
+    POOLS,
     POSTAGE,
     USUAL_RATE,
     Behaviour,
@@ -97,8 +99,8 @@ class Traffic:
         outputs = self._counts(behaviour, lambda b: b.outputs)
         input_type = self._types(behaviour, lambda b: b.types)
         output_type = self._types(behaviour, lambda b: b.pays)
-        mixes = _column(behaviour, lambda b: b.equal_outputs) > 0
-        outputs = np.where(mixes, inputs + outputs, outputs)
+        mixes = _column(behaviour, lambda b: b.coinjoin is not None) > 0
+        outputs = np.where(mixes, inputs, outputs)
         output_type = np.where(mixes, input_type, output_type)
         carries = _column(behaviour, lambda b: b.data) > 0
         data = np.where(carries, self._rng.integers(*DATA_BYTES, n, endpoint=True), 0)
@@ -151,8 +153,12 @@ class Traffic:
         """Value of all outputs together in satoshi; never below dust, never above 20,000 BTC."""
         median = _column(behaviour, lambda b: b.value or 1)
         drawn = self._lognormal(median, _column(behaviour, lambda b: b.value_spread))
-        value = np.clip(drawn, _DUST * outputs, 2e12).astype(np.int64)
-        token_only = _column(behaviour, lambda b: b.value is None) > 0
+        least = np.where(_column(behaviour, lambda b: b.coinjoin is not None), LEAST_MIXED, _DUST)
+        value = np.clip(drawn, least * outputs, 2e12).astype(np.int64)
+        pool = self._rng.choice(list(POOLS), len(behaviour), p=list(POOLS.values()))
+        whirlpool = _column(behaviour, lambda b: b.coinjoin == "whirlpool") > 0
+        value = np.where(whirlpool, pool * outputs, value)
+        token_only = (_column(behaviour, lambda b: b.value is None) > 0) & ~whirlpool
         for name, shares in POSTAGE.items():
             postage = self._rng.choice(list(shares), len(behaviour), p=list(shares.values()))
             carries = token_only & (output_type == TYPE_NAMES.index(name))

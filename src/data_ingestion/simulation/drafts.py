@@ -93,13 +93,14 @@ class TransactionGenerator:
         factor = self._market.factor
         draft = next(self._drawn, None) if factor == self._drawn_factor else None
         if draft is None:
-            self._drawn = _drafts(self._traffic.draw(np.full(BATCH, now), factor))
+            self._drawn = drafts_of(self._traffic.draw(np.full(BATCH, now), factor))
             self._drawn_factor = factor
             draft = next(self._drawn)
         return draft
 
 
-def _drafts(batch: Batch) -> Iterator[Draft]:
+def drafts_of(batch: Batch) -> Iterator[Draft]:
+    """The transactions of a batch, one by one."""
     for numbers_of_one, behaviour, spends, pays, data in zip(
         batch.numbers.tolist(),
         batch.behaviour.tolist(),

@@ -8,12 +8,11 @@ before the simulation, so none is spent twice except by a replacement.
 from random import Random
 
 from core.ordinary_traffic.script_types import SEGWIT_MARKER, ScriptType
+from data_ingestion.simulation.amounts import mixed_amounts, split_amount
 from data_ingestion.simulation.drafts import Draft
 from data_ingestion.simulation.transactions import SimulatedTransaction, compress, tx_index
 
 _RBF, _NO_RBF = 0xFFFFFFFD, 0xFFFFFFFE
-_EVEN_BELOW = 1_000
-"""Satoshi: smaller average amounts are split evenly, because a random share could be zero."""
 
 
 def render(draft: Draft, now: int, height: int, rng: Random) -> SimulatedTransaction:
@@ -29,21 +28,34 @@ def render(draft: Draft, now: int, height: int, rng: Random) -> SimulatedTransac
         f'"relayed_by":"0.0.0.0","lock_time":{lock_time},"tx_index":{index},'
     )
     own = rng.randbytes(draft.input_type.payload) if rng.random() < draft.behaviour.reuse else b""
-    spent = _inputs(draft, index, own, _RBF if rbf else _NO_RBF, rng)
-    tail = f'"inputs":[{spent}],"out":[{_outputs(draft, index, own, rng)}]'
+    spends, pays = _amounts(draft, rng)
+    spent = _inputs(draft, spends, index, own, _RBF if rbf else _NO_RBF, rng)
+    tail = f'"inputs":[{spent}],"out":[{_outputs(draft, pays, index, own, rng)}]'
     compressed = compress(tail.encode())
     return SimulatedTransaction(
         name, head.encode(), compressed, now, fee, size, weight, rbf, origin=draft.origin
     )
 
 
-def _inputs(draft: Draft, index: int, own: bytes, sequence: int, rng: Random) -> str:
-    size, weight, _, count, _, value, _ = draft.numbers
+def _amounts(draft: Draft, rng: Random) -> tuple[list[int], list[int]]:
+    """What is spent and paid, in satoshi, in the order of inputs and outputs; data gets nothing."""
+    _, _, _, inputs, outputs, spent, paid = draft.numbers
+    protocol = draft.behaviour.coinjoin
+    if protocol is not None:
+        return mixed_amounts(protocol, (inputs, spent), (outputs, paid), rng)
+    payments = outputs - 1 if draft.data_bytes and outputs > 1 else outputs
+    return split_amount(spent, inputs, rng), split_amount(paid, payments, rng)
+
+
+def _inputs(
+    draft: Draft, amounts: list[int], index: int, own: bytes, sequence: int, rng: Random
+) -> str:
+    size, weight, _, count, *_ = draft.numbers
     kind = draft.input_type
     witness = (4 * size - weight) // 3 - SEGWIT_MARKER
     first = witness - kind.witness * (count - 1)
     items = []
-    for n, amount in enumerate(split_amount(value, count, rng)):
+    for n, amount in enumerate(amounts):
         payload = own or rng.randbytes(kind.payload)
         stack = random_hex(first if n == 0 else kind.witness, rng) if kind.witness else ""
         items.append(
@@ -62,10 +74,7 @@ def _signature_script(kind: ScriptType, rng: Random) -> str:
     return random_hex(kind.signature_script, rng)
 
 
-def _outputs(draft: Draft, index: int, own: bytes, rng: Random) -> str:
-    count, value = draft.numbers[4], draft.numbers[6]
-    carriers = 1 if draft.data_bytes and count > 1 else 0
-    amounts = split_amount(value, count - carriers, rng, draft.behaviour.equal_outputs)
+def _outputs(draft: Draft, amounts: list[int], index: int, own: bytes, rng: Random) -> str:
     change = draft.behaviour.change and len(amounts) > 1
     items = []
     for n, amount in enumerate(amounts):
@@ -73,9 +82,9 @@ def _outputs(draft: Draft, index: int, own: bytes, rng: Random) -> str:
         kind = draft.input_type if is_change else draft.output_type
         payload = own if is_change and own else rng.randbytes(kind.payload)
         items.append(_output(n, amount, index, kind.script(payload), kind.address(payload)))
-    if carriers:
+    if len(amounts) < draft.numbers[4]:
         data = f"6a{draft.data_bytes:02x}" + rng.randbytes(draft.data_bytes).hex()
-        items.append(_output(count - 1, 0, index, data, None))
+        items.append(_output(len(amounts), 0, index, data, None))
     return ",".join(items)
 
 
@@ -85,28 +94,6 @@ def _output(n: int, amount: int, index: int, script: str, address: str | None) -
         f'{{"type":0,"spent":false,"value":{amount},"spending_outpoints":[],"n":{n},'
         f'"tx_index":{index},"script":"{script}"{address_field}}}'
     )
-
-
-def split_amount(total: int, parts: int, rng: Random, equal: bool = False) -> list[int]:
-    """Divide an amount of satoshi at random; the parts sum to the total.
-
-    With `equal`, all but two of three or more parts are the same, as in a coinjoin.
-
-    >>> split_amount(1_000, 3, Random(1))
-    [334, 333, 333]
-    >>> sum(split_amount(5_000_000, 7, Random(1)))
-    5000000
-    """
-    if total < _EVEN_BELOW * parts or parts == 1:
-        each, rest = divmod(total, parts)
-        return [each + (n < rest) for n in range(parts)]
-    if equal and parts > 2:
-        mixed = total * 9 // 10 // (parts - 2)
-        return [mixed] * (parts - 2) + split_amount(total - mixed * (parts - 2), 2, rng)
-    weights = [0.05 + rng.expovariate(1.0) for _ in range(parts)]
-    scale = total / sum(weights)
-    amounts = [int(weight * scale) for weight in weights[1:]]
-    return [total - sum(amounts), *amounts]
 
 
 def random_hex(length: int, rng: Random) -> str:
