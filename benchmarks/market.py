@@ -20,6 +20,7 @@ from benchmarks.samples import Floats, numbers, sample_path, transactions
 
 from core.detector.calibration import alert_threshold
 from core.detector.injected_anomalies import KINDS
+from core.detector.rules import flagged_by_rules
 from core.features import MARKET
 from core.market import fee_rates_at, markets_of, minute_of
 from core.ordinary_traffic.market_paths import level
@@ -49,9 +50,9 @@ Detector = Callable[[Floats], Callable[[Floats], np.ndarray]]
 
 
 def ours(rows: Floats) -> Callable[[Floats], np.ndarray]:
-    """The detector of this project."""
+    """The detector of this project: the model and the rules."""
     score, threshold = forest_and_threshold(rows, rows)
-    return lambda others: score(others) >= threshold
+    return lambda others: (score(others) >= threshold) | flagged_by_rules(others)
 
 
 def without_market(rows: Floats) -> Callable[[Floats], np.ndarray]:

@@ -25,9 +25,9 @@ PRIOR_ROWS = 10_000
 SIDES = 2 * len(NAMES)
 """The tails of all measures: each has one below its median and one above."""
 
-ORDINARY_SHARE = 0.5
-"""How much of a budget the threshold leaves to rows that are not wild: the wild ones that a
-training leaves out are flagged as well, and are about as many in recorded traffic."""
+ORDINARY_SHARE = 0.2
+"""How much of a budget the threshold leaves to the rows that it is set by: the wild ones, which a
+training leaves out, are flagged as well, and are several times as many in recorded traffic."""
 
 EXPECTED_WILD = 0.1
 """How many rows of ordinary traffic a sample has, on average, beyond the bound of the wild ones."""
@@ -82,14 +82,14 @@ def rarity_curve(score: Callable[[Floats], Floats], features: Floats) -> RarityC
 def budget_threshold(curve: RarityCurve, scores: Floats, budget: float) -> float:
     """The score that a share `budget` of ordinary traffic reaches, its wild rows among them.
 
-    `scores` are those of ordinary rows, without the wild ones that were left out; they have
-    `ORDINARY_SHARE` of the budget. Where even the farthest score is too common, as in a source
-    that repeats itself, the threshold lies above all.
+    `scores` are those of ordinary rows, without the wild ones that were left out: they have
+    `ORDINARY_SHARE` of the budget, the extrapolated tail all of it. Where even the farthest score
+    is too common, as in a source that repeats itself, the threshold lies above all.
     """
     rows, rarities = len(scores), np.sort(curve.rarities(scores))
     seen = rows - np.searchsorted(rarities, _FINE, side="left")
-    share = (seen + PRIOR_ROWS * share_beyond(_FINE)) / (rows + PRIOR_ROWS)
-    allowed = share <= ORDINARY_SHARE * budget
+    share = (seen / ORDINARY_SHARE + PRIOR_ROWS * share_beyond(_FINE)) / (rows + PRIOR_ROWS)
+    allowed = share <= budget
     if not allowed.any():
         return float(np.nextafter(scores.max(), np.inf))
     return curve.score(_FINE[allowed.argmax()])

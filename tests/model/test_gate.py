@@ -16,6 +16,7 @@ from model.gate import (
     repeated_row,
     unfit_data,
 )
+from model.rarity_curve import ORDINARY_SHARE
 
 RULES = Rules(budget=0.001)
 
@@ -38,14 +39,12 @@ def evaluation(
         (10, 750, False),
         (20, 20_000, True),
         (12, 20_000, True),
-        (0, 20_000, False),  # flags far less than half the budget
+        (0, 60_000, False),  # flags far less than is left to ordinary rows
         (70, 20_000, False),
         (2_000, 20_000, False),
     ],
 )
-def test_the_flag_rate_must_fit_half_to_twice_the_budget(
-    flagged: int, rows: int, expected: bool
-) -> None:
+def test_the_flag_rate_must_fit_the_budget(flagged: int, rows: int, expected: bool) -> None:
     assert keeps_budget(flagged, 0, rows, 0.001) is expected
 
 
@@ -103,8 +102,9 @@ def test_the_interval_is_that_of_scipy(flagged: int, rows: int) -> None:
 
 def test_a_rate_is_refused_only_when_its_whole_interval_is_outside() -> None:
     low, high = interval(20, 20_000)
-    assert keeps_budget(20, 0, 20_000, high * 2 * 0.999)
-    assert not keeps_budget(20, 0, 20_000, high * 2 * 1.001)
+    least = high * 2 / ORDINARY_SHARE
+    assert keeps_budget(20, 0, 20_000, least * 0.999)
+    assert not keeps_budget(20, 0, 20_000, least * 1.001)
     assert keeps_budget(20, 0, 20_000, low / 2 * 1.001)
     assert not keeps_budget(20, 0, 20_000, low / 2 * 0.999)
 
@@ -118,9 +118,10 @@ def test_a_recall_on_the_limit_passes() -> None:
 def test_a_measure_may_have_one_value_in_nearly_every_row_but_not_in_999_of_1000() -> None:
     rows = traffic.beside_market(1_000, seed=1)
     rows[:, 3] = np.where(np.arange(1_000) < 999, 1, 2)  # inputs
-    (reason,) = constant_measures(rows)
-    assert reason.startswith("inputs_count ")
+    inputs, smaller = constant_measures(rows)
+    assert inputs.startswith("inputs_count ") and smaller.startswith("smaller_side ")
     rows[998, 3] = 2
+    rows[998:, 4] = 2
     assert constant_measures(rows) == []
 
 

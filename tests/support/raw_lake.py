@@ -30,7 +30,10 @@ def append_rows(
         RAW_TRANSACTIONS,
         mode="ignore",
         partition_by=["date"],
-        configuration={ORIGIN_PROPERTY: "simulated"},
+        configuration={
+            ORIGIN_PROPERTY: "simulated",
+            "delta.dataSkippingStatsColumns": "append_time",
+        },
         raise_if_key_not_exists=False,
     )
     times = [start + timedelta(seconds=i / 7) for i in range(len(rows))]

@@ -6,11 +6,11 @@ the market.
 
 How often they flag recorded transactions, each block and the mempool beside its own median:
 
-| recording | rows | fee_above_limits | fee_above_amount | numbers_contradict |
-|---|---|---|---|---|
-| unconfirmed, March 2024 | 8,131 | 0 | 1 (68,848 sat to send 6,950) | 0 |
-| coinjoins | 2,084 | 0 | 0 | 0 |
-| 22 whole blocks, 2009 to 2022 | 3,024 | 25 | 6 | 0 |
+| recording | rows | above_limits | above_amount | far_above_market | numbers_contradict |
+|---|---|---|---|---|---|
+| unconfirmed, March 2024 | 8,131 | 0 | 1 (68,848 sat to send 6,950) | 0 | 0 |
+| coinjoins | 2,084 | 0 | 0 | 0 | 0 |
+| 22 whole blocks, 2009 to 2022 | 3,024 | 25 | 6 | 21 | 0 |
 
 Those in blocks are in early ones, in which most pay nothing, and in one full of historic accidents;
 the limits alone would flag 46. Of the unconfirmed ones 2,738 pay more than they
@@ -28,6 +28,10 @@ from core.transaction import COIN, is_coinbase
 
 FAR = 10
 """How many times the going rate is far from the market."""
+
+VERY_FAR = 40
+"""The same for a fee that is flagged by this alone: no recorded transaction pays 31 times. It must
+also be as many sat/vB, since wallets ask for some sat/vB where others pay a tenth of one."""
 
 LEAST_LOSS = 10_000
 """In satoshi: a lower fee is no loss worth an alert, though it may be more than a move of dust."""
@@ -86,6 +90,17 @@ RULES = (
         f"it pays more as fee than it sends, and more than {FAR} times what others pay",
         "a payment of which most is fee is the commonest form of a mistyped fee",
         lambda t: (t.fee > t.output_value) & (t.fee >= LEAST_LOSS) & _far_from_market(t),
+    ),
+    Rule(
+        "fee_far_above_market",
+        f"it pays more than {VERY_FAR} times what others pay",
+        "the sender could have paid a fortieth; unconfirmed transactions of March 2024 pay up to "
+        "30 times the going rate",
+        lambda t: (
+            (t.fee >= LEAST_LOSS)
+            & (t.fee * 4 > VERY_FAR * t.weight)
+            & (t.fee * 4 > VERY_FAR * t.market_fee_rate * t.weight)
+        ),
     ),
     Rule(
         "numbers_contradict",

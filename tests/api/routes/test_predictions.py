@@ -40,7 +40,9 @@ def test_a_fee_that_eats_the_inputs_is_flagged_and_explained(client: TestClient)
     assert prediction["explanation"].startswith("Unusual: it scores at least as high as")
     assert "By rule, its fee is above the limits" in prediction["explanation"]
     assert prediction["flagged_by"] == "both"
-    assert prediction["rules"] == ["fee_above_limits", "fee_above_amount"]
+    assert prediction["rules"] == [
+        *("fee_above_limits", "fee_above_amount", "fee_far_above_market"),
+    ]
 
 
 @pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
