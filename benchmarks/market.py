@@ -50,9 +50,15 @@ Detector = Callable[[Floats], Callable[[Floats], np.ndarray]]
 
 
 def ours(rows: Floats) -> Callable[[Floats], np.ndarray]:
-    """The detector of this project: the model and the rules."""
+    """The model of this project."""
     score, threshold = forest_and_threshold(rows, rows)
-    return lambda others: (score(others) >= threshold) | flagged_by_rules(others)
+    return lambda others: score(others) >= threshold
+
+
+def ours_with_rules(rows: Floats) -> Callable[[Floats], np.ndarray]:
+    """The model and the rules, whose flags use none of the budget."""
+    by_model = ours(rows)
+    return lambda others: by_model(others) | flagged_by_rules(others)
 
 
 def without_market(rows: Floats) -> Callable[[Floats], np.ndarray]:
@@ -84,8 +90,9 @@ def fee_rule(rows: Floats) -> Callable[[Floats], np.ndarray]:
 
 
 DETECTORS: dict[str, Detector] = {
-    "this project": ours,
-    "the same forest without a market": without_market,
+    "this project's model": ours,
+    "the same with its rules": ours_with_rules,
+    "such a forest without a market": without_market,
     "robust z-score of the fee rate": robust_z,
     "times the going rate": fee_rule,
 }
