@@ -11,6 +11,7 @@ backend gave a `tx_index` of 0.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,7 +26,6 @@ from core.blockchain_json.schema import (
     decode_transaction,
 )
 from core.blockchain_json.scripts import OP_RETURN, dust_limit, script_type
-from core.blockchain_json.token_transfers import is_token_transfer
 from core.transaction import MAX_OUTPOINTS, DescribedTransaction
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -39,6 +39,10 @@ _FINAL_BUT_LOCKABLE = 0xFFFFFFFE
 """BIP 125: an input whose sequence number is below it signals that it may be replaced."""
 
 _UNIX_TIME_END = 2**32
+
+TOKEN_VALUES = (330, 546)
+"""Satoshi of an output that only carries a token: the dust limits of taproot, and of the oldest
+type, which wallets use for all (`GetDustThreshold`, Bitcoin Core, `policy.cpp`)."""
 
 
 class UnusableItemError(ValueError):
@@ -209,6 +213,33 @@ def _scripts(outputs: list[Output]) -> dict[str, Any]:
             for output, script in zip(outputs, scripts, strict=True)
         ),
     }
+
+
+def is_token_transfer(inputs: Sequence[Input], outputs: Sequence[Output]) -> bool | None:
+    """Whether one owner moves tokens, to one receiver or itself; None where a script is missing.
+
+    An inscription or a rune sits on an output that is worth no more than it must be. Which token it
+    is cannot be read here; the values and the owners tell that it is no payment, no mix and no
+    attack with dust, though its outputs are equal and near the dust limit.
+
+    The owner spends from one script, or from two: a wallet keeps tokens at one address and what
+    pays for their moves at another. A sale also spends from two, and pays several.
+    """
+    moved = [output for output in outputs if output.value in TOKEN_VALUES]
+    if not moved or not inputs:
+        return False
+    owners = {i.prev_out.script if i.prev_out else None for i in inputs}
+    receivers = {output.script for output in moved}
+    if None in owners | receivers:
+        return None
+    others = [
+        output.script
+        for output in outputs
+        if output.value not in TOKEN_VALUES and not (output.script or "").startswith(OP_RETURN)
+    ]
+    if len(owners) == 1:
+        others = [script for script in others if script not in owners]
+    return len(owners) <= 2 and len(receivers - owners) <= 1 and len(others) <= 1
 
 
 def _spending(inputs: list[Input]) -> dict[str, Any]:

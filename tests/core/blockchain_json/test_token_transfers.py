@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from core.blockchain_json.describe import is_token_transfer
 from core.blockchain_json.schema import decode_transaction
-from core.blockchain_json.token_transfers import is_token_transfer
 
 Pair = tuple[str, int]
 
