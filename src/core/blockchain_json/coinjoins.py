@@ -8,8 +8,8 @@ it is no coinjoin.
   pool's amount; an input is that amount, from an earlier mix, or up to 0.0011 BTC more, which pays
   the miners. [1]
 - Wasabi 2, since 2022: inputs and outputs are native segwit and sorted by value, the largest first;
-  outputs are of standard amounts. Its first coordinator asked for 50 inputs, later ones for 20 and
-  fewer. [2]
+  outputs are of many standard amounts. Its first coordinator asked for 50 inputs, later ones for
+  20 and fewer. [2]
 - Wasabi 1, 2018 to 2022: all is native segwit v0; many equal outputs of some 0.1 BTC, change, and
   the fee of the coordinator, whose script was one of two until 2020. [1]
 - JoinMarket, since 2015: a taker and its makers get one equal output each, and change, which the
@@ -55,7 +55,7 @@ DENOMINATIONS = frozenset(
 )
 """Satoshi: the standard amounts of Wasabi 2."""
 
-_WASABI_2_INPUTS = 15
+_WASABI_2_INPUTS, _WASABI_2_AMOUNTS = 15, 5
 _WASABI_1_PAYERS = 10
 _WASABI_1_AMOUNTS = range(8_000_000, 12_000_001)
 _COORDINATORS = {
@@ -107,13 +107,17 @@ class _Shape:
             for script, value in zip(self.receivers, self.paid, strict=True)
             if value == self.amount
         ]
-        known = {script for script in self.spenders if script}
-        unknown = sum(script is None for script in self.spenders)
         return (
             len(set(equal)) == self.payers
-            and len(known) + unknown >= self.payers
-            and known.isdisjoint(self.receivers)
+            and self.enough_spenders
+            and {script for script in self.spenders if script}.isdisjoint(self.receivers)
         )
+
+    @property
+    def enough_spenders(self) -> bool:
+        """Whether as many scripts are spent as there are payers; one that is missing is another."""
+        known = {script for script in self.spenders if script}
+        return len(known) + sum(script is None for script in self.spenders) >= self.payers
 
     def types(self) -> set[str]:
         """The script types of all inputs and outputs whose script is known."""
@@ -166,13 +170,15 @@ def _wasabi_2(shape: _Shape) -> bool:
         len(shape.spent) >= _WASABI_2_INPUTS
         and _descending(shape.spent)
         and _descending(shape.paid)
+        and min(len(set(shape.spent)), len(set(shape.paid))) >= _WASABI_2_AMOUNTS
         and sum(value in DENOMINATIONS for value in shape.paid) > 0.8 * len(shape.paid)
         and shape.types() <= {"p2wpkh", "p2tr"}
+        and shape.enough_spenders
     )
 
 
 def _wasabi_1(shape: _Shape) -> bool:
-    if len(shape.spent) < shape.payers or shape.types() != {"p2wpkh"}:
+    if not shape.enough_spenders or shape.types() != {"p2wpkh"}:
         return False
     if not _COORDINATORS.isdisjoint(shape.receivers):
         return True

@@ -74,6 +74,16 @@ def test_a_wasabi_2_is_sorted() -> None:
     assert protocol(mixed) is None
 
 
+def test_the_coins_of_one_owner_are_no_mix_however_they_are_sorted() -> None:
+    mixed = coinjoins.wasabi_2()
+    for spent in mixed["inputs"]:
+        spent["prev_out"]["script"] = mixed["inputs"][0]["prev_out"]["script"]
+    assert protocol(mixed) is None
+    equal = transaction([1_000_100] * 40, [1_000_000] * 40, Random(1))
+    assert protocol(equal) == "coinjoin"
+    assert protocol(transaction([1_000_000] * 40, [1_000_000] * 39, Random(1))) is None
+
+
 def test_with_more_coins_than_can_be_tried_the_counts_decide_unless_the_amount_is_round() -> None:
     for amount, name in ((601_099_941, "joinmarket"), (600_000_000, None)):
         change = [310_000_001 + n for n in range(5)]
@@ -141,8 +151,9 @@ def test_recorded_coinjoins_are_named_and_no_ordinary_transaction_is(sample: Pat
             for line in lines:
                 item = json.loads(line)
                 named[item.get("label", file)][protocol(item)] += 1
-    for label, name in (("whirlpool",) * 2, ("wasabi1", "wasabi_1"), ("wasabi2", "wasabi_2")):
+    for label, name in (("whirlpool",) * 2, ("wasabi1", "wasabi_1")):
         assert named[label] == {name: named[label].total()}
+    assert named["wasabi2"] == {"wasabi_2": 15, None: 2}, "two spend and pay one script"
     # The mempool's are five-payer mixes of 0.001 BTC and two of 212 and 328 sorted inputs; a block
     # has one. Those labelled as entering or leaving a pool, and named, mix a pool's amount.
     assert named["mempool_2024"] == {None: 8_121, "whirlpool": 8, "wasabi_2": 2}
