@@ -43,7 +43,8 @@ def test_the_page_says_since_when_the_source_is_silent_why_and_what_to_do(
 def test_while_rows_arrive_a_part_that_does_not_answer_is_only_a_notice(
     backend: Backend,
 ) -> None:
-    services = backend.services(parts={"stream": "http://127.0.0.1:9"})
+    parts = {"stream": "http://127.0.0.1:9"}
+    services = backend.services(parts=parts, clock=lambda: backend.now)
     text = text_of(services)
     assert text.state.kind == "good"
     assert "The stream is silent since" in text.notices[0]
