@@ -6,19 +6,15 @@ Flags are those of the detector that is trained on all of the recorded mempool, 
 thousand, each file beside its own median fee rate. Shares have their 95 % interval (Wilson).
 """
 
-import gzip
-import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from math import sqrt
 from pathlib import Path
 
 from benchmarks.detection import forest_and_threshold
-from benchmarks.samples import BLOCKS, FOLDER, MEMPOOL, numbers
+from benchmarks.samples import BLOCKS, FOLDER, MEMPOOL, labelled, numbers
+from scipy.stats import binomtest
 
 from core.transaction import ObservedTransaction
-from data_ingestion.publishing import observe
 
 COINJOINS = "coinjoins.jsonl.gz"
 NAMES = {
@@ -32,32 +28,23 @@ NAMES = {
 Labelled = dict[str, list[ObservedTransaction]]
 
 
-def labelled(folder: Path) -> Labelled:
+def by_label(folder: Path) -> Labelled:
     """The transactions of the three files by label; those of mempool and blocks by their file."""
     found: Labelled = defaultdict(list)
     for file in (COINJOINS, MEMPOOL, BLOCKS):
-        for line in lines(folder / file):
-            label = json.loads(line).get("label", file.partition(".")[0])
-            found[label].append(observe(line, 0, "block" if file == BLOCKS else "mempool"))
+        for transaction, label in labelled(folder / file):
+            found[label].append(transaction)
     return found
 
 
-def lines(path: Path) -> Iterator[bytes]:
-    """The lines of a compressed file."""
-    with gzip.open(path) as file:
-        yield from file
-
-
 def interval(part: int, whole: int) -> str:
-    """A share with its 95 % interval (Wilson 1927).
+    """A share with its 95 % interval.
 
     >>> interval(17, 17)
     '1.00 (0.82 to 1.00)'
     """
-    z, share = 1.96, part / whole
-    middle = (share + z * z / (2 * whole)) / (1 + z * z / whole)
-    half = z / (1 + z * z / whole) * sqrt(share * (1 - share) / whole + z * z / (4 * whole**2))
-    return f"{share:.2f} ({max(middle - half, 0):.2f} to {min(middle + half, 1):.2f})"
+    low, high = binomtest(part, whole).proportion_ci(0.95, method="wilson")
+    return f"{part / whole:.2f} ({low:.2f} to {high:.2f})"
 
 
 def print_names(found: Labelled) -> None:
@@ -90,7 +77,7 @@ def main() -> None:
     if not (folder / COINJOINS).exists():
         print(f"\n{folder / COINJOINS} does not exist: there are no labelled transactions.")
         return
-    found = labelled(folder)
+    found = by_label(folder)
     print_names(found)
     print_flags(found)
 

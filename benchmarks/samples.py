@@ -6,6 +6,7 @@ the file, the benchmarks that need it print that it is missing and continue.
 """
 
 import gzip
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -33,10 +34,16 @@ def sample_path() -> Path:
 
 def transactions(path: Path) -> Iterator[ObservedTransaction]:
     """Read every transaction of a file, coinbase transactions included."""
+    return (transaction for transaction, _ in labelled(path))
+
+
+def labelled(path: Path) -> Iterator[tuple[ObservedTransaction, str]]:
+    """The same with the label of each; where there is none, the name of the file."""
     origin: TransactionSource = "block" if path.name == BLOCKS else "mempool"
     with gzip.open(path) as lines:
         for line in lines:
-            yield observe(line, 0, origin)
+            label = json.loads(line).get("label", path.name.partition(".")[0])
+            yield observe(line, 0, origin), label
 
 
 def numbers(observed: list[ObservedTransaction]) -> Floats:

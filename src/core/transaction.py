@@ -180,7 +180,7 @@ PATTERN_FACTS = (
     *("coinjoin", "token_transfer", "dust_outputs", "anchor_outputs"),
     *("op_return", "burned_value", "version"),
 )
-"""The facts beyond the seven numbers that a pattern is recognised by."""
+"""The facts beyond the seven numbers that a pattern is recognised by; the first is text."""
 
 
 class ObservedTransaction(DescribedTransaction):

@@ -136,7 +136,9 @@ def test_without_a_champion_the_rules_answer_and_say_so() -> None:
     assert answer["explanation"] == "No rule flags it; there is no model yet."
     overpaid = client.post("/predict", json=OVERPAID | given).json()
     assert (overpaid["flagged_by"], overpaid["anomaly_score"]) == ("rule", 0.0)
-    assert overpaid["rules"][:2] == ["fee_above_limits", "fee_above_amount"]
+    assert overpaid["rules"] == [
+        *("fee_above_limits", "fee_above_amount", "fee_far_above_market"),
+    ]
     assert "By rule, its fee is above the limits of Bitcoin Core" in overpaid["explanation"]
     sent = {"transactions": [EXAMPLE, OVERPAID | given]}
     many = client.post("/predict/batch", json=sent).json()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.transaction import COIN, PATTERN_FACTS, is_coinbase
+from core.transaction import COIN, PATTERN_FACTS, CoinjoinProtocol, is_coinbase
 
 facts_of = attrgetter(*PATTERN_FACTS)
 """The facts of a described transaction that patterns use, as a tuple."""
@@ -54,6 +54,11 @@ class Pattern:
     words: str
     source: str
     fits: Callable[[Shape], Any]
+
+
+def _mix(protocol: CoinjoinProtocol, words: str, source: str) -> Pattern:
+    """The pattern of a coinjoin of this protocol, which the raw JSON tells."""
+    return Pattern(protocol, words, source, lambda t: t.coinjoin == protocol)
 
 
 PATTERNS = (
@@ -98,38 +103,33 @@ PATTERNS = (
         "Bitcoin Core 28.0 release notes, one-parent-one-child package relay; BIP 431",
         lambda t: t.fee == 0,
     ),
-    Pattern(
+    _mix(
         "whirlpool",
         "it is a coinjoin of Whirlpool: it mixes the coins of several payers into equal outputs of "
         "a pool's amount",
         "Stockinger et al. 2021, Pinpointing and measuring Wasabi and Samourai CoinJoins",
-        lambda t: t.coinjoin == "whirlpool",
     ),
-    Pattern(
+    _mix(
         "wasabi_2",
         "it is a coinjoin of Wasabi 2: it mixes the coins of many payers into outputs of standard "
         "amounts",
         "WalletWasabi, DenominationBuilder.cs",
-        lambda t: t.coinjoin == "wasabi_2",
     ),
-    Pattern(
+    _mix(
         "wasabi_1",
         "it is a coinjoin of Wasabi 1: it mixes the coins of many payers into equal outputs of "
         "some 0.1 BTC",
         "Stockinger et al. 2021, Pinpointing and measuring Wasabi and Samourai CoinJoins",
-        lambda t: t.coinjoin == "wasabi_1",
     ),
-    Pattern(
+    _mix(
         "joinmarket",
         "it is a coinjoin as JoinMarket makes: a taker pays makers to mix their coins with its own",
         "Möser and Böhme 2017, The price of anonymity",
-        lambda t: t.coinjoin == "joinmarket",
     ),
-    Pattern(
+    _mix(
         "coinjoin",
         "it is a coinjoin: it mixes the coins of several payers into equal outputs",
         "Meiklejohn and Orlandi 2015, Privacy-enhancing overlays in Bitcoin",
-        lambda t: t.coinjoin == "coinjoin",
     ),
     Pattern(
         "token_transfer",
