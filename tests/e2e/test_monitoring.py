@@ -18,7 +18,7 @@ from tests.support.processes import missing
 from core.settings import ROOT
 from monitoring.metrics_document import catalogue
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 
 ANSWER_SECONDS = 240
 JOBS = {
@@ -64,7 +64,7 @@ def prometheus(demo: Demo) -> Iterator[Prometheus]:
         missing("Prometheus is not installed (Debian: apt-get install prometheus)")
     demo.wait_for("table of URLs", demo.urls, READY_SECONDS)
     demo.wait_for("scored row", lambda: demo.rows("scored_transactions", "hash"), SCORED_SECONDS)
-    demo.wait_for("champion", lambda: ask(f"{demo.url('API_PORT')}/ready"), 60)
+    demo.wait_for_champion()
     yield Prometheus(demo.url("PROMETHEUS_PORT"))
 
 

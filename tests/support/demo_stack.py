@@ -18,7 +18,7 @@ from core.lake import open_table, query
 from core.settings import ROOT
 
 T = TypeVar("T")
-READY_SECONDS = 180
+READY_SECONDS = 300
 SCORED_SECONDS = 400
 TRANSACTION = {
     "hash": "a1b2c3",
@@ -76,6 +76,16 @@ class Demo:
         """What the stack has printed, or None before it printed the URLs."""
         printed = self.log.read_text()
         return printed if "Ctrl-C stops everything" in printed else None
+
+    def wait_for_champion(self) -> None:
+        """Wait until both API and stream score by a champion."""
+        ready = f"{self.url('API_PORT')}/ready"
+        self.wait_for("champion in the API", lambda: ask(ready), SCORED_SECONDS)
+        self.wait_for("row that the model scored", self._scored_by_model, SCORED_SECONDS)
+
+    def _scored_by_model(self) -> bool | None:
+        rows = self.rows("scored_transactions", "max(anomaly_score) as score") or []
+        return any(row["score"] is not None for row in rows) or None
 
     def rows(self, table: str, columns: str) -> list[dict[str, Any]] | None:
         """The rows of a table, or None while it has none."""
