@@ -1,4 +1,4 @@
-"""How well a detector finds anomalies that are injected into held-out traffic, kind by kind.
+"""How well a detector finds anomalies: injected into held-out traffic, and real ones.
 
 Recall is measured at the detector's own threshold, so it costs the alert budget and no more. AUC
 and average precision need no threshold; average precision is taken at a fixed prevalence, because
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from core.detector.injected_anomalies import KINDS
+from core.features import market_of
+from model.real_transactions import UNUSUAL, share_of_ordinary, shares_flagged
 
 Floats = NDArray[np.float64]
 Scorer = Callable[[Floats], Floats]
@@ -40,18 +42,28 @@ class KindEvaluation:
 class Evaluation:
     """A detector on one sample: `flagged` of `rows` recent rows, and how it finds each kind.
 
-    `wild` of the flagged rows lie so far out that the budget is not meant for them.
+    `wild` of the flagged rows lie so far out that the budget is not meant for them. `real` has the
+    share that is flagged of each group of `model.real_transactions`.
     """
 
     rows: int
     flagged: int
     wild: int
     kinds: Mapping[str, KindEvaluation]
+    real: Mapping[str, float]
 
     def mean_recall(self, held_out: bool) -> float:
         """Mean recall over the kinds that are held out, or over the others."""
         recalls = [self.kinds[k.name].recall for k in KINDS.values() if k.held_out is held_out]
         return float(np.mean(recalls))
+
+    def real_recall(self) -> float:
+        """Mean share that is flagged over the groups of real transactions that are unusual."""
+        return float(np.mean([self.real[group] for group in UNUSUAL]))
+
+    def real_ordinary(self) -> float:
+        """The share that is flagged of the real transactions that are ordinary."""
+        return share_of_ordinary(self.real)
 
     def metrics(self) -> dict[str, float]:
         """Everything as flat numbers, under the names that MLflow shows."""
@@ -63,7 +75,7 @@ class Evaluation:
         for name, kind in self.kinds.items():
             metrics |= {f"recall_{name}": kind.recall, f"auc_{name}": kind.auc}
             metrics[f"average_precision_{name}"] = kind.average_precision
-        return metrics
+        return metrics | {f"real_flagged_{group}": share for group, share in self.real.items()}
 
 
 def inject(ordinary: Floats, per_kind: int = INJECTED_PER_KIND, seed: int = 0) -> dict[str, Floats]:
@@ -93,7 +105,8 @@ def evaluate(
             float((unusual >= threshold).mean()),
         )
     wild = int((usual >= max(threshold, wild_from)).sum())
-    return Evaluation(len(usual), int((usual >= threshold).sum()), wild, kinds)
+    real = shares_flagged(score, threshold, float(np.median(market_of(ordinary))))
+    return Evaluation(len(usual), int((usual >= threshold).sum()), wild, kinds, real)
 
 
 def average_precision(usual: Floats, unusual: Iterable[Floats]) -> float:

@@ -17,6 +17,10 @@ from model.wild_rows import MOST
 CONFIDENCE = 0.99
 """Of the interval for the flag rate; a small sample gives a wide one and refuses no challenger."""
 
+REAL_MARGIN = 0.1
+"""How much of the real transactions a challenger may lose to the champion. Forests of other draws
+of the same traffic differ by up to 0.07 there; a lost protocol costs 0.3."""
+
 _ONE_VALUE = 0.999
 """A measure whose commonest value has this share of the rows carries no information."""
 
@@ -30,7 +34,8 @@ class Rules:
 
     The flag rate must fit the `budget`, as `keeps_budget` says. The mean recall may be at most
     `margin` below the champion's on the same rows. It must also reach `least_recall`, because a
-    model that flags nothing keeps every budget.
+    model that flags nothing keeps every budget. Of the real transactions every accident must be
+    flagged, and the limits of `_real_refusals` hold.
     """
 
     budget: float
@@ -77,6 +82,28 @@ def refusals(challenger: Evaluation, champion: Evaluation | None, rules: Rules) 
                 f"recall {recall:.3f} is more than {rules.margin:g} below the champion's "
                 f"{champion_recall:.3f}"
             )
+    return reasons + _real_refusals(challenger, champion)
+
+
+def _real_refusals(challenger: Evaluation, champion: Evaluation | None) -> list[str]:
+    """The reasons that follow from real transactions."""
+    reasons = []
+    if (share := challenger.real["accidents"]) < 1:
+        reasons.append(f"flags only {share:.2f} of the accidents of history")
+    if champion is None:
+        return reasons
+    recall, its_recall = challenger.real_recall(), champion.real_recall()
+    if recall < its_recall - REAL_MARGIN:
+        reasons.append(
+            f"flags {recall:.3f} of the unusual real transactions, more than {REAL_MARGIN:g} below "
+            f"the champion's {its_recall:.3f}"
+        )
+    ordinary, its_ordinary = challenger.real_ordinary(), champion.real_ordinary()
+    if ordinary > its_ordinary + REAL_MARGIN:
+        reasons.append(
+            f"flags {ordinary:.3f} of the ordinary real transactions, more than {REAL_MARGIN:g} "
+            f"above the champion's {its_ordinary:.3f}"
+        )
     return reasons
 
 

@@ -17,18 +17,25 @@ from model.gate import (
     unfit_data,
 )
 from model.rarity_curve import ORDINARY_SHARE
+from model.real_transactions import GROUPS, UNUSUAL
 
 RULES = Rules(budget=0.001)
 
 
 def evaluation(
-    flagged: int, rows: int, recall: float, held_out: float = 0.9, wild: int = 0
+    flagged: int,
+    rows: int,
+    recall: float,
+    held_out: float = 0.9,
+    wild: int = 0,
+    real: dict[str, float] | None = None,
 ) -> Evaluation:
     kinds = {
         name: KindEvaluation(1.0, 1.0, held_out if kind.held_out else recall)
         for name, kind in KINDS.items()
     }
-    return Evaluation(rows, flagged, wild, kinds)
+    shares = {group: float(group in UNUSUAL) for group in GROUPS} | (real or {})
+    return Evaluation(rows, flagged, wild, kinds, shares)
 
 
 @pytest.mark.parametrize(
@@ -136,3 +143,31 @@ def test_half_of_the_rows_may_not_be_copies_of_one() -> None:
     assert reason == "99 of 198 rows are the same row: the source repeats itself"
     assert repeated_row(rows[:1]) == repeated_row(rows[:0]) == []
     assert len(unfit_data(rows[:1].repeat(9, axis=0))) == len(NAMES) + 1
+
+
+def test_a_challenger_must_flag_every_accident_of_history() -> None:
+    (reason,) = refusals(evaluation(20, 20_000, 0.95, real={"accidents": 0.8}), None, RULES)
+    assert reason == "flags only 0.80 of the accidents of history"
+
+
+@pytest.mark.parametrize(
+    ("real", "champions", "named"),
+    [
+        ({"wasabi_1_coinjoins": 0.73}, {}, None),  # what a forest of other rows may lose
+        ({"wasabi_1_coinjoins": 0.6}, {}, "flags 0.867 of the unusual real transactions"),
+        ({"wasabi_2_coinjoins": 0.0}, {}, "flags 0.667 of the unusual real transactions"),
+        ({"wasabi_2_coinjoins": 0.0}, {"wasabi_2_coinjoins": 0.0}, None),
+        ({"mempool_of_2024": 1.0}, {}, "of the ordinary real transactions"),
+        ({"mempool_of_2024": 1.0}, {"mempool_of_2024": 1.0}, None),
+        ({"mempool_of_2024": 0.2}, {}, None),
+        ({"whirlpool_coinjoins": 1.0}, {"joinmarket_coinjoins": 1.0}, None),
+    ],
+)
+def test_no_promotion_that_loses_real_transactions(
+    real: dict[str, float], champions: dict[str, float], named: str | None
+) -> None:
+    challenger = evaluation(20, 20_000, 0.95, real=real)
+    champion = evaluation(20, 20_000, 0.95, real=champions)
+    found = refusals(challenger, champion, RULES)
+    assert len(found) == (named is not None) and (named or "") in "".join(found), found
+    assert refusals(challenger, None, RULES) == []

@@ -102,9 +102,7 @@ def test_a_lake_of_the_other_origin_is_refused(
 def test_from_the_first_rows_to_a_stale_threshold(
     lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
 ) -> None:
-    # So few rows are enough, and the gate looks at the flag rate.
-    fewer = {"calibration_rows": 2_000, "least_recall": 0.1, "recall_margin": 0.3}
-    settled = settings.model_copy(update=fewer)
+    settled = settings.model_copy(update={"calibration_rows": 2_000})  # so few are here
     service = service_of(lake, tracking_uri, settled, clock)
     append_rows(lake, traffic.beside_market(1_000, seed=1))
     assert service.step() is None
@@ -119,7 +117,7 @@ def test_from_the_first_rows_to_a_stale_threshold(
     assert value(service, "drift_index", feature="fee_rate") is not None
 
     clock.now += settings.drift_check_seconds + 1
-    moved = _reshaped(traffic.beside_market(6_000, seed=3))
+    moved = _reshaped(traffic.beside_market(6_000, seed=3), every=10)
     append_rows(lake, moved, START + timedelta(hours=1), 3_000)
     stale = value(service, "champion_threshold_ratio")
     outcome = service.step()
@@ -134,10 +132,10 @@ def test_from_the_first_rows_to_a_stale_threshold(
     assert now is not None and now < flagged / 2
 
 
-def _reshaped(rows: Floats) -> Floats:
-    """Every third has ten times the outputs: too many to be anomalies, so they are traffic."""
-    rows[::3, 4] *= 10
-    rows[::3, :2] *= 6
+def _reshaped(rows: Floats, every: int) -> Floats:
+    """One in `every` has six times the outputs: too many to be anomalies, so they are traffic."""
+    rows[::every, 4] *= 6
+    rows[::every, :2] *= 4
     return rows
 
 
@@ -165,7 +163,7 @@ def test_drift_trains_early_and_is_kept_with_the_champions_run(
     assert service.step() is None, "the same day has not drifted"
     limit = value(service, "drift_limit_index")
     assert limit is not None and limit == pytest.approx(settings.drift_limit, abs=0.03)
-    _append_hours(lake, range(24, 48), _reshaped(traffic.beside_market(4_800, seed=2)))
+    _append_hours(lake, range(24, 48), _reshaped(traffic.beside_market(4_800, seed=2), every=3))
     outcome = service.step()
     assert outcome is not None
     assert outcome.challenger.data.sample.covered_seconds > 46 * 3_600
@@ -298,7 +296,10 @@ def test_a_refused_recalibration_is_repeated_later_and_later_also_after_a_restar
     append_rows(lake, traffic.beside_market(3_000, seed=1))
     service_of(lake, tracking_uri, settings, clock).step()
     append_rows(
-        lake, _reshaped(traffic.beside_market(2_500, seed=3)), START + timedelta(hours=1), 3_000
+        lake,
+        _reshaped(traffic.beside_market(2_500, seed=3), every=3),
+        START + timedelta(hours=1),
+        3_000,
     )
     monkeypatch.setattr("model.training.refusals", lambda *_: ["it is refused"])
     attempts = []
@@ -324,7 +325,10 @@ def test_a_recalibration_of_trees_that_are_gone_trains_new_ones(
     service.step()
     clock.now += settings.drift_check_seconds + 1
     append_rows(
-        lake, _reshaped(traffic.beside_market(2_500, seed=3)), START + timedelta(hours=1), 3_000
+        lake,
+        _reshaped(traffic.beside_market(2_500, seed=3), every=3),
+        START + timedelta(hours=1),
+        3_000,
     )
 
     def gone(*_: object) -> None:

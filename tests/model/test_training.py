@@ -53,7 +53,7 @@ def test_one_block_of_transactions_gives_the_first_champion(
     assert run.inputs is not None
     assert [d.dataset.name for d in run.inputs.dataset_inputs] == ["raw_transactions"]
     found = {file.path for file in client.list_artifacts(run.info.run_id)}
-    assert {"sample.parquet", "scores.png", "recall.png", "accidents.json"} <= found
+    assert {"sample.parquet", "scores.png", "recall.png", "real_transactions.json"} <= found
 
 
 def test_a_run_repeated_from_its_own_record_gives_the_same_scores_to_the_bit(
@@ -94,7 +94,7 @@ def test_a_report_that_fails_leaves_the_promotion_and_the_run_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("model.report.score_accidents", lambda *_: 1 / 0)
+    monkeypatch.setattr("model.report.verdicts", lambda *_: 1 / 0)
     outcome = trainer.train(append_rows(lake, BLOCK))
     assert outcome.promoted and not outcome.reported
     assert champion_version(tracking_uri) == outcome.version

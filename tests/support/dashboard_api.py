@@ -53,6 +53,8 @@ MODEL = {
             "auc_fee_overpaid": 0.999,
             "recall_dust_fan_out": 0.86,
             "recall_very_large_value": 0.78,
+            "real_flagged_accidents": 1.0,
+            "real_flagged_wasabi_1_coinjoins": 0.73,
         },
     },
 }

@@ -21,6 +21,9 @@ SUMMARIES = {
     "recall_held_out_kinds": "found of the kinds held out of it",
 }
 
+_REAL = "real_flagged_"
+"""What begins the name of a figure about a group of real transactions."""
+
 
 def model_view(
     model: Facts | None, problem: str | None, drift: Facts | None, mlflow_url: str, zone: ZoneInfo
@@ -108,7 +111,26 @@ def _evaluation(model: Facts) -> list[Any]:
         (words, share(evaluation[name])) for name, words in SUMMARIES.items() if name in evaluation
     ]
     bar_list = html.Ul(bars, className="bars")
-    return [heading, html.P(note, className="note"), bar_list, _definitions(totals)]
+    shown = [heading, html.P(note, className="note"), bar_list, _definitions(totals)]
+    return shown + _real_transactions(evaluation)
+
+
+def _real_transactions(evaluation: Facts) -> list[Any]:
+    """Bars of the real transactions; nothing where the version was trained without them."""
+    groups = {
+        name.removeprefix(_REAL): flagged
+        for name, flagged in evaluation.items()
+        if name.startswith(_REAL)
+    }
+    if not groups:
+        return []
+    note = "Share of real transactions that it flags: the first three groups are to be found"
+    bars = [_bar(spaced(group), flagged, share(flagged)) for group, flagged in groups.items()]
+    return [
+        html.H2("Real transactions"),
+        html.P(note, className="note"),
+        html.Ul(bars, className="bars"),
+    ]
 
 
 def _drift(drift: Facts | None) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What a run shows besides its own numbers: baselines, plots, historic accidents.
+"""What a run shows besides its own numbers: baselines, plots, real transactions.
 
 Nothing here decides anything: the report is attached after the gate.
 """
@@ -8,8 +8,8 @@ import logging
 from core.registry.rest import RegistryUnavailableError
 from model.challenger import Challenger
 from model.mlflow_runs import Run
+from model.real_transactions import verdicts
 from model.report.baselines import evaluate_baselines
-from model.report.historic_accidents import score_accidents
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,9 @@ def attach_report(run: Run, challenger: Challenger, at: float) -> bool:
         run.log_metrics(metrics, at)
         run.log_file("scores.png", lambda path: plot_scores(path, challenger))
         run.log_file("recall.png", lambda path: plot_recall(path, challenger))
-        run.log_json("accidents.json", score_accidents(challenger.model))
+        model = challenger.model
+        market = float(model.calibration.facts["market_fee_rate"])
+        run.log_json("real_transactions.json", verdicts(model.scores, model.threshold, market))
     except RegistryUnavailableError as error:
         log.warning("event=report_not_attached run=%s reason=%s", run.run_id, error)
         return False
