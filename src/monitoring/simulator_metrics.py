@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry
 
 from monitoring.prometheus_metrics import ServiceMetrics
 
-ORIGINS = ("generated", "injected", "replacement", "replayed")
+ORIGINS = ("generated", "injected", "replacement", "package", "replayed")
 """Where a simulated transaction comes from."""
 
 

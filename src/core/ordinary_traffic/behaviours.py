@@ -9,7 +9,8 @@ describes the behaviours:
 [2] M. Möser and A. Narayanan, Resurrecting Address Clustering in Bitcoin, FC 2022: consolidation.
 [3] Optech, Payment batching: one transaction with an output for each withdrawal.
 [4] The protocols of coinjoins: `core/blockchain_json/coinjoins.py` names their sources.
-[5] Bitcoin Core `datacarriersize` (83 bytes): OP_RETURN; ordinals and BRC-20: witness envelopes.
+[5] Bitcoin Core `datacarriersize`: OP_RETURN, 83 bytes until 30.0, then of any length; ordinals and
+    BRC-20: witness envelopes.
 """
 
 from collections.abc import Mapping
@@ -133,4 +134,10 @@ LEAST_MIXED = 60_000
 """Satoshi for each output of a coinjoin, so that its amounts are no dust."""
 
 DATA_BYTES = (14, 80)
-"""Least and most bytes in an OP_RETURN."""
+"""Least and most bytes in an OP_RETURN that nodes of that time relayed."""
+
+LONG_DATA_BYTES = (81, 4_000)
+"""Least and most bytes in a longer one, which nodes relay since Bitcoin Core 30.0."""
+
+LONG_DATA_SHARE = 0.05
+"""The share of longer ones."""

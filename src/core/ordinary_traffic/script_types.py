@@ -102,6 +102,19 @@ class ScriptType:
         return segwit_address(1 if self.name == "p2tr" else 0, payload)
 
 
+def data_script(data: bytes) -> bytes:
+    """The output script that carries data: OP_RETURN and one push of it.
+
+    >>> data_script(bytes(2)).hex(), data_script(bytes(80)).hex()[:6]
+    ('6a020000', '6a4c50')
+    """
+    n = len(data)
+    if n <= 75:
+        return b"\x6a" + bytes([n]) + data
+    opcode, width = (0x4C, 1) if n <= 0xFF else (0x4D, 2)
+    return bytes([0x6A, opcode]) + n.to_bytes(width, "little") + data
+
+
 SCRIPT_TYPES = (
     ScriptType("p2wpkh", 41, 107, 31, "0014", 20),
     ScriptType("p2tr", 41, 66, 43, "5120", 32),

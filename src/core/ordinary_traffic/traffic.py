@@ -22,6 +22,8 @@ from core.ordinary_traffic.behaviours import (
     DATA_BYTES,
     FLOOR,
     LEAST_MIXED,
+    LONG_DATA_BYTES,
+    LONG_DATA_SHARE,
     POOLS,
     POSTAGE,
     USUAL_RATE,
@@ -103,7 +105,7 @@ class Traffic:
         outputs = np.where(mixes, inputs, outputs)
         output_type = np.where(mixes, input_type, output_type)
         carries = _column(behaviour, lambda b: b.data) > 0
-        data = np.where(carries, self._rng.integers(*DATA_BYTES, n, endpoint=True), 0)
+        data = np.where(carries, self._data_bytes(n), 0)
         base = _base(behaviour, inputs, outputs, input_type, output_type, data)
         witness = self._witness(behaviour, inputs, input_type)
         weight = 4 * base + witness
@@ -112,6 +114,11 @@ class Traffic:
         value = self._values(behaviour, outputs, output_type)
         columns = [base + witness, weight, fee, inputs, outputs, value + fee, value]
         return Batch(np.stack(columns, axis=1), behaviour, input_type, output_type, data)
+
+    def _data_bytes(self, n: int) -> Integers:
+        usual = self._rng.integers(*DATA_BYTES, n, endpoint=True)
+        longer = self._rng.integers(*LONG_DATA_BYTES, n, endpoint=True)
+        return np.where(self._rng.random(n) < LONG_DATA_SHARE, longer, usual)
 
     def _counts(self, behaviour: Integers, of: Callable[[Behaviour], Counts]) -> Integers:
         drawn = self._lognormal(
@@ -213,6 +220,7 @@ def _base(
 ) -> Integers:
     """Bytes without the witness; one output may be change to the inputs' type, one data."""
     carriers = (data > 0).astype(np.int64)
+    script = 2 + data + (data > 75) + (data > 255)  # OP_RETURN, the push, and its length
     change = (_column(behaviour, lambda b: b.change) > 0) & (outputs - carriers > 1)
     paid = outputs - carriers - change
     size: Integers = (
@@ -221,6 +229,6 @@ def _base(
         + inputs * _INPUT[input_type]
         + paid * _OUTPUT[output_type]
         + change * _OUTPUT[input_type]
-        + carriers * (8 + 1 + 2 + data)
+        + carriers * (8 + 1 + 2 * (script > 252) + script)
     )
     return size

@@ -68,6 +68,12 @@ class TransactionGenerator:
             self._plan_anomaly()
         return self._ordinary(now)
 
+    def payment(self, now: float) -> Draft:
+        """The next payment among the transactions at Unix time `now`."""
+        while (draft := self._ordinary(now)).behaviour is not _PAYMENT:
+            pass
+        return draft
+
     def anomaly(self, kind: str, now: float) -> Draft:
         """An ordinary transaction changed into an anomaly; raises `KeyError` for no such kind."""
         change = KINDS[kind]

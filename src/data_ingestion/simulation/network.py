@@ -14,7 +14,8 @@ from core.detector.injected_anomalies import KINDS
 from core.ordinary_traffic.market_paths import day_cycle
 from core.settings import SimulatorSettings
 from data_ingestion.simulation.chain import Block, Chain
-from data_ingestion.simulation.drafts import OVERPAID, TransactionGenerator
+from data_ingestion.simulation.drafts import OVERPAID, Draft, TransactionGenerator
+from data_ingestion.simulation.packages import package
 from data_ingestion.simulation.recording import Replay
 from data_ingestion.simulation.rendering import render
 from data_ingestion.simulation.simulated_market import SimulatedMarket
@@ -25,7 +26,12 @@ from monitoring.simulator_metrics import SimulatorMetrics
 log = logging.getLogger(__name__)
 
 _REPLACEMENT_SHARE = 0.004
-"""Of the generated transactions, one in 250 replaces a waiting one with a higher fee."""
+"""Of the generated transactions, one in 250 replaces a waiting one with a higher fee, whether that
+signals it or not: nodes take any such replacement (`mempoolfullrbf`, default since Bitcoin Core
+28.0, and without an alternative since 29.0)."""
+
+_PACKAGE_SHARE = 0.0003
+"""Of the arrivals, about one in 3,000 is a parent without a fee and the child that pays for it."""
 
 _KEPT_REPLACED = 1_000
 _MAX_CATCH_UP = 60.0
@@ -52,6 +58,7 @@ class Network:
         self._replay = Replay(recording, self.market.level) if recording else None
         self.replay_ended = False
         self._replaced: OrderedDict[str, SimulatedTransaction] = OrderedDict()
+        self._child: SimulatedTransaction | None = None
         self.waiting: dict[str, SimulatedTransaction] = {}
         self.truth = Truth()
         height = _EPOCH_HEIGHT + int(now - _EPOCH) // _SECONDS_PER_BLOCK
@@ -84,17 +91,15 @@ class Network:
 
     def inject(self, kind: str, now: float) -> SimulatedTransaction:
         """Let an anomaly of this kind arrive; raises `KeyError` for no such kind."""
-        draft = self._generator.anomaly(kind, now)
-        return self._emit(render(draft, int(now), self.chain.height, self._rng))
+        return self._emit(self._render(self._generator.anomaly(kind, now), now))
 
     def overpay(self, factor: float, now: float) -> SimulatedTransaction:
         """Let a transaction arrive that pays this multiple of the going fee rate."""
-        draft = self._generator.overpaid(factor, now)
-        return self._emit(render(draft, int(now), self.chain.height, self._rng))
+        return self._emit(self._render(self._generator.overpaid(factor, now), now))
 
     def mine(self, now: float) -> Block:
         """Mine every waiting transaction into one block, the highest fee rate first."""
-        by_fee_rate = sorted(self.waiting.values(), key=lambda t: -t.fee / max(t.weight, 1))
+        by_fee_rate = sorted(self.waiting.values(), key=lambda t: -t.fee_rate)
         return self._extend(by_fee_rate, now)
 
     def reorganise(self, depth: int, now: float) -> list[Block]:
@@ -157,16 +162,33 @@ class Network:
             log.info("event=replay_ended waiting=%d", len(self.waiting))
 
     def _generate(self, now: float) -> None:
-        if not self._replace_one(now):
-            draft = self._generator.draft(now)
-            self._emit(render(draft, int(now), self.chain.height, self._rng))
+        if self._child is not None:
+            self._emit(self._child)
+            self._child = None
+        elif not self._replace_one(now) and not self._begin_package(now):
+            self._emit(self._render(self._generator.draft(now), now))
+
+    def _begin_package(self, now: float) -> bool:
+        """At times let a parent arrive, whose child is the next arrival; says whether it did."""
+        if self._rng.random() >= _PACKAGE_SHARE:
+            return False
+        first, second = (self._render(self._generator.payment(now), now) for _ in range(2))
+        pair = package(first, second, self.market.going_rate(now), self._rng)
+        if pair is None:
+            return False
+        parent, self._child = pair
+        self._emit(parent)
+        return True
+
+    def _render(self, draft: Draft, now: float) -> SimulatedTransaction:
+        return render(draft, int(now), self.chain.height, self._rng)
 
     def _replace_one(self, now: float) -> bool:
         """At times replace a transaction that arrived since the last block; says whether it did."""
         if not self.chain.main or self._rng.random() >= _REPLACEMENT_SHARE:
             return False
         since = self.chain.main[-1].time
-        candidates = (t for t in self.newest(50) if t.rbf and t.time > since)
+        candidates = (t for t in self.newest(50) if t.time > since)
         old = next((t for t in candidates if t.origin == "generated"), None)
         new = replacement(old, int(now), self._rng) if old is not None else None
         if old is None or new is None:

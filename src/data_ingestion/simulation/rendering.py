@@ -7,7 +7,7 @@ before the simulation, so none is spent twice except by a replacement.
 
 from random import Random
 
-from core.ordinary_traffic.script_types import SEGWIT_MARKER, ScriptType
+from core.ordinary_traffic.script_types import SEGWIT_MARKER, ScriptType, data_script
 from data_ingestion.simulation.amounts import mixed_amounts, split_amount
 from data_ingestion.simulation.drafts import Draft
 from data_ingestion.simulation.transactions import SimulatedTransaction, compress, tx_index
@@ -83,7 +83,7 @@ def _outputs(draft: Draft, amounts: list[int], index: int, own: bytes, rng: Rand
         payload = own if is_change and own else rng.randbytes(kind.payload)
         items.append(_output(n, amount, index, kind.script(payload), kind.address(payload)))
     if len(amounts) < draft.numbers[4]:
-        data = f"6a{draft.data_bytes:02x}" + rng.randbytes(draft.data_bytes).hex()
+        data = data_script(rng.randbytes(draft.data_bytes)).hex()
         items.append(_output(len(amounts), 0, index, data, None))
     return ",".join(items)
 

@@ -25,7 +25,8 @@ class SimulatedTransaction:
     """One transaction; `head` is its JSON up to `double_spend`, `tail` its inputs and outputs.
 
     Money is in satoshi, weight in weight units, `time` in Unix seconds. `origin` says where it
-    comes from, or names the kind of an injected anomaly.
+    comes from, or names the kind of an injected anomaly. `mined_at` is the fee rate (sat/vB) that
+    miners see of it and its package; None where it is alone.
     """
 
     hash: str
@@ -38,6 +39,12 @@ class SimulatedTransaction:
     rbf: bool = False
     replaced: bool = False
     origin: str = "generated"
+    mined_at: float | None = None
+
+    @property
+    def fee_rate(self) -> float:
+        """What miners see, in sat/vB."""
+        return self.fee * 4 / max(self.weight, 1) if self.mined_at is None else self.mined_at
 
     def json(self, block: tuple[int, int] | None = None) -> bytes:
         """The API's JSON, unconfirmed or as part of the block of this height and time."""
@@ -67,7 +74,9 @@ def compress(tail: bytes) -> bytes:
     return zlib.compress(tail, 1)
 
 
-def from_item(item: dict[str, Any], now: int, origin: str = "replayed") -> SimulatedTransaction:
+def from_item(
+    item: dict[str, Any], now: int, origin: str = "replayed", mined_at: float | None = None
+) -> SimulatedTransaction:
     """Make a transaction of one in the API's schema; a null time becomes `now`.
 
     Raises `KeyError` for an item without a hash, inputs or outputs.
@@ -84,6 +93,7 @@ def from_item(item: dict[str, Any], now: int, origin: str = "replayed") -> Simul
         weight=item.get("weight") or 0,
         rbf=bool(item.get("rbf")),
         origin=origin,
+        mined_at=mined_at,
     )
 
 

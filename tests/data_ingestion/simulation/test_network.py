@@ -85,6 +85,25 @@ def test_everything_that_was_emitted_is_mined_or_waits_or_was_replaced() -> None
     assert not mined(network) & set(report["replaced"])
 
 
+def test_a_package_is_mined_at_the_fee_rate_of_both_the_parent_first() -> None:
+    network = small_network(simulator_first_block=10_000)
+    mined_ones = network.chain.main[-1].transactions
+    places = [n for n, t in enumerate(mined_ones) if t.origin == "package"]
+    assert 2 <= len(places) <= 40
+    for parent, child in zip(places[::2], places[1::2], strict=True):
+        assert child == parent + 1 and mined_ones[parent].fee == 0 < mined_ones[child].fee
+    rates = [t.fee_rate for t in mined_ones[1:]]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_what_signals_nothing_is_replaced_too() -> None:
+    network = small_network(simulator_block_seconds=1_000, simulator_rate=50)
+    for second in range(1, 120):
+        network.advance(NOW + second)
+    located = [network.find(old) for old in network.truth.report()["replaced"]]
+    assert {found[0].rbf for found in located if found is not None} == {True, False}
+
+
 def test_a_full_block_is_mined_at_once() -> None:
     network = small_network(simulator_block_transactions=100)
     network.burst(100, NOW)

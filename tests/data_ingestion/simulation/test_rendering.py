@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.support.simulated import NOW, transactions
 
+from core.blockchain_json.describe import describe
 from core.detector.injected_anomalies import KINDS
 from core.ordinary_traffic.behaviours import BEHAVIOURS
 from data_ingestion.simulation.drafts import Draft, TransactionGenerator
@@ -29,7 +30,8 @@ def measured(item: dict[str, Any]) -> tuple[int, int]:
     """Size and weight of the transaction, counted from its scripts as BIP 144 serialises them."""
     base = 10 + sum(2 for side in ("inputs", "out") if len(item[side]) > 252)
     base += sum(41 + len(i["script"]) // 2 for i in item["inputs"])
-    base += sum(9 + len(o["script"]) // 2 for o in item["out"])
+    scripts = [len(o["script"]) // 2 for o in item["out"]]
+    base += sum(8 + (1 if length < 253 else 3) + length for length in scripts)
     witness = sum(len(i["witness"]) // 2 for i in item["inputs"])
     witness += 2 if witness else 0
     return base + witness, 4 * base + witness
@@ -84,6 +86,16 @@ def test_the_shape_is_that_of_a_captured_answer(sample: Path) -> None:
         assert set(theirs) == set(mine)
         if inner:
             assert set(theirs[inner]) == set(mine[inner])
+
+
+def test_data_of_every_length_is_one_push_that_is_told_as_data() -> None:
+    lengths = set()
+    for draft in drafts(6_000):
+        if draft.data_bytes:
+            described = describe(render(draft, NOW, 900_000, Random(1)).json())
+            assert described.op_return and described.burned_value == 0
+            lengths.add((described.data_bytes or 0) - draft.data_bytes)
+    assert lengths == {2, 3, 4}, "up to 75 bytes, to 255, and longer, since Bitcoin Core 30.0"
 
 
 def test_replaceability_is_signalled_by_the_sequence() -> None:
