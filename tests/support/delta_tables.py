@@ -180,15 +180,17 @@ def confirmation(hash: str, height: int, now: datetime) -> pa.Table:
     )
 
 
-def replacement(hash: str, replaced: str, now: datetime) -> pa.Table:
+def replacement(
+    hash: str, replaced: str, now: datetime, fee: int = 2_000, replaced_fee: int = 1_500
+) -> pa.Table:
     """A transaction that replaces another."""
     return table(
         "replacements",
         outpoint=["1:0"],
         hash=[hash],
         replaced_hash=[replaced],
-        fee=[2000],
-        replaced_fee=[1500],
-        fee_change=[500],
+        fee=[fee],
+        replaced_fee=[replaced_fee],
+        fee_change=[fee - replaced_fee],
         append_time=[now.replace(tzinfo=None)],
     )

@@ -25,6 +25,7 @@ LAKE_ERRORS = (DeltaError, OSError, ValueError, pa.ArrowException, OriginMismatc
 """What reading a table raises while it is moved or vacuumed, or when it is of another origin."""
 
 MOST_REPLACEMENTS = 20
+MEMPOOL_EXPIRY = timedelta(days=14)
 """Rivals of one transaction that are looked at."""
 
 PART_BATCHES = 8
@@ -175,6 +176,26 @@ class Lake:
             f" ORDER BY append_time DESC LIMIT {MOST_REPLACEMENTS}"
         )
         return self._rows("replacements", sql)
+
+    def replacement_chain(self, hash: str, since: datetime) -> list[dict[str, Any]]:
+        """The replacements that led to a transaction first seen at `since`, and those after it.
+
+        The oldest is first, and there are at most `MOST_REPLACEMENTS`, of two weeks before: Bitcoin
+        Core drops what waits longer (`-mempoolexpiry`, 336 hours).
+        """
+        known, steps = {hash}, list[dict[str, Any]]()
+        while True:
+            names = ", ".join(f"'{name}'" for name in sorted(known))
+            sql = (
+                f"SELECT * FROM replacements WHERE {_appended_since(since - MEMPOOL_EXPIRY)}"
+                f" AND (hash IN ({names}) OR replaced_hash IN ({names}))"
+                f" ORDER BY append_time LIMIT {MOST_REPLACEMENTS}"
+            )
+            found = self._rows("replacements", sql)
+            if len(found) == len(steps):
+                return found
+            steps = found
+            known |= {step[side] for step in found for side in ("hash", "replaced_hash")}
 
     def _rows(self, name: str, sql: str) -> list[dict[str, Any]]:
         table = self.query(name, sql)

@@ -1,7 +1,7 @@
 """The panel of one transaction: what became of it, and why it has its score."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,10 @@ from dashboard.pages.verdict_panel import (
     version_sentence,
 )
 from dashboard.services import Services
+
+STEEP = 10
+"""A replacement that multiplies the fee by so much is marked: replacements pay a little more than
+what they replace (BIP 125, rule 4), and an overpaid fee often ends such a chain."""
 
 SHORTEST_PREFIX = 16
 """Digits of a hash that name a transaction; a point of the scatter carries only these."""
@@ -42,6 +46,7 @@ def transaction_panel(
             return _missing(hash, reason)
         hash = row["hash"]
         fate = _fate(row, lake, snapshot)
+        history = _history(lake.replacement_chain(hash, row["event_time"]), hash, zone)
     except LAKE_ERRORS:
         lake.close()
         services.metrics.errors.labels("lake").inc()
@@ -56,6 +61,7 @@ def transaction_panel(
         ),
         html.P([_time(row["event_time"], zone), " · ", _link(services, hash)], className="note"),
         html.P(fate, className="fate"),
+        *history,
         html.P(
             market_sentence(row["fee_rate"], row.get("market_fee_rate"), "others paid then"),
             className="market",
@@ -125,6 +131,28 @@ def _fate(row: Mapping[str, Any], lake: Lake, snapshot: Snapshot) -> list[Any]:
     if not replacements:
         return pending
     return [*pending, "; replaces ", _other(rivals[0]), _change(replacements[0])]
+
+
+def _history(chain: list[dict[str, Any]], hash: str, zone: ZoneInfo) -> list[Any]:
+    """The fees of a chain of replacements, oldest first; a step of `STEEP` times is marked."""
+    if not chain:
+        return []
+    steps = [_step(chain[0]["replaced_hash"], hash, f"fee {chain[0]['replaced_fee']:,} sat")]
+    for replacement in chain:
+        words = f"fee {replacement['fee']:,} sat"
+        steep = replacement["fee"] >= STEEP * max(replacement["replaced_fee"], 1)
+        times = replacement["fee"] / max(replacement["replaced_fee"], 1)
+        badge = [html.Span(f"{times:,.0f} times the fee before", className="badge hot")]
+        time = _time(replacement["append_time"].replace(tzinfo=UTC), zone)
+        extra = [" at ", time, *([" ", *badge] if steep else [])]
+        steps.append(_step(replacement["hash"], hash, words, extra))
+    return [html.H3("Replacements"), html.Ol(steps, className="reasons")]
+
+
+def _step(hash: str, shown: str, words: str, extra: Sequence[Any] = ()) -> html.Li:
+    """One transaction of the chain; the one that the panel shows is no link."""
+    name = html.Strong("this one") if hash == shown else _other(hash)
+    return html.Li([name, f": {words}", *extra])
 
 
 def _height(lake: Lake, hash: str, since: datetime, known: int | None = None) -> int | None:

@@ -63,6 +63,26 @@ def test_a_replacement_that_was_mined_is_what_the_panel_of_the_other_says(
         assert f"in block {height}" in panel(services, winner)
 
 
+def test_a_chain_of_replacements_is_told_with_every_fee_and_marks_a_step_of_ten_times(
+    backend: Backend, services: Services
+) -> None:
+    """As in November 2023, when replacements of a transaction ended at a fee of 83.65 BTC."""
+    now = datetime.now(UTC)
+    hashes = backend.rows["hash"].to_pylist()[10:14]
+    fees = [1_500, 14_999, 150_000, 150_500]
+    for step in range(3):
+        moment = now + timedelta(seconds=step)
+        row = replacement(hashes[step + 1], hashes[step], moment, fees[step + 1], fees[step])
+        write(backend.lake, "replacements", row)
+    for shown in hashes:
+        text = panel(services, shown)
+        places = [text.index(f"fee {fee:,} sat") for fee in fees]
+        assert places == sorted(places), "oldest first"
+        assert all(other[:12] in text for other in hashes if other != shown)
+        assert text.count("times the fee before") == 1 and "10 times the fee before" in text
+    assert "Replacements" not in panel(services, backend.flagged[5])
+
+
 def test_a_transaction_that_is_not_there_is_a_sentence(services: Services) -> None:
     assert "No scored transaction has this hash" in panel(services, "0" * 64)
     assert "not the hash" in panel(services, "' OR 1=1 --")

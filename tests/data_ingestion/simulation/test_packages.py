@@ -2,6 +2,7 @@
 
 import json
 from random import Random
+from typing import Any
 
 import pytest
 from tests.support.simulated import NOW
@@ -13,8 +14,11 @@ from data_ingestion.simulation.drafts import TransactionGenerator
 from data_ingestion.simulation.packages import package
 from data_ingestion.simulation.rendering import render
 
+Pair = tuple[dict[str, Any], dict[str, Any], list[DescribedTransaction]]
 
-def pairs(fee_rate: float, count: int = 60) -> list[tuple[dict, dict, list[DescribedTransaction]]]:
+
+def pairs(fee_rate: float, count: int = 60) -> list[Pair]:
+    """The JSON of parents and their children, and what is described by it."""
     rng, generator = Random(4), TransactionGenerator(4, 0)
     made = []
     for _ in range(count):
