@@ -12,6 +12,7 @@ The fee level follows one of the paths of `market_paths`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,16 +78,22 @@ class Traffic:
     """Draws batches; the same seed draws the same ones, no seed different ones each time.
 
     Fees follow a path of the market from the Unix time `start` on (None: from the earliest time of
-    the first batch).
+    the first batch). Some behaviours can be so many times as common as usual: `more`, by name.
     """
 
     def __init__(
-        self, seed: int | None = None, path: str = "steady", start: float | None = None
+        self,
+        seed: int | None = None,
+        path: str = "steady",
+        start: float | None = None,
+        more: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         entropy = np.random.SeedSequence(seed).entropy
         self.seed = int(entropy) if isinstance(entropy, int) else 0
         self._rng = np.random.default_rng(self.seed)
         self._path, self._start = path, start
+        shares = _SHARES * [more.get(behaviour.name, 1.0) for behaviour in BEHAVIOURS]
+        self._shares = shares / shares.sum()
 
     def draw(self, times: Floats, factor: float = 1.0) -> Batch:
         """One transaction for each Unix time; the times only set the fee level.
@@ -96,7 +103,7 @@ class Traffic:
         n = len(times)
         if self._start is None and n:
             self._start = float(times.min())
-        behaviour = self._rng.choice(len(BEHAVIOURS), n, p=_SHARES / _SHARES.sum())
+        behaviour = self._rng.choice(len(BEHAVIOURS), n, p=self._shares)
         inputs = self._counts(behaviour, lambda b: b.inputs)
         outputs = self._counts(behaviour, lambda b: b.outputs)
         input_type = self._types(behaviour, lambda b: b.types)

@@ -1,7 +1,6 @@
 """Totals are split to the satoshi, and simulated coinjoins keep the rules of their protocols."""
 
 import json
-from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -29,13 +28,9 @@ def test_a_split_loses_no_satoshi(total: int, parts: int) -> None:
 
 @pytest.mark.parametrize("behaviour", MIXES, ids=lambda behaviour: behaviour.name)
 @pytest.mark.parametrize("factor", [0.1, 1.0, 3.0])
-def test_a_simulated_coinjoin_is_recognised(
-    behaviour: Behaviour, factor: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    others = [replace(each, share=float(each is behaviour)) for each in BEHAVIOURS]
-    shares = np.array([each.share for each in others])
-    monkeypatch.setattr("core.ordinary_traffic.traffic._SHARES", shares)
-    batch = Traffic(seed=5).draw(np.full(40, float(NOW)), factor)
+def test_a_simulated_coinjoin_is_recognised(behaviour: Behaviour, factor: float) -> None:
+    more = {each.name: float(each is behaviour) for each in BEHAVIOURS}
+    batch = Traffic(seed=5, more=more).draw(np.full(40, float(NOW)), factor)
     for number, draft in enumerate(drafts.drafts_of(batch)):
         item = render(draft, NOW, 900_000, Random(number)).json()
         described = describe(item)
