@@ -234,3 +234,27 @@ class DeadLetter(BaseModel):
     reason: str
     time: UnixTime
     original: str
+
+
+def tx_index(transaction_hash: str) -> int:
+    """The API's number of a transaction: 53 bits of the hash in its internal byte order.
+
+    >>> tx_index("25e4fb7042fc25fe98582adf598357e3b0bc60021cd80de628599512abb63598")
+    5355406891307691
+    """
+    return int.from_bytes(bytes.fromhex(transaction_hash)[:-9:-1]) >> 11
+
+
+INDEX_END = 2**53
+"""The API's numbers of transactions lie below it: JavaScript counts exactly so far."""
+
+
+def hash_tail(index: int) -> str:
+    """The last twelve hexadecimal digits of the hash, which the API's number of it tells.
+
+    Raises `OverflowError` from `INDEX_END` on.
+
+    >>> hash_tail(5355406891307691)
+    '9512abb63598'
+    """
+    return (index >> 5).to_bytes(6)[::-1].hex()

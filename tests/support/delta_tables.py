@@ -1,5 +1,6 @@
 """Writes Delta tables like the stream's, without a JVM."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,19 @@ def write(lake: Path, name: str, rows: pa.Table, origin: str = "simulated") -> N
         raise_if_key_not_exists=False,
     )
     write_deltalake(str(lake / name), rows, mode="append")
+
+
+def write_raw(lake: Path, *rows: Mapping[str, Any]) -> None:
+    """Append rows to `raw_transactions`; what they do not have is null, or that of the first."""
+    schema = TABLES["raw_transactions"]
+    place = {"source": "mempool", "partition": 0, "offset": 0, "first_seen": 0}
+    full = [
+        {field.name: row.get(field.name, place.get(field.name)) for field in schema}
+        | {"append_time": row.get("append_time", row["event_time"])}
+        | {"date": row["event_time"].date()}
+        for row in rows
+    ]
+    write(lake, "raw_transactions", pa.Table.from_pylist(full, schema))
 
 
 def cut_off_checkpoint(table: Path) -> None:

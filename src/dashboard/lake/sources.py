@@ -25,8 +25,10 @@ LAKE_ERRORS = (DeltaError, OSError, ValueError, pa.ArrowException, OriginMismatc
 """What reading a table raises while it is moved or vacuumed, or when it is of another origin."""
 
 MOST_REPLACEMENTS = 20
-MEMPOOL_EXPIRY = timedelta(days=14)
 """Rivals of one transaction that are looked at."""
+
+MEMPOOL_EXPIRY = timedelta(days=14)
+"""Nodes drop what waits longer (Bitcoin Core, `-mempoolexpiry`, 336 hours)."""
 
 PART_BATCHES = 8
 """Batches of 8,192 rows that are converted to columns together."""
@@ -180,8 +182,7 @@ class Lake:
     def replacement_chain(self, hash: str, since: datetime) -> list[dict[str, Any]]:
         """The replacements that led to a transaction first seen at `since`, and those after it.
 
-        The oldest is first, and there are at most `MOST_REPLACEMENTS`, of two weeks before: Bitcoin
-        Core drops what waits longer (`-mempoolexpiry`, 336 hours).
+        The oldest is first, and there are at most `MOST_REPLACEMENTS`.
         """
         known, steps = {hash}, list[dict[str, Any]]()
         while True:

@@ -8,6 +8,11 @@ from zoneinfo import ZoneInfo
 from dash import html
 
 from dashboard.activity.filters import Filters
+from dashboard.lake.families import (
+    package_fee_rate,
+    unconfirmed_children,
+    unconfirmed_parents,
+)
 from dashboard.lake.recent import Snapshot
 from dashboard.lake.rows import Rows, from_micros
 from dashboard.lake.sources import LAKE_ERRORS, Lake
@@ -46,6 +51,7 @@ def transaction_panel(
             return _missing(hash, reason)
         hash = row["hash"]
         fate = _fate(row, lake, snapshot)
+        family = _family(row, lake)
         history = _history(lake.replacement_chain(hash, row["event_time"]), hash, zone)
     except LAKE_ERRORS:
         lake.close()
@@ -61,6 +67,7 @@ def transaction_panel(
         ),
         html.P([_time(row["event_time"], zone), " · ", _link(services, hash)], className="note"),
         html.P(fate, className="fate"),
+        *family,
         *history,
         html.P(
             market_sentence(row["fee_rate"], row.get("market_fee_rate"), "others paid then"),
@@ -131,6 +138,44 @@ def _fate(row: Mapping[str, Any], lake: Lake, snapshot: Snapshot) -> list[Any]:
     if not replacements:
         return pending
     return [*pending, "; replaces ", _other(rivals[0]), _change(replacements[0])]
+
+
+def _family(row: Mapping[str, Any], lake: Lake) -> list[Any]:
+    """What miners see of a transaction together with unconfirmed parents, or with a child.
+
+    A fee that pays for a parent, too, is no accident, and a parent without one is not stuck.
+    """
+    hash, seen, own = row["hash"], row["event_time"], (row["fee"], row["weight"])
+    said = []
+    parents = unconfirmed_parents(lake, hash, seen)
+    if parents:
+        rate = package_fee_rate([own, *((each.fee, each.weight) for each in parents)])
+        links = _listed([each.hash for each in parents])
+        if rate < row["fee_rate"]:
+            said.append(
+                ["Its fee pays for its unconfirmed ", *links, " too: ", *_together(rate, row)]
+            )
+        else:
+            said.append(["It waits with its unconfirmed ", *links, ": ", *_together(rate, row)])
+    children = unconfirmed_children(lake, hash, seen)
+    rates = [package_fee_rate([own, (each.fee, each.weight)]) for each in children]
+    if children and max(rates) > row["fee_rate"]:
+        child = children[rates.index(max(rates))]
+        together = _together(max(rates), row)
+        said.append(["Its child ", _other(child.hash), " pays for both: ", *together])
+    return [html.P(sentence, className="market") for sentence in said]
+
+
+def _listed(hashes: Sequence[str]) -> list[Any]:
+    """One parent or several, at most three of them by name."""
+    word = "parent " if len(hashes) == 1 else f"{len(hashes)} parents "
+    links = [part for hash in hashes[:3] for part in (_other(hash), ", ")][:-1]
+    return [word, *links, *([", …"] if len(hashes) > 3 else [])]
+
+
+def _together(rate: float, row: Mapping[str, Any]) -> list[Any]:
+    words = market_sentence(rate, row.get("market_fee_rate"), "others paid then")
+    return ["together they have an effective ", words, "."]
 
 
 def _history(chain: list[dict[str, Any]], hash: str, zone: ZoneInfo) -> list[Any]:

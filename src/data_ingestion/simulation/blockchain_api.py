@@ -6,10 +6,10 @@ responses captured from the real API. Left out: `limit` and `offset`; a page is 
 
 from dataclasses import replace
 
+from core.transaction import tx_index
 from data_ingestion.simulation.faults import CANNED, Fault
 from data_ingestion.simulation.http_server import Answer, Delivery, json_answer
 from data_ingestion.simulation.network import Network
-from data_ingestion.simulation.transactions import tx_index
 
 PAGE_LENGTH = 100
 """Transactions in an answer to /unconfirmed-transactions."""

@@ -11,8 +11,8 @@ from hashlib import sha256
 from random import Random
 
 from core.ordinary_traffic.script_types import SCRIPT_TYPES
-from core.transaction import COIN
-from data_ingestion.simulation.transactions import SimulatedTransaction, compress, tx_index
+from core.transaction import COIN, tx_index
+from data_ingestion.simulation.transactions import SimulatedTransaction, compress
 
 _BLOCK_HEAD = (
     '{{"hash":"{0}","ver":536870912,"prev_block":"{1}","mrkl_root":"{2}","time":{3},'

@@ -10,7 +10,8 @@ import math
 from random import Random
 from typing import Any
 
-from data_ingestion.simulation.transactions import SimulatedTransaction, from_item, tx_index
+from core.transaction import tx_index
+from data_ingestion.simulation.transactions import SimulatedTransaction, from_item
 
 ANCHOR_SCRIPT = "51024e73"
 """Witness version 1 with the program 4e73 (BIP 433), which needs no signature."""

@@ -8,9 +8,10 @@ before the simulation, so none is spent twice except by a replacement.
 from random import Random
 
 from core.ordinary_traffic.script_types import SEGWIT_MARKER, ScriptType, data_script
+from core.transaction import tx_index
 from data_ingestion.simulation.amounts import mixed_amounts, split_amount
 from data_ingestion.simulation.drafts import Draft
-from data_ingestion.simulation.transactions import SimulatedTransaction, compress, tx_index
+from data_ingestion.simulation.transactions import SimulatedTransaction, compress
 
 _RBF, _NO_RBF = 0xFFFFFFFD, 0xFFFFFFFE
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from core.transaction import tx_index
+
 _NOT_IN_HEAD = ("double_spend", "time", "block_index", "block_height", "inputs", "out", "rbf")
 
 _MIN_OUTPUT = 1_000
@@ -58,15 +60,6 @@ class SimulatedTransaction:
             zlib.decompress(self.tail),
             b',"rbf":true' if self.rbf and block is None else b"",
         )
-
-
-def tx_index(transaction_hash: str) -> int:
-    """The API's number of a transaction: 53 bits of the hash in its internal byte order.
-
-    >>> tx_index("25e4fb7042fc25fe98582adf598357e3b0bc60021cd80de628599512abb63598")
-    5355406891307691
-    """
-    return int.from_bytes(bytes.fromhex(transaction_hash)[:-9:-1]) >> 11
 
 
 def compress(tail: bytes) -> bytes:

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 from tests.support.dashboard_backend import Backend, as_text
-from tests.support.delta_tables import confirmation, replacement, write
+from tests.support.delta_tables import confirmation, replacement, write, write_raw
 
-from core.detector.explanation import number
+from core.detector.explanation import number, value
+from core.transaction import tx_index
 from dashboard.activity.filters import Filters
 from dashboard.activity.view import model_threshold
 from dashboard.pages.transaction_panel import transaction_panel
@@ -81,6 +82,23 @@ def test_a_chain_of_replacements_is_told_with_every_fee_and_marks_a_step_of_ten_
         assert all(other[:12] in text for other in hashes if other != shown)
         assert text.count("times the fee before") == 1 and "10 times the fee before" in text
     assert "Replacements" not in panel(services, backend.flagged[5])
+
+
+def test_a_fee_that_pays_for_a_parent_is_told_with_the_rate_of_both(
+    backend: Backend, services: Services
+) -> None:
+    hashes = backend.rows["hash"].to_pylist()[20:22]
+    parent, child = (row for row in backend.rows.to_pylist() if row["hash"] in hashes)
+    parent["spent_outpoints"] = ["7:0"]
+    child["spent_outpoints"] = [f"{tx_index(parent['hash'])}:0"]
+    child["fee"] *= 1_000
+    write_raw(backend.lake, parent, child)
+    rate = 4 * (parent["fee"] + child["fee"]) / (parent["weight"] + child["weight"])
+    told = panel(services, parent["hash"])
+    assert "Its child" in told and child["hash"][:12] in told and "pays for both" in told
+    assert "effective" in told and f"fee rate {value('fee_rate', rate)}" in told
+    told = panel(services, child["hash"])
+    assert "unconfirmed " in told and parent["hash"][:12] in told and "Its child" not in told
 
 
 def test_a_transaction_that_is_not_there_is_a_sentence(services: Services) -> None:

@@ -11,9 +11,9 @@ from tests.support.simulated import NOW, transactions
 from core.blockchain_json.describe import describe
 from core.detector.injected_anomalies import KINDS
 from core.ordinary_traffic.behaviours import BEHAVIOURS
+from core.transaction import tx_index
 from data_ingestion.simulation.drafts import Draft, TransactionGenerator
 from data_ingestion.simulation.rendering import random_hex, render
-from data_ingestion.simulation.transactions import tx_index
 
 KEYS = [
     "hash", "ver", "vin_sz", "vout_sz", "size", "weight", "fee", "relayed_by", "lock_time",

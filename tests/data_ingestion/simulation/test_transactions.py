@@ -6,9 +6,10 @@ from random import Random
 import pytest
 from tests.support.simulated import NOW, transactions
 
+from core.transaction import tx_index
 from data_ingestion.simulation.drafts import TransactionGenerator
 from data_ingestion.simulation.rendering import render
-from data_ingestion.simulation.transactions import from_item, replacement, tx_index
+from data_ingestion.simulation.transactions import from_item, replacement
 
 
 def test_the_index_is_that_of_every_recorded_transaction(sample: Path) -> None:
