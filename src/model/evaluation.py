@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from core.detector.injected_anomalies import KINDS
-from core.features import market_of
 from model.real_transactions import UNUSUAL, share_of_ordinary, shares_flagged
 
 Floats = NDArray[np.float64]
@@ -105,8 +104,8 @@ def evaluate(
             float((unusual >= threshold).mean()),
         )
     wild = int((usual >= max(threshold, wild_from)).sum())
-    real = shares_flagged(score, threshold, float(np.median(market_of(ordinary))))
-    return Evaluation(len(usual), int((usual >= threshold).sum()), wild, kinds, real)
+    flagged = int((usual >= threshold).sum())
+    return Evaluation(len(usual), flagged, wild, kinds, shares_flagged(score, threshold))
 
 
 def average_precision(usual: Floats, unusual: Iterable[Floats]) -> float:

@@ -4,9 +4,10 @@
 rows of a group are the first of their kind by txid, so nobody has picked them. `date` is that of
 the block, in UTC, or the month of a mempool. `market_fee_rate` is the median fee rate (sat/vB) of
 their own block, of the mempool of mid-March 2024, of the nearest block that is known, or for
-Wasabi 1 of its transactions of that year; where it is empty, a model's own market stands for it.
-No model learns from these rows.
-The labels of coinjoins and of what is beside them are those of the Dumplings project's scanner.
+Wasabi 1 of its transactions of that year; where none of these is known, a row is taken to pay the
+going rate: its own fee rate stands there, at least 1 sat/vB, the least that nodes relayed then. The
+labels of coinjoins and of what is beside them are those of the Dumplings project's scanner. No
+model learns from these rows.
 
 Of coinjoins, of what enters and leaves a pool, and of look-alikes, `size` and `weight` are
 estimated from the types of their scripts; all else is exact. Of the accidents are assumed: the
@@ -57,19 +58,12 @@ _FILE = Path(__file__).with_suffix(".csv")
 
 @dataclass(frozen=True)
 class RealTransactions:
-    """The rows of the file: their txids, groups and dates, and `numbers` of shape (n, 8).
-
-    The last column of `numbers`, the market, is NaN where it is not known.
-    """
+    """The rows of the file: their txids, groups and dates, and `numbers` of shape (n, 8)."""
 
     txids: tuple[str, ...]
     groups: tuple[str, ...]
     dates: tuple[str, ...]
     numbers: Floats
-
-    def beside(self, market_fee_rate: float) -> Floats:
-        """The rows of shape (n, 8), in sat/vB beside this market where theirs is not known."""
-        return np.where(np.isnan(self.numbers), market_fee_rate, self.numbers)
 
     def count(self, group: str) -> int:
         """The number of rows of a group."""
@@ -86,16 +80,14 @@ def real_transactions() -> RealTransactions:
         tuple(row["txid"] for row in rows),
         tuple(row["group"] for row in rows),
         tuple(row["date"] for row in rows),
-        np.array([[float(row[name] or "nan") for name in columns] for row in rows]),
+        np.array([[float(row[name]) for name in columns] for row in rows]),
     )
 
 
-def shares_flagged(
-    score: Callable[[Floats], Floats], threshold: float, market_fee_rate: float
-) -> dict[str, float]:
+def shares_flagged(score: Callable[[Floats], Floats], threshold: float) -> dict[str, float]:
     """The share of each group that scores at least `threshold`, in 0..1."""
     real = real_transactions()
-    flagged = score(real.beside(market_fee_rate)) >= threshold
+    flagged = score(real.numbers) >= threshold
     groups = np.array(real.groups)
     return {group: float(flagged[groups == group].mean()) for group in GROUPS}
 
@@ -107,12 +99,10 @@ def share_of_ordinary(shares: Mapping[str, float]) -> float:
     return float(np.average([shares[group] for group in ORDINARY], weights=counts))
 
 
-def verdicts(
-    score: Callable[[Floats], Floats], threshold: float, market_fee_rate: float
-) -> list[dict[str, object]]:
+def verdicts(score: Callable[[Floats], Floats], threshold: float) -> list[dict[str, object]]:
     """Each row with its score, as a table for people; an accident with what happened."""
     real = real_transactions()
-    scores = score(real.beside(market_fee_rate))
+    scores = score(real.numbers)
     return [
         {
             "txid": txid,

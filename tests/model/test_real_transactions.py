@@ -43,8 +43,7 @@ def test_the_numbers_of_every_row_are_consistent() -> None:
     assert (column("weight") <= 4 * column("size")).all()
     assert (column("inputs_count") >= 1).all() and (column("outputs_count") >= 1).all()
     assert not coinbase_rows(REAL.numbers).any()
-    known = REAL.numbers[:, MARKET][~np.isnan(REAL.numbers[:, MARKET])]
-    assert len(known) > 250 and known.min() > 0
+    assert REAL.numbers[:, MARKET].min() >= 1, "the least that nodes relayed in those years"
 
 
 def test_the_accidents_have_the_figures_that_are_public() -> None:
@@ -54,20 +53,13 @@ def test_the_accidents_have_the_figures_that_are_public() -> None:
     assert fees == [0, 0, 19.82108632, 83.65497568, 291.2409]
 
 
-def test_a_market_that_is_not_known_is_the_models_own() -> None:
-    beside = REAL.beside(7.5)[:, MARKET]
-    unknown = np.isnan(REAL.numbers[:, MARKET])
-    assert (beside[unknown] == 7.5).all() and unknown.any()
-    assert (beside[~unknown] == REAL.numbers[~unknown, MARKET]).all()
-
-
 def by_inputs(rows: np.ndarray) -> np.ndarray:
     """A score that is the number of inputs."""
     return rows[:, COLUMN["inputs_count"]].astype(float)
 
 
 def test_the_share_of_each_group_is_that_of_its_rows() -> None:
-    shares = shares_flagged(by_inputs, 30, 10.0)
+    shares = shares_flagged(by_inputs, 30)
     assert list(shares) == list(GROUPS)
     assert shares["accidents"] == 0.2
     assert shares["wasabi_2_coinjoins"] > 0.9 and shares["whirlpool_coinjoins"] == 0
@@ -77,7 +69,7 @@ def test_the_share_of_each_group_is_that_of_its_rows() -> None:
 
 
 def test_the_table_for_people_has_every_row_and_names_the_accidents() -> None:
-    table = verdicts(by_inputs, 30, 10.0)
+    table = verdicts(by_inputs, 30)
     assert len(table) == len(REAL.txids)
     (largest,) = (row for row in table if row["score"] == 5_569)
     assert largest["flagged"] and largest["accident"] == "5,569 inputs, 2015"

@@ -47,7 +47,7 @@ def model_view(
     )
     facts = _definitions(_champion(model, zone).items())
     champion = [html.H2("Champion"), *notes, facts, html.P(link, className="link")]
-    left = [_panel(champion), _panel(_drift(drift))]
+    left = [_panel(champion), _panel(_drift(drift)), *map(_panel, _real_transactions(model))]
     right = [_panel(_evaluation(model)), _panel(_features(model)), _panel(_rules(model))]
     return [html.Div([html.Div(left), html.Div(right)], className="two stacked")]
 
@@ -111,12 +111,12 @@ def _evaluation(model: Facts) -> list[Any]:
         (words, share(evaluation[name])) for name, words in SUMMARIES.items() if name in evaluation
     ]
     bar_list = html.Ul(bars, className="bars")
-    shown = [heading, html.P(note, className="note"), bar_list, _definitions(totals)]
-    return shown + _real_transactions(evaluation)
+    return [heading, html.P(note, className="note"), bar_list, _definitions(totals)]
 
 
-def _real_transactions(evaluation: Facts) -> list[Any]:
-    """Bars of the real transactions; nothing where the version was trained without them."""
+def _real_transactions(model: Facts) -> list[list[Any]]:
+    """What of real transactions it flags; nothing where the version was trained without them."""
+    evaluation = (model.get("facts") or {}).get("evaluation") or {}
     groups = {
         name.removeprefix(_REAL): flagged
         for name, flagged in evaluation.items()
@@ -126,11 +126,8 @@ def _real_transactions(evaluation: Facts) -> list[Any]:
         return []
     note = "Share of real transactions that it flags: the first three groups are to be found"
     bars = [_bar(spaced(group), flagged, share(flagged)) for group, flagged in groups.items()]
-    return [
-        html.H2("Real transactions"),
-        html.P(note, className="note"),
-        html.Ul(bars, className="bars"),
-    ]
+    heading = html.H2("Real transactions")
+    return [[heading, html.P(note, className="note"), html.Ul(bars, className="bars")]]
 
 
 def _drift(drift: Facts | None) -> list[Any]:

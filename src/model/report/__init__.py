@@ -32,8 +32,7 @@ def attach_report(run: Run, challenger: Challenger, at: float) -> bool:
         run.log_file("scores.png", lambda path: plot_scores(path, challenger))
         run.log_file("recall.png", lambda path: plot_recall(path, challenger))
         model = challenger.model
-        market = float(model.calibration.facts["market_fee_rate"])
-        run.log_json("real_transactions.json", verdicts(model.scores, model.threshold, market))
+        run.log_json("real_transactions.json", verdicts(model.scores, model.threshold))
     except RegistryUnavailableError as error:
         log.warning("event=report_not_attached run=%s reason=%s", run.run_id, error)
         return False
