@@ -18,7 +18,8 @@ from core.feature_table import FEATURES
 from core.transaction import COIN
 
 NOT_ILLICIT = "Unusual is not illicit: it is rare among recent transactions, no more."
-"""Shown wherever a person could take an unusual transaction for an illicit one."""
+BY_RULE_NOT_ILLICIT = "Flagged is not illicit: its fee or its numbers break a rule, no more."
+"""Shown wherever a person could take a flagged transaction for an illicit one."""
 
 _FEATURES = {feature.name: feature for feature in FEATURES}
 _PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
@@ -118,8 +119,13 @@ def explanation(verdict: Verdict, rules: Sequence[str] = ()) -> str:
         reasons = " · ".join(reason(each, verdict.market_fee_rate) for each in verdict.reasons)
         parts.append(f"{reasons[0].upper()}{reasons[1:]}.")
     if verdict.is_anomaly:
-        parts.append(NOT_ILLICIT)
+        parts.append(not_illicit(verdict.flagged_by))
     return " ".join(parts)
+
+
+def not_illicit(flagged_by: str | None) -> str:
+    """What a flag does not say, of one by the model, by a rule alone ("rule"), or by both."""
+    return BY_RULE_NOT_ILLICIT if flagged_by == "rule" else NOT_ILLICIT
 
 
 def _opening(verdict: Verdict) -> str:
@@ -128,5 +134,7 @@ def _opening(verdict: Verdict) -> str:
         found = "Flagged by a rule" if verdict.is_anomaly else "No rule flags it"
         return f"{found}; there is no model yet."
     opening = "Unusual" if verdict.is_anomaly else "Not unusual enough for an alert"
+    if verdict.flagged_by == "rule":
+        opening = "Flagged by a rule, not by its score"
     rank = f"{100 * verdict.percentile:.2f} %"
     return f"{opening}: it scores at least as high as {rank} of recent traffic."

@@ -6,7 +6,14 @@ from typing import Any
 
 from dash import html
 
-from core.detector.explanation import NOT_ILLICIT, beside_market, number, rule, value
+from core.detector.explanation import (
+    BY_RULE_NOT_ILLICIT,
+    beside_market,
+    not_illicit,
+    number,
+    rule,
+    value,
+)
 from core.detector.patterns import PATTERNS
 from core.detector.rules import RULES_VERSION, rules_of
 from core.detector.verdict import SCORE_AXIS
@@ -20,7 +27,7 @@ _PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
 
 MAX_REASONS = 6
 
-NO_SCORE = f"Score and percentile: —. Rules alone have looked at it. {NOT_ILLICIT}"
+NO_SCORE = f"Score and percentile: —. Rules alone have looked at it. {BY_RULE_NOT_ILLICIT}"
 
 
 def verdict_view(verdict: Mapping[str, Any], rank: str = "") -> list[Any]:
@@ -96,7 +103,9 @@ def percentile_sentence(verdict: Mapping[str, Any]) -> str:
     """
     part = math.floor(min(float(verdict["percentile"]), 0.9999) * 10_000) / 10_000
     sentence = f"Scores higher than {part:.2%} of recent traffic.".replace("%", " %")
-    return f"{sentence} {NOT_ILLICIT}" if verdict["is_anomaly"] else sentence
+    if not verdict["is_anomaly"]:
+        return sentence
+    return f"{sentence} {not_illicit(verdict.get('flagged_by'))}"
 
 
 def _reasons(reasons: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from core.detector.explanation import (
+    BY_RULE_NOT_ILLICIT,
     NOT_ILLICIT,
     amount,
     beside_market,
@@ -135,3 +136,11 @@ def test_without_a_model_no_rank_is_told(is_anomaly: bool, opening: str) -> None
     alone = Verdict(0.0, 0.0, 1.0, is_anomaly, None, (), RULES_VERSION)
     assert explanation(alone).startswith(f"{opening}; there is no model yet.")
     assert "%" not in explanation(alone)
+
+
+def test_what_a_rule_alone_flags_is_not_called_rare() -> None:
+    flagged = verdict(True, None)._replace(flagged_by="rule")
+    text = explanation(flagged, [RULES[0].name])
+    assert text.startswith("Flagged by a rule, not by its score: it scores at least as high as")
+    assert text.endswith(BY_RULE_NOT_ILLICIT) and NOT_ILLICIT not in text
+    assert explanation(flagged._replace(flagged_by="both")).endswith(NOT_ILLICIT)
