@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import psutil
 from local.ports import free_ports, ports
 
+from core.detector.rules import RULES_VERSION
 from core.lake import open_table, query
 from core.settings import ROOT
 
@@ -84,8 +85,8 @@ class Demo:
         self.wait_for("row that the model scored", self._scored_by_model, SCORED_SECONDS)
 
     def _scored_by_model(self) -> bool | None:
-        rows = self.rows("scored_transactions", "max(anomaly_score) as score") or []
-        return any(row["score"] is not None for row in rows) or None
+        versions = self.rows("scored_transactions", "distinct model_version") or []
+        return any(row["model_version"] != RULES_VERSION for row in versions) or None
 
     def rows(self, table: str, columns: str) -> list[dict[str, Any]] | None:
         """The rows of a table, or None while it has none."""
