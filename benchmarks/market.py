@@ -22,7 +22,7 @@ from core.detector.calibration import alert_threshold
 from core.detector.injected_anomalies import KINDS
 from core.detector.rules import flagged_by_rules
 from core.features import MARKET
-from core.market import fee_rates_at, markets_of, minute_of
+from core.market import going_rates
 from core.ordinary_traffic.market_paths import level
 from core.ordinary_traffic.traffic import beside_market
 from model.evaluation import inject
@@ -119,10 +119,7 @@ class Traffic:
 
 def _beside_their_market(rows: Floats, seconds: Floats) -> Floats:
     times = ((START + seconds) * 1e6).astype(np.int64)
-    minutes = np.unique(minute_of(times))
-    markets = markets_of(times, _fee_rates(rows), minutes.tolist())
-    rates = np.array([market.fee_rate for market in markets])
-    rows[:, MARKET] = fee_rates_at(times, minutes, rates)
+    rows[:, MARKET] = going_rates(times, _fee_rates(rows))
     return rows
 
 

@@ -20,7 +20,7 @@ from core.detector.champion import Champion
 from core.detector.injected_anomalies import KINDS
 from core.detector.rules import flagged_by_rules
 from core.features import MARKET
-from core.market import fee_rates_at, markets_of, minute_of
+from core.market import going_rates
 from core.ordinary_traffic.behaviours import BEHAVIOURS
 from core.ordinary_traffic.market_paths import DAY, day_cycle
 from core.ordinary_traffic.traffic import Traffic
@@ -134,10 +134,7 @@ def month() -> list[DayOfTraffic]:
     days = [drawn(day) for day in range(DAYS)]
     rows = np.concatenate([day.rows for day in days])
     times = (np.concatenate([day.times for day in days]) * 1e6).astype(np.int64)
-    minutes = np.unique(minute_of(times))
-    markets = markets_of(times, rows[:, 2] * 4 / rows[:, 1], minutes.tolist())
-    rates = np.array([market.fee_rate for market in markets])
-    rows[:, MARKET] = fee_rates_at(times, minutes, rates)
+    rows[:, MARKET] = going_rates(times, rows[:, 2] * 4 / rows[:, 1])
     ends = np.cumsum([len(day.rows) for day in days])
     beside = np.split(rows, ends[:-1])
     return [replace(day, rows=part) for day, part in zip(days, beside, strict=True)]

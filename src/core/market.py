@@ -79,6 +79,16 @@ def _market(minute: int, fee_rates: Floats) -> Market:
     return Market(at, median, low, high, len(fee_rates))
 
 
+def going_rates(times: Integers, fee_rates: Floats) -> Floats:
+    """The going fee rate at the time of each transaction, from these transactions themselves.
+
+    `times` are in microseconds, in any order; shape (n,), all in sat/vB.
+    """
+    order, minutes = np.argsort(times, kind="stable"), np.unique(minute_of(times))
+    markets = markets_of(times[order], fee_rates[order], minutes.tolist())
+    return fee_rates_at(times, minutes, np.array([market.fee_rate for market in markets]))
+
+
 def fee_rates_at(times: Integers, minutes: Integers, fee_rates: Floats) -> Floats:
     """The going fee rate at each time: that of its minute, or of the newest minute before.
 

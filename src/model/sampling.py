@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from core.features import Floats, coinbase_rows
 from core.lake import query
-from core.market import fee_rates_at, markets_of, minute_of
+from core.market import fee_rates_at, going_rates
 from core.settings import TrainerSettings
 from core.tables import TIMESTAMP
 from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS
@@ -266,7 +266,8 @@ def _beside_markets(rows: Integers, table: DeltaTable) -> Floats:
     market = fee_rates_at(times, minutes, rates) if len(minutes) else np.empty(len(rows))
     unknown = times < minutes[0] if len(minutes) else np.ones(len(rows), np.bool_)
     if unknown.any():
-        market[unknown] = _own_markets(numbers[unknown], times[unknown])
+        fee_rates = numbers[unknown, 2] * 4 / numbers[unknown, 1]
+        market[unknown] = going_rates(times[unknown], fee_rates)
     return np.column_stack([numbers.astype(np.float64), market])
 
 
@@ -280,12 +281,3 @@ def _written_markets(table: DeltaTable) -> tuple[Integers, Floats]:
     found = query("SELECT minute, fee_rate FROM market ORDER BY minute", market=market)
     minutes = found["minute"].cast(TIMESTAMP).cast(pa.int64()).to_numpy()
     return minutes, found["fee_rate"].to_numpy()
-
-
-def _own_markets(numbers: Integers, times: Integers) -> Floats:
-    """The going fee rate at each row's time, from these rows themselves."""
-    order = np.argsort(times, kind="stable")
-    weight, fee = numbers[order, 1], numbers[order, 2]
-    minutes = np.unique(minute_of(times))
-    markets = markets_of(times[order], fee * 4 / weight, minutes.tolist())
-    return fee_rates_at(times, minutes, np.array([market.fee_rate for market in markets]))

@@ -136,8 +136,8 @@ def write_raw(lake: Path, *rows: Mapping[str, Any]) -> None:
     place = {"source": "mempool", "partition": 0, "offset": 0, "first_seen": 0}
     full = [
         {field.name: row.get(field.name, place.get(field.name)) for field in schema}
-        | {"append_time": row.get("append_time", row["event_time"])}
-        | {"date": row["event_time"].date()}
+        | {"append_time": (appended := row.get("append_time", row["event_time"]))}
+        | {"date": appended.date()}
         for row in rows
     ]
     write(lake, "raw_transactions", pa.Table.from_pylist(full, schema))

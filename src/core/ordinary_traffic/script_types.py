@@ -8,6 +8,9 @@ encoded here, never decoded.
 from dataclasses import dataclass
 from hashlib import sha256
 
+import numpy as np
+from numpy.typing import NDArray
+
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
@@ -113,6 +116,17 @@ def data_script(data: bytes) -> bytes:
         return b"\x6a" + bytes([n]) + data
     opcode, width = (0x4C, 1) if n <= 0xFF else (0x4D, 2)
     return bytes([0x6A, opcode]) + n.to_bytes(width, "little") + data
+
+
+def data_script_sizes(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The bytes of such scripts for data of these lengths.
+
+    >>> data_script_sizes(np.array([2, 75, 76, 255, 256])).tolist()
+    [4, 77, 79, 258, 260]
+    >>> [len(data_script(bytes(n))) for n in (2, 75, 76, 255, 256)]
+    [4, 77, 79, 258, 260]
+    """
+    return 2 + lengths + (lengths > 75) + (lengths > 255)
 
 
 SCRIPT_TYPES = (

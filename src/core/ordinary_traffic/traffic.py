@@ -37,6 +37,7 @@ from core.ordinary_traffic.script_types import (
     SCRIPT_TYPES,
     SEGWIT_MARKER,
     TYPE_NAMES,
+    data_script_sizes,
 )
 
 Integers = NDArray[np.int64]
@@ -227,7 +228,7 @@ def _base(
 ) -> Integers:
     """Bytes without the witness; one output may be change to the inputs' type, one data."""
     carriers = (data > 0).astype(np.int64)
-    script = 2 + data + (data > 75) + (data > 255)  # OP_RETURN, the push, and its length
+    script = data_script_sizes(data)
     change = (_column(behaviour, lambda b: b.change) > 0) & (outputs - carriers > 1)
     paid = outputs - carriers - change
     size: Integers = (

@@ -5,14 +5,13 @@ A miner takes a transaction together with its unconfirmed parents, so a child ca
 what the lake has seen counts, and of inputs those that `core.transaction.MAX_OUTPOINTS` keeps.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from core.lake import sql_time
-from core.tables import EVENT_AFTER
 from core.transaction import INDEX_END, hash_tail, tx_index
-from dashboard.lake.sources import MEMPOOL_EXPIRY, Lake
+from dashboard.lake.sources import MEMPOOL_EXPIRY, Lake, appended_since, days_around
 
 MOST_RELATIVES = 25
 """Ancestors or descendants that Bitcoin Core lets wait together (`-limitdescendantcount`)."""
@@ -36,7 +35,7 @@ def unconfirmed_parents(lake: Lake, hash: str, seen: datetime) -> list[Relative]
     """
     spent = lake.query(
         "raw_transactions",
-        f"SELECT spent_outpoints FROM raw_transactions WHERE {_days(seen, seen)}"
+        f"SELECT spent_outpoints FROM raw_transactions WHERE {days_around(seen)}"
         f" AND hash = '{hash}' LIMIT 1",
     )
     outpoints = spent["spent_outpoints"][0].as_py() if spent is not None and len(spent) else None
@@ -44,23 +43,25 @@ def unconfirmed_parents(lake: Lake, hash: str, seen: datetime) -> list[Relative]
     tails = {hash_tail(index) for index in indices if index < INDEX_END}
     if not tails:
         return []
-    names = ", ".join(f"'{tail}'" for tail in sorted(tails))
     found = _relatives(
         lake,
-        f"SELECT {_UNSETTLED} AND {_days(seen - MEMPOOL_EXPIRY, seen)}"
-        f" AND right(hash, {len(next(iter(tails)))}) IN ({names})",
+        f"SELECT {_UNSETTLED} AND {days_around(seen - MEMPOOL_EXPIRY, seen)}"
+        f" AND right(hash, {len(next(iter(tails)))}) IN {_listed(tails)}",
     )
-    return [parent for parent in found if not _confirmed_before(lake, parent.hash, seen)]
+    confirmed = _confirmed(lake, [parent.hash for parent in found], seen)
+    return [parent for parent in found if confirmed.get(parent.hash, seen) >= seen]
 
 
 def unconfirmed_children(lake: Lake, hash: str, seen: datetime) -> list[Relative]:
     """The transactions that spend an output of one while it waits; it was first seen at `seen`."""
-    found = _relatives(
+    expiry = seen + MEMPOOL_EXPIRY
+    settled = _confirmed(lake, [hash], seen).get(hash, expiry)
+    return _relatives(
         lake,
-        f"SELECT {_UNSETTLED} AND {_days(seen, seen + MEMPOOL_EXPIRY)}"
+        f"SELECT {_UNSETTLED} AND {appended_since(seen)} AND date <= DATE '{settled.date()}'"
+        f" AND append_time <= {sql_time(settled)}"
         f" AND concat(' ', array_to_string(spent_outpoints, ' ')) LIKE '% {tx_index(hash)}:%'",
     )
-    return [child for child in found if not _confirmed_before(lake, hash, child.append_time)]
 
 
 def package_fee_rate(transactions: Iterable[tuple[int, int]]) -> float:
@@ -79,16 +80,20 @@ def _relatives(lake: Lake, sql: str) -> list[Relative]:
     return [Relative(**row) for row in rows]
 
 
-def _confirmed_before(lake: Lake, hash: str, moment: datetime) -> bool:
+def _confirmed(lake: Lake, hashes: Collection[str], seen: datetime) -> dict[str, datetime]:
+    """When a block first confirmed each, of those that one did; all waited at `seen` or before."""
+    if not hashes:
+        return {}
     table = lake.query(
         "confirmations",
-        f"SELECT hash FROM confirmations WHERE date >= DATE '{(moment - MEMPOOL_EXPIRY).date()}'"
-        f" AND hash = '{hash}' AND append_time < {sql_time(moment)} LIMIT 1",
+        "SELECT hash, min(append_time) AS confirmed FROM confirmations"
+        f" WHERE {days_around(seen - MEMPOOL_EXPIRY, seen + MEMPOOL_EXPIRY)}"
+        f" AND hash IN {_listed(hashes)} GROUP BY hash",
     )
-    return table is not None and len(table) > 0
+    rows = [] if table is None else table.to_pylist()
+    return {row["hash"]: row["confirmed"] for row in rows}
 
 
-def _days(first: datetime, last: datetime) -> str:
-    """The date partitions of what was first seen between two times."""
-    early, late = (first - EVENT_AFTER).date(), (last + EVENT_AFTER + timedelta(days=1)).date()
-    return f"date BETWEEN DATE '{early}' AND DATE '{late}'"
+def _listed(names: Collection[str]) -> str:
+    """Names as a list of SQL."""
+    return f"({', '.join(repr(name) for name in sorted(names))})"

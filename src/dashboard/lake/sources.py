@@ -152,7 +152,7 @@ class Lake:
 
         An `event_time` saves reading other days.
         """
-        day = "" if event_time is None else f"{_days_around(event_time)} AND "
+        day = "" if event_time is None else f"{days_around(event_time)} AND "
         name = f"hash = '{hash}'" if len(hash) == 64 else f"starts_with(hash, '{hash}')"
         sql = f"SELECT * FROM scored_transactions WHERE {day}{name} LIMIT 1"
         return next(iter(self._rows("scored_transactions", sql)), None)
@@ -162,37 +162,25 @@ class Lake:
         one published last.
         """
         sql = (
-            f"SELECT * FROM confirmations WHERE {_appended_since(since)} AND hash = '{hash}'"
+            f"SELECT * FROM confirmations WHERE {appended_since(since)} AND hash = '{hash}'"
             " ORDER BY append_time DESC LIMIT 1"
         )
         return next(iter(self._rows("confirmations", sql)), None)
 
-    def replacements(self, hash: str, since: datetime) -> list[dict[str, Any]]:
-        """The replacements since `since` in which a transaction replaces another or is replaced.
-
-        The newest is first, and there are at most `MOST_REPLACEMENTS`.
-        """
-        sql = (
-            f"SELECT * FROM replacements WHERE {_appended_since(since)}"
-            f" AND (hash = '{hash}' OR replaced_hash = '{hash}')"
-            f" ORDER BY append_time DESC LIMIT {MOST_REPLACEMENTS}"
-        )
-        return self._rows("replacements", sql)
-
     def replacement_chain(self, hash: str, since: datetime) -> list[dict[str, Any]]:
         """The replacements that led to a transaction first seen at `since`, and those after it.
 
-        The oldest is first, and there are at most `MOST_REPLACEMENTS`.
+        The oldest is first, and there are at most `MOST_REPLACEMENTS`, the newest.
         """
         known, steps = {hash}, list[dict[str, Any]]()
         while True:
             names = ", ".join(f"'{name}'" for name in sorted(known))
             sql = (
-                f"SELECT * FROM replacements WHERE {_appended_since(since - MEMPOOL_EXPIRY)}"
+                f"SELECT * FROM replacements WHERE {appended_since(since - MEMPOOL_EXPIRY)}"
                 f" AND (hash IN ({names}) OR replaced_hash IN ({names}))"
-                f" ORDER BY append_time LIMIT {MOST_REPLACEMENTS}"
+                f" ORDER BY append_time DESC LIMIT {MOST_REPLACEMENTS}"
             )
-            found = self._rows("replacements", sql)
+            found = self._rows("replacements", sql)[::-1]
             if len(found) == len(steps):
                 return found
             steps = found
@@ -218,14 +206,15 @@ def _from(start: datetime) -> str:
     return f"date >= DATE '{(start - EVENT_AFTER).date()}' AND event_time >= {sql_time(start)}"
 
 
-def _appended_since(event_time: datetime) -> str:
+def appended_since(event_time: datetime) -> str:
     """The date partitions with what was published after a transaction was first seen."""
     return f"date >= DATE '{(event_time - EVENT_AFTER).date()}'"
 
 
-def _days_around(event_time: datetime) -> str:
-    first, last = (event_time - EVENT_AFTER).date(), (event_time + EVENT_BEFORE).date()
-    return f"date BETWEEN DATE '{first}' AND DATE '{last}'"
+def days_around(first: datetime, last: datetime | None = None) -> str:
+    """The date partitions, in SQL, of what was first seen at a time, or between two."""
+    early, late = (first - EVENT_AFTER).date(), ((last or first) + EVENT_BEFORE).date()
+    return f"date BETWEEN DATE '{early}' AND DATE '{late}'"
 
 
 @dataclass

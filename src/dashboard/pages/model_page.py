@@ -95,8 +95,14 @@ def _time(text: Any, zone: ZoneInfo) -> html.Time | None:
     return html.Time(f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S}", title=utc(time))
 
 
+def _figures(model: Facts) -> Facts:
+    """The figures of its evaluation, by name; none where it carries none."""
+    figures: Facts = (model.get("facts") or {}).get("evaluation") or {}
+    return figures
+
+
 def _evaluation(model: Facts) -> list[Any]:
-    evaluation = (model.get("facts") or {}).get("evaluation") or {}
+    evaluation = _figures(model)
     heading = html.H2("Evaluation")
     recalls = {
         name.removeprefix("recall_"): recall
@@ -116,10 +122,9 @@ def _evaluation(model: Facts) -> list[Any]:
 
 def _real_transactions(model: Facts) -> list[list[Any]]:
     """What of real transactions it flags; nothing where the version was trained without them."""
-    evaluation = (model.get("facts") or {}).get("evaluation") or {}
     groups = {
         name.removeprefix(_REAL): flagged
-        for name, flagged in evaluation.items()
+        for name, flagged in _figures(model).items()
         if name.startswith(_REAL)
     }
     if not groups:

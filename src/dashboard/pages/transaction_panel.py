@@ -1,7 +1,7 @@
 """The panel of one transaction: what became of it, and why it has its score."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -50,9 +50,10 @@ def transaction_panel(
             reason = "No scored transaction has this hash: it may not have been scored yet."
             return _missing(hash, reason)
         hash = row["hash"]
-        fate = _fate(row, lake, snapshot)
+        chain = lake.replacement_chain(hash, row["event_time"])
+        fate = _fate(row, chain, lake, snapshot)
         family = _family(row, lake)
-        history = _history(lake.replacement_chain(hash, row["event_time"]), hash, zone)
+        history = _history(chain, hash, zone)
     except LAKE_ERRORS:
         lake.close()
         services.metrics.errors.labels("lake").inc()
@@ -112,7 +113,9 @@ def _missing(hash: str, reason: str) -> list[Any]:
     return [_header(), html.Code(hash, className="hash"), html.P(reason)]
 
 
-def _fate(row: Mapping[str, Any], lake: Lake, snapshot: Snapshot) -> list[Any]:
+def _fate(
+    row: Mapping[str, Any], chain: list[dict[str, Any]], lake: Lake, snapshot: Snapshot
+) -> list[Any]:
     """Whether the transaction is confirmed, replaced or pending, as a badge and words.
 
     Of two transactions that spend one output, the one in a block has replaced the other, whichever
@@ -122,7 +125,7 @@ def _fate(row: Mapping[str, Any], lake: Lake, snapshot: Snapshot) -> list[Any]:
     height = _height(lake, hash, since, row.get("block_height"))
     if height is not None:
         return [html.Span("confirmed", className="badge fine"), f" in block {height:,}"]
-    replacements = lake.replacements(hash, since)
+    replacements = [step for step in chain[::-1] if hash in (step["hash"], step["replaced_hash"])]
     rivals = [_rival(replacement, hash) for replacement in replacements]
     for rival in rivals:
         height = _height(lake, rival, since)
@@ -182,22 +185,22 @@ def _history(chain: list[dict[str, Any]], hash: str, zone: ZoneInfo) -> list[Any
     """The fees of a chain of replacements, oldest first; a step of `STEEP` times is marked."""
     if not chain:
         return []
-    steps = [_step(chain[0]["replaced_hash"], hash, f"fee {chain[0]['replaced_fee']:,} sat")]
+    first = chain[0]
+    steps = [_step(first["replaced_hash"], hash, [f"fee {first['replaced_fee']:,} sat"])]
     for replacement in chain:
-        words = f"fee {replacement['fee']:,} sat"
-        steep = replacement["fee"] >= STEEP * max(replacement["replaced_fee"], 1)
+        words = [f"fee {replacement['fee']:,} sat at ", _time(replacement["append_time"], zone)]
         times = replacement["fee"] / max(replacement["replaced_fee"], 1)
-        badge = [html.Span(f"{times:,.0f} times the fee before", className="badge hot")]
-        time = _time(replacement["append_time"].replace(tzinfo=UTC), zone)
-        extra = [" at ", time, *([" ", *badge] if steep else [])]
-        steps.append(_step(replacement["hash"], hash, words, extra))
+        if times >= STEEP:
+            badge = html.Span(f"{times:,.0f} times the fee before", className="badge hot")
+            words += [" ", badge]
+        steps.append(_step(replacement["hash"], hash, words))
     return [html.H3("Replacements"), html.Ol(steps, className="reasons")]
 
 
-def _step(hash: str, shown: str, words: str, extra: Sequence[Any] = ()) -> html.Li:
+def _step(hash: str, shown: str, words: Sequence[Any]) -> html.Li:
     """One transaction of the chain; the one that the panel shows is no link."""
     name = html.Strong("this one") if hash == shown else _other(hash)
-    return html.Li([name, f": {words}", *extra])
+    return html.Li([name, ": ", *words])
 
 
 def _height(lake: Lake, hash: str, since: datetime, known: int | None = None) -> int | None:

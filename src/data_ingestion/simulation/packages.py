@@ -10,8 +10,7 @@ import math
 from random import Random
 from typing import Any
 
-from core.transaction import tx_index
-from data_ingestion.simulation.transactions import SimulatedTransaction, from_item
+from data_ingestion.simulation.transactions import SimulatedTransaction, from_item, rename
 
 ANCHOR_SCRIPT = "51024e73"
 """Witness version 1 with the program 4e73 (BIP 433), which needs no signature."""
@@ -47,7 +46,7 @@ def _parent(item: dict[str, Any], rng: Random) -> dict[str, Any]:
     item["out"][0]["value"] += item["fee"]
     anchor = {"type": 0, "spent": True, "value": 0, "spending_outpoints": []}
     item["out"].append(anchor | {"n": len(item["out"]), "script": ANCHOR_SCRIPT})
-    return _renamed(item, {"fee": 0}, _ANCHOR_OUTPUT, rng)
+    return _completed(item, 0, _ANCHOR_OUTPUT, rng)
 
 
 def _child(
@@ -71,27 +70,19 @@ def _child(
     largest["value"] -= fee - item["fee"]
     if largest["value"] < 1_000:
         return None
-    child = _renamed(item, {"fee": fee}, _ANCHOR_INPUT, rng)
+    child = _completed(item, fee, _ANCHOR_INPUT, rng)
     anchor["spending_outpoints"] = [{"tx_index": child["tx_index"], "n": len(child["inputs"]) - 1}]
     return child
 
 
-def _renamed(
-    item: dict[str, Any], changed: dict[str, Any], longer: int, rng: Random
-) -> dict[str, Any]:
-    """Another transaction, of version 3, so many bytes longer without its witness."""
-    name = rng.randbytes(32).hex()
-    item |= changed | {
-        "hash": name,
+def _completed(item: dict[str, Any], fee: int, longer: int, rng: Random) -> dict[str, Any]:
+    """Make it another transaction, of version 3, so many bytes longer without its witness."""
+    rename(item, rng)
+    return item | {
+        "fee": fee,
         "ver": _VERSION,
-        "tx_index": tx_index(name),
         "size": item["size"] + longer,
         "weight": item["weight"] + 4 * longer,
         "vin_sz": len(item["inputs"]),
         "vout_sz": len(item["out"]),
     }
-    for spent in item["inputs"]:
-        spent["prev_out"]["spending_outpoints"][0]["tx_index"] = item["tx_index"]
-    for output in item["out"]:
-        output["tx_index"] = item["tx_index"]
-    return item

@@ -105,10 +105,16 @@ def replacement(old: SimulatedTransaction, now: int, rng: Random) -> SimulatedTr
     if largest["value"] < raise_by + _MIN_OUTPUT:
         return None
     largest["value"] -= raise_by
-    name = rng.randbytes(32).hex()
-    item |= {"hash": name, "fee": old.fee + raise_by, "time": now, "tx_index": tx_index(name)}
+    rename(item, rng)
+    item |= {"fee": old.fee + raise_by, "time": now}
+    return from_item(item, now, "replacement")
+
+
+def rename(item: dict[str, Any], rng: Random) -> None:
+    """Give a transaction in the API's schema another hash, and its places the number of that."""
+    item["hash"] = rng.randbytes(32).hex()
+    item["tx_index"] = tx_index(item["hash"])
     for spent in item["inputs"]:
         spent["prev_out"]["spending_outpoints"][0]["tx_index"] = item["tx_index"]
     for output in item["out"]:
         output["tx_index"] = item["tx_index"]
-    return from_item(item, now, "replacement")
