@@ -48,6 +48,8 @@ def generate_rows(rows: int, end: datetime, seconds: float, seed: int) -> pa.Tab
         "source": np.full(rows, "mempool"),
         "model_version": np.full(rows, "3"),
         "block_height": pa.nulls(rows),
+        "package_fee_rate": pa.nulls(rows),
+        "replaced_fee": pa.nulls(rows),
         "pattern": pa.nulls(rows),
         "reasons": pa.array([[]]).take(pa.array(np.zeros(rows, np.int8))),
     }

@@ -162,6 +162,16 @@ class Anomaly(ScoredTransaction):
     block_height: Annotated[
         int | None, Field(description="Height of its block, or null when seen unconfirmed")
     ]
+    package_fee_rate: Annotated[
+        float | None,
+        Field(
+            description="Effective fee rate with an unconfirmed parent or child, in sat/vB, where "
+            "it was judged by that; else null"
+        ),
+    ]
+    replaced_fee: Annotated[
+        int | None, Field(description="Fee of what it replaces in satoshi, or null")
+    ]
 
 
 class Anomalies(TypedDict):

@@ -97,7 +97,7 @@ def _verdicts(table: pa.Table) -> Iterator[Verdict]:
 
 
 def _prediction(transaction: Transaction, verdict: Verdict, market: Beside) -> Prediction:
-    score, percentile, threshold, is_anomaly, pattern, reasons, version, flagged_by, _ = verdict
+    score, percentile, threshold, is_anomaly, pattern, reasons, version, flagged_by, *_ = verdict
     by_rule = flagged_by in ("rule", "both")
     rules = rules_of((*numbers_of(transaction), market.fee_rate)) if by_rule else ()
     return {

@@ -3,7 +3,7 @@
 Only the stream creates tables. For a reader a table that does not exist yet is `None`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -107,6 +107,15 @@ def sql_time(at: datetime) -> str:
     arrow_cast('2026-01-02T00:00:00+00:00', 'Timestamp(Microsecond, Some("UTC"))')
     """
     return f"""arrow_cast('{at.isoformat()}', 'Timestamp(Microsecond, Some("UTC"))')"""
+
+
+def sql_list(texts: Collection[str]) -> str:
+    """Texts of hexadecimal digits or numbers as a list for SQL's IN; at least one.
+
+    >>> sql_list({"b2", "a1"})
+    "('a1', 'b2')"
+    """
+    return f"({', '.join(repr(text) for text in sorted(texts))})"
 
 
 def newest_market(lake: str, origin: str, now: datetime) -> Market | None:

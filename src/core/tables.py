@@ -96,6 +96,8 @@ VERDICT = pa.schema(
         pa.field("model_version", pa.string(), nullable=False),
         pa.field("flagged_by", pa.string()),
         pa.field("market_fee_rate", pa.float64()),
+        pa.field("package_fee_rate", pa.float64()),
+        pa.field("replaced_fee", pa.int64()),
     ]
 )
 """The champion's verdict on one transaction, the columns of `core.detector.verdict.Verdict`."""

@@ -9,6 +9,7 @@ per virtual byte, BIP 141).
 20.0
 """
 
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Annotated, Any, Literal, Self
 
@@ -91,6 +92,12 @@ NUMERIC_FIELDS = tuple(name for name in Transaction.model_fields if name != "has
 
 MARKET_FEE_RATE = "market_fee_rate"
 """The going fee rate when a transaction was seen, in sat/vB; `core/market.py` computes it."""
+
+PACKAGE_FEE_RATE = "package_fee_rate"
+"""The effective fee rate that a transaction is judged by, in sat/vB; null where it is its own."""
+
+REPLACED_FEE = "replaced_fee"
+"""The fee of what a transaction replaces, in satoshi; null where it replaces nothing."""
 
 DETECTOR_FIELDS = (*NUMERIC_FIELDS, MARKET_FEE_RATE)
 """What a score is computed from, in the order of every (n, 8) array in this project."""
@@ -247,6 +254,20 @@ def tx_index(transaction_hash: str) -> int:
 
 INDEX_END = 2**53
 """The API's numbers of transactions lie below it: JavaScript counts exactly so far."""
+
+
+def parent_tails(outpoints: Iterable[str] | None) -> set[str]:
+    """The last twelve digits of the hash of each transaction of which an output is spent.
+
+    >>> parent_tails(["5355406891307691:0", "5355406891307691:1"])
+    {'9512abb63598'}
+    """
+    indices = {int(outpoint.partition(":")[0]) for outpoint in outpoints or ()}
+    return {hash_tail(index) for index in indices if index < INDEX_END}
+
+
+TAIL_DIGITS = 12
+"""Hexadecimal digits of a hash that `hash_tail` gives."""
 
 
 def hash_tail(index: int) -> str:

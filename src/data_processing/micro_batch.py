@@ -18,15 +18,16 @@ from pyspark.sql import DataFrame
 from data_processing import transforms
 from data_processing.confirmations import Confirmations
 from data_processing.going_rates import GoingRates
+from data_processing.judging import scored_rows
 from data_processing.lake_tables import LakeTables, spark_schema
+from data_processing.last_spenders import LastSpenders, Replacement, replaced_fees
 from data_processing.record_parsing import PARSED_RECORDS
 from data_processing.seen_transactions import SeenTransactions
 from data_processing.worker_scoring import (
-    SCORED_ROWS,
     ChampionBroadcast,
+    Surroundings,
     WorkerChampion,
     parse_records,
-    score_rows,
 )
 
 _NO_VERDICTS = pa.table(
@@ -47,6 +48,7 @@ class MicroBatch:
     of each table, of `market` with its computation. `confirmed` counts the rows written to
     `confirmations`. `verdicts` has `anomaly_score`, `is_anomaly` and `flagged_by` of the rows
     written to `scored_transactions`: without a champion only those that a rule flags.
+    `replacements` has a row of the table of that name for each transaction that replaces another.
     """
 
     new: pa.Table
@@ -56,6 +58,7 @@ class MicroBatch:
     model_version: str | None
     newest: datetime
     confirmed: int = 0
+    replacements: list[Replacement] = field(default_factory=list)
     verdicts: pa.Table = field(default_factory=lambda: _NO_VERDICTS)
     seconds: dict[str, float] = field(default_factory=dict)
     scored_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -75,9 +78,14 @@ class MicroBatchWriter:
     """Writes micro-batches to the tables, each record once."""
 
     def __init__(
-        self, tables: LakeTables, seen: SeenTransactions, champion: ChampionBroadcast
+        self,
+        tables: LakeTables,
+        seen: SeenTransactions,
+        champion: ChampionBroadcast,
+        spenders: LastSpenders,
     ) -> None:
         self._tables, self._seen, self._champion = tables, seen, champion
+        self._spenders = spenders
         self._confirmations = Confirmations(tables)
         self.rates = GoingRates(tables)
 
@@ -153,19 +161,18 @@ class MicroBatchWriter:
         Without a champion only what a rule flags is written; the backlog scores the others.
         """
         started = time.monotonic()
-        score = score_rows(champion, self.rates.add(batch.new))
+        rates = self.rates.add(batch.new)
         batch.seconds["market"] = time.monotonic() - started
         started = time.monotonic()
-        rows = transforms.unscored_rows(fresh).mapInArrow(score, spark_schema(SCORED_ROWS))
-        scored = transforms.scored_rows(rows, batch.scored_at)
-        scored = (scored if batch.scored else scored.where("is_anomaly")).persist()
-        try:
-            batch.verdicts = scored.select(*_NO_VERDICTS.schema.names).toArrow()
+        batch.replacements = self._spenders.add(batch.new)
+        beside = Surroundings(rates, replaced_fees(batch.replacements), {})
+        unscored = transforms.unscored_rows(fresh)
+        with scored_rows(self._tables, unscored, champion, beside, batch.scored_at) as rows:
+            rows = rows if batch.scored else rows.where("is_anomaly")
+            batch.verdicts = rows.select(*_NO_VERDICTS.schema.names).toArrow()
             batch.seconds["score"] = time.monotonic() - started
             if batch.verdicts.num_rows:
-                self._append("scored_transactions", scored, batch.verdicts.num_rows, batch)
-        finally:
-            scored.unpersist()
+                self._append("scored_transactions", rows, batch.verdicts.num_rows, batch)
 
     def _append(self, table: str, rows: DataFrame, count: int, batch: MicroBatch) -> None:
         started = time.monotonic()

@@ -28,6 +28,7 @@ from data_processing.chores.webhook import Webhook
 from data_processing.chores.window_statistics import WindowStatistics
 from data_processing.lake_recovery import delete_unbacked_scores, repair_logs
 from data_processing.lake_tables import LakeTables, create_tables
+from data_processing.last_spenders import LastSpenders
 from data_processing.micro_batch import MicroBatchWriter
 from data_processing.query import StreamQuery
 from data_processing.seen_transactions import SeenTransactions
@@ -149,9 +150,10 @@ def _build_query(
     seen = SeenTransactions(tables, config.data.data_dir.resolve() / "checkpoints" / "known_keys")
     champion = ChampionBroadcast(tables.spark.sparkContext, lambda: follower.current)
     tables.spark.streams.addListener(QueryListener(metrics))
-    writer = MicroBatchWriter(tables, seen, champion)
+    spenders = LastSpenders()
+    writer = MicroBatchWriter(tables, seen, champion, spenders)
     bind_gauges(metrics, lambda: follower.current, seen.keys, writer.rates, tables.lake)
-    chores = _build_chores(tables, config, champion, seen, metrics)
+    chores = _build_chores(tables, config, champion, seen, spenders, metrics)
     guard = TopicGuard(config.kafka.bootstrap_servers, TOPICS, stop)
     return StreamQuery(tables.spark, writer, chores, metrics, stop, guard)
 
@@ -161,6 +163,7 @@ def _build_chores(
     config: StreamConfig,
     champion: ChampionBroadcast,
     seen: SeenTransactions,
+    spenders: LastSpenders,
     metrics: StreamMetrics,
 ) -> list[Chore]:
     settings = config.stream
@@ -183,9 +186,10 @@ def _build_chores(
 
     return [
         announcements,
+        # Before the backlog, which reads what a crash has left unwritten.
+        Replacements(tables, spenders, settings.statistics_seconds, metrics),
         Backlog(tables, champion, metrics, on_backlog_scored),
         statistics,
-        Replacements(tables, settings.statistics_seconds, metrics),
         Housekeeping(tables, seen, settings, metrics),
     ]
 

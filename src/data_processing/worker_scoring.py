@@ -6,14 +6,14 @@ The driver chooses the champion once for each job, so that no micro-batch has tw
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyspark import Broadcast, SparkContext
 
 from core.detector.champion import Champion, RulesOnly
 from core.tables import UNSCORED, VERDICT
-from core.transaction import MARKET_FEE_RATE
+from core.transaction import MARKET_FEE_RATE, PACKAGE_FEE_RATE, REPLACED_FEE
 from data_processing.going_rates import rates_at
 from data_processing.record_parsing import parse_batch
 
@@ -21,6 +21,18 @@ SCORED_ROWS = pa.schema([*UNSCORED, *VERDICT])
 """A transaction with its verdict."""
 
 Judge = Champion | RulesOnly
+
+
+class Surroundings(NamedTuple):
+    """What transactions are judged beside.
+
+    `rates` has the going fee rates by minute, in microseconds, ascending; `replaced_fees` the fee
+    of what a transaction replaces, and `packages` its effective fee rate, both by its hash.
+    """
+
+    rates: dict[int, float]
+    replaced_fees: dict[str, int]
+    packages: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -71,24 +83,30 @@ def parse_records(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
             yield from parse_batch(batch).to_batches()
 
 
-def score_rows(judge: Callable[[], Judge | None], rates: dict[int, float]) -> Any:
+def score_rows(judge: Callable[[], Judge | None], beside: Surroundings) -> Any:
     """The function for `mapInArrow` that adds verdicts to rows with the columns of `UNSCORED`.
 
     `judge` is called in the worker, so that what it returns can be broadcast; None stands for the
-    rules alone. `rates` has the going fee rates by minute, in microseconds, ascending.
+    rules alone.
     """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         model = judge() or RulesOnly()
         for batch in batches:
             if batch.num_rows:
-                yield _with_verdicts(batch, model, rates)
+                yield _with_verdicts(batch, model, beside)
 
     return run
 
 
-def _with_verdicts(rows: pa.RecordBatch, judge: Judge, rates: dict[int, float]) -> pa.RecordBatch:
-    market = pa.array(rates_at(rows["append_time"], rates))
-    verdicts = judge.verdicts(rows.append_column(MARKET_FEE_RATE, market))
+def _with_verdicts(rows: pa.RecordBatch, judge: Judge, beside: Surroundings) -> pa.RecordBatch:
+    hashes = rows["hash"].to_pylist()
+    known = {
+        MARKET_FEE_RATE: pa.array(rates_at(rows["append_time"], beside.rates)),
+        PACKAGE_FEE_RATE: pa.array([beside.packages.get(h) for h in hashes], pa.float64()),
+        REPLACED_FEE: pa.array([beside.replaced_fees.get(h) for h in hashes], pa.int64()),
+    }
+    names = [*rows.schema.names, *known]
+    verdicts = judge.verdicts(pa.record_batch([*rows.columns, *known.values()], names=names))
     columns = [*rows.columns, *(column.combine_chunks() for column in verdicts.columns)]
     return pa.record_batch(columns, names=[*rows.schema.names, *VERDICT.names])

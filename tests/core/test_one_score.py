@@ -16,7 +16,7 @@ from core.features import MARKET
 from core.market import MINUTE
 from core.tables import TIMESTAMP
 from core.transaction import NUMERIC_FIELDS
-from data_processing.worker_scoring import score_rows
+from data_processing.worker_scoring import Surroundings, score_rows
 
 Floats = NDArray[np.float64]
 
@@ -26,9 +26,10 @@ def streamed(champion: Champion, rows: Floats) -> list[dict[str, Any]]:
     table = pa.table({name: rows[:, i].astype(np.int64) for i, name in enumerate(NUMERIC_FIELDS)})
     minutes = [MINUTE * i for i in range(len(rows))]  # a market of its own for each row
     table = table.append_column("append_time", pa.array(minutes).cast(TIMESTAMP))
-    rates = dict(zip(minutes, rows[:, MARKET].tolist(), strict=True))
+    table = table.append_column("hash", pa.array(map(str, minutes)))
+    beside = Surroundings(dict(zip(minutes, rows[:, MARKET].tolist(), strict=True)), {}, {})
     batches = [table[a:b].combine_chunks().to_batches()[0] for a, b in ((0, 1), (1, 18), (18, 500))]
-    scored = pa.Table.from_batches(list(score_rows(lambda: champion, rates)(iter(batches))))
+    scored = pa.Table.from_batches(list(score_rows(lambda: champion, beside)(iter(batches))))
     found: list[dict[str, Any]] = scored.to_pylist()
     return found
 

@@ -14,7 +14,13 @@ from core.tables import UNSCORED
 from data_processing.lake_tables import spark_schema
 from data_processing.record_parsing import PARSED_RECORDS
 from data_processing.transforms import unscored_rows
-from data_processing.worker_scoring import SCORED_ROWS, ChampionBroadcast, parse_records, score_rows
+from data_processing.worker_scoring import (
+    SCORED_ROWS,
+    ChampionBroadcast,
+    Surroundings,
+    parse_records,
+    score_rows,
+)
 
 MINUTE = NOON * 1_000_000
 
@@ -28,7 +34,8 @@ def unscored(*transactions: dict[str, Any]) -> pa.RecordBatch:
 
 def scored(judge: Champion | None, rates: dict[int, float], **changes: int) -> dict[str, Any]:
     batch = unscored(a_transaction(random.Random(0), **changes))
-    (row,) = pa.Table.from_batches(score_rows(lambda: judge, rates)(iter([batch]))).to_pylist()
+    score = score_rows(lambda: judge, Surroundings(rates, {}, {}))
+    (row,) = pa.Table.from_batches(score(iter([batch]))).to_pylist()
     return dict(row)
 
 
@@ -65,7 +72,7 @@ def test_a_champion_that_is_replaced_leaves_no_file_behind(
     for _ in range(4):
         current[0] = copy(champion)
         records = FakeKafka(spark).records(a_transaction(random.Random(0)))
-        score = score_rows(broadcast.current(), {MINUTE: 25.0})
+        score = score_rows(broadcast.current(), Surroundings({MINUTE: 25.0}, {}, {}))
         parsed = records.mapInArrow(parse_records, spark_schema(PARSED_RECORDS))
         verdicts = unscored_rows(parsed).mapInArrow(score, spark_schema(SCORED_ROWS))
         assert verdicts.toArrow()["model_version"].to_pylist() == [champion.version]

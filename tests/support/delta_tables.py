@@ -109,11 +109,13 @@ def _reasons(anomalous: bool, rate: float, value: float) -> list[dict[str, float
 
 
 def table(name: str, **columns: Any) -> pa.Table:
-    """A table of one of the project's schemas; the partition column `date` is added."""
+    """Rows of one of the tables: `date` is added, and a nullable column may be missing."""
     schema = TABLES[name]
     day = next(columns[n] for n in ("append_time", "window_start", "minute") if n in columns)
     dates = np.asarray(day, "M8[us]").astype("M8[D]")
-    arrays = [pa.array(dates if f.name == "date" else columns[f.name], f.type) for f in schema]
+    columns |= {"date": dates}
+    missing = {f.name: pa.nulls(len(dates), f.type) for f in schema if f.nullable}
+    arrays = [pa.array((missing | columns)[f.name], f.type) for f in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 

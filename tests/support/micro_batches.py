@@ -12,6 +12,7 @@ from tests.support.stream_samples import NOON, as_json
 from core.detector.champion import Champion
 from core.topics import TRANSACTIONS
 from data_processing.lake_tables import LakeTables
+from data_processing.last_spenders import LastSpenders
 from data_processing.micro_batch import MicroBatch, MicroBatchWriter
 from data_processing.seen_transactions import SeenTransactions
 from data_processing.worker_scoring import ChampionBroadcast
@@ -72,7 +73,8 @@ class Writer:
     def restart(self) -> None:
         self.broadcast = ChampionBroadcast(self.tables.spark.sparkContext, lambda: self.champion)
         self.seen = SeenTransactions(self.tables, Path(self.tables.lake).parent / "known_keys")
-        self.writer = MicroBatchWriter(self.tables, self.seen, self.broadcast)
+        self.spenders = LastSpenders()
+        self.writer = MicroBatchWriter(self.tables, self.seen, self.broadcast, self.spenders)
 
     def write(self, records: DataFrame) -> MicroBatch:
         batch = self.writer.write(records)

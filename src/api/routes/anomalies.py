@@ -16,11 +16,10 @@ from api.errors import error_responses
 from api.schemas import Anomalies, Anomaly
 from core.delta_log import LogDamagedError
 from core.detector.explanation import explanation
-from core.detector.rules import rules_of
+from core.detector.rules import rules_of_row
 from core.detector.verdict import FlaggedBy, Verdict
 from core.lake import OriginMismatchError, open_table, query, sql_time
 from core.tables import EVENT_AFTER
-from core.transaction import DETECTOR_FIELDS
 
 TABLE = "scored_transactions"
 MAX_ANOMALIES = 1_000
@@ -115,7 +114,7 @@ def _anomaly(row: Mapping[str, Any]) -> Anomaly:
         block_height=row["block_height"],
         anomaly_score=verdict.anomaly_score,
         is_anomaly=verdict.is_anomaly,
-        explanation=explanation(verdict, _rules(row)),
+        explanation=explanation(verdict, rules_of_row(row)),
         percentile=verdict.percentile,
         threshold=verdict.threshold,
         pattern=verdict.pattern,
@@ -123,14 +122,9 @@ def _anomaly(row: Mapping[str, Any]) -> Anomaly:
         model_version=verdict.model_version,
         flagged_by=verdict.flagged_by,
         market_fee_rate=verdict.market_fee_rate,
+        package_fee_rate=verdict.package_fee_rate,
+        replaced_fee=verdict.replaced_fee,
     )
-
-
-def _rules(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """The rules that flag a row; rows of versions before the rules have none."""
-    if row.get("flagged_by") not in ("rule", "both"):
-        return ()
-    return rules_of([row[name] for name in DETECTOR_FIELDS])
 
 
 def _refuse_bare_number(text: str) -> str:

@@ -158,10 +158,13 @@ class Champion:
         """The verdict on each row: columns `core.tables.VERDICT`, rows in the same order.
 
         `table` has the columns `DETECTOR_FIELDS` without nulls, and optionally the facts of
-        `DescribedTransaction`; other columns are ignored. Raises `KeyError` when one is missing.
+        `DescribedTransaction`, `package_fee_rate` (sat/vB) to judge a row by and `replaced_fee`
+        (satoshi); other columns are ignored. Raises `KeyError` when one is missing.
         """
         # Arrow takes 40 MiB, which a service that scores single transactions does not need.
         from core.detector.verdict_table import (
+            fee_steps_of,
+            judged_beside,
             numbers_of_table,
             reason_lists,
             shape_of,
@@ -170,7 +173,8 @@ class Champion:
 
         numbers = numbers_of_table(table)
         scores, market = self.scores(numbers), market_of(numbers)
-        by_model, by_rule = self.flags(numbers, scores), flagged_by_rules(numbers)
+        by_model = self.flags(numbers, scores)
+        by_rule = flagged_by_rules(numbers, fee_steps_of(table))
         flagged = by_model | by_rule
         rows = {"all": np.ones_like(flagged), "flagged": flagged, "none": np.zeros_like(flagged)}
         explained = rows[explain] & (self.fallback is None)
@@ -186,7 +190,7 @@ class Champion:
             by_model,
             by_rule,
             reasons,
-            numbers[:, MARKET],
+            judged_beside(table),
         )
 
 

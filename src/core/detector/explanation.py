@@ -111,6 +111,8 @@ def explanation(verdict: Verdict, rules: Sequence[str] = ()) -> str:
     `rules` are the names of the rules that flag the transaction.
     """
     parts = [_opening(verdict)]
+    if verdict.package_fee_rate is not None:
+        parts.append(package_sentence(verdict.package_fee_rate))
     if rules:
         parts.append(f"By rule, {'; '.join(map(rule, rules))}.")
     if verdict.pattern is not None:
@@ -121,6 +123,12 @@ def explanation(verdict: Verdict, rules: Sequence[str] = ()) -> str:
     if verdict.is_anomaly:
         parts.append(not_illicit(verdict.flagged_by))
     return " ".join(parts)
+
+
+def package_sentence(fee_rate: float) -> str:
+    """That a transaction is judged by the effective fee rate of its package, in sat/vB."""
+    rate = value("fee_rate", fee_rate)
+    return f"It is judged by {rate}, its effective fee rate with an unconfirmed parent or child."
 
 
 def not_illicit(flagged_by: str | None) -> str:

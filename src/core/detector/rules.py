@@ -17,14 +17,16 @@ the limits alone would flag 46. Of the unconfirmed ones 2,738 pay more than they
 send: they move tokens and dust at the going rate, and only one of them pays ten times that rate.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.transaction import COIN, is_coinbase
+from core.effective_fee import in_package
+from core.transaction import COIN, DETECTOR_FIELDS, PACKAGE_FEE_RATE, REPLACED_FEE, is_coinbase
 
 FAR = 10
 """How many times the going rate is far from the market."""
@@ -36,12 +38,20 @@ also be as many sat/vB, since wallets ask for some sat/vB where others pay a ten
 LEAST_LOSS = 10_000
 """In satoshi: a lower fee is no loss worth an alert, though it may be more than a move of dust."""
 
+STEEP = 10
+"""A replacement that multiplies the fee by so much is flagged: replacements pay a little more than
+what they replace (BIP 125, rule 4), and an overpaid fee often ends such a chain."""
+
 RULES_VERSION = "rules"
 """The `model_version` of a verdict by rules alone."""
 
 
 class Judged(NamedTuple):
-    """What a rule looks at, in the order of `DETECTOR_FIELDS`: floats, or arrays of one length."""
+    """What a rule looks at: `DETECTOR_FIELDS`, then the step from the fee that it replaces.
+
+    Floats, or arrays of one length. `fee_step` is by how many times the fee exceeds that of the
+    transaction that it replaces; NaN where it replaces none.
+    """
 
     size: Any
     weight: Any
@@ -51,6 +61,7 @@ class Judged(NamedTuple):
     input_value: Any
     output_value: Any
     market_fee_rate: Any
+    fee_step: Any = math.nan
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,12 @@ RULES = (
         ),
     ),
     Rule(
+        "fee_multiplied",
+        f"it pays at least {STEEP} times the fee of the transaction that it replaces",
+        "BIP 125, rule 4: a replacement need pay only for its own relay beyond the fee replaced",
+        lambda t: t.fee_step >= STEEP,
+    ),
+    Rule(
         "numbers_contradict",
         "its numbers contradict each other",
         "fee = inputs - outputs; BIP 141: size <= weight <= 4 size; Bitcoin Core, CheckTransaction",
@@ -117,17 +134,46 @@ RULES = (
 """Every rule. None flags a coinbase transaction."""
 
 
-def rules_of(numbers: Any) -> tuple[str, ...]:
-    """The names of the rules that flag one transaction: eight numbers as in `DETECTOR_FIELDS`."""
-    judged = Judged(*numbers)
+def rules_of(numbers: Any, fee_step: float = math.nan) -> tuple[str, ...]:
+    """The names of the rules that flag one transaction: eight numbers as in `DETECTOR_FIELDS`.
+
+    `fee_step` is as in `Judged`.
+    """
+    judged = Judged._make((*numbers, fee_step))
     if _is_coinbase(judged):
         return ()
     return tuple(rule.name for rule in RULES if rule.flags(judged))
 
 
-def flagged_by_rules(numbers: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether a rule flags each row of shape (n, 8); shape (n,)."""
-    judged = Judged(*numbers.T)
+def rules_of_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the rules that flag a row of `scored_transactions`, judged as it was then.
+
+    Rows of versions before the rules have none.
+    """
+    if row.get("flagged_by") not in ("rule", "both"):
+        return ()
+    package_fee_rate, replaced_fee = row.get(PACKAGE_FEE_RATE), row.get(REPLACED_FEE)
+    own = np.array([[row[name] for name in DETECTOR_FIELDS]], np.float64)
+    effective = math.nan if package_fee_rate is None else package_fee_rate
+    (numbers,) = in_package(own, np.array([effective])).tolist()
+    step = math.nan if replaced_fee is None else fee_step(row["fee"], replaced_fee)
+    return rules_of(numbers, step)
+
+
+def fee_step(fee: Any, replaced_fee: Any) -> Any:
+    """By how many times a fee exceeds that of what it replaces; numbers, or arrays of one length.
+
+    >>> float(fee_step(50_000, 2_000))
+    25.0
+    """
+    return fee / np.maximum(replaced_fee, 1)
+
+
+def flagged_by_rules(
+    numbers: NDArray[Any], fee_steps: NDArray[np.float64] | float = math.nan
+) -> NDArray[np.bool_]:
+    """Whether a rule flags each row of shape (n, 8); `fee_steps` and the result have shape (n,)."""
+    judged = Judged._make((*numbers.T, fee_steps))
     flagged = np.zeros(len(numbers), np.bool_)
     for rule in RULES:
         flagged |= rule.flags(judged)

@@ -35,7 +35,9 @@ class Verdict(NamedTuple):
     in 0..1, that scores no higher; `is_anomaly` is whether the score reaches the `threshold` or a
     rule flags it, and False for a coinbase transaction. `pattern` names a known shape, anomalous or
     not. `flagged_by` is "model", "rule", "both" or None. `market_fee_rate` is the going fee rate
-    that it was judged beside, in sat/vB; None in rows of earlier versions.
+    that it was judged beside, in sat/vB; None in rows of earlier versions. `package_fee_rate` is
+    the effective fee rate of its package where it was judged by that, in sat/vB, and `replaced_fee`
+    the fee of what it replaces, in satoshi.
     """
 
     anomaly_score: float
@@ -47,6 +49,8 @@ class Verdict(NamedTuple):
     model_version: str
     flagged_by: FlaggedBy | None = None
     market_fee_rate: float | None = None
+    package_fee_rate: float | None = None
+    replaced_fee: int | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Verdict":

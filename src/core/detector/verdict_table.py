@@ -3,18 +3,28 @@
 Separate from `core/detector/champion.py` because that must be importable without Arrow.
 """
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.detector.calibration import Calibration
 from core.detector.patterns import Shape, patterns_of
-from core.detector.rules import RULES_VERSION, flagged_by_rules
+from core.detector.rules import RULES_VERSION, fee_step, flagged_by_rules
 from core.detector.verdict import LEAST_SHARE, MOST_REASONS
+from core.effective_fee import in_package
 from core.feature_table import NAMES
-from core.features import MARKET, Floats, usual_beside
+from core.features import Floats, usual_beside
 from core.tables import REASON, VERDICT
-from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS, PATTERN_FACTS
+from core.transaction import (
+    DETECTOR_FIELDS,
+    MARKET_FEE_RATE,
+    NUMERIC_FIELDS,
+    PACKAGE_FEE_RATE,
+    PATTERN_FACTS,
+    REPLACED_FEE,
+)
 
 
 def shape_of(table: pa.Table | pa.RecordBatch) -> Shape:
@@ -31,8 +41,32 @@ def shape_of(table: pa.Table | pa.RecordBatch) -> Shape:
 
 
 def numbers_of_table(table: pa.Table | pa.RecordBatch) -> Floats:
-    """The columns `DETECTOR_FIELDS` as floats, shape (n, 8); raises `KeyError` without one."""
-    return np.column_stack([_column(table, name) for name in DETECTOR_FIELDS])
+    """The columns `DETECTOR_FIELDS` as floats, shape (n, 8); raises `KeyError` without one.
+
+    Rows with a `package_fee_rate` have the fee that it asks of them.
+    """
+    numbers = np.column_stack([_column(table, name) for name in DETECTOR_FIELDS])
+    if PACKAGE_FEE_RATE in table.schema.names:
+        numbers = in_package(numbers, _column(table, PACKAGE_FEE_RATE))
+    return numbers
+
+
+def fee_steps_of(table: pa.Table | pa.RecordBatch) -> Floats:
+    """By how many times the fee of each row exceeds its `replaced_fee`; NaN without one."""
+    if REPLACED_FEE not in table.schema.names:
+        return np.full(table.num_rows, np.nan)
+    steps: Floats = fee_step(_column(table, "fee"), _column(table, REPLACED_FEE))
+    return steps
+
+
+def judged_beside(table: pa.Table | pa.RecordBatch) -> dict[str, Any]:
+    """The columns of `VERDICT` that say what each row was judged beside; null where missing."""
+    rows = table.num_rows
+    return {
+        name: table.column(name) if name in table.schema.names else pa.nulls(rows, field.type)
+        for name in (MARKET_FEE_RATE, PACKAGE_FEE_RATE, REPLACED_FEE)
+        for field in [VERDICT.field(name)]
+    }
 
 
 def _column(table: pa.Table | pa.RecordBatch, name: str) -> Floats:
@@ -73,9 +107,12 @@ def verdict_table(
     by_model: NDArray[np.bool_],
     by_rule: NDArray[np.bool_],
     reasons: pa.ListArray,
-    market: Floats,
+    beside: dict[str, Any],
 ) -> pa.Table:
-    """The columns of `VERDICT`; all arguments but the first two have one entry per row."""
+    """The columns of `VERDICT`; all arguments but the first two have one entry per row.
+
+    `beside` is from `judged_beside`.
+    """
     columns = {
         "anomaly_score": scores,
         "percentile": calibration.percentiles(scores),
@@ -85,7 +122,7 @@ def verdict_table(
         "reasons": reasons,
         "model_version": pa.repeat(version, len(scores)),
         "flagged_by": flaggers(by_model, by_rule),
-        "market_fee_rate": market,
+        **beside,
     }
     return pa.table(columns, schema=VERDICT)
 
@@ -100,7 +137,7 @@ def flaggers(by_model: NDArray[np.bool_], by_rule: NDArray[np.bool_]) -> pa.Arra
 def rules_table(table: pa.Table | pa.RecordBatch) -> pa.Table:
     """The verdicts by rules alone, columns `VERDICT`: no score, no reasons, no threshold."""
     shape, numbers = shape_of(table), numbers_of_table(table)
-    by_rule, rows = flagged_by_rules(numbers), len(numbers)
+    by_rule, rows = flagged_by_rules(numbers, fee_steps_of(table)), len(numbers)
     columns = {
         "anomaly_score": np.zeros(rows),
         "percentile": np.zeros(rows),
@@ -110,6 +147,6 @@ def rules_table(table: pa.Table | pa.RecordBatch) -> pa.Table:
         "reasons": pa.array([[]] * rows, VERDICT.field("reasons").type),
         "model_version": pa.repeat(RULES_VERSION, rows),
         "flagged_by": flaggers(np.zeros_like(by_rule), by_rule),
-        "market_fee_rate": numbers[:, MARKET],
+        **judged_beside(table),
     }
     return pa.table(columns, schema=VERDICT)

@@ -1,16 +1,14 @@
-"""Unconfirmed parents and children of a transaction, and the fee rate that miners see of both.
+"""Unconfirmed parents and children of a transaction, for its panel.
 
-A miner takes a transaction together with its unconfirmed parents, so a child can pay for a parent
-(child pays for parent: Bitcoin Core, `CreateNewBlock` sorts by the fee rate of such packages). Only
-what the lake has seen counts, and of inputs those that `core.transaction.MAX_OUTPOINTS` keeps.
+Only what the lake has seen counts, and of inputs those that `core.transaction.MAX_OUTPOINTS` keeps.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from core.lake import sql_time
-from core.transaction import INDEX_END, hash_tail, tx_index
+from core.lake import sql_list, sql_time
+from core.transaction import TAIL_DIGITS, parent_tails, tx_index
 from dashboard.lake.sources import MEMPOOL_EXPIRY, Lake, appended_since, days_around
 
 MOST_RELATIVES = 25
@@ -39,14 +37,13 @@ def unconfirmed_parents(lake: Lake, hash: str, seen: datetime) -> list[Relative]
         f" AND hash = '{hash}' LIMIT 1",
     )
     outpoints = spent["spent_outpoints"][0].as_py() if spent is not None and len(spent) else None
-    indices = {int(outpoint.partition(":")[0]) for outpoint in outpoints or ()}
-    tails = {hash_tail(index) for index in indices if index < INDEX_END}
+    tails = parent_tails(outpoints)
     if not tails:
         return []
     found = _relatives(
         lake,
         f"SELECT {_UNSETTLED} AND {days_around(seen - MEMPOOL_EXPIRY, seen)}"
-        f" AND right(hash, {len(next(iter(tails)))}) IN {_listed(tails)}",
+        f" AND right(hash, {TAIL_DIGITS}) IN {sql_list(tails)}",
     )
     confirmed = _confirmed(lake, [parent.hash for parent in found], seen)
     return [parent for parent in found if confirmed.get(parent.hash, seen) >= seen]
@@ -64,16 +61,6 @@ def unconfirmed_children(lake: Lake, hash: str, seen: datetime) -> list[Relative
     )
 
 
-def package_fee_rate(transactions: Iterable[tuple[int, int]]) -> float:
-    """The fee rate in sat/vB of transactions together, each with its fee and its weight.
-
-    >>> package_fee_rate([(0, 600), (3_000, 600)])
-    10.0
-    """
-    fees, weights = zip(*transactions, strict=True)
-    return 4 * float(sum(fees)) / float(sum(weights))
-
-
 def _relatives(lake: Lake, sql: str) -> list[Relative]:
     table = lake.query("raw_transactions", f"{sql} ORDER BY append_time LIMIT {MOST_RELATIVES}")
     rows: Sequence[dict[str, Any]] = [] if table is None else table.to_pylist()
@@ -88,12 +75,7 @@ def _confirmed(lake: Lake, hashes: Collection[str], seen: datetime) -> dict[str,
         "confirmations",
         "SELECT hash, min(append_time) AS confirmed FROM confirmations"
         f" WHERE {days_around(seen - MEMPOOL_EXPIRY, seen + MEMPOOL_EXPIRY)}"
-        f" AND hash IN {_listed(hashes)} GROUP BY hash",
+        f" AND hash IN {sql_list(hashes)} GROUP BY hash",
     )
     rows = [] if table is None else table.to_pylist()
     return {row["hash"]: row["confirmed"] for row in rows}
-
-
-def _listed(names: Collection[str]) -> str:
-    """Names as a list of SQL."""
-    return f"({', '.join(repr(name) for name in sorted(names))})"

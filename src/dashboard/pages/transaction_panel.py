@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 from dash import html
 
+from core.detector.explanation import package_sentence
+from core.detector.rules import STEEP, fee_step
+from core.effective_fee import package_fee_rate
+from core.transaction import PACKAGE_FEE_RATE
 from dashboard.activity.filters import Filters
-from dashboard.lake.families import (
-    package_fee_rate,
-    unconfirmed_children,
-    unconfirmed_parents,
-)
+from dashboard.lake.families import unconfirmed_children, unconfirmed_parents
 from dashboard.lake.recent import Snapshot
 from dashboard.lake.rows import Rows, from_micros
 from dashboard.lake.sources import LAKE_ERRORS, Lake
@@ -25,10 +25,6 @@ from dashboard.pages.verdict_panel import (
     version_sentence,
 )
 from dashboard.services import Services
-
-STEEP = 10
-"""A replacement that multiplies the fee by so much is marked: replacements pay a little more than
-what they replace (BIP 125, rule 4), and an overpaid fee often ends such a chain."""
 
 SHORTEST_PREFIX = 16
 """Digits of a hash that name a transaction; a point of the scatter carries only these."""
@@ -73,6 +69,7 @@ def transaction_panel(
             className="market",
         ),
         *family,
+        *_judged_in_package(row),
         *history,
         *rule_sentences(row),
         *verdict_view(row, rank),
@@ -169,6 +166,11 @@ def _family(row: Mapping[str, Any], lake: Lake) -> list[Any]:
     return [html.P(sentence, className="market") for sentence in said]
 
 
+def _judged_in_package(row: Mapping[str, Any]) -> list[html.P]:
+    rate = row.get(PACKAGE_FEE_RATE)
+    return [] if rate is None else [html.P(package_sentence(rate), className="market")]
+
+
 def _listed(hashes: Sequence[str]) -> list[Any]:
     """One parent or several, at most three of them by name."""
     word = "parent " if len(hashes) == 1 else f"{len(hashes)} parents "
@@ -182,14 +184,14 @@ def _together(rate: float, row: Mapping[str, Any]) -> list[Any]:
 
 
 def _history(chain: list[dict[str, Any]], hash: str, zone: ZoneInfo) -> list[Any]:
-    """The fees of a chain of replacements, oldest first; a step of `STEEP` times is marked."""
+    """The fees of a chain of replacements, oldest first; one of at least `STEEP` is marked."""
     if not chain:
         return []
     first = chain[0]
     steps = [_step(first["replaced_hash"], hash, [f"fee {first['replaced_fee']:,} sat"])]
     for replacement in chain:
         words = [f"fee {replacement['fee']:,} sat at ", _time(replacement["append_time"], zone)]
-        times = replacement["fee"] / max(replacement["replaced_fee"], 1)
+        times = fee_step(replacement["fee"], replacement["replaced_fee"])
         if times >= STEEP:
             badge = html.Span(f"{times:,.0f} times the fee before", className="badge hot")
             words += [" ", badge]

@@ -15,10 +15,9 @@ from core.detector.explanation import (
     value,
 )
 from core.detector.patterns import PATTERNS
-from core.detector.rules import RULES_VERSION, rules_of
+from core.detector.rules import RULES_VERSION, rules_of_row
 from core.detector.verdict import SCORE_AXIS
 from core.feature_table import FEATURES
-from core.transaction import DETECTOR_FIELDS
 from dashboard.activity.filters import FLAGGERS
 from dashboard.look.formats import attribute, btc, sat, spaced
 
@@ -200,9 +199,9 @@ def _pattern(name: str | None) -> list[Any]:
 
 def rule_sentences(row: Mapping[str, Any]) -> list[html.P]:
     """The rules that flag a scored transaction, in words; none where only the model does."""
-    if row.get("flagged_by") not in ("rule", "both") or not row.get("market_fee_rate"):
+    if not row.get("market_fee_rate"):
         return []
-    names = rules_of([row[name] for name in DETECTOR_FIELDS])
+    names = rules_of_row(row)
     words = "; ".join(map(rule, names))
     return [html.P(f"By rule: {words}.", className="rules")] if names else []
 

@@ -15,12 +15,12 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
 from core.detector import explanation
-from core.detector.rules import rules_of
+from core.detector.rules import rules_of_row
 from core.detector.verdict import Reason, Verdict
 from core.lake import sql_time
 from core.tables import VERDICT
 from core.topics import ANOMALIES
-from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS
+from core.transaction import NUMERIC_FIELDS
 from data_processing.lake_tables import LakeTables
 from data_processing.micro_batch import MicroBatch
 from data_processing.start_offsets import describe_topics, partition_numbers
@@ -43,15 +43,8 @@ def anomaly_message(row: dict[str, Any]) -> dict[str, Any]:
     verdict = Verdict(**{name: row[name] for name in _VERDICT}, reasons=reasons)
     return {name: row[name] for name in _COPIED} | {
         "event_time": row["event_time"].isoformat(),
-        "explanation": explanation.explanation(verdict, _rules(row)),
+        "explanation": explanation.explanation(verdict, rules_of_row(row)),
     }
-
-
-def _rules(row: dict[str, Any]) -> tuple[str, ...]:
-    """The rules that flag a row; rows of versions before the rules have none."""
-    if row["flagged_by"] not in ("rule", "both"):
-        return ()
-    return rules_of([row[name] for name in DETECTOR_FIELDS])
 
 
 class Announcements:

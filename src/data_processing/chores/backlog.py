@@ -9,11 +9,12 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 from core.tables import UNSCORED
-from data_processing import transforms
 from data_processing.going_rates import rates_of_date
-from data_processing.lake_tables import LakeTables, spark_schema
+from data_processing.judging import scored_rows
+from data_processing.lake_tables import LakeTables
+from data_processing.last_spenders import replaced_fees
 from data_processing.micro_batch import MicroBatch
-from data_processing.worker_scoring import SCORED_ROWS, ChampionBroadcast, score_rows
+from data_processing.worker_scoring import ChampionBroadcast, Surroundings
 from monitoring.stream_metrics import StreamMetrics
 
 
@@ -73,7 +74,9 @@ def score_date(tables: LakeTables, day: date, count: int, champion: ChampionBroa
         for name in ("raw_transactions", "scored_transactions")
     )
     unscored = raw.join(scored.select("hash"), "hash", "left_anti").select(*UNSCORED.names)
-    score = score_rows(champion.current(), rates_of_date(tables, day))
-    rows = unscored.mapInArrow(score, spark_schema(SCORED_ROWS))
-    tables.append("scored_transactions", transforms.scored_rows(rows, scored_at), count)
+    sql = f"SELECT hash, replaced_fee FROM replacements WHERE date = DATE '{day}'"
+    replaced = replaced_fees(tables.query(sql, "replacements").to_pylist())
+    beside = Surroundings(rates_of_date(tables, day), replaced, {})
+    with scored_rows(tables, unscored, champion.current(), beside, scored_at) as rows:
+        tables.append("scored_transactions", rows, count)
     return scored_at

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.detector.rules import FAR, LEAST_LOSS, RULES, flagged_by_rules, rules_of
+from core.detector.rules import (
+    FAR,
+    LEAST_LOSS,
+    RULES,
+    fee_step,
+    flagged_by_rules,
+    rules_of,
+    rules_of_row,
+)
 from core.transaction import DETECTOR_FIELDS
 
 MARKET = 15.0
@@ -54,6 +62,30 @@ def row(fee: int, sent: int = 10_000_000, market: float = MARKET, **changed: flo
 def test_each_rule_flags_beyond_its_limits(numbers: list[float], rules: tuple[str, ...]) -> None:
     assert rules_of(numbers) == rules
     assert flagged_by_rules(np.array([numbers])).tolist() == [bool(rules)]
+
+
+@pytest.mark.parametrize(
+    ("replaced_fee", "rules"),
+    [(501, ()), (500, ("fee_multiplied",)), (0, ("fee_multiplied",)), (10_000, ())],
+)
+def test_a_replacement_that_multiplies_the_fee_is_flagged(
+    replaced_fee: int, rules: tuple[str, ...]
+) -> None:
+    numbers = row(fee=5_000)
+    step = float(fee_step(5_000, replaced_fee))
+    assert rules_of(numbers, step) == rules
+    steps = np.array([step, np.nan])
+    assert flagged_by_rules(np.array([numbers, numbers]), steps).tolist() == [bool(rules), False]
+
+
+def test_the_rules_of_a_row_are_those_of_what_it_was_judged_by() -> None:
+    judged = dict(zip(DETECTOR_FIELDS, row(fee=250_001), strict=True)) | {"flagged_by": "rule"}
+    assert rules_of_row(judged) == ("fee_above_limits", "fee_far_above_market")
+    assert rules_of_row(judged | {"package_fee_rate": 601.0}) == ("fee_far_above_market",)
+    assert rules_of_row(judged | {"package_fee_rate": 5.0, "replaced_fee": 25_000}) == (
+        "fee_multiplied",
+    )
+    assert rules_of_row(judged | {"flagged_by": None}) == ()
 
 
 def test_a_move_of_dust_is_no_loss_in_a_quiet_market() -> None:

@@ -10,7 +10,6 @@ from tests.support.delta_tables import confirmation, write, write_raw
 
 from core.transaction import tx_index
 from dashboard.lake.families import (
-    package_fee_rate,
     unconfirmed_children,
     unconfirmed_parents,
 )
@@ -85,8 +84,3 @@ def test_a_parent_that_is_mined_with_its_child_was_unconfirmed(lake: Lake) -> No
     write(Path(lake.uri), "confirmations", confirmation(PARENT, 900_001, mined))
     assert names(unconfirmed_parents(lake, CHILD, SEEN)) == [PARENT]
     assert names(unconfirmed_children(lake, PARENT, SEEN)) == [CHILD]
-
-
-def test_together_they_pay_the_sum_of_fees_for_the_sum_of_weights() -> None:
-    assert package_fee_rate([(0, 600), (3_000, 600)]) == 10
-    assert package_fee_rate([(100, 400)]) == 1

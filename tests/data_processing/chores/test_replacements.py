@@ -11,16 +11,10 @@ from tests.support.micro_batches import FakeKafka, Writer
 from tests.support.stream_samples import NOON, a_hash, a_transaction
 
 from core.tables import TIMESTAMP
-from data_processing.chores import replacements
-from data_processing.chores.replacements import (
-    LastSpenders,
-    Minute,
-    Replacements,
-    Spends,
-    pair_of,
-    periods_to_replay,
-)
+from data_processing import last_spenders
+from data_processing.chores.replacements import Minute, Replacements, periods_to_replay
 from data_processing.lake_tables import LakeTables
+from data_processing.last_spenders import LastSpenders, Spends, pair_of
 from monitoring.stream_metrics import StreamMetrics
 
 START = datetime.fromtimestamp(NOON, UTC)
@@ -98,7 +92,7 @@ def test_other_outpoints_and_unknown_ones_replace_nothing() -> None:
 
 
 def test_the_last_spender_counts_whatever_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replacements, "_RUN_OUTPOINTS", 1)
+    monkeypatch.setattr(last_spenders, "_RUN_OUTPOINTS", 1)
     pool, spenders = Mempool(), LastSpenders(1_000)
     previous = pool.spends("1:0")
     assert spenders.add(table(previous)) == []
@@ -113,7 +107,7 @@ def test_the_last_spender_counts_whatever_its_time(monkeypatch: pytest.MonkeyPat
 def test_the_outpoints_spent_first_are_forgotten_beyond_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(replacements, "_RUN_OUTPOINTS", 5)
+    monkeypatch.setattr(last_spenders, "_RUN_OUTPOINTS", 5)
     pool, spenders = Mempool(), LastSpenders(100)
     for n in range(200):
         spenders.add(table(pool.spends(f"{n}:0")))
@@ -187,17 +181,19 @@ def test_a_replacement_is_written_once_though_the_process_dies_before_or_after(
     )
     writer.write(kafka.records(first))
     kafka.later(seconds=5)
-    chore = Replacements(tables, 0, metrics)
+    chore = Replacements(tables, writer.spenders, 0, metrics)
     chore.on_batch(writer.write(kafka.records(second)))
     assert chore.due()
 
-    restarted = Replacements(tables, 0, metrics)
+    writer.restart()
+    restarted = Replacements(tables, writer.spenders, 0, metrics)
     assert restarted.due()
     restarted.run()
     expected = [(second["hash"], first["hash"], 250)]
     assert written(tables) == expected
 
-    restarted = Replacements(tables, 0, metrics)
+    writer.restart()
+    restarted = Replacements(tables, writer.spenders, 0, metrics)
     assert not restarted.due()
     kafka.later(seconds=5)
     restarted.on_batch(writer.write(kafka.records(third)))
@@ -210,7 +206,7 @@ def test_they_are_written_together_and_not_more_often_than_set(
     writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables, metrics: StreamMetrics
 ) -> None:
     clock = timedelta()
-    chore = Replacements(tables, 15, metrics, clock=lambda: clock.total_seconds())
+    chore = Replacements(tables, writer.spenders, 15, metrics, clock=lambda: clock.total_seconds())
     chore.on_batch(
         writer.write(kafka.records(*(a_transaction(rng, spent_outpoints=["7:0"]) for _ in "ab")))
     )
@@ -240,7 +236,7 @@ def test_at_the_start_days_are_searched_though_a_row_is_stamped_ahead(
     kafka.later(days=-ahead)
     second = a_transaction(rng, spent_outpoints=["7:0"], fee=350)
     writer.write(kafka.records(second))
-    restarted = Replacements(tables, 0, metrics)
+    restarted = Replacements(tables, LastSpenders(), 0, metrics)
     restarted.run()
     assert written(tables) == [(second["hash"], first["hash"], 250)]
-    assert not Replacements(tables, 0, metrics).due()
+    assert not Replacements(tables, LastSpenders(), 0, metrics).due()
