@@ -2,10 +2,13 @@
 
 import logging
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -24,15 +27,28 @@ from model.training import Trainer
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("no_report")]
 
 
-@pytest.fixture
-def registry(tracking_uri: str) -> Registry:
-    return Registry(tracking_uri, "simulated")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `lake` and `mlflow`, whose server is stopped: each test has a copy.
+
+    It has five versions, of which 1 has an alias and the last is champion, and one failed run.
+    """
+    folder = tmp_path_factory.mktemp("made")
+    server = TrackingServer(folder / "mlflow")
+    server.folder.mkdir()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("model.training.attach_report", lambda *_: True)
+        try:
+            server.start()
+            make_five_versions(Registry(server.uri, "simulated"), str(folder / "lake"))
+        finally:
+            server.stop()
+    return folder
 
 
-@pytest.fixture
-def trained(lake: str, settings: TrainerSettings, registry: Registry) -> Trainer:
-    """Five versions, of which 1 has an alias and the last is champion, and one failed run."""
-    small = settings.model_copy(update={"forest_trees": 10, "recall_margin": 1, "least_recall": 0})
+def make_five_versions(registry: Registry, lake: str) -> None:
+    changes: dict[str, Any] = {"forest_trees": 10, "recall_margin": 1, "least_recall": 0}
+    small = TrainerSettings(_env_file=None, **changes)
     times = iter(range(1_795_428_000, 1_795_429_000))
     trainer = Trainer(small, registry, lambda: float(next(times)))
     table = append_rows(lake, traffic.beside_market(2_000, seed=1))
@@ -44,7 +60,24 @@ def trained(lake: str, settings: TrainerSettings, registry: Registry) -> Trainer
             with pytest.MonkeyPatch.context() as patched, pytest.raises(ZeroDivisionError):
                 patched.setattr("model.training.Trainer._register", lambda *_: 1 / 0)
                 trainer.train(table)
-    return trainer
+
+
+@pytest.fixture
+def server(made: Path, tmp_path: Path, lake: str) -> Iterator[TrackingServer]:
+    """A server of the test's own on the five versions, whose rows are in `lake`."""
+    shutil.copytree(made / "mlflow", tmp_path / "mlflow")
+    shutil.copytree(made / "lake", lake)
+    server = TrackingServer(tmp_path / "mlflow")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def registry(server: TrackingServer) -> Registry:
+    return Registry(server.uri, "simulated")
 
 
 def folders(server: TrackingServer) -> set[str]:
@@ -63,7 +96,7 @@ def ids(registry: Registry, *versions: str) -> set[str]:
 
 
 def test_all_but_the_newest_and_those_of_an_alias_are_removed_with_their_files(
-    trained: Trainer, registry: Registry, server: TrackingServer
+    registry: Registry, server: TrackingServer
 ) -> None:
     client, others = MlflowClient(registry.tracking_uri), ids(registry, "2", "3")
     kept = ids(registry, "1", "4", "5")
@@ -84,14 +117,13 @@ def test_all_but_the_newest_and_those_of_an_alias_are_removed_with_their_files(
 
 
 def test_a_large_registry_is_pruned_in_steps_the_oldest_first(
-    trained: Trainer, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "MOST_AT_ONCE", 1)
     assert [prune_registry(registry, 2) for _ in range(4)] == [1, 1, 1, 0]
 
 
 def test_pruning_that_stopped_half_way_is_finished_by_the_next(
-    trained: Trainer,
     registry: Registry,
     server: TrackingServer,
     monkeypatch: pytest.MonkeyPatch,
@@ -112,7 +144,7 @@ def test_pruning_that_stopped_half_way_is_finished_by_the_next(
 
 
 def test_a_training_prunes_before_it_writes(
-    lake: str, trained: Trainer, registry: Registry, settings: TrainerSettings
+    lake: str, registry: Registry, settings: TrainerSettings
 ) -> None:
     few = settings.model_copy(update={"forest_trees": 10, "model_versions_kept": 2})
     table = append_rows(lake, traffic.beside_market(10, seed=2), offset=2_000)
@@ -123,7 +155,7 @@ def test_a_training_prunes_before_it_writes(
 
 
 def test_gc_after_deleting_a_version_frees_nothing_and_after_pruning_the_rest(
-    trained: Trainer, registry: Registry, server: TrackingServer
+    registry: Registry, server: TrackingServer
 ) -> None:
     client, before = MlflowClient(registry.tracking_uri), folders(server)
     client.delete_model_version(MODEL_NAME, "2")
