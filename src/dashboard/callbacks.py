@@ -8,7 +8,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, ctx, html, no_u
 from dash.exceptions import PreventUpdate
 
 from dashboard.activity import filter_inputs
-from dashboard.activity.filters import Filters
+from dashboard.activity.filters import BOUNDED, Filters, problems
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.view import model_threshold
 from dashboard.pages import trial
@@ -18,6 +18,9 @@ from dashboard.pages.transaction_panel import transaction_panel
 from dashboard.services import Services, Viewer
 
 Json = dict[str, Any]
+
+CHECKED = ("range", *BOUNDED)
+"""The filters that say beside their inputs why nothing can pass them."""
 
 
 def register_callbacks(app: Dash, services: Services) -> None:
@@ -134,6 +137,7 @@ def _register_filters(app: Dash, services: Services) -> None:
             "inputs": {name: Output(name, "value") for name in filter_inputs.INPUTS},
             "hide_custom": Output("custom-range", "hidden"),
             "count": Output("filter-count", "children"),
+            "problems": {name: Output(f"{name}-problem", "children") for name in CHECKED},
         },
         inputs={
             "search": Input("url", "search"),
@@ -161,6 +165,7 @@ def _register_filters(app: Dash, services: Services) -> None:
             new = filter_inputs.after_event(
                 old, trigger, values, selection, click, model, now, zone
             )
+        wrong = problems(new, now)
         if new != old:
             # not an Output: at the start the figures would wait for this callback's answer
             set_props("url", {"search": new.query})
@@ -168,6 +173,7 @@ def _register_filters(app: Dash, services: Services) -> None:
             "inputs": filter_inputs.input_values(new, model, zone),
             "hide_custom": new.range != "custom",
             "count": f" {new.row_filters}" if new.row_filters else "",
+            "problems": {name: wrong.get(name, "") for name in CHECKED},
         }
 
 

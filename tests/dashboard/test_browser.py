@@ -274,6 +274,54 @@ def test_the_page_outlives_the_api_and_the_lake(watched: WatchedPage, backend: B
     watched.wait_for_transactions(6_030)
 
 
+def test_a_server_that_fails_or_is_away_is_told_until_it_answers_again(
+    watched: WatchedPage,
+) -> None:
+    page = watched.open("/?range=24h")
+    watched.wait_for_transactions(6_000)
+    asked = "**/_dash-update-component*"
+    page.route(asked, lambda route: route.abort())
+    page.wait_for_selector("#halted >> text=Not connected")
+    assert re.match(
+        r"Not connected since \d\d:\d\d:\d\d: the server does not answer\. What is shown is from",
+        watched.text("#halted-reason"),
+    )
+    assert not page.locator("#pill").is_visible()
+    page.unroute(asked)
+    page.wait_for_selector("#halted", state="hidden")
+    assert page.locator("#pill").is_visible()
+    page.route(asked, lambda route: route.fulfill(status=500, body="boom"))
+    page.wait_for_selector("#halted >> text=Not refreshed")
+    assert "the server has failed (500)" in watched.text("#halted-reason")
+    page.unroute(asked)
+    page.wait_for_selector("#halted-reason", state="hidden")
+    watched.errors.clear()  # the browser reports each request that failed
+
+
+def test_a_paused_page_says_since_when(watched: WatchedPage) -> None:
+    page = watched.open("/?range=24h")
+    page.click("#pause")
+    page.wait_for_selector("#halted >> text=Paused")
+    assert "press Resume to go on" in watched.text("#halted-reason")
+    page.click("#pause")
+    page.wait_for_selector("#halted-reason", state="hidden")
+
+
+def test_a_filter_that_nothing_can_pass_says_so_where_it_is_typed(watched: WatchedPage) -> None:
+    page = watched.open("/?range=custom&start=2026-11-20T10:00:00Z&end=2026-11-20T09:00:00Z")
+    page.wait_for_selector("#range-problem >> text=The end is not after the start")
+    watched.wait_for_start("#timeline-empty", "The end is not after the start")
+    watched.wait_for_start("#flagged-number", "0 ")
+    page.click("#reset")
+    watched.wait_for("() => document.querySelector('#range-problem').innerText === ''")
+    page.click("#more-filters summary")
+    page.fill("#fee_rate_min", "9")
+    page.fill("#fee_rate_max", "3")
+    page.wait_for_selector("#fee_rate-problem >> text=The least is above the most")
+    page.fill("#fee_rate_max", "30")
+    watched.wait_for("() => document.querySelector('#fee_rate-problem').innerText === ''")
+
+
 def test_the_model_page_and_the_themes(watched: WatchedPage) -> None:
     page = watched.open("/")
     page.click("#theme")

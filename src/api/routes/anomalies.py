@@ -20,6 +20,7 @@ from core.detector.rules import rules_of_row
 from core.detector.verdict import FlaggedBy, Verdict
 from core.lake import OriginMismatchError, open_table, query, sql_time
 from core.tables import EVENT_AFTER
+from core.transaction import COINBASE_SQL
 
 TABLE = "scored_transactions"
 MAX_ANOMALIES = 1_000
@@ -86,7 +87,9 @@ def _sql(
     since: datetime, minimum_score: float | None, limit: int, flagged_by: FlaggedBy | None
 ) -> str:
     """Make the query; its date condition skips the files of days that hold no match."""
-    chosen = "is_anomaly" if minimum_score is None else f"anomaly_score >= {minimum_score!r}"
+    chosen = "is_anomaly"
+    if minimum_score is not None:  # a coinbase is never flagged, whatever its score
+        chosen = f"anomaly_score >= {minimum_score!r} AND NOT {COINBASE_SQL}"
     if flagged_by is not None:
         chosen += f" AND flagged_by = '{flagged_by}'"
     earliest = min(max(since, _FIRST_TIME), _LAST_TIME).astimezone(UTC)
@@ -141,7 +144,11 @@ Since = Annotated[
 ]
 MinimumScore = Annotated[
     float | None,
-    Query(ge=0, le=1, description="Least score, from 0 to 1; by default those that were flagged"),
+    Query(
+        ge=0,
+        le=1,
+        description="Least score, from 0 to 1, of payments; by default those that were flagged",
+    ),
 ]
 By = Annotated[
     FlaggedBy | None,

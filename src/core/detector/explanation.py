@@ -11,7 +11,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from core.detector.patterns import PATTERNS
+from core.detector.patterns import COINBASE, PATTERNS
 from core.detector.rules import RULES, RULES_VERSION
 from core.detector.verdict import Reason, Verdict
 from core.feature_table import FEATURES
@@ -20,6 +20,12 @@ from core.transaction import COIN
 NOT_ILLICIT = "Unusual is not illicit: it is rare among recent transactions, no more."
 BY_RULE_NOT_ILLICIT = "Flagged is not illicit: its fee or its numbers break a rule, no more."
 """Shown wherever a person could take a flagged transaction for an illicit one."""
+
+NEVER_FLAGGED = (
+    "Never flagged: a coinbase transaction spends nothing and pays no fee, so its numbers compare "
+    "with those of no payment."
+)
+"""The verdict on a coinbase transaction, whatever its score."""
 
 _FEATURES = {feature.name: feature for feature in FEATURES}
 _PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
@@ -138,6 +144,8 @@ def not_illicit(flagged_by: str | None) -> str:
 
 def _opening(verdict: Verdict) -> str:
     """Whether it is unusual, and by what."""
+    if verdict.pattern == COINBASE:
+        return NEVER_FLAGGED
     if verdict.model_version == RULES_VERSION:
         found = "Flagged by a rule" if verdict.is_anomaly else "No rule flags it"
         return f"{found}; there is no model yet."

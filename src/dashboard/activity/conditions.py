@@ -20,7 +20,7 @@ BY_RULE = "coalesce(flagged_by IN ('rule', 'both'), FALSE)"
 """Rows that a rule flags."""
 
 ORDER_KEYS = {
-    "score": f"anomaly_score + CAST({BY_RULE} AS INT)",
+    "score": f"CASE WHEN {IS_COINBASE} THEN -1.0 ELSE anomaly_score + CAST({BY_RULE} AS INT) END",
     "newest": "event_time",
     "value": "output_value",
     "fee_rate": "fee_rate",
@@ -28,7 +28,8 @@ ORDER_KEYS = {
 }
 """What the table is sorted by for each of `ORDERS`, the largest first.
 
-What a rule flags counts as most unusual, whatever its score.
+What a rule flags counts as most unusual, whatever its score. A coinbase transaction comes last: it
+is never flagged.
 """
 
 

@@ -97,6 +97,7 @@ def _time_range() -> html.Div:
                 hidden=True,
                 className="pair",
             ),
+            _problem("range"),
         ],
         className="control",
     )
@@ -141,10 +142,16 @@ def _bound(label: str, name: str, unit: str, title: str) -> html.Div:
         [
             html.Label(caption, className="caption", htmlFor=f"{name}_min"),
             html.Div([side("min", "least"), html.Span("–"), side("max", "most")], className="pair"),
+            _problem(name),
         ],
         className="control",
         title=title,
     )
+
+
+def _problem(name: str) -> html.Div:
+    """Where it is said that nothing can pass a filter, beside its inputs."""
+    return html.Div(id=f"{name}-problem", className="problem", role="alert")
 
 
 def _pattern() -> html.Div:

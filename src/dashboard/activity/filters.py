@@ -124,6 +124,29 @@ class Filters:
         return now - PRESETS[self.range], now + EVENT_AFTER
 
 
+BOUNDED = ("value", "fee_rate", "times", "inputs", "outputs")
+"""The fields with a least and a most: `value_min` and `value_max`, and so on."""
+
+
+def problems(filters: Filters, now: datetime) -> dict[str, str]:
+    """Why nothing can pass a filter, by `range` or one of `BOUNDED`; empty where all is well.
+
+    >>> problems(Filters(fee_rate_min=9, fee_rate_max=3), datetime.now(UTC))
+    {'fee_rate': 'The least is above the most: nothing passes.'}
+    """
+    found = {}
+    if filters.range == CUSTOM:
+        if filters.start and filters.end and filters.end <= filters.start:
+            found["range"] = "The end is not after the start: nothing lies between them."
+        elif filters.start and filters.start >= now:
+            found["range"] = "The start lies in the future: there are no transactions yet."
+    for name in BOUNDED:
+        least, most = getattr(filters, f"{name}_min"), getattr(filters, f"{name}_max")
+        if least is not None and most is not None and least > most:
+            found[name] = "The least is above the most: nothing passes."
+    return found
+
+
 def parse_btc(text: str) -> int | None:
     """Satoshi of an amount written in BTC, exactly; None for what is not an amount.
 

@@ -132,8 +132,8 @@ def add_up(
     inside, last = (place >= 0) & (place < len(edges) - 1), len(edges) - 1
     flagged = inside & (marked == 1)
     every = not filters.only_flagged
-    shown, drawn = inside if every else flagged, ((hot == 1) | every) & (score > 0)
-    spending = coinbase == 0
+    spending, shown = coinbase == 0, inside if every else flagged
+    drawn = ((hot == 1) | every) & (score > 0) & spending
     median = _percentiles(np.zeros_like(codes), codes, count, 1, (50,))
     tables = [each.kept for each in summaries]
     rows = from_table(pa.concat_tables(tables)) if tables else no_rows()

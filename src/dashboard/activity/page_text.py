@@ -10,7 +10,7 @@ from typing import Literal
 from core.detector.rules import RULES_VERSION
 from core.transaction import COIN
 from dashboard.activity.filter_inputs import SAME_THRESHOLD
-from dashboard.activity.filters import Filters
+from dashboard.activity.filters import Filters, problems
 from dashboard.activity.queries import TABLE_ROWS, Aggregates
 from dashboard.activity.view import ActivityView, model_threshold
 from dashboard.lake.parts import BASIC_PARTS, Silence
@@ -85,10 +85,11 @@ class PageText:
 def page_text(view: ActivityView, filters: Filters, origin: str) -> PageText:
     """The text for one view; `origin` is the data's, `live` or `simulated`."""
     state = pipeline_state(view.snapshot, origin)
-    empty = dict.fromkeys(view.figures, _empty(view, state))
+    nothing = _empty(view, filters, state)
+    empty = dict.fromkeys(view.figures, nothing)
     waiting = "" if view.figures["windows"] else "Waiting for the stream's first ten minutes."
     lines = view.figures["market"]["data"]
-    no_market = "" if lines else _empty(view, state) or "No going rate and no flagged transaction."
+    no_market = "" if lines else nothing or "No going rate and no flagged transaction."
     return PageText(
         state=state,
         notices=_notices(view),
@@ -216,13 +217,14 @@ def _notices(view: ActivityView) -> list[str]:
     return [notice for notice in notices if notice]
 
 
-def _empty(view: ActivityView, state: State) -> str:
+def _empty(view: ActivityView, filters: Filters, state: State) -> str:
     """The sentence in place of an empty view, no words where there is something to show."""
     if view.table:
         return ""
     if not len(view.snapshot.rows):
         return state.sentence
-    return "No transaction in this range passes the filters."
+    wrong = problems(filters, view.snapshot.taken_at)
+    return next(iter(wrong.values()), "No transaction in this range passes the filters.")
 
 
 def _table_note(view: ActivityView, filters: Filters) -> str:

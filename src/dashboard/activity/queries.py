@@ -169,7 +169,7 @@ def passing_mask(rows: Rows, filters: Filters) -> Mask:
 
 def bin_edges(start: datetime, end: datetime, most: int = 90) -> NDArray[np.int64]:
     """Edges at round times of about `most` equal bins over an interval, in microseconds."""
-    first, last = to_micros(start), to_micros(end)
+    first, last = to_micros(start), max(to_micros(end), to_micros(start) + 1)
     widths = [w * 1_000_000 for w in BIN_SECONDS]
     width = next((w for w in widths if (last - first) / w <= most), (last - first) // most + 1)
     first = first // width * width
@@ -198,9 +198,11 @@ def fee_rate_bands(rows: Rows, edges: NDArray[np.int64]) -> NDArray[np.float64]:
 def score_counts(rows: Rows) -> NDArray[np.int64]:
     """How many rows lie in each bin of the score; the outer bins include what lies beyond.
 
-    A score below a thousandth is none: only rules have looked at such a row.
+    A score below a thousandth is none: only rules have looked at such a row. Coinbase transactions
+    do not count, since they are never flagged.
     """
-    scores = rows["anomaly_score"][rows["anomaly_score"] * SLIDER_STEPS >= 1]
+    scores = rows["anomaly_score"][~_coinbases(rows)]
+    scores = scores[scores * SLIDER_STEPS >= 1]
     last = len(SCORE_AXIS) - 2
     bins = np.clip((scores - SCORE_AXIS[0]) * 100, 0, last).astype(np.int64)
     return np.bincount(bins, minlength=last + 1)
@@ -220,18 +222,20 @@ def pattern_counts(rows: Rows, mask: Mask) -> list[tuple[str, int]]:
 
 
 def top(rows: Rows, order: str, limit: int) -> Index:
-    """The first rows of one of `ORDERS`, at most `limit`."""
-    key = _order_key(rows, order)
+    """The first rows of one of `ORDERS`, at most `limit`; of equal ones the lower hash first."""
+    key = _order_key(rows, order).astype(np.float64)
     index = np.arange(len(rows))
     if len(rows) > limit:
-        index = np.argpartition(key, len(rows) - limit)[len(rows) - limit :]
-    return index[np.argsort(-key[index].astype(np.float64), kind="stable")]
+        index = np.flatnonzero(key >= np.partition(key, len(rows) - limit)[len(rows) - limit])
+    digits = rows.hash[index].view(">u8").reshape(len(index), 4)
+    return index[np.lexsort((*digits.T[::-1], -key[index]))][:limit]
 
 
 def _order_key(rows: Rows, order: str) -> NDArray[Any]:
     """What one of `ORDERS` sorts by, as `conditions.ORDER_KEYS` says it in SQL."""
     if order == "score":
-        return rows["anomaly_score"] + rows["by_rule"].astype(np.int64)
+        unusual = rows["anomaly_score"] + rows["by_rule"].astype(np.int64)
+        return np.where(_coinbases(rows), -1.0, unusual)
     if order == "times":
         return np.nan_to_num(rows.times_market(), nan=-1.0)
     return rows[{"newest": "time", "value": "output_value", "fee_rate": "fee_rate"}[order]]

@@ -33,14 +33,60 @@
     done();
   }
 
+  // What keeps the page from being renewed: callbacks without a good answer, by their output, each
+  // with the time of its first failure and the reason; and the pause.
+  const failing = new Map();
+  let pausedAt = null;
+
+  function tellWhyHalted() {
+    const clock = (time) => time.toLocaleTimeString("en-GB");
+    const [first] = failing.values();
+    const since = first ? first.since : pausedAt;
+    const word = first ? first.word : "Paused";
+    const reason = first ? first.reason : "press Resume to go on";
+    document.getElementById("halted").textContent = word;
+    document.getElementById("halted-reason").textContent = since
+      ? `${word} since ${clock(since)}: ${reason}. What is shown is from before.` : "";
+    for (const id of ["halted", "halted-reason"]) document.getElementById(id).hidden = !since;
+    root.toggleAttribute("data-halted", Boolean(since));
+  }
+
+  function note(output, word, reason) {
+    const before = failing.get(output);
+    if (word) failing.set(output, { since: before ? before.since : new Date(), word, reason });
+    else failing.delete(output);
+    if (before || word) tellWhyHalted();
+  }
+
+  function outputOf(address, options) {
+    if (!String(address).includes("_dash-update-component")) return null;
+    try {
+      return JSON.parse(options.body).output;
+    } catch {
+      return "unknown";
+    }
+  }
+
   // Every answer carries the version of the page's code. After an upgrade it differs from that of
   // an open page, whose requests the new server may no longer understand.
-  const send = window.fetch;
+  const send = window.fetch, patience = 20_000;
   window.fetch = async function (...request) {
-    const answer = await send.apply(this, request);
-    const version = answer.headers.get("Dashboard-Version");
-    if (version && version !== root.dataset.version) askToReload();
-    return answer;
+    const output = outputOf(...request);
+    const silent = () => output && note(output, "Not connected", "the server does not answer");
+    const late = setTimeout(silent, patience);
+    try {
+      const answer = await send.apply(this, request);
+      const failure = `the server has failed (${answer.status}), and its log says why`;
+      if (output) note(output, answer.ok ? "" : "Not refreshed", failure);
+      const version = answer.headers.get("Dashboard-Version");
+      if (version && version !== root.dataset.version) askToReload();
+      return answer;
+    } catch (error) {
+      silent();
+      throw error;
+    } finally {
+      clearTimeout(late);
+    }
   };
 
   function askToReload() {
@@ -149,6 +195,8 @@
       ];
     },
     pause: function (clicks) {
+      pausedAt = clicks % 2 ? new Date() : null;
+      tellWhyHalted();
       return clicks % 2 ? [true, "Resume"] : [false, "Pause"];
     },
     draw: function (figures) {

@@ -168,7 +168,7 @@ def _kept(
 ) -> pa.Table:
     """The first rows of the table's order, the anomalies, and a sample of the others."""
     key = question.order
-    best = ask(f"{key} AS key", question.shown, f"ORDER BY {key} DESC LIMIT {question.top}")
+    best = ask(f"{key} AS key", question.shown, f"ORDER BY {key} DESC, hash LIMIT {question.top}")
     lowest = _lowest_marked(scores, question.marked)
     wanted = [f"({question.flagged} AND (anomaly_score >= {lowest} OR {question.by_rule}))"]
     if len(best):
@@ -182,7 +182,7 @@ def _kept(
     else:
         wanted.append("TRUE")
     condition = f"{question.shown} AND ({' OR '.join(wanted)})"
-    return ask(SELECTED_COLUMNS, condition, f"ORDER BY {key} DESC LIMIT {MOST_KEPT}")
+    return ask(SELECTED_COLUMNS, condition, f"ORDER BY {key} DESC, hash LIMIT {MOST_KEPT}")
 
 
 def _copied(table: pa.Table) -> pa.Table:

@@ -71,6 +71,7 @@ def page(refresh_seconds: float, prefix: str) -> html.Div:
             dcc.Interval(id="slow", interval=15_000),
             html.A("Skip to the transactions", href="#transactions", className="skip"),
             _header(prefix),
+            html.P(id="halted-reason", className="halted", role="alert", hidden=True),
             html.Div(
                 id="notices", className="notices", role="status", **attribute("aria-live", "polite")
             ),
@@ -107,6 +108,7 @@ def _header(prefix: str) -> html.Header:
             html.A([icon, html.H1("Bitcoin Anomalies")], href=prefix, className="brand"),
             html.Nav(links, **attribute("aria-label", "Pages")),
             html.Span(id="pill", className="pill waiting"),
+            html.Span(id="halted", className="pill bad", hidden=True),
             html.Button(
                 "Pause", id="pause", className="quiet pause", title="Stop updating the page"
             ),

@@ -8,13 +8,14 @@ from dash import html
 
 from core.detector.explanation import (
     BY_RULE_NOT_ILLICIT,
+    NEVER_FLAGGED,
     beside_market,
     not_illicit,
     number,
     rule,
     value,
 )
-from core.detector.patterns import PATTERNS
+from core.detector.patterns import COINBASE, PATTERNS
 from core.detector.rules import RULES_VERSION, rules_of_row
 from core.detector.verdict import SCORE_AXIS
 from core.feature_table import FEATURES
@@ -35,9 +36,13 @@ def verdict_view(verdict: Mapping[str, Any], rank: str = "") -> list[Any]:
     `rank` is a sentence on its rank in the chosen range, where there is one.
     """
     alone = verdict.get("model_version") == RULES_VERSION
+    if verdict.get("pattern") == COINBASE:
+        alone, place = True, NEVER_FLAGGED
+    else:
+        place = NO_SCORE if alone else percentile_sentence(verdict)
     return [
         _unscored(verdict) if alone else _score(verdict),
-        html.P(NO_SCORE if alone else percentile_sentence(verdict), className="place"),
+        html.P(place, className="place"),
         html.P(rank, className="note") if rank and not alone else None,
         html.H3("Why"),
         *_reasons(verdict.get("reasons") or ()),
@@ -54,8 +59,8 @@ def _badges(verdict: Mapping[str, Any]) -> list[html.Span]:
 
 
 def _unscored(verdict: Mapping[str, Any]) -> html.Div:
-    """The place of the score where only rules have looked at it."""
-    words = html.Span("—", className="big", title="no model has scored it")
+    """The place of the score of what has none: judged by rules alone, or a coinbase."""
+    words = html.Span("—", className="big", title="no score")
     line = html.Div([words, *_badges(verdict)], className="score-line")
     return html.Div(line, className="score")
 

@@ -49,6 +49,13 @@ def test_a_minimum_score_asks_for_others_than_the_flagged(client: TestClient) ->
     assert hashes(client, minimum_score=0.7) == ["first"]
 
 
+def test_a_coinbase_is_never_among_the_most_unusual(client: TestClient, lake: str) -> None:
+    coinbase = scored_row("coinbase", timedelta(seconds=9), 0.95) | {"pattern": "coinbase"}
+    numbers = {"inputs_count": 1, "input_value": 0, "fee": 0, "is_anomaly": False}
+    append_scored(lake, [coinbase | numbers | {"flagged_by": None}])
+    assert hashes(client, minimum_score=0.3) == ["newest", "ordinary", "first"]
+
+
 def test_what_flagged_is_asked_for(client: TestClient, lake: str) -> None:
     by_rule = scored_row("ruled", timedelta(seconds=9), 0.2)
     by_rule |= {"is_anomaly": True, "flagged_by": "rule", "fee": 90_000, "model_version": "rules"}

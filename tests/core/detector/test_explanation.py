@@ -144,3 +144,14 @@ def test_what_a_rule_alone_flags_is_not_called_rare() -> None:
     assert text.startswith("Flagged by a rule, not by its score: it scores at least as high as")
     assert text.endswith(BY_RULE_NOT_ILLICIT) and NOT_ILLICIT not in text
     assert explanation(flagged._replace(flagged_by="both")).endswith(NOT_ILLICIT)
+
+
+def test_of_a_coinbase_it_is_said_why_it_is_never_flagged() -> None:
+    said = explanation(verdict(False, "coinbase", FEE_RATE))
+    assert said.startswith("Never flagged: a coinbase transaction spends nothing and pays no fee")
+    assert "recent traffic" not in said
+
+
+def test_a_verdict_by_the_package_says_so() -> None:
+    said = explanation(verdict(True)._replace(package_fee_rate=12.34))
+    assert "judged by 12.3 sat/vB, its effective fee rate with an unconfirmed parent" in said

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.activity.filters import Filters, parse_btc
+from dashboard.activity.filters import Filters, parse_btc, problems
+from dashboard.activity.queries import bin_edges
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
@@ -63,3 +64,21 @@ def test_a_range_that_ends_before_it_begins_is_empty_and_not_an_error() -> None:
     filters = Filters.from_query("?range=custom&start=2026-11-23T09:00Z&end=2026-11-22T09:00Z")
     start, end = filters.interval(NOW)
     assert start == end
+    assert problems(filters, NOW)["range"].startswith("The end is not after the start")
+    assert len(bin_edges(start, end)) >= 2
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        ("?range=custom&start=2026-11-22T09:00Z&end=2026-11-23T09:00Z", set()),
+        ("?range=custom&start=2026-11-22T09:00Z&end=2026-11-22T09:00Z", {"range"}),
+        ("?range=custom&start=2026-11-24T09:00Z", {"range"}),
+        ("?range=custom&end=2026-11-24T09:00Z", set()),
+        ("?value_min=2&value_max=1", {"value"}),
+        ("?value_min=2&value_max=2", set()),
+        ("?inputs_min=9&inputs_max=1&times_min=2&times_max=0.5", {"inputs", "times"}),
+    ],
+)
+def test_what_nothing_can_pass_is_named(query: str, wrong: set[str]) -> None:
+    assert problems(Filters.from_query(query), NOW).keys() == wrong

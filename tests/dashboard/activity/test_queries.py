@@ -7,7 +7,7 @@ from tests.support.delta_tables import scored
 
 from dashboard.activity import queries
 from dashboard.activity.filters import Filters
-from dashboard.lake.rows import from_table
+from dashboard.lake.rows import Rows, from_table
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 TABLE = scored(5_000, NOW, 7_200).sort_by("event_time")
@@ -63,6 +63,42 @@ def test_fee_rate_bands_are_numpys_percentiles_and_nan_where_nothing_is() -> Non
 
 def test_score_counts_count_every_row() -> None:
     assert queries.score_counts(ROWS).sum() == len(ROWS)
+
+
+def with_coinbases(every: int) -> Rows:
+    """The rows, of which some are coinbase transactions with the highest of all scores."""
+    ours = np.arange(len(TABLE)) % every == 0
+    changed = {"input_value": 0, "fee": 0, "inputs_count": 1, "anomaly_score": 0.9}
+    table = TABLE
+    for name, value in changed.items():
+        field = TABLE.schema.field(name)
+        column = np.where(ours, value, TABLE[name].to_numpy())
+        table = table.set_column(TABLE.schema.get_field_index(name), field, pa.array(column))
+    return from_table(table)
+
+
+def test_a_coinbase_is_neither_ranked_nor_counted_among_the_scores() -> None:
+    rows = with_coinbases(every=50)
+    coinbases = rows["anomaly_score"] == 0.9
+    assert coinbases.sum() == 100
+    index = queries.top(rows, "score", len(rows))
+    assert coinbases[index[-100:]].all() and not coinbases[index[:-100]].any()
+    assert queries.score_counts(rows).sum() == len(rows) - 100
+
+
+@pytest.mark.parametrize("order", ["score", "value"])
+def test_equal_rows_have_one_order_however_they_lie(order: str) -> None:
+    tied = TABLE.slice(0, 300)
+    for name in ("anomaly_score", "output_value"):
+        field = tied.schema.field(name)
+        same = pa.array([tied[name][0].as_py()] * len(tied), field.type)
+        tied = tied.set_column(tied.schema.get_field_index(name), field, same)
+    shuffled = tied.take(np.random.default_rng(1).permutation(len(tied)))
+    shown = [
+        rows.take(queries.top(rows, order, 40)).hashes()
+        for rows in (from_table(tied), from_table(shuffled))
+    ]
+    assert shown[0] == shown[1]
 
 
 def test_a_sample_keeps_every_flagged_row_and_few_of_the_rest() -> None:
