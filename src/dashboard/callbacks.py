@@ -146,6 +146,7 @@ def _register_filters(app: Dash, services: Services) -> None:
             "selection": Input("scatter", "selectedData"),
             "click": Input("patterns", "clickData"),
             "client": Input("client", "data"),
+            "written": State("written", "data"),
         },
     )
     def follow(
@@ -155,12 +156,16 @@ def _register_filters(app: Dash, services: Services) -> None:
         selection: Json | None,
         click: Json | None,
         client: Json | None,
+        written: str | None,
     ) -> Json:
         if client is None:
             raise PreventUpdate
         snapshot, zone = services.recent.snapshot, ZoneInfo(Viewer.from_client(client).zone)
         model, now = model_threshold(snapshot), snapshot.taken_at
         old, trigger = Filters.from_query(search), ctx.triggered_id
+        # A URL that an input has caused may be older than the inputs, which the viewer moves on.
+        follows_inputs = trigger == "url" and written is not None and written == search
+        trigger = "threshold" if follows_inputs else trigger
         with services.metrics.callback_seconds.labels("filters").time():
             new = filter_inputs.after_event(
                 old, trigger, values, selection, click, model, now, zone
@@ -169,8 +174,13 @@ def _register_filters(app: Dash, services: Services) -> None:
         if new != old:
             # not an Output: at the start the figures would wait for this callback's answer
             set_props("url", {"search": new.query})
+        by_input = trigger in filter_inputs.INPUTS
+        if (cause := new.query if by_input else None) != written:
+            set_props("written", {"data": cause})
+        shown = filter_inputs.input_values(new, model, zone)
+        kept = filter_inputs.INPUTS if follows_inputs else [trigger] if by_input else []
         return {
-            "inputs": filter_inputs.input_values(new, model, zone),
+            "inputs": shown | dict.fromkeys(kept, no_update),
             "hide_custom": new.range != "custom",
             "count": f" {new.row_filters}" if new.row_filters else "",
             "problems": {name: wrong.get(name, "") for name in CHECKED},

@@ -98,6 +98,22 @@ def test_the_threshold_shows_what_it_flags(watched: WatchedPage, backend: Backen
     watched.wait_for_start("#flagged-number", f"{expected} ")
 
 
+def test_no_key_press_is_lost_on_a_slow_line(watched: WatchedPage) -> None:
+    page = watched.open("/?range=24h")
+    handle = page.locator("#threshold [role=slider]")
+    line = page.context.new_cdp_session(page)
+    speed = {"offline": False, "latency": 300, "downloadThroughput": -1, "uploadThroughput": -1}
+    line.send("Network.enable")
+    line.send("Network.emulateNetworkConditions", speed)
+    start = float(handle.get_attribute("aria-valuenow") or 0)
+    for _ in range(12):
+        handle.press("ArrowLeft")
+        page.wait_for_timeout(130)  # a person's pace, so that answers come between two presses
+    expected = f"{start - 0.012:.3f}".rstrip("0")
+    watched.wait_for("t => new RegExp(`threshold=${t}(&|$)`).test(location.search)", expected)
+    watched.wait_for_start("#readout", expected)
+
+
 def test_a_row_opens_why_and_the_keyboard_closes_it(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h")
     page.click("#grid .ag-row[row-index='0'] .ag-cell[col-id='pattern']")

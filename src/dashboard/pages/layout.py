@@ -66,6 +66,7 @@ def page(refresh_seconds: float, prefix: str) -> html.Div:
             dcc.Location(id="url", refresh=False),
             dcc.Store(id="client"),
             dcc.Store(id="serial"),
+            dcc.Store(id="written"),
             dcc.Store(id="figures"),
             dcc.Interval(id="tick", interval=int(refresh_seconds * 1000)),
             dcc.Interval(id="slow", interval=15_000),
