@@ -1,5 +1,6 @@
 """The callbacks: a thin layer between the browser and the pure functions."""
 
+from collections.abc import Collection
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from dashboard.activity import filter_inputs
 from dashboard.activity.filters import BOUNDED, Filters, problems
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.view import model_threshold
+from dashboard.lake.recent import Snapshot
 from dashboard.pages import trial
 from dashboard.pages.layout import FIGURE_NAMES, PAGES, TILES, readout_text, tile_number
 from dashboard.pages.model_page import model_view
@@ -170,21 +172,28 @@ def _register_filters(app: Dash, services: Services) -> None:
             new = filter_inputs.after_event(
                 old, trigger, values, selection, click, model, now, zone
             )
-        wrong = problems(new, now)
         if new != old:
             # not an Output: at the start the figures would wait for this callback's answer
             set_props("url", {"search": new.query})
         by_input = trigger in filter_inputs.INPUTS
         if (cause := new.query if by_input else None) != written:
             set_props("written", {"data": cause})
-        shown = filter_inputs.input_values(new, model, zone)
         kept = filter_inputs.INPUTS if follows_inputs else [trigger] if by_input else []
-        return {
-            "inputs": shown | dict.fromkeys(kept, no_update),
-            "hide_custom": new.range != "custom",
-            "count": f" {new.row_filters}" if new.row_filters else "",
-            "problems": {name: wrong.get(name, "") for name in CHECKED},
-        }
+        return filter_outputs(new, kept, snapshot, zone)
+
+
+def filter_outputs(
+    filters: Filters, kept: Collection[str], snapshot: Snapshot, zone: ZoneInfo
+) -> Json:
+    """Every output of the filters; the inputs in `kept` stay as the viewer has set them."""
+    shown = filter_inputs.input_values(filters, model_threshold(snapshot), zone)
+    wrong = problems(filters, snapshot.taken_at)
+    return {
+        "inputs": shown | dict.fromkeys(kept, no_update),
+        "hide_custom": filters.range != "custom",
+        "count": f" {filters.row_filters}" if filters.row_filters else "",
+        "problems": {name: wrong.get(name, "") for name in CHECKED},
+    }
 
 
 def _register_transaction(app: Dash, services: Services) -> None:

@@ -38,7 +38,7 @@ def scored_rows(
 
     by_themselves = judge(unscored, beside).persist()
     try:
-        flagged = by_themselves.where("is_anomaly AND block_height IS NULL").select(*FLAGGED)
+        flagged = by_themselves.where("is_anomaly").select(*FLAGGED)
         packages = package_fee_rates(tables, flagged.toArrow())
         if not packages:
             yield by_themselves

@@ -1,7 +1,8 @@
-"""Finds the packages of flagged transactions in the lake: unconfirmed parents, and paying children.
+"""Finds the packages of flagged transactions in the lake: parents and children that wait with them.
 
 They are few, so a query each time costs less than a memory of all transactions. Only what has
-arrived counts, of inputs those that `core.transaction.MAX_OUTPOINTS` keeps.
+arrived counts, of inputs those that `core.transaction.MAX_OUTPOINTS` keeps. Of a transaction that
+was first seen in a block, those count that are in the same one.
 """
 
 from collections import defaultdict
@@ -16,7 +17,7 @@ from core.lake import sql_list, sql_time
 from core.transaction import TAIL_DIGITS, parent_tails, tx_index
 from data_processing.lake_tables import LakeTables
 
-FLAGGED = ("hash", "fee", "weight", "market_fee_rate", "append_time")
+FLAGGED = ("hash", "fee", "weight", "market_fee_rate", "append_time", "block_height")
 """The columns that `package_fee_rates` takes."""
 
 LONGEST_WAIT = timedelta(days=1)
@@ -35,7 +36,7 @@ Row = Mapping[str, Any]
 def package_fee_rates(tables: LakeTables, flagged: pa.Table) -> dict[str, float]:
     """The effective fee rates, in sat/vB by hash, of those transactions whose package changes them.
 
-    `flagged` has the columns `FLAGGED` of unconfirmed transactions, which `raw_transactions` has.
+    `flagged` has the columns `FLAGGED` of transactions that `raw_transactions` has.
     """
     rows = flagged.to_pylist()
     if not rows:
@@ -51,7 +52,7 @@ def package_fee_rates(tables: LakeTables, flagged: pa.Table) -> dict[str, float]
 
 
 def _parents(tables: LakeTables, rows: Sequence[Row]) -> defaultdict[str, list[Payment]]:
-    """The parents of each transaction, by its hash, that waited when it arrived."""
+    """The parents of each, by its hash, that waited when it arrived or are mined with it."""
     first, last = _period(rows)
     own = _rows(
         tables,
@@ -62,9 +63,8 @@ def _parents(tables: LakeTables, rows: Sequence[Row]) -> defaultdict[str, list[P
     tails = {row["hash"]: parent_tails(row["spent_outpoints"]) for row in own}
     found = _rows(
         tables,
-        "SELECT hash, fee, weight, append_time FROM raw_transactions"
-        f" WHERE {_between(first - LONGEST_WAIT, last + TOGETHER)} AND block_height IS NULL"
-        f" AND right(hash, {TAIL_DIGITS})",
+        "SELECT hash, fee, weight, append_time, block_height FROM raw_transactions"
+        f" WHERE {_between(first - LONGEST_WAIT, last + TOGETHER)} AND right(hash, {TAIL_DIGITS})",
         sorted(set().union(*tails.values())),
     )
     by_tail = {parent["hash"][-TAIL_DIGITS:]: parent for parent in found}
@@ -73,7 +73,8 @@ def _parents(tables: LakeTables, rows: Sequence[Row]) -> defaultdict[str, list[P
     for row in rows:
         for tail in tails.get(row["hash"], set()) & by_tail.keys():
             parent, at = by_tail[tail], row["append_time"]
-            if confirmed.get(parent["hash"], at) >= at and parent["append_time"] <= at + TOGETHER:
+            waits = row["block_height"] is not None or confirmed.get(parent["hash"], at) >= at
+            if waits and parent["append_time"] <= at + TOGETHER and _is_with(parent, row):
                 parents[row["hash"]].append(Payment(parent["fee"], parent["weight"]))
     return parents
 
@@ -83,22 +84,27 @@ def _children(tables: LakeTables, rows: Sequence[Row]) -> defaultdict[str, list[
     first, last = _period(rows)
     by_index = {str(tx_index(row["hash"])): row for row in rows}
     spends = (
-        "SELECT hash, fee, weight, append_time, unnest(spent_outpoints) AS outpoint"
+        "SELECT hash, fee, weight, append_time, block_height, unnest(spent_outpoints) AS outpoint"
         f" FROM raw_transactions WHERE {_between(first - TOGETHER, last + TOGETHER)}"
     )
     parent = "split_part(outpoint, ':', 1)"
     found = _rows(
         tables,
-        f"SELECT DISTINCT hash, fee, weight, append_time, {parent} AS parent FROM ({spends})"
-        f" WHERE {parent}",
+        f"SELECT DISTINCT hash, fee, weight, append_time, block_height, {parent} AS parent"
+        f" FROM ({spends}) WHERE {parent}",
         list(by_index),
     )
     children: defaultdict[str, list[Payment]] = defaultdict(list)
     for child in found:
         row = by_index[child["parent"]]
-        if abs(child["append_time"] - row["append_time"]) <= TOGETHER:
+        if abs(child["append_time"] - row["append_time"]) <= TOGETHER and _is_with(child, row):
             children[row["hash"]].append(Payment(child["fee"], child["weight"]))
     return children
+
+
+def _is_with(relative: Row, row: Row) -> bool:
+    """Whether both were first seen unconfirmed, or in the same block."""
+    return bool(relative["block_height"] == row["block_height"])
 
 
 def _confirmed(tables: LakeTables, hashes: Sequence[str], since: datetime) -> dict[str, datetime]:

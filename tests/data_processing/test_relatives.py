@@ -74,6 +74,18 @@ def test_only_a_parent_that_waits_counts(
     assert writer.write(kafka.records(child)).flagged == confirmed
 
 
+@pytest.mark.parametrize("height", [800_000, 800_001])
+def test_of_what_is_first_seen_in_a_block_the_same_block_counts(
+    height: int, writer: Writer, kafka: FakeKafka, rng: random.Random
+) -> None:
+    writer.write(kafka.records(*quiet(rng)))
+    kafka.later(minutes=2)
+    mined: dict[str, Any] = {"source": "block", "block_height": 800_000}
+    parent = paying(rng, 0, size=1_750, weight=7_000, **mined)
+    child = paying(rng, 210_000, parent, **mined | {"block_height": height})
+    assert writer.write(kafka.records(parent, child)).flagged == (height != 800_000)
+
+
 def test_verdicts_are_those_of_the_champion_on_the_numbers_of_the_package(
     writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables, champion: Champion
 ) -> None:
@@ -95,7 +107,7 @@ def test_verdicts_are_those_of_the_champion_on_the_numbers_of_the_package(
         name: expected[name] for name in ("anomaly_score", "reasons", "pattern")
     }
     said = explanation(Verdict.from_row(row), rules_of_row(row))
-    assert "It is judged by 20,000 sat/vB, its effective fee rate with an unconfirmed" in said
+    assert "It is judged by 20,000 sat/vB, the effective fee rate with a parent or child" in said
     row = found[0]
     if row is not None and row["package_fee_rate"] is not None:
         assert row["package_fee_rate"] == GOING_RATE

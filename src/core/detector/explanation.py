@@ -134,7 +134,7 @@ def explanation(verdict: Verdict, rules: Sequence[str] = ()) -> str:
 def package_sentence(fee_rate: float) -> str:
     """That a transaction is judged by the effective fee rate of its package, in sat/vB."""
     rate = value("fee_rate", fee_rate)
-    return f"It is judged by {rate}, its effective fee rate with an unconfirmed parent or child."
+    return f"It is judged by {rate}, the effective fee rate with a parent or child beside it."
 
 
 def not_illicit(flagged_by: str | None) -> str:

@@ -154,4 +154,4 @@ def test_of_a_coinbase_it_is_said_why_it_is_never_flagged() -> None:
 
 def test_a_verdict_by_the_package_says_so() -> None:
     said = explanation(verdict(True)._replace(package_fee_rate=12.34))
-    assert "judged by 12.3 sat/vB, its effective fee rate with an unconfirmed parent" in said
+    assert "judged by 12.3 sat/vB, the effective fee rate with a parent or child beside it" in said
