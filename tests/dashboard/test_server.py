@@ -78,7 +78,7 @@ def test_the_first_view_has_the_numbers_of_the_filters(
     html = page(services, f"/{query}")
     summary = services.views.view(Filters.from_query(query), "dark", "UTC").summary
     assert 0 < summary.transactions < len(backend.rows)
-    assert f"{summary.transactions:,} in the last 24 h" in text(html)
+    assert f"{summary.transactions:,} pass the filters in the last 24 h" in text(html)
     assert f"of {summary.transactions:,}" in text(html)
     assert f'title="{summary.volume:,} sat"' in html
     assert re.search(r"checked>24h<", html)

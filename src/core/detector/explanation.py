@@ -8,7 +8,9 @@
 '31 times what others pay now (15.5)'
 """
 
+import math
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import lru_cache
 
 from core.detector.patterns import COINBASE, PATTERNS
@@ -33,13 +35,13 @@ _RULES = {rule.name: rule for rule in RULES}
 
 
 def number(value: float) -> str:
-    """Three significant digits, with separated thousands: 58,400, 12.3, 0.00042."""
+    """Three significant digits, with separated thousands: 58,400, 12.3, 0.00042, 0.0000012."""
     if value == 0:
         return "0"
     if abs(value) >= 100:
         return f"{value:,.0f}"
     if abs(value) < 1e-4:
-        return f"{value:.1e}"
+        return format(Decimal(f"{value:.1e}"), "f")
     return f"{value:.3g}"
 
 
@@ -152,5 +154,14 @@ def _opening(verdict: Verdict) -> str:
     opening = "Unusual" if verdict.is_anomaly else "Not unusual enough for an alert"
     if verdict.flagged_by == "rule":
         opening = "Flagged by a rule, not by its score"
-    rank = f"{100 * verdict.percentile:.2f} %"
-    return f"{opening}: it scores at least as high as {rank} of recent traffic."
+    return f"{opening}: it scores {rank_words(verdict.percentile)}."
+
+
+def rank_words(percentile: float) -> str:
+    """A percentile in words, never rounded up to all of the traffic.
+
+    >>> rank_words(0.99999)
+    'at least as high as 99.99 % of recent traffic'
+    """
+    part = math.floor(min(percentile, 0.9999) * 10_000 + 1e-9) / 100
+    return f"at least as high as {part:.2f} % of recent traffic"

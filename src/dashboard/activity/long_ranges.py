@@ -65,7 +65,7 @@ class LongRanges:
             except LAKE_ERRORS:
                 self.lake.close()
                 raise
-        return add_up(summaries, question, filters, edges, start, min(end, now))
+        return add_up(summaries, question, filters, edges)
 
     def markets(self, start: datetime, end: datetime, seconds: int) -> pa.Table | None:
         """The going fee rate of a range by bins of so many seconds; raises `LAKE_ERRORS`."""
@@ -122,8 +122,6 @@ def add_up(
     question: Question,
     filters: Filters,
     edges: NDArray[np.int64],
-    start: datetime,
-    end: datetime,
 ) -> Aggregates:
     """The aggregates of all partitions; percentiles of fee rates are exact to 1 %."""
     bins, codes, marked, count = _joined([each.rates for each in summaries], 4)
@@ -144,9 +142,6 @@ def add_up(
             int(count[marked == 1].sum()),
             float(median[0, 0]),
             sum(each.volume for each in summaries),
-            min((each.first for each in summaries if each.first is not None), default=None),
-            start,
-            end,
         ),
         edges=edges,
         counts=_totals(place[shown], count[shown], last),

@@ -11,7 +11,7 @@ from core.detector.rules import RULES_VERSION
 from core.transaction import COIN
 from dashboard.activity.filter_inputs import SAME_THRESHOLD
 from dashboard.activity.filters import Filters, problems
-from dashboard.activity.queries import TABLE_ROWS, Aggregates
+from dashboard.activity.queries import TABLE_ROWS, Aggregates, present_rate
 from dashboard.activity.view import ActivityView, model_threshold
 from dashboard.lake.parts import BASIC_PARTS, Silence
 from dashboard.lake.recent import Snapshot
@@ -20,6 +20,8 @@ from dashboard.look.formats import duration, sat, share, short_number
 
 STALE_SECONDS = 60
 """Without a newly scored transaction for this long the page says so: ten micro-batches and more."""
+
+RATE_HOVER = "All transactions of the last five minutes, whatever the filters"
 
 RANGE_WORDS = {
     "15m": "last 15 min",
@@ -146,20 +148,29 @@ def _reason_for_staleness(snapshot: Snapshot, scored: datetime) -> str:
 
 def _tiles(view: ActivityView, filters: Filters, state: State) -> dict[str, Tile]:
     summary, range_words = view.summary, RANGE_WORDS[filters.range]
-    rate, volume = short_number(summary.per_second), short_number(summary.volume / COIN)
+    snapshot, volume = view.snapshot, short_number(summary.volume / COIN)
+    rate = short_number(present_rate(snapshot.rows, snapshot.taken_at))
+    passing = "pass the filters in the" if filters.row_filters else "in the"
+    passed = f"{summary.transactions:,} {passing} {range_words}"
     return {
         "pipeline": Tile(state.word, state.note or state.sentence),
-        "rate": Tile(rate, f"{summary.transactions:,} in the {range_words}", "per second"),
-        "flagged": Tile(f"{summary.flagged:,}", _flagged_note(view), f"in the {range_words}"),
-        "fee": market_tile(view.snapshot, summary.median_fee_rate, range_words),
+        "rate": Tile(rate, passed, "per second now", RATE_HOVER),
+        "flagged": Tile(
+            f"{summary.flagged:,}", _flagged_note(view, filters), f"in the {range_words}"
+        ),
+        "fee": market_tile(snapshot, summary.median_fee_rate, range_words),
         "volume": Tile(volume, f"moved in the {range_words}", "BTC", sat(summary.volume)),
-        "model": model_tile(view.snapshot),
+        "model": model_tile(snapshot),
     }
 
 
-def _flagged_note(view: ActivityView) -> str:
-    note = f"{share(view.summary.flagged_share)} of transactions"
+def _flagged_note(view: ActivityView, filters: Filters) -> str:
+    """The share of the flagged, beside the budget where it is that of the whole traffic."""
+    part = share(view.summary.flagged_share)
+    if filters.row_filters:
+        return f"{part} of what passes the filters"
     budget = (view.snapshot.model or {}).get("budget")
+    note = f"{part} of transactions"
     return f"{note}; budget {share(budget)}" if isinstance(budget, int | float) else note
 
 

@@ -1,7 +1,7 @@
 """The computations of the activity page on rows: pure NumPy, a few milliseconds for a day."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -33,13 +33,15 @@ MAX_POINTS = 2_000
 SLIDER_STEPS = 1_000
 """Positions of the threshold's slider from 0 to 1."""
 
+RATE_PERIOD = timedelta(minutes=5)
+"""The present rate of transactions is that of the last five minutes."""
+
 
 @dataclass(frozen=True)
 class Summary:
     """The numbers of the tiles; volume in satoshi, the median fee rate in sat/vB."""
 
     transactions: int
-    per_second: float
     flagged: int
     flagged_share: float
     median_fee_rate: float
@@ -91,7 +93,7 @@ def aggregate(rows: Rows, filters: Filters, start: datetime, end: datetime) -> A
     """The aggregates of rows in memory, which are those of the time from `start` to `end`."""
     rows = passing(rows, filters)
     marks, edges = flagged(rows, filters.threshold, filters.flagged_by), bin_edges(start, end)
-    numbers, slider = summarize(rows, marks, start, end), slider_counts(rows)
+    numbers, slider = summarize(rows, marks), slider_counts(rows)
     by_rule = slider_counts(rows.take(rows["by_rule"]))
     if filters.only_flagged:
         rows, marks = rows.take(marks), marks[marks]
@@ -255,31 +257,22 @@ def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, 
     return rest, masked
 
 
-def summarize(rows: Rows, anomalies: Mask, start: datetime, end: datetime) -> Summary:
-    """The numbers of the tiles, for rows of the time from `start` to `end`."""
-    first = int(rows["time"][0]) if len(rows) else None
+def summarize(rows: Rows, anomalies: Mask) -> Summary:
+    """The numbers of the tiles."""
     median = float(np.median(rows["fee_rate"])) if len(rows) else float("nan")
-    volume = int(rows["output_value"].sum())
-    return summary(len(rows), int(anomalies.sum()), median, volume, first, start, end)
+    return summary(len(rows), int(anomalies.sum()), median, int(rows["output_value"].sum()))
 
 
-def summary(
-    count: int,
-    flagged_count: int,
-    median_fee_rate: float,
-    volume: int,
-    first: int | None,
-    start: datetime,
-    end: datetime,
-) -> Summary:
-    """The tiles' numbers; the rate is that since the `first` event time of the range."""
-    since = max(to_micros(start), first or 0)
-    seconds = max((to_micros(end) - since) / 1e6, 1.0)
-    return Summary(
-        transactions=count,
-        per_second=count / seconds,
-        flagged=flagged_count,
-        flagged_share=flagged_count / count if count else 0.0,
-        median_fee_rate=median_fee_rate,
-        volume=volume,
-    )
+def summary(count: int, flagged_count: int, median_fee_rate: float, volume: int) -> Summary:
+    """The tiles' numbers, with the share of the flagged."""
+    share = flagged_count / count if count else 0.0
+    return Summary(count, flagged_count, share, median_fee_rate, volume)
+
+
+def present_rate(rows: Rows, now: datetime) -> float:
+    """Transactions a second in the last five minutes; of younger rows, since the first of them."""
+    recent = rows.between(now - RATE_PERIOD, now)
+    if not len(recent):
+        return 0.0
+    since = max(to_micros(now - RATE_PERIOD), int(rows["time"][0]))
+    return len(recent) / max((to_micros(now) - since) / 1e6, 1.0)

@@ -83,15 +83,13 @@ class PartitionSummary:
     """Counts of the rows of one partition, and the rows that may be drawn.
 
     `rates` has columns bin, rate, flagged, count; `scores` score, flagged, coinbase,
-    by_rule, count. `first` is the earliest event time in microseconds since 1970, and `kept` has
-    `SELECTED_COLUMNS`.
+    by_rule, count. `kept` has `SELECTED_COLUMNS`.
     """
 
     rates: NDArray[np.int32]
     scores: NDArray[np.int32]
     patterns: dict[str | None, int]
     volume: int
-    first: int | None
     kept: pa.Table
 
 
@@ -139,7 +137,7 @@ def summarize(
         f"CAST(event_time AS BIGINT) / {question.base} AS bin,"
         f" CAST(floor(ln(greatest(fee_rate, {LEAST_RATE})) * {RATE_STEPS}) AS INT) AS rate,"
         f" CAST({question.flagged} AS INT) AS flagged, count(*) AS count,"
-        " sum(output_value) AS volume, CAST(min(event_time) AS BIGINT) AS first",
+        " sum(output_value) AS volume",
         question.passing,
         "GROUP BY 1, 2, 3",
     )
@@ -158,7 +156,6 @@ def summarize(
         _integers(scores, "score", "flagged", "coinbase", "by_rule", "count"),
         {row["pattern"]: row["count_sum"] for row in patterns},
         pc.sum(rates["volume"]).as_py() or 0,
-        pc.min(rates["first"]).as_py(),
         _kept(ask, question, scores),
     )
 

@@ -12,6 +12,7 @@ from core.detector.explanation import (
     beside_market,
     not_illicit,
     number,
+    rank_words,
     rule,
     value,
 )
@@ -100,13 +101,12 @@ def _position(score: float) -> str:
 
 
 def percentile_sentence(verdict: Mapping[str, Any]) -> str:
-    """The share of recent traffic with a lower score, never rounded up to all of it.
+    """The rank of the score, and what a flag does not say.
 
     >>> percentile_sentence({"percentile": 0.99999, "is_anomaly": False})
-    'Scores higher than 99.99 % of recent traffic.'
+    'Scores at least as high as 99.99 % of recent traffic.'
     """
-    part = math.floor(min(float(verdict["percentile"]), 0.9999) * 10_000) / 10_000
-    sentence = f"Scores higher than {part:.2%} of recent traffic.".replace("%", " %")
+    sentence = f"Scores {rank_words(float(verdict['percentile']))}."
     if not verdict["is_anomaly"]:
         return sentence
     return f"{sentence} {not_illicit(verdict.get('flagged_by'))}"

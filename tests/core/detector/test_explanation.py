@@ -36,7 +36,7 @@ def verdict(is_anomaly: bool, name: str | None = None, *reasons: Reason) -> Verd
         (12.345, "12.3"),
         (99.96, "100"),
         (0.00042, "0.00042"),
-        (0.0000123, "1.2e-05"),
+        (0.0000123, "0.000012"),
     ],
 )
 def test_numbers_have_three_digits_that_matter(given: float, text: str) -> None:

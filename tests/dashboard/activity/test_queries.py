@@ -174,15 +174,21 @@ def test_patterns_are_counted_with_those_that_have_none() -> None:
     assert "none" in counts and "fee_overpaid" in counts
 
 
-def test_a_day_that_began_an_hour_ago_is_averaged_over_that_hour() -> None:
-    summary = queries.summarize(ROWS, queries.flagged(ROWS, None), NOW - timedelta(days=1), NOW)
-    assert summary.per_second == pytest.approx(5_000 / 7_200, rel=0.01)
+def test_the_present_rate_is_that_of_five_minutes_or_since_the_first_row() -> None:
+    assert queries.present_rate(ROWS, NOW) == pytest.approx(5_000 / 7_200, rel=0.2)
+    young = ROWS.between(NOW - timedelta(seconds=60), NOW)
+    assert queries.present_rate(young, NOW) == pytest.approx(len(young) / 60, rel=0.1)
+    assert queries.present_rate(ROWS, NOW + timedelta(hours=1)) == 0
+
+
+def test_the_volume_is_the_sum_of_the_outputs() -> None:
+    summary = queries.summarize(ROWS, queries.flagged(ROWS, None))
     assert summary.volume == sum(TABLE.column("output_value").to_pylist())
 
 
 def test_no_rows_have_no_median_and_no_share() -> None:
     none = ROWS.take(np.zeros(len(ROWS), bool))
-    summary = queries.summarize(none, queries.flagged(none, None), NOW - timedelta(hours=1), NOW)
+    summary = queries.summarize(none, queries.flagged(none, None))
     assert summary.transactions == summary.flagged == 0 and np.isnan(summary.median_fee_rate)
     assert queries.top(none, "score", 10).tolist() == []
     assert queries.passing_mask(none, Filters(hash="ab", pattern=("none",))).tolist() == []

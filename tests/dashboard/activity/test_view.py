@@ -16,6 +16,7 @@ from dashboard.activity import long_ranges, queries
 from dashboard.activity.export import csv_lines
 from dashboard.activity.filters import ORDERS, Filters
 from dashboard.activity.long_ranges import LongRanges
+from dashboard.activity.page_text import page_text
 from dashboard.activity.table import table_rows
 from dashboard.lake.partitions import Partition, PartitionSummary, summarize
 from dashboard.lake.sources import Lake
@@ -124,6 +125,18 @@ def lower_bands(aggregates: queries.Aggregates) -> NDArray[np.float64]:
         if len(rates):
             bands[:, i] = np.percentile(rates, queries.FEE_RATE_PERCENTILES, method="lower")
     return bands
+
+
+def test_a_filter_changes_neither_the_present_rate_nor_what_the_budget_is_compared_with(
+    services: Services,
+) -> None:
+    whole, filtered = (
+        page_text(services.views.view(filters, "dark", "UTC"), filters, "simulated").tiles
+        for filters in (Filters(range="24h"), Filters(range="24h", inputs_min=2))
+    )
+    assert whole["rate"].number == filtered["rate"].number
+    assert "pass the filters in the last 24 h" in filtered["rate"].note
+    assert "budget" in whole["flagged"].note and "budget" not in filtered["flagged"].note
 
 
 def test_more_rows_than_memory_keeps_are_counted_all_the_same(backend: Backend) -> None:
