@@ -18,7 +18,7 @@ from core.delta_log import LogDamagedError
 from core.detector.explanation import explanation
 from core.detector.rules import rules_of_row
 from core.detector.verdict import FlaggedBy, Verdict
-from core.lake import OriginMismatchError, open_table, query, sql_time
+from core.lake import OriginMismatchError, batches, open_table, sql_time
 from core.tables import EVENT_AFTER
 from core.transaction import COINBASE_SQL
 
@@ -55,24 +55,37 @@ class ScoredTable:
         Empty while there is no table. Raises `OriginMismatchError` for a lake of the other origin,
         and `DeltaError` or `OSError` when it cannot be read.
         """
-        sql = _sql(since, minimum_score, limit, flagged_by)
+        earliest = min(max(since, _FIRST_TIME), _LAST_TIME).astimezone(UTC)
+        chosen = _chosen(minimum_score, flagged_by)
         try:
-            rows = self._rows(sql, flagged_by)
+            rows = self._rows(chosen, earliest, limit, flagged_by)
         except (DeltaError, OSError):
             # Another table may be in its place, and then only opening it again helps.
             with self._lock:
                 self._table = None
-            rows = self._rows(sql, flagged_by)
+            rows = self._rows(chosen, earliest, limit, flagged_by)
         return [_anomaly(row) for row in rows]
 
-    def _rows(self, sql: str, flagged_by: FlaggedBy | None) -> list[dict[str, Any]]:
+    def _rows(
+        self, chosen: str, earliest: datetime, limit: int, flagged_by: FlaggedBy | None
+    ) -> list[dict[str, Any]]:
+        """The newest rows of a condition, read in two steps.
+
+        The first finds how far back they lie, from few columns. To sort whole rows of days would
+        take half of the memory that the container has.
+        """
         table = self._updated()
         if table is None:
             return []
         if flagged_by and all(field.name != "flagged_by" for field in table.schema().fields):
             return []  # of an earlier release, and the stream has not added the column yet
-        rows: list[dict[str, Any]] = query(sql, scored=table).to_pylist()
-        return rows
+        where = _since(earliest, chosen)
+        newest = f"SELECT event_time FROM scored WHERE {where} ORDER BY 1 DESC LIMIT {limit}"
+        times = [row["event_time"] for row in _read(newest, table)]
+        if len(times) == limit:
+            where = _since(times[-1], chosen)
+        rows = f"SELECT * FROM scored WHERE {where} ORDER BY event_time DESC, hash LIMIT {limit}"
+        return _read(rows, table)
 
     def _updated(self) -> DeltaTable | None:
         with self._lock:
@@ -83,22 +96,22 @@ class ScoredTable:
             return self._table
 
 
-def _sql(
-    since: datetime, minimum_score: float | None, limit: int, flagged_by: FlaggedBy | None
-) -> str:
-    """Make the query; its date condition skips the files of days that hold no match."""
+def _read(sql: str, table: DeltaTable) -> list[dict[str, Any]]:
+    return [row for batch in batches(sql, scored=table) for row in batch.to_pylist()]
+
+
+def _chosen(minimum_score: float | None, flagged_by: FlaggedBy | None) -> str:
+    """The condition of what is asked for; a coinbase is never flagged, whatever its score."""
     chosen = "is_anomaly"
-    if minimum_score is not None:  # a coinbase is never flagged, whatever its score
+    if minimum_score is not None:
         chosen = f"anomaly_score >= {minimum_score!r} AND NOT {COINBASE_SQL}"
-    if flagged_by is not None:
-        chosen += f" AND flagged_by = '{flagged_by}'"
-    earliest = min(max(since, _FIRST_TIME), _LAST_TIME).astimezone(UTC)
-    return (
-        f"SELECT * FROM scored WHERE {chosen}"
-        f" AND date >= DATE '{earliest - EVENT_AFTER:%Y-%m-%d}'"
-        f" AND event_time >= {sql_time(earliest)}"
-        f" ORDER BY event_time DESC, hash LIMIT {limit}"
-    )
+    return chosen if flagged_by is None else f"{chosen} AND flagged_by = '{flagged_by}'"
+
+
+def _since(earliest: datetime, chosen: str) -> str:
+    """The condition of rows from a time on; its date skips the files of days without a match."""
+    day = f"date >= DATE '{earliest - EVENT_AFTER:%Y-%m-%d}'"
+    return f"{day} AND event_time >= {sql_time(earliest)} AND {chosen}"
 
 
 def _anomaly(row: Mapping[str, Any]) -> Anomaly:
