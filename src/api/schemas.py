@@ -165,8 +165,8 @@ class Anomaly(ScoredTransaction):
     package_fee_rate: Annotated[
         float | None,
         Field(
-            description="Effective fee rate with an unconfirmed parent or child, in sat/vB, where "
-            "it was judged by that; else null"
+            description="Effective fee rate with a parent or child beside it, in sat/vB, where it "
+            "was judged by that; else null"
         ),
     ]
     replaced_fee: Annotated[

@@ -36,18 +36,22 @@ def scored_rows(
         verdicts = rows.mapInArrow(score_rows(champion, beside), spark_schema(SCORED_ROWS))
         return transforms.scored_rows(verdicts, scored_at)
 
-    by_themselves = judge(unscored, beside).persist()
-    try:
+    with _kept(judge(unscored, beside)) as by_themselves:
         flagged = by_themselves.where("is_anomaly").select(*FLAGGED)
         packages = package_fee_rates(tables, flagged.toArrow())
         if not packages:
             yield by_themselves
             return
         chosen = F.col("hash").isin(list(packages))
-        in_packages = judge(unscored.where(chosen), beside._replace(packages=packages)).persist()
-        try:
+        again = judge(unscored.where(chosen), beside._replace(packages=packages))
+        with _kept(again) as in_packages:
             yield by_themselves.where(~chosen).unionByName(in_packages)
-        finally:
-            in_packages.unpersist()
+
+
+@contextmanager
+def _kept(frame: DataFrame) -> Iterator[DataFrame]:
+    frame.persist()
+    try:
+        yield frame
     finally:
-        by_themselves.unpersist()
+        frame.unpersist()

@@ -100,12 +100,11 @@ def score_rows(judge: Callable[[], Judge | None], beside: Surroundings) -> Any:
 
 
 def _with_verdicts(rows: pa.RecordBatch, judge: Judge, beside: Surroundings) -> pa.RecordBatch:
-    hashes = rows["hash"].to_pylist()
-    known = {
-        MARKET_FEE_RATE: pa.array(rates_at(rows["append_time"], beside.rates)),
-        PACKAGE_FEE_RATE: pa.array([beside.packages.get(h) for h in hashes], pa.float64()),
-        REPLACED_FEE: pa.array([beside.replaced_fees.get(h) for h in hashes], pa.int64()),
-    }
+    known = {MARKET_FEE_RATE: pa.array(rates_at(rows["append_time"], beside.rates))}
+    for name, by_hash in (PACKAGE_FEE_RATE, beside.packages), (REPLACED_FEE, beside.replaced_fees):
+        if by_hash:  # few micro-batches have any
+            found = map(by_hash.get, rows["hash"].to_pylist())
+            known[name] = pa.array(list(found), VERDICT.field(name).type)
     names = [*rows.schema.names, *known]
     verdicts = judge.verdicts(pa.record_batch([*rows.columns, *known.values()], names=names))
     columns = [*rows.columns, *(column.combine_chunks() for column in verdicts.columns)]

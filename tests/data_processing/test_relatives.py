@@ -109,8 +109,8 @@ def test_verdicts_are_those_of_the_champion_on_the_numbers_of_the_package(
     said = explanation(Verdict.from_row(row), rules_of_row(row))
     assert "It is judged by 20,000 sat/vB, the effective fee rate with a parent or child" in said
     row = found[0]
-    if row is not None and row["package_fee_rate"] is not None:
-        assert row["package_fee_rate"] == GOING_RATE
+    assert row is not None
+    assert row["package_fee_rate"] == GOING_RATE  # what it lacks of it, and no more
 
 
 def test_a_replacement_of_ten_times_the_fee_is_flagged_also_after_a_crash(

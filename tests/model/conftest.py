@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 from mlflow import MlflowClient
-from tests.support.tracking_server import TrackingServer
+from tests.support.tracking_server import TrackingServer, tracking_server
 
 from core.registry.follower import MODEL_NAME, registered_model
 from core.settings import TrainerSettings
@@ -15,12 +15,8 @@ from model.training import Trainer
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
     """A server apart from that of other tests: these tests empty its registry and stop it."""
-    server = TrackingServer(tmp_path_factory.mktemp("mlflow"))
-    try:
-        server.start()
+    with tracking_server(tmp_path_factory.mktemp("mlflow")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from tests.support.raw_lake import append_rows
-from tests.support.tracking_server import TrackingServer
+from tests.support.tracking_server import TrackingServer, tracking_server
 
 from core.ordinary_traffic import traffic
 from core.registry.follower import MODEL_NAME, champion_version, load_champion
@@ -34,15 +34,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     It has five versions, of which 1 has an alias and the last is champion, and one failed run.
     """
     folder = tmp_path_factory.mktemp("made")
-    server = TrackingServer(folder / "mlflow")
-    server.folder.mkdir()
-    with pytest.MonkeyPatch.context() as patched:
+    (folder / "mlflow").mkdir()
+    with pytest.MonkeyPatch.context() as patched, tracking_server(folder / "mlflow") as server:
         patched.setattr("model.training.attach_report", lambda *_: True)
-        try:
-            server.start()
-            make_five_versions(Registry(server.uri, "simulated"), str(folder / "lake"))
-        finally:
-            server.stop()
+        make_five_versions(Registry(server.uri, "simulated"), str(folder / "lake"))
     return folder
 
 
@@ -67,12 +62,8 @@ def server(made: Path, tmp_path: Path, lake: str) -> Iterator[TrackingServer]:
     """A server of the test's own on the five versions, whose rows are in `lake`."""
     shutil.copytree(made / "mlflow", tmp_path / "mlflow")
     shutil.copytree(made / "lake", lake)
-    server = TrackingServer(tmp_path / "mlflow")
-    try:
-        server.start()
+    with tracking_server(tmp_path / "mlflow") as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from local.ports import free_port
@@ -37,3 +39,14 @@ class TrackingServer:
             kill_group(self.running.pid)
             self.running.wait(20)
             self.running = None
+
+
+@contextmanager
+def tracking_server(folder: Path) -> Iterator[TrackingServer]:
+    """A server over a folder that runs until the end of the block, unless it was stopped before."""
+    server = TrackingServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

@@ -124,7 +124,7 @@ class Filters:
         return now - PRESETS[self.range], now + EVENT_AFTER
 
 
-BOUNDED = ("value", "fee_rate", "times", "inputs", "outputs")
+BOUNDED = tuple(f.name.removesuffix("_min") for f in fields(Filters) if f.name.endswith("_min"))
 """The fields with a least and a most: `value_min` and `value_max`, and so on."""
 
 

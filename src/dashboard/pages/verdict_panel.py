@@ -36,15 +36,13 @@ def verdict_view(verdict: Mapping[str, Any], rank: str = "") -> list[Any]:
 
     `rank` is a sentence on its rank in the chosen range, where there is one.
     """
-    alone = verdict.get("model_version") == RULES_VERSION
-    if verdict.get("pattern") == COINBASE:
-        alone, place = True, NEVER_FLAGGED
-    else:
-        place = NO_SCORE if alone else percentile_sentence(verdict)
+    coinbase = verdict.get("pattern") == COINBASE
+    unscored = coinbase or verdict.get("model_version") == RULES_VERSION
+    without = NEVER_FLAGGED if coinbase else NO_SCORE
     return [
-        _unscored(verdict) if alone else _score(verdict),
-        html.P(place, className="place"),
-        html.P(rank, className="note") if rank and not alone else None,
+        _unscored(verdict) if unscored else _score(verdict),
+        html.P(without if unscored else percentile_sentence(verdict), className="place"),
+        html.P(rank, className="note") if rank and not unscored else None,
         html.H3("Why"),
         *_reasons(verdict.get("reasons") or ()),
         *_pattern(verdict.get("pattern")),
