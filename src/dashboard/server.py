@@ -21,6 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from waitress.server import create_server
 
 from core.detector.explanation import NOT_ILLICIT
+from dashboard import callback_bodies
 from dashboard.activity.filters import AXES, CUSTOM, ORDERS, PRESETS, Filters
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.callbacks import register_callbacks
@@ -113,6 +114,7 @@ def build_app(services: Services) -> Dash:
     app.layout = lambda: page(services.refresh_seconds, services.path_prefix)
     register_callbacks(app, services)
     _add_routes(app.server, services)
+    _refuse_other_bodies(app.server, app)
     return app
 
 
@@ -186,6 +188,15 @@ def _add_routes(server: Flask, services: Services) -> None:
         return response
 
 
+def _refuse_other_bodies(server: Flask, app: Dash) -> None:
+    @server.before_request
+    def check_callback_body() -> Response | None:
+        if request.path != callback_bodies.PATH or request.method != "POST":
+            return None
+        fault = callback_bodies.body_fault(app.callback_map, request.get_data())
+        return None if fault is None else Response(f"{fault}\n", 400, mimetype="text/plain")
+
+
 @cache
 def page_version() -> str:
     """Changes whenever the code of the page does: an open tab compares it with its own."""
@@ -208,6 +219,7 @@ def web_server(
         threads=THREADS,
         url_prefix=services.path_prefix.rstrip("/"),
         outbuf_high_watermark=BUFFERED_BYTES,
+        max_request_body_size=callback_bodies.MAX_BYTES,
         log_socket_errors=False,
     )
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux

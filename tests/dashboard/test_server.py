@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import re
 from dataclasses import replace
 from html import unescape
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.dashboard_api import FakeApi
-from tests.support.dashboard_backend import Backend, http_client, make_services
+from tests.support.dashboard_backend import INPUTS, READ_OUT, Backend, http_client, make_services
 
 from dashboard import server
 from dashboard.activity.filters import Filters
@@ -45,22 +46,45 @@ def test_the_metrics_have_rows_viewers_and_errors_from_the_start(services: Servi
 
 def test_a_callback_that_fails_sends_a_sentence_and_no_traceback(services: Services) -> None:
     browser = http_client(services)
-    wanted = {
-        "output": "readout.children",
-        "outputs": {"id": "readout", "property": "children"},
-        "changedPropIds": ["threshold.drag_value"],
-        "inputs": [
-            {"id": "threshold", "property": "drag_value", "value": "nonsense"},
-            {"id": "url", "property": "search", "value": ""},
-            {"id": "serial", "property": "data", "value": 1},
-        ],
-    }
-    answer = browser.post("/_dash-update-component", json=wanted)
+    nonsense = [{"id": "threshold", "property": "drag_value", "value": "nonsense"}, *INPUTS[1:]]
+    answer = browser.post("/_dash-update-component", json=READ_OUT | {"inputs": nonsense})
     text = answer.get_data(as_text=True)
     assert "Traceback" not in text and "TypeError" not in text
     assert "could not be updated" in text
     read = services.metrics.registry.get_sample_value
     assert read("bitcoin_dashboard_errors_total", {"source": "callback"}) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b"\xff",
+        b"[" * 100_000,
+        json.dumps(READ_OUT | {"output": "nothing.children"}).encode(),
+        json.dumps(READ_OUT | {"output": "tick.disabled"}).encode(),
+        json.dumps(READ_OUT | {"outputs": []}).encode(),
+        json.dumps(READ_OUT | {"outputs": {"id": "grid", "property": "rowData"}}).encode(),
+        json.dumps(READ_OUT | {"inputs": INPUTS[:2]}).encode(),
+        json.dumps(READ_OUT | {"inputs": 3}).encode(),
+        json.dumps(READ_OUT | {"state": INPUTS}).encode(),
+        json.dumps(READ_OUT | {"changedPropIds": 7}).encode(),
+    ],
+)
+def test_a_body_that_no_page_sends_is_refused_with_a_sentence(
+    services: Services, body: bytes
+) -> None:
+    browser = http_client(services)
+    address = "/_dash-update-component"
+    assert browser.post(address, json=READ_OUT).status_code == 200
+    answer = browser.post(address, data=body, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.get_data(as_text=True).count("\n") == 1
+    read = services.metrics.registry.get_sample_value
+    assert read("bitcoin_dashboard_errors_total", {"source": "callback"}) == 0
 
 
 def page(services: Services, address: str = "/") -> str:

@@ -30,6 +30,19 @@ from dashboard.services import Services
 from monitoring.dashboard_metrics import DashboardMetrics
 from monitoring.prometheus_metrics import new_registry
 
+INPUTS = [
+    {"id": "threshold", "property": "drag_value", "value": 0.5},
+    {"id": "url", "property": "search", "value": ""},
+    {"id": "serial", "property": "data", "value": 1},
+]
+READ_OUT = {
+    "output": "readout.children",
+    "outputs": {"id": "readout", "property": "children"},
+    "changedPropIds": ["threshold.drag_value"],
+    "inputs": INPUTS,
+}
+"""The body by which a page asks for the readout of its threshold."""
+
 
 def make_services(lake: Path, api_url: str, origin: str = "simulated", **changes: Any) -> Services:
     """The parts as the door wires them; rows are read only when `refresh` is called."""

@@ -18,6 +18,7 @@ import requests
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 from tests.support.blockchain_samples import payment
+from tests.support.dashboard_backend import READ_OUT
 
 from api.schemas import EXAMPLE
 
@@ -101,12 +102,18 @@ _PAGES = st.builds(
     st.just("GET"),
     st.tuples(st.sampled_from(["/", "/export.csv"]), _QUERIES).map("?".join),
 )
+_CALLBACKS = st.builds(
+    Hostile,
+    st.just("dashboard"),
+    st.just("POST"),
+    st.just("/_dash-update-component"),
+    _changed(READ_OUT).map(lambda body: json.dumps(body).encode()),
+)
 
-REQUESTS = st.integers(0, 5).flatmap(lambda number: {0: _READS, 1: _PAGES}.get(number, _POSTS))
-"""Any request: a sixth reads the API's table, a sixth a page of the dashboard.
-
-Attacks on Dash's own address are in `tests.support.hostile_attacks`: its format is not ours.
-"""
+REQUESTS = st.integers(0, 6).flatmap(
+    lambda number: {0: _READS, 1: _PAGES, 2: _CALLBACKS}.get(number, _POSTS)
+)
+"""Any request: of seven one reads the API's table, two ask the dashboard, the others are scored."""
 
 
 class HealthWatch(threading.Thread):
