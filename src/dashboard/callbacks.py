@@ -138,6 +138,7 @@ def _register_filters(app: Dash, services: Services) -> None:
         output={
             "inputs": {name: Output(name, "value") for name in filter_inputs.INPUTS},
             "hide_custom": Output("custom-range", "hidden"),
+            "hide_then": Output("then", "hidden"),
             "count": Output("filter-count", "children"),
             "problems": {name: Output(f"{name}-problem", "children") for name in CHECKED},
         },
@@ -145,6 +146,7 @@ def _register_filters(app: Dash, services: Services) -> None:
             "search": Input("url", "search"),
             "values": {name: Input(name, "value") for name in filter_inputs.INPUTS},
             "_reset": Input("reset", "n_clicks"),
+            "_then": Input("then", "n_clicks"),
             "selection": Input("scatter", "selectedData"),
             "click": Input("patterns", "clickData"),
             "client": Input("client", "data"),
@@ -155,6 +157,7 @@ def _register_filters(app: Dash, services: Services) -> None:
         search: str,
         values: Json,
         _reset: int,
+        _then: int,
         selection: Json | None,
         click: Json | None,
         client: Json | None,
@@ -191,6 +194,7 @@ def filter_outputs(
     return {
         "inputs": shown | dict.fromkeys(kept, no_update),
         "hide_custom": filters.range != "custom",
+        "hide_then": filters.threshold is None,
         "count": f" {filters.row_filters}" if filters.row_filters else "",
         "problems": {name: wrong.get(name, "") for name in CHECKED},
     }

@@ -109,8 +109,11 @@ def build_app(services: Services) -> Dash:
         requests_pathname_prefix=services.path_prefix,
         routes_pathname_prefix="/",
         on_error=lambda error: _show_failure(services, error),
+        compress=True,
         enable_mcp=False,
     )
+    # Streams are left alone: an export is written as it is read, and a file as the system sends it.
+    app.server.config["COMPRESS_STREAMS"] = False
     app.layout = lambda: page(services.refresh_seconds, services.path_prefix)
     register_callbacks(app, services)
     _add_routes(app.server, services)

@@ -96,6 +96,15 @@ def test_the_threshold_shows_what_it_flags(watched: WatchedPage, backend: Backen
     expected = counted(backend, "anomaly_score >= 0.6 OR flagged_by IN ('rule', 'both')")
     watched.wait_for_start("#readout-count", str(expected))
     watched.wait_for_start("#flagged-number", f"{expected} ")
+    then = counted(backend, "is_anomaly")
+    assert then != expected
+    more = counted(backend, "anomaly_score >= 0.6 AND NOT is_anomaly")
+    assert f"0.600 for all: {expected} of" in watched.text("#readout")
+    assert f"{more:,} more and" in watched.text("#readout")
+    page.click("#then")
+    watched.wait_for("() => !location.search.includes('threshold')")
+    watched.wait_for_start("#readout", f"As flagged then: {then} of")
+    assert page.locator("#then").is_hidden()
 
 
 def test_no_key_press_is_lost_on_a_slow_line(watched: WatchedPage) -> None:
@@ -111,7 +120,7 @@ def test_no_key_press_is_lost_on_a_slow_line(watched: WatchedPage) -> None:
         page.wait_for_timeout(130)  # a person's pace, so that answers come between two presses
     expected = f"{start - 0.012:.3f}".rstrip("0")
     watched.wait_for("t => new RegExp(`threshold=${t}(&|$)`).test(location.search)", expected)
-    watched.wait_for_start("#readout", expected)
+    watched.wait_for_start("#readout", f"{float(expected):.3f} for all:")
 
 
 def test_a_row_opens_why_and_the_keyboard_closes_it(watched: WatchedPage, backend: Backend) -> None:

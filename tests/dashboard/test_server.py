@@ -30,6 +30,18 @@ def test_every_asset_of_the_page_is_served_from_here(services: Services) -> None
             assert answer.status_code == 200
 
 
+def test_what_a_first_visit_transfers_is_compressed(services: Services) -> None:
+    browser, transferred = http_client(services), 0
+    page = browser.get("/").get_data(as_text=True)
+    parts = re.findall(r'(?:src|href)="(/[^"]+[.](?:js|css)[^"]*)"', page)
+    for path in ("/", "/_dash-layout", "/_dash-dependencies", *parts):
+        with browser.get(path, headers={"Accept-Encoding": "gzip, br, zstd"}) as answer:
+            transferred += len(answer.get_data())
+            assert answer.headers.get("Content-Encoding") or path.startswith("/assets/"), path
+    assert len(parts) > 10
+    assert transferred < 2_300_000, "more than twelve seconds of a line of 1.5 Mbit/s"
+
+
 def test_the_csv_holds_exactly_what_is_filtered(backend: Backend, services: Services) -> None:
     text = http_client(services).get("/export.csv?range=24h&flagged=1").get_data(as_text=True)
     rows = list(csv.DictReader(io.StringIO(text)))

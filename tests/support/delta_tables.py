@@ -48,7 +48,9 @@ def scored(count: int, end: datetime, seconds: float, seed: int = 7) -> pa.Table
     ranks = np.searchsorted(np.sort(score), score, side="right") / max(count, 1)
     market = market_fee_rate(event)
     by_rule = (rate > 40 * market) | (rng.random(count) < 0.0005)
-    above = score >= THRESHOLD
+    earlier = times < seconds / 3  # scored by the champion before, with a lower threshold
+    threshold = np.where(earlier, THRESHOLD - 0.06, THRESHOLD)
+    above = score >= threshold
     names = np.array([None, "model", "rule", "both"], object)
     flagged_by = names[above + 2 * by_rule]
     unknown = times < seconds * 0.02  # as rows of an earlier version
@@ -70,14 +72,13 @@ def scored(count: int, end: datetime, seconds: float, seed: int = 7) -> pa.Table
         append_time=append,
         anomaly_score=score,
         percentile=ranks,
-        threshold=np.full(count, THRESHOLD),
+        threshold=threshold,
         is_anomaly=above | (by_rule & ~unknown),
         pattern=list(pattern),
         reasons=[
-            _reasons(*each)
-            for each in zip(anomalous | by_rule, fee * 4 / weight, value, strict=True)
+            _reasons(*each) for each in zip(above | by_rule, fee * 4 / weight, value, strict=True)
         ],
-        model_version=["3"] * count,
+        model_version=np.where(earlier, "2", "3").tolist(),
         flagged_by=[None if old else name for old, name in zip(unknown, flagged_by, strict=True)],
         market_fee_rate=pa.array(market, mask=unknown),
         scored_at=append + np.timedelta64(1_500_000, "us"),

@@ -19,8 +19,14 @@ TIMES_MARKET = "fee_rate / market_fee_rate"
 BY_RULE = "coalesce(flagged_by IN ('rule', 'both'), FALSE)"
 """Rows that a rule flags."""
 
+BY_MODEL_ALONE = f"(is_anomaly AND NOT {BY_RULE})"
+"""Rows that the model alone has flagged, by the threshold of its version."""
+
+MARGIN = "anomaly_score - threshold"
+"""How far a score lies above the threshold of its model's version."""
+
 ORDER_KEYS = {
-    "score": f"CASE WHEN {IS_COINBASE} THEN -1.0 ELSE anomaly_score + CAST({BY_RULE} AS INT) END",
+    "score": f"CASE WHEN {IS_COINBASE} THEN -2.0 ELSE {MARGIN} + 2 * CAST({BY_RULE} AS INT) END",
     "newest": "event_time",
     "value": "output_value",
     "fee_rate": "fee_rate",
@@ -28,8 +34,8 @@ ORDER_KEYS = {
 }
 """What the table is sorted by for each of `ORDERS`, the largest first.
 
-What a rule flags counts as most unusual, whatever its score. A coinbase transaction comes last: it
-is never flagged.
+The most unusual have the largest margin, since scores of different models are not comparable; but
+first comes what a rule flags, and last a coinbase transaction, which is never flagged.
 """
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from core.detector.verdict import SCORE_AXIS
 from core.transaction import COIN
+from dashboard.activity.champion_marks import Champions, champion_marks
 from dashboard.activity.filters import FLAGGERS, NO_PATTERN
 from dashboard.activity.queries import FEE_RATE_PERCENTILES, FLAGGED_BY, Index, flagger_codes
 from dashboard.lake.rows import Rows
@@ -50,6 +51,7 @@ def timeline(
     edges: Integers,
     counts: Integers,
     anomalies: Integers,
+    champions: Champions,
     zone: ZoneInfo,
     theme: Theme,
     revision: str,
@@ -78,6 +80,7 @@ def timeline(
             xaxis=axis(theme, type="date", showgrid=False, anchor="y"),
             yaxis=axis(theme, unit, domain=[0, 0.62], nticks=5, **scale),
             yaxis2=upper,
+            **champion_marks(champions, zone, theme),
         ),
     }
 

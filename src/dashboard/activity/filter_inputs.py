@@ -114,10 +114,18 @@ def _threshold() -> html.Div:
         updatemode="mouseup",
         allow_direct_input=False,
     )
+    then = html.Button(
+        "as flagged then",
+        id="then",
+        className="quiet then",
+        hidden=True,
+        title="Show again what each version's own threshold has flagged",
+    )
     return html.Div(
         [
             html.Label("Anomaly threshold", className="caption", htmlFor="threshold"),
             html.Div(slider, className="slider"),
+            then,
             html.Div(id="readout", className="readout", role="status"),
         ],
         className="control threshold",
@@ -222,17 +230,24 @@ def after_event(
     """
     if trigger == "reset":
         return Filters()
+    if trigger == "then":
+        return replace(old, threshold=None)
     if trigger == "scatter":
         return _after_selection(old, selection)
     if trigger == "patterns":
         return _after_click(old, click)
     if trigger in INPUTS:
-        return _after_input(trigger, inputs, model_threshold, now, zone)
+        return _after_input(old, trigger, inputs, model_threshold, now, zone)
     return old
 
 
 def _after_input(
-    trigger: str, inputs: Inputs, model_threshold: float | None, now: datetime, zone: ZoneInfo
+    old: Filters,
+    trigger: str,
+    inputs: Inputs,
+    model_threshold: float | None,
+    now: datetime,
+    zone: ZoneInfo,
 ) -> Filters:
     parameters = {name: value for name, value in inputs.items() if value not in (None, "", [])}
     parameters["pattern"] = ",".join(parameters.get("pattern", ()))
@@ -244,10 +259,16 @@ def _after_input(
         parameters["start"] = f"{now - timedelta(days=1):%Y-%m-%dT%H:%MZ}"
         parameters["end"] = f"{now:%Y-%m-%dT%H:%MZ}"
     filters = Filters.from_parameters(parameters)
-    if model_threshold is None or filters.threshold is None:
-        return filters
-    own = abs(filters.threshold - model_threshold) >= SAME_THRESHOLD
-    return filters if own else replace(filters, threshold=None)
+    moved = trigger == "threshold" and _differs(filters, old, model_threshold)
+    return filters if moved else replace(filters, threshold=old.threshold)
+
+
+def _differs(new: Filters, old: Filters, model_threshold: float | None) -> bool:
+    """Whether the slider has left the place that it has for the old filters."""
+    shown = model_threshold if old.threshold is None else old.threshold
+    if new.threshold is None or shown is None:
+        return new.threshold is not None
+    return abs(new.threshold - shown) >= SAME_THRESHOLD
 
 
 def _to_utc(text: str | None, zone: ZoneInfo) -> str:

@@ -50,7 +50,9 @@ NO_PATTERN = "none"
 class Filters:
     """What a viewer asks for: satoshi, sat/vB and UTC times; None is no bound.
 
-    `times_min` and `times_max` are bounds of the fee rate in multiples of the market's.
+    `times_min` and `times_max` are bounds of the fee rate in multiples of the market's. With a
+    `threshold`, a position of its slider, everything is flagged as if it had applied to all;
+    without one as it was, each by the threshold of its model's version.
     """
 
     range: str = DEFAULT_RANGE
@@ -200,7 +202,8 @@ def _parse(name: str, text: str) -> object:
         return text.lower()[:64]
     if name == "order":
         return text if text in ORDERS else None
-    return _parse_number(text)
+    number = _parse_number(text)
+    return round(number, 3) if name == "threshold" and number is not None else number
 
 
 def _format(name: str, value: object) -> str:

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from core.detector.verdict import SCORE_AXIS
 from dashboard.activity import queries
 from dashboard.activity.conditions import (
+    BY_MODEL_ALONE,
     BY_RULE,
     IS_COINBASE,
+    MARGIN,
     ORDER_KEYS,
     flagged_condition,
     passing_condition,
@@ -109,6 +111,8 @@ def _question(filters: Filters, width: int) -> Question:
         flagged=flagged_condition(filters),
         coinbase=IS_COINBASE,
         by_rule=BY_RULE,
+        then=BY_MODEL_ALONE,
+        margin=MARGIN,
         only_flagged=filters.only_flagged,
         order=ORDER_KEYS[filters.order],
         base=TEN_MINUTES if width % TEN_MINUTES == 0 else width,
@@ -125,7 +129,8 @@ def add_up(
 ) -> Aggregates:
     """The aggregates of all partitions; percentiles of fee rates are exact to 1 %."""
     bins, codes, marked, count = _joined([each.rates for each in summaries], 4)
-    score, hot, coinbase, by_rule, scored = _joined([each.scores for each in summaries], 5)
+    scores = _joined([each.scores for each in summaries], 7)
+    score, margin, hot, coinbase, by_rule, then, scored = scores
     place = (bins * question.base - edges[0]) // (edges[1] - edges[0])
     inside, last = (place >= 0) & (place < len(edges) - 1), len(edges) - 1
     flagged = inside & (marked == 1)
@@ -149,12 +154,24 @@ def add_up(
         score_counts=_totals(_axis_bins(score[drawn]), scored[drawn], len(SCORE_AXIS) - 1),
         slider_counts=_slider_counts(score, scored, spending),
         rule_counts=_slider_counts(score, scored, spending & (by_rule == 1)),
+        then_counts=_slider_counts(score, scored, spending & (then == 1)),
+        margin_counts=_totals(margin[spending], scored[spending], 2 * SCORE_STEPS + 1),
         bands=_percentiles(place[shown], codes[shown], count[shown], last, FEE_RATE_PERCENTILES),
         pattern_counts=_pattern_counts(summaries),
         rows=rows,
         flagged=marks,
         drawn=queries.sample(rows, marks, MAX_POINTS, MAX_POINTS),
+        champions=_first_scored(summaries),
     )
+
+
+def _first_scored(summaries: Sequence[PartitionSummary]) -> list[tuple[str, int]]:
+    """The model versions in order, each with the microsecond at which it scored first."""
+    first: dict[str, int] = {}
+    for each in summaries:
+        for version, at in each.champions.items():
+            first[version] = min(at, first.get(version, at))
+    return sorted(first.items(), key=lambda item: item[1])
 
 
 def _joined(parts: Sequence[NDArray[np.int32]], width: int) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
+from dashboard.activity.champion_marks import Champions, champion_marks
 from dashboard.activity.figures import (
     Figure,
     local_times,
@@ -29,6 +30,7 @@ def market(
     markets: pa.Table | None,
     flagged: Rows,
     threshold: float | None,
+    champions: Champions,
     zone: ZoneInfo,
     theme: Theme,
     revision: str,
@@ -47,6 +49,7 @@ def market(
             hovermode="closest",
             xaxis=axis(theme, type="date", showgrid=False),
             yaxis=axis(theme, "fee rate (sat/vB)", **powers_of_ten(-2, 7, 1)),
+            **champion_marks(champions, zone, theme),
         ),
     }
 

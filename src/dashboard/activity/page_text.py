@@ -65,12 +65,16 @@ class Tile:
 
 @dataclass(frozen=True)
 class Readout:
-    """How many transactions a threshold flags, and whose threshold it is; all as words."""
+    """How many transactions are flagged, and by what threshold; all as words.
 
-    threshold: str
-    owner: str
+    `applied` says whether the threshold is applied to all, or each version's own as it was.
+    """
+
+    applied: bool
+    lead: str
     flagged: str
     total: str
+    rest: str
 
 
 @dataclass(frozen=True)
@@ -247,23 +251,23 @@ def _table_note(view: ActivityView, filters: Filters) -> str:
 def threshold_readout(
     snapshot: Snapshot, aggregates: Aggregates, filters: Filters, dragged: float | None = None
 ) -> Readout | None:
-    """What a threshold flags in the range; None while there is no model.
+    """What is flagged in the range; None while there is no model.
 
-    It is the slider's while it is `dragged`, else that of the filters, else the model's.
+    As it was flagged then, or as if one threshold had applied to all: that of the slider while it
+    is `dragged`, else that of the filters.
     """
-    model, own = model_threshold(snapshot), filters.threshold
-    if dragged is not None and model is not None and abs(dragged - (own or model)) > SAME_THRESHOLD:
-        own = dragged
-    threshold = own if own is not None else model
-    if threshold is None:
+    model, applied = model_threshold(snapshot), filters.threshold
+    shown = model if applied is None else applied
+    if shown is None:
         return None
     total, flagged = aggregates.summary.transactions, aggregates.summary.flagged
-    if own != filters.threshold and own is not None:
-        flagged = aggregates.count_above(own, filters.flagged_by)
-    part = share(flagged / total) if total else "0 %"
-    return Readout(
-        threshold=f"{threshold:.3f}",
-        owner="the model's" if own is None else "your threshold",
-        flagged=f"{flagged:,}",
-        total=f"{total:,} ({part})",
-    )
+    if dragged is not None and abs(dragged - shown) > SAME_THRESHOLD:
+        applied = dragged
+        flagged = aggregates.count_above(applied, filters.flagged_by)
+    of_total = f"{total:,} ({share(flagged / total) if total else '0 %'})"
+    if applied is None:
+        rest = f"each by its version's threshold, now {shown:.3f}"
+        return Readout(False, "As flagged then:", f"{flagged:,}", of_total, rest)
+    more, fewer = aggregates.changes(applied)
+    rest = "" if filters.flagged_by else f"{more:,} more and {fewer:,} fewer than then"
+    return Readout(True, f"{applied:.3f} for all:", f"{flagged:,}", of_total, rest)

@@ -54,8 +54,11 @@ class Aggregates:
 
     `counts` and `anomalies` are by bin of time, between `edges` in microseconds; `bands` are
     percentiles of the fee rate, (5, bins). `slider_counts` are all but the coinbases by thousandth
-    of the score, and `rule_counts` those of them that a rule flags. `flagged` is for each of
-    `rows`; `drawn` are those of the scatter, ordinary and flagged.
+    of the score, `rule_counts` those of them that a rule flags, and `then_counts` those that the
+    model alone flagged as they were scored. `margin_counts` are all but the coinbases by thousandth
+    of the margin, from -1 on. `flagged` is for each of `rows`; `drawn` are those of the scatter,
+    ordinary and flagged. `champions` are the model versions, each with the microsecond at which it
+    scored first, in order.
     """
 
     summary: Summary
@@ -65,11 +68,14 @@ class Aggregates:
     score_counts: NDArray[np.int64]
     slider_counts: NDArray[np.int64]
     rule_counts: NDArray[np.int64]
+    then_counts: NDArray[np.int64]
+    margin_counts: NDArray[np.int64]
     bands: NDArray[np.float64]
     pattern_counts: list[tuple[str, int]]
     rows: Rows
     flagged: Mask
     drawn: tuple[Index, Index]
+    champions: list[tuple[str, int]]
 
     def count_above(self, threshold: float, flagged_by: tuple[str, ...] = ()) -> int:
         """How many that pass the filters are flagged at a threshold, a position of the slider."""
@@ -82,11 +88,21 @@ class Aggregates:
         }
         return int(sum(counts[each] for each in flagged_by or counts))
 
-    def count_higher(self, score: float) -> int:
-        """How many score higher, coinbases left out; of the same thousandth, only among `rows`."""
-        step, scores = int(score * SLIDER_STEPS + 1e-6), self.rows["anomaly_score"]
-        same = (scores > score) & ((scores * SLIDER_STEPS + 1e-6).astype(np.int64) == step)
-        return int(self.slider_counts[step + 1 :].sum()) + int(same.sum())
+    def changes(self, threshold: float) -> tuple[int, int]:
+        """How many more a threshold, a position of the slider, flags than then, and how many fewer.
+
+        Then is as they were scored, each by the threshold of its model's version.
+        """
+        step = round(threshold * SLIDER_STEPS)
+        by_model = self.slider_counts - self.rule_counts
+        more = by_model[step:].sum() - self.then_counts[step:].sum()
+        return int(more), int(self.then_counts[:step].sum())
+
+    def count_higher(self, margin: float) -> int:
+        """How many have a larger margin, coinbases left out; in its thousandth, only of `rows`."""
+        (step,), margins = margin_steps(np.array([margin])), margins_of(self.rows)
+        same = (margins > margin) & (margin_steps(margins) == step)
+        return int(self.margin_counts[step + 1 :].sum()) + int(same.sum())
 
 
 def aggregate(rows: Rows, filters: Filters, start: datetime, end: datetime) -> Aggregates:
@@ -95,6 +111,8 @@ def aggregate(rows: Rows, filters: Filters, start: datetime, end: datetime) -> A
     marks, edges = flagged(rows, filters.threshold, filters.flagged_by), bin_edges(start, end)
     numbers, slider = summarize(rows, marks), slider_counts(rows)
     by_rule = slider_counts(rows.take(rows["by_rule"]))
+    then = slider_counts(rows.take(rows["by_model"] & ~rows["by_rule"]))
+    margins, champions = margin_counts(rows), first_scored(rows)
     if filters.only_flagged:
         rows, marks = rows.take(marks), marks[marks]
     return Aggregates(
@@ -105,11 +123,14 @@ def aggregate(rows: Rows, filters: Filters, start: datetime, end: datetime) -> A
         score_counts=score_counts(rows),
         slider_counts=slider,
         rule_counts=by_rule,
+        then_counts=then,
+        margin_counts=margins,
         bands=fee_rate_bands(rows, edges),
         pattern_counts=pattern_counts(rows, marks),
         rows=rows,
         flagged=marks,
         drawn=sample(rows, marks, MAX_POINTS, MAX_POINTS),
+        champions=champions,
     )
 
 
@@ -216,6 +237,35 @@ def slider_counts(rows: Rows) -> NDArray[np.int64]:
     return np.bincount((scores * SLIDER_STEPS + 1e-6).astype(np.int64), minlength=SLIDER_STEPS + 1)
 
 
+def margins_of(rows: Rows) -> NDArray[np.float64]:
+    """How far each score lies above the threshold of its model's version, -1 to 1.
+
+    Scores of different models are not comparable, margins are.
+    """
+    margins: NDArray[np.float64] = rows["anomaly_score"] - rows["threshold"]
+    return margins
+
+
+def margin_steps(margins: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The thousandth of each margin, counted from -1 on."""
+    return ((margins + 1) * SLIDER_STEPS + 1e-6).astype(np.int64)
+
+
+def margin_counts(rows: Rows) -> NDArray[np.int64]:
+    """How many rows but the coinbases lie in each thousandth of the margin, from -1 on."""
+    steps = margin_steps(margins_of(rows)[~_coinbases(rows)])
+    return np.bincount(steps, minlength=2 * SLIDER_STEPS + 1)
+
+
+def first_scored(rows: Rows) -> list[tuple[str, int]]:
+    """The model versions in order, each with the microsecond at which it scored first."""
+    codes, place = np.unique(rows.version, return_inverse=True)
+    first = np.full(len(codes), np.iinfo(np.int64).max)
+    np.minimum.at(first, place, rows["scored"])
+    named = ((rows.labels[code], int(at)) for code, at in zip(codes, first, strict=True))
+    return sorted(named, key=lambda item: item[1])
+
+
 def pattern_counts(rows: Rows, mask: Mask) -> list[tuple[str, int]]:
     """How many of the masked rows follow each pattern, most first."""
     counts = np.bincount(rows.pattern[mask] + 1, minlength=1)
@@ -236,8 +286,8 @@ def top(rows: Rows, order: str, limit: int) -> Index:
 def _order_key(rows: Rows, order: str) -> NDArray[Any]:
     """What one of `ORDERS` sorts by, as `conditions.ORDER_KEYS` says it in SQL."""
     if order == "score":
-        unusual = rows["anomaly_score"] + rows["by_rule"].astype(np.int64)
-        return np.where(_coinbases(rows), -1.0, unusual)
+        unusual = margins_of(rows) + 2 * rows["by_rule"].astype(np.int64)
+        return np.where(_coinbases(rows), -2.0, unusual)
     if order == "times":
         return np.nan_to_num(rows.times_market(), nan=-1.0)
     return rows[{"newest": "time", "value": "output_value", "fee_rate": "fee_rate"}[order]]
@@ -246,7 +296,7 @@ def _order_key(rows: Rows, order: str) -> NDArray[Any]:
 def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, Index]:
     """Rows to draw: an even sample of those outside the mask, and those in it.
 
-    Of more than `most_masked` in it, those with the highest scores are drawn.
+    Of more than `most_masked` in it, the most unusual are drawn.
     """
     rest = np.flatnonzero(~mask)
     if len(rest) > most:

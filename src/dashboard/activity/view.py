@@ -164,7 +164,13 @@ def draw_view(
     threshold = filters.threshold or model_threshold(snapshot)
     drawn = {
         "timeline": figures.timeline(
-            edges, numbers.counts, numbers.anomalies, zone, theme, revision
+            edges,
+            numbers.counts,
+            numbers.anomalies,
+            numbers.champions,
+            zone,
+            theme,
+            revision,
         ),
         "scores": figures.scores(numbers.score_counts, threshold, theme, revision),
         "scatter": figures.scatter(
@@ -172,7 +178,13 @@ def draw_view(
         ),
         "fee_rates": figures.fee_rates(edges, numbers.bands, zone, theme, revision),
         "market": market_figure.market(
-            markets, numbers.rows.take(numbers.drawn[1]), filters.threshold, zone, theme, revision
+            markets,
+            numbers.rows.take(numbers.drawn[1]),
+            filters.threshold,
+            numbers.champions,
+            zone,
+            theme,
+            revision,
         ),
         "patterns": figures.patterns(numbers.pattern_counts, theme, revision),
         "windows": {},

@@ -58,14 +58,18 @@ class Partition:
 class Question:
     """What is summarised: conditions in SQL, the key of the table's order, and the time bins.
 
-    `base` is the width of a time bin in microseconds; `top` is how many rows the table shows and
-    `marked` how many anomalies the scatter shows, at most.
+    `then` is what the model alone flagged as it was scored, and `margin` how far a score lies above
+    the threshold of its version. `base` is the width of a time bin in
+    microseconds; `top` is how many rows the table shows and `marked` how many anomalies the scatter
+    shows, at most.
     """
 
     passing: str
     flagged: str
     coinbase: str
     by_rule: str
+    then: str
+    margin: str
     only_flagged: bool
     order: str
     base: int
@@ -82,14 +86,16 @@ class Question:
 class PartitionSummary:
     """Counts of the rows of one partition, and the rows that may be drawn.
 
-    `rates` has columns bin, rate, flagged, count; `scores` score, flagged, coinbase,
-    by_rule, count. `kept` has `SELECTED_COLUMNS`.
+    `rates` has columns bin, rate, flagged, count; `scores` score, margin, flagged, coinbase,
+    by_rule, then, count. `champions` has the microsecond at which each model version scored first.
+    `kept` has `SELECTED_COLUMNS`.
     """
 
     rates: NDArray[np.int32]
     scores: NDArray[np.int32]
     patterns: dict[str | None, int]
     volume: int
+    champions: dict[str, int]
     kept: pa.Table
 
 
@@ -143,19 +149,24 @@ def summarize(
     )
     scores = ask(
         f"CAST(floor(anomaly_score * {SCORE_STEPS} + 1e-6) AS INT) AS score, pattern,"
+        f" CAST(floor(({question.margin} + 1) * {SCORE_STEPS} + 1e-6) AS INT) AS margin,"
         f" CAST({question.flagged} AS INT) AS flagged,"
         f" CAST({question.coinbase} AS INT) AS coinbase,"
-        f" CAST({question.by_rule} AS INT) AS by_rule, count(*) AS count",
+        f" CAST({question.by_rule} AS INT) AS by_rule, CAST({question.then} AS INT) AS then,"
+        " count(*) AS count",
         question.passing,
-        "GROUP BY 1, 2, 3, 4, 5",
+        "GROUP BY 1, 2, 3, 4, 5, 6, 7",
     )
+    first = "model_version, CAST(min(scored_at) AS BIGINT) AS first"
+    champions = ask(first, question.passing, "GROUP BY 1")
     flagged = scores.filter(pc.field("flagged") == 1)
     patterns = flagged.group_by("pattern").aggregate([("count", "sum")]).to_pylist()
     return PartitionSummary(
         _integers(rates, "bin", "rate", "flagged", "count"),
-        _integers(scores, "score", "flagged", "coinbase", "by_rule", "count"),
+        _integers(scores, "score", "margin", "flagged", "coinbase", "by_rule", "then", "count"),
         {row["pattern"]: row["count_sum"] for row in patterns},
         pc.sum(rates["volume"]).as_py() or 0,
+        dict(zip(*(column.to_pylist() for column in champions.columns), strict=True)),
         _kept(ask, question, scores),
     )
 

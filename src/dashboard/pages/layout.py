@@ -166,8 +166,8 @@ def readout_text(readout: Readout | None) -> list[Any]:
     if readout is None:
         return ["no model yet"]
     return [
-        html.Strong(readout.threshold),
-        f" {readout.owner} · flags ",
+        f"{readout.lead} ",
         html.Strong(readout.flagged, id="readout-count"),
         f" of {readout.total}",
+        f" · {readout.rest}" if readout.rest else "",
     ]

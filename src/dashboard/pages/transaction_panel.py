@@ -55,7 +55,7 @@ def transaction_panel(
         services.metrics.errors.labels("lake").inc()
         reason = "The lake cannot be read just now; this panel fills itself when it can."
         return _missing(hash, reason)
-    higher = aggregates.count_higher(row["anomaly_score"])
+    higher = aggregates.count_higher(row["anomaly_score"] - row["threshold"])
     rank = rank_in_range(higher, aggregates.summary.transactions)
     return [
         _header(),
@@ -72,7 +72,7 @@ def transaction_panel(
         *_judged_in_package(row),
         *history,
         *rule_sentences(row),
-        *verdict_view(row, rank),
+        *verdict_view(row, rank, filters.threshold),
         html.H3("Transaction"),
         raw_fields(row),
         html.P(version_sentence(row["model_version"]), className="note"),
@@ -226,15 +226,15 @@ def _other(hash: str) -> html.A:
 
 
 def rank_in_range(higher: int, count: int) -> str:
-    """How many transactions of the chosen range have a higher score.
+    """How many transactions of the chosen range are more unusual, each by its version's threshold.
 
     >>> rank_in_range(2, 25_114)
-    'In the chosen range 2 of 25,114 transactions score higher (0.00796\xa0%).'
+    'In the chosen range 2 of 25,114 transactions are more unusual (0.00796\xa0%).'
     """
     if not count:
         return ""
     part = share(higher / count)
-    return f"In the chosen range {higher:,} of {count:,} transactions score higher ({part})."
+    return f"In the chosen range {higher:,} of {count:,} transactions are more unusual ({part})."
 
 
 def _time(time: datetime, zone: ZoneInfo) -> html.Time:

@@ -31,10 +31,13 @@ MAX_REASONS = 6
 NO_SCORE = f"Score and percentile: —. Rules alone have looked at it. {BY_RULE_NOT_ILLICIT}"
 
 
-def verdict_view(verdict: Mapping[str, Any], rank: str = "") -> list[Any]:
+def verdict_view(
+    verdict: Mapping[str, Any], rank: str = "", threshold: float | None = None
+) -> list[Any]:
     """Score, rank, reasons and pattern; `verdict` has the fields of `core.tables.VERDICT`.
 
-    `rank` is a sentence on its rank in the chosen range, where there is one.
+    `rank` is a sentence on its rank in the chosen range, and `threshold` the viewer's own, where
+    there is one.
     """
     coinbase = verdict.get("pattern") == COINBASE
     unscored = coinbase or verdict.get("model_version") == RULES_VERSION
@@ -43,10 +46,17 @@ def verdict_view(verdict: Mapping[str, Any], rank: str = "") -> list[Any]:
         _unscored(verdict) if unscored else _score(verdict),
         html.P(without if unscored else percentile_sentence(verdict), className="place"),
         html.P(rank, className="note") if rank and not unscored else None,
+        None if unscored or threshold is None else _beside(verdict, threshold),
         html.H3("Why"),
         *_reasons(verdict.get("reasons") or ()),
         *_pattern(verdict.get("pattern")),
     ]
+
+
+def _beside(verdict: Mapping[str, Any], threshold: float) -> html.P:
+    """What the viewer's threshold would make of it."""
+    would = "would" if float(verdict["anomaly_score"]) >= threshold else "would not"
+    return html.P(f"With {threshold:.3f} for all, the model {would} flag it.", className="note")
 
 
 def _badges(verdict: Mapping[str, Any]) -> list[html.Span]:

@@ -42,9 +42,17 @@ def test_choosing_custom_begins_with_the_last_day() -> None:
     assert filters.start == datetime(2026, 11, 22, 10, 7, tzinfo=UTC)
 
 
-def test_the_slider_back_at_the_models_threshold_is_no_own_threshold() -> None:
-    assert after("threshold", threshold=0.55).threshold == 0.55
+def test_a_threshold_applies_to_all_once_the_slider_has_left_its_place() -> None:
     assert after("threshold", threshold=0.62).threshold is None
+    own = after("threshold", threshold=0.55)
+    assert own.threshold == 0.55
+    assert after("threshold", own, threshold=0.62).threshold == 0.62
+    assert after("then", own).threshold is None
+
+
+def test_another_input_leaves_the_threshold_as_it_is() -> None:
+    assert after("range", range="6h", threshold=0.7) == Filters(range="6h")
+    assert after("range", Filters(threshold=0.55), range="6h").threshold == 0.55
 
 
 def test_a_brush_filters_by_the_sides_of_its_box() -> None:

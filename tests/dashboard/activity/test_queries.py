@@ -12,6 +12,7 @@ from dashboard.lake.rows import Rows, from_table
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 TABLE = scored(5_000, NOW, 7_200).sort_by("event_time")
 ROWS = from_table(TABLE)
+MARGINS = ROWS["anomaly_score"] - ROWS["threshold"]
 
 
 def test_a_threshold_flags_by_the_score_but_never_a_coinbase() -> None:
@@ -108,10 +109,10 @@ def test_a_sample_keeps_every_flagged_row_and_few_of_the_rest() -> None:
     assert set(marked) == set(np.flatnonzero(mask))
 
 
-def test_too_many_flagged_rows_are_cut_to_the_highest_scores() -> None:
+def test_too_many_flagged_rows_are_cut_to_the_most_unusual() -> None:
     mask = np.ones(len(ROWS), bool)
     _, marked = queries.sample(ROWS, mask, 300, 50)
-    key = ROWS["anomaly_score"] + ROWS["by_rule"]
+    key = MARGINS + 2 * ROWS["by_rule"]
     assert set(key[marked]) == set(np.sort(key)[-50:])
 
 
@@ -128,9 +129,24 @@ def test_the_top_rows_are_those_of_a_whole_sort(order: str, column: str) -> None
     assert top.tolist() == np.sort(ROWS[column])[::-1][:40].tolist()
 
 
-def test_what_a_rule_flags_is_the_most_unusual_and_then_the_score_counts() -> None:
+def test_the_rank_of_a_score_is_by_how_far_it_lies_above_its_own_versions_threshold() -> None:
+    aggregates = queries.aggregate(ROWS, Filters(), NOW - timedelta(hours=2), NOW)
+    for margin in (-0.2, 0.0, float(MARGINS[7])):
+        assert aggregates.count_higher(margin) == (margin < MARGINS).sum()
+    higher = ROWS["anomaly_score"] > ROWS["anomaly_score"][7]
+    assert aggregates.count_higher(float(MARGINS[7])) != higher.sum()
+
+
+def test_each_version_that_has_scored_is_named_with_its_first_time() -> None:
+    (earlier, first), (later, second) = queries.first_scored(ROWS)
+    assert (earlier, later) == ("2", "3") and first < second
+    by_later = ROWS.version == ROWS.labels.index("3")
+    assert second == ROWS["scored"][by_later].min()
+
+
+def test_what_a_rule_flags_is_the_most_unusual_and_then_the_margin_counts() -> None:
     index = queries.top(ROWS, "score", 40)
-    by_rule, scores = ROWS["by_rule"][index], ROWS["anomaly_score"][index]
+    by_rule, scores = ROWS["by_rule"][index], MARGINS[index]
     count = int(ROWS["by_rule"].sum())
     assert 0 < count < 40
     assert by_rule.tolist() == [True] * count + [False] * (40 - count)
@@ -158,6 +174,18 @@ def test_the_count_while_dragging_is_what_the_threshold_then_flags(
     parts = {"model": above & ~by_rule, "rule": by_rule & ~above, "both": above & by_rule}
     expected = sum(int(parts[name].sum()) for name in flagged_by or parts)
     assert aggregates.count_above(threshold, flagged_by) == expected
+
+
+@pytest.mark.parametrize("threshold", [0.4, 0.5, 0.65])
+def test_a_threshold_for_all_says_what_it_adds_and_drops(threshold: float) -> None:
+    start = NOW - timedelta(hours=2)
+    then = queries.aggregate(ROWS, Filters(), start, NOW)
+    for_all = queries.aggregate(ROWS, Filters(threshold=threshold), start, NOW)
+    more, fewer = then.changes(threshold)
+    assert more == (for_all.flagged & ~then.flagged).sum()
+    assert fewer == (then.flagged & ~for_all.flagged).sum()
+    assert for_all.changes(threshold) == (more, fewer)
+    assert more > 0 or fewer > 0
 
 
 def test_rows_of_rules_alone_have_no_place_among_the_scores() -> None:

@@ -105,8 +105,10 @@ def test_the_query_engine_counts_what_numpy_counts(
     exact = replace(memory.summary, median_fee_rate=0)
     assert replace(lake.summary, median_fee_rate=0) == exact
     assert lake.summary.median_fee_rate == pytest.approx(memory.summary.median_fee_rate, rel=0.02)
-    for name in ("edges", "counts", "anomalies", "score_counts", "slider_counts", "rule_counts"):
+    names = ("edges", "counts", "anomalies", "score_counts", "slider_counts", "rule_counts")
+    for name in (*names, "then_counts", "margin_counts"):
         assert getattr(lake, name).tolist() == getattr(memory, name).tolist(), name
+    assert lake.champions == memory.champions
     assert lake.bands == pytest.approx(lower_bands(memory), rel=0.011, nan_ok=True)
     assert dict(lake.pattern_counts) == dict(memory.pattern_counts)
     tables = [table_rows(each.rows, each.flagged, order) for each in (lake, memory)]
