@@ -18,7 +18,7 @@ from core.detector.verdict import SCORE_AXIS
 from core.transaction import COIN
 from dashboard.activity.champion_marks import Champions, champion_marks
 from dashboard.activity.filters import FLAGGERS, NO_PATTERN
-from dashboard.activity.queries import FEE_RATE_PERCENTILES, FLAGGED_BY, Index, flagger_codes
+from dashboard.activity.queries import FEE_RATE_PERCENTILES, FLAGGED_BY, flagger_codes
 from dashboard.lake.rows import Rows
 from dashboard.look.formats import duration, rate_words, spaced
 from dashboard.look.theme import PALETTES, Theme, axis, layout
@@ -26,13 +26,7 @@ from dashboard.look.theme import PALETTES, Theme, axis, layout
 Figure = dict[str, Any]
 Integers = NDArray[np.int64]
 
-MANY_MARKS = 150
-"""More marks than this are drawn smaller, so that they do not hide each other."""
-
 WINDOW_MILLISECONDS = 600_000
-
-UPWARDS = {"fee_rate": "fee rate (sat/vB)", "times": "fee rate, times the market's"}
-"""The axis's title for each of `AXES`."""
 
 
 def packed(array: NDArray[Any]) -> dict[str, str]:
@@ -144,73 +138,11 @@ def _threshold_mark(at: float | None, colour: str) -> Figure:
     return {"shapes": [line], "annotations": [label]}
 
 
-def scatter(
-    rows: Rows,
-    drawn: tuple[Index, Index],
-    threshold: float | None,
-    upwards: str,
-    theme: Theme,
-    revision: str,
-) -> Figure:
-    """Fee rate against value, both logarithmic; coloured by score, the anomalies on top.
-
-    `drawn` are the ordinary rows and the anomalies; `upwards` is one of `AXES`.
-    """
-    rest, anomalies = drawn
-    colours = PALETTES[theme]
-    scale = [[0, colours["score-low"]], [0.55, colours["score-mid"]], [1, colours["score-high"]]]
-    marker = {"cmin": 0.35, "cmax": 0.7, "colorscale": scale}
-    legend = {
-        "title": {"text": "score", "font": {"size": 11, "color": colours["muted"]}},
-        "thickness": 6,
-        "len": 0.9,
-        "outlinewidth": 0,
-        "tickformat": ".1f",
-        "tickfont": {"size": 10, "color": colours["muted"]},
-    }
-    many = len(anomalies) > MANY_MARKS
-    outline = {"color": colours["text"], "width": 0.5 if many else 1}
-    dot = {**marker, "size": 4, "opacity": 0.75, "colorbar": legend}
-    diamond = {**marker, "size": 6 if many else 9, "symbol": "diamond", "line": outline}
-    return {
-        "data": [
-            _points(rows.take(rest), threshold, upwards, dot),
-            _points(rows.take(anomalies), threshold, upwards, diamond),
-        ],
-        "layout": layout(
-            theme,
-            revision,
-            dragmode="select",
-            showlegend=False,
-            hovermode="closest",
-            newselection={"line": {"color": colours["accent"]}},
-            xaxis=axis(theme, "value (BTC)", **powers_of_ten(-8, 5, 2)),
-            yaxis=axis(theme, UPWARDS[upwards], **powers_of_ten(-3, 7, 1)),
-        ),
-    }
-
-
 def powers_of_ten(least: int, most: int, step: int) -> dict[str, Any]:
     """A logarithmic axis whose ticks are plain numbers: 0.001, 1, 1k, no prefixes below one."""
     powers = range(least, most, step)
     texts = [f"{10.0**p:.{max(0, -p)}f}" if p < 3 else f"{10 ** (p - 3)}k" for p in powers]
     return {"type": "log", "tickvals": [10.0**p for p in powers], "ticktext": texts}
-
-
-def _points(rows: Rows, threshold: float | None, upwards: str, marker: dict[str, Any]) -> Figure:
-    hover = "%{x:.6~f} BTC, %{text}<br>%{customdata}…<extra>click: why</extra>"
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "hovertemplate": hover,
-        "x": packed(rows["output_value"] / COIN),
-        "y": packed(rows["fee_rate"] if upwards == "fee_rate" else rows.times_market()),
-        "marker": {**marker, "color": packed(rows["anomaly_score"])},
-        "text": point_words(rows, threshold),
-        "customdata": [hash[:16] for hash in rows.hashes()],
-        "selected": {"marker": {"opacity": 1}},
-        "unselected": {"marker": {"opacity": 0.25}},
-    }
 
 
 def point_words(rows: Rows, threshold: float | None) -> list[str]:

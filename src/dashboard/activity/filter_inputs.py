@@ -22,6 +22,7 @@ from dashboard.activity.filters import (
     NO_PATTERN,
     ORDERS,
     PRESETS,
+    ZERO_LANE,
     Filters,
 )
 from dashboard.look.formats import attribute, spaced
@@ -286,7 +287,8 @@ def _after_selection(old: Filters, selection: Inputs | None) -> Filters:
     if not {"x", "y"} <= sides.keys():
         return old
     (left, right), (low, high) = sorted(sides["x"]), sorted(sides["y"])
-    low, high = float(f"{low:.4g}"), float(f"{high:.4g}")
+    low = 0.0 if low <= ZERO_LANE else float(f"{low:.4g}")
+    high = float(f"{high:.4g}")
     box = replace(old, value_min=int(left * COIN), value_max=int(right * COIN))
     if old.axis == "times":
         return replace(box, times_min=low, times_max=high)

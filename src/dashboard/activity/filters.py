@@ -42,6 +42,9 @@ FLAGGERS = {"model": "the model", "rule": "a rule", "both": "model and rule"}
 AXES = {"fee_rate": "fee rate", "times": "times the market"}
 """What the scatter may show upwards, in words."""
 
+ZERO_LANE = 1e-4
+"""Where the scatter draws a fee rate of zero, or one below this, on its logarithmic axis."""
+
 NO_PATTERN = "none"
 """The filter's name for a transaction without a known pattern."""
 

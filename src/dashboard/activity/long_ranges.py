@@ -26,7 +26,13 @@ from dashboard.activity.conditions import (
     passing_condition,
 )
 from dashboard.activity.filters import NO_PATTERN, Filters
-from dashboard.activity.queries import FEE_RATE_PERCENTILES, MAX_POINTS, TABLE_ROWS, Aggregates
+from dashboard.activity.queries import (
+    FEE_RATE_PERCENTILES,
+    MAX_POINTS,
+    OUTLYING,
+    TABLE_ROWS,
+    Aggregates,
+)
 from dashboard.lake.partitions import (
     RATE_STEPS,
     SCORE_STEPS,
@@ -118,6 +124,7 @@ def _question(filters: Filters, width: int) -> Question:
         base=TEN_MINUTES if width % TEN_MINUTES == 0 else width,
         top=TABLE_ROWS,
         marked=MAX_POINTS,
+        outlying=OUTLYING,
     )
 
 

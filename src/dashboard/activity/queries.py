@@ -30,6 +30,9 @@ TABLE_ROWS = 250
 MAX_POINTS = 2_000
 """Points of the scatter, for anomalies and for the others each."""
 
+OUTLYING = 50
+"""Ordinary rows of the scatter that are drawn for a low or a high fee rate or value, of each."""
+
 SLIDER_STEPS = 1_000
 """Positions of the threshold's slider from 0 to 1."""
 
@@ -294,17 +297,29 @@ def _order_key(rows: Rows, order: str) -> NDArray[Any]:
 
 
 def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, Index]:
-    """Rows to draw: an even sample of those outside the mask, and those in it.
+    """Rows to draw: of those outside the mask the outlying and an even sample, and those in it.
 
     Of more than `most_masked` in it, the most unusual are drawn.
     """
     rest = np.flatnonzero(~mask)
     if len(rest) > most:
-        rest = rest[np.linspace(0, len(rest) - 1, most).astype(np.intp)]
+        outlying = rest[_outlying(rows.take(rest))]
+        others = np.setdiff1d(rest, outlying, assume_unique=True)
+        even = np.linspace(0, len(others) - 1, most - len(outlying)).astype(np.intp)
+        rest = np.sort(np.concatenate([outlying, others[even]]))
     masked = np.flatnonzero(mask)
     if len(masked) > most_masked:
         masked = np.sort(masked[top(rows.take(masked), "score", most_masked)])
     return rest, masked
+
+
+def _outlying(rows: Rows) -> Index:
+    """The rows of the lowest and of the highest fee rates and values, some of each."""
+    ends = []
+    for column in ("fee_rate", "output_value"):
+        order = np.argpartition(rows[column], [OUTLYING, len(rows) - OUTLYING])
+        ends += [order[:OUTLYING], order[-OUTLYING:]]
+    return np.unique(np.concatenate(ends))
 
 
 def summarize(rows: Rows, anomalies: Mask) -> Summary:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from dashboard.activity import figures, market_figure, queries
+from dashboard.activity import figures, market_figure, queries, scatter_figure
 from dashboard.activity.figures import Figure
 from dashboard.activity.filters import Filters
 from dashboard.activity.long_ranges import LongRanges
@@ -173,8 +173,14 @@ def draw_view(
             revision,
         ),
         "scores": figures.scores(numbers.score_counts, threshold, theme, revision),
-        "scatter": figures.scatter(
-            numbers.rows, numbers.drawn, filters.threshold, filters.axis, theme, revision
+        "scatter": scatter_figure.scatter(
+            numbers.rows,
+            numbers.drawn,
+            int(numbers.counts.sum() - numbers.anomalies.sum()),
+            filters.threshold,
+            filters.axis,
+            theme,
+            revision,
         ),
         "fee_rates": figures.fee_rates(edges, numbers.bands, zone, theme, revision),
         "market": market_figure.market(

@@ -35,6 +35,9 @@ MOST_KEPT = 20_000
 
 SCORED = "scored_transactions"
 
+Ask = Callable[[str, str, str], pa.Table]
+"""Answers a query of a partition: what is selected, a condition, and what follows it."""
+
 
 @dataclass(frozen=True)
 class Partition:
@@ -61,7 +64,7 @@ class Question:
     `then` is what the model alone flagged as it was scored, and `margin` how far a score lies above
     the threshold of its version. `base` is the width of a time bin in
     microseconds; `top` is how many rows the table shows and `marked` how many anomalies the scatter
-    shows, at most.
+    shows, at most. `outlying` rows of each end of fee rates and values are kept.
     """
 
     passing: str
@@ -75,6 +78,7 @@ class Question:
     base: int
     top: int
     marked: int
+    outlying: int
 
     @property
     def shown(self) -> str:
@@ -171,10 +175,8 @@ def summarize(
     )
 
 
-def _kept(
-    ask: Callable[[str, str, str], pa.Table], question: Question, scores: pa.Table
-) -> pa.Table:
-    """The first rows of the table's order, the anomalies, and a sample of the others."""
+def _kept(ask: Ask, question: Question, scores: pa.Table) -> pa.Table:
+    """The first rows of the table's order, the anomalies, the outlying, and a sample of others."""
     key = question.order
     best = ask(f"{key} AS key", question.shown, f"ORDER BY {key} DESC, hash LIMIT {question.top}")
     lowest = _lowest_marked(scores, question.marked)
@@ -182,6 +184,7 @@ def _kept(
     if len(best):
         last = pc.min(best["key"]).as_py()
         wanted.append(f"{key} >= {sql_time(last) if isinstance(last, datetime) else repr(last)}")
+    wanted += _ends(ask, question)
     others = pc.sum(scores.filter(pc.field("flagged") == 0)["count"]).as_py() or 0
     if others > SAMPLED_ROWS:
         # the end of a hash is random, and independent of the digits that a viewer filters by
@@ -191,6 +194,18 @@ def _kept(
         wanted.append("TRUE")
     condition = f"{question.shown} AND ({' OR '.join(wanted)})"
     return ask(SELECTED_COLUMNS, condition, f"ORDER BY {key} DESC, hash LIMIT {MOST_KEPT}")
+
+
+def _ends(ask: Ask, question: Question) -> list[str]:
+    """Conditions of the rows with the lowest and highest fee rates and values, none for ties."""
+    conditions = []
+    for column in ("fee_rate", "output_value"):
+        for direction, sign in (("ASC", "<"), ("DESC", ">")):
+            order = f"ORDER BY {column} {direction} LIMIT {question.outlying}"
+            end = ask(column, question.shown, order)[column].to_pylist()
+            if len(end) == question.outlying:
+                conditions.append(f"{column} {sign} {end[-1]!r}")
+    return conditions
 
 
 def _copied(table: pa.Table) -> pa.Table:

@@ -109,6 +109,14 @@ def test_a_sample_keeps_every_flagged_row_and_few_of_the_rest() -> None:
     assert set(marked) == set(np.flatnonzero(mask))
 
 
+def test_the_outlying_are_always_among_the_sampled() -> None:
+    ordinary = ~queries.flagged(ROWS, None)
+    rest, _ = queries.sample(ROWS, ~ordinary, 300, 1_000)
+    for column in ("fee_rate", "output_value"):
+        values = np.sort(ROWS[column][ordinary])
+        assert set(values[:10]) | set(values[-10:]) <= set(ROWS[column][rest])
+
+
 def test_too_many_flagged_rows_are_cut_to_the_most_unusual() -> None:
     mask = np.ones(len(ROWS), bool)
     _, marked = queries.sample(ROWS, mask, 300, 50)

@@ -118,6 +118,18 @@ def test_the_query_engine_counts_what_numpy_counts(
         assert drawn[0] == drawn[1]
 
 
+def test_the_outlying_of_a_long_range_are_drawn(services: Services) -> None:
+    filters, snapshot = Filters(range="24h"), services.recent.snapshot
+    start, end = filters.interval(snapshot.taken_at)
+    lake = services.views.long_ranges.aggregate(filters, start, end, snapshot.taken_at)
+    memory, _ = services.views.aggregates(filters, snapshot)
+    ordinary, drawn = memory.rows.take(~memory.flagged), lake.rows.take(lake.drawn[0])
+    assert len(drawn) < len(ordinary)
+    for column in ("fee_rate", "output_value"):
+        values = np.sort(ordinary[column])
+        assert set(values[:5]) | set(values[-5:]) <= set(drawn[column])
+
+
 def lower_bands(aggregates: queries.Aggregates) -> NDArray[np.float64]:
     """The fee rates of rows, where NumPy's percentiles would lie between two rows."""
     times, edges = aggregates.rows["time"], aggregates.edges
