@@ -73,7 +73,7 @@ def query(sql: str, **tables: DeltaTable) -> pa.Table:
     Raises `LakeUnreadableError` when a file is missing or damaged, or the query is wrong.
     """
     try:
-        return pa.table(_engine(tables).execute(sql).read_all())
+        return _executed(_engine(tables), sql).read_all()
     except Exception as error:  # the engine raises nothing narrower
         raise LakeUnreadableError(str(error)) from error
 
@@ -86,10 +86,17 @@ def batches(sql: str, **tables: DeltaTable) -> Iterator[pa.RecordBatch]:
     try:
         engine = _engine(tables)
         engine.execute("SET datafusion.execution.target_partitions = 1")
-        for batch in engine.execute(sql):
-            yield pa.record_batch(batch)
+        yield from _executed(engine, sql)
     except Exception as error:  # the engine raises nothing narrower
         raise LakeUnreadableError(str(error)) from error
+
+
+def _executed(engine: QueryBuilder, sql: str) -> pa.RecordBatchReader:
+    """The result of a query, computed as it is read.
+
+    Read by pyarrow, because the engine's own reader lets no other thread of Python run meanwhile.
+    """
+    return pa.RecordBatchReader.from_stream(engine.execute(sql))
 
 
 def _engine(tables: Mapping[str, DeltaTable]) -> QueryBuilder:

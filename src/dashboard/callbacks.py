@@ -5,10 +5,23 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import requests
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx, html, no_update, set_props
+from dash import (
+    ClientsideFunction,
+    Dash,
+    Input,
+    Output,
+    State,
+    ctx,
+    dcc,
+    html,
+    no_update,
+    set_props,
+)
 from dash.exceptions import PreventUpdate
 
-from dashboard.activity import filter_inputs
+from dashboard.activity import filter_events
+from dashboard.activity.chips import Chip, chips
+from dashboard.activity.filter_inputs import INPUTS
 from dashboard.activity.filters import BOUNDED, Filters, problems
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.view import model_threshold
@@ -20,6 +33,9 @@ from dashboard.pages.transaction_panel import transaction_panel
 from dashboard.services import Services, Viewer
 
 Json = dict[str, Any]
+
+WHOLE_HASH = 64
+"""Digits of a hash."""
 
 CHECKED = ("range", *BOUNDED)
 """The filters that say beside their inputs why nothing can pass them."""
@@ -58,7 +74,12 @@ def _register_browser(app: Dash) -> None:
         Input("pause", "n_clicks"),
         prevent_initial_call=True,
     )
-    bind("exportAddress", Output("export", "href"), Input("url", "search"))
+    bind(
+        "addresses",
+        Output("export", "href"),
+        [Output(f"nav-{name}", "href") for name in names],
+        Input("url", "search"),
+    )
     bind("draw", Input("figures", "data"), prevent_initial_call=True)
     bind(
         "clickedTransaction",
@@ -136,19 +157,24 @@ def activity_outputs(services: Services, filters: Filters, viewer: Viewer) -> Js
 def _register_filters(app: Dash, services: Services) -> None:
     @app.callback(
         output={
-            "inputs": {name: Output(name, "value") for name in filter_inputs.INPUTS},
+            "inputs": {name: Output(name, "value") for name in INPUTS},
             "hide_custom": Output("custom-range", "hidden"),
             "hide_then": Output("then", "hidden"),
             "count": Output("filter-count", "children"),
+            "chips": Output("chips", "children"),
             "problems": {name: Output(f"{name}-problem", "children") for name in CHECKED},
         },
         inputs={
             "search": Input("url", "search"),
-            "values": {name: Input(name, "value") for name in filter_inputs.INPUTS},
+            "values": {name: Input(name, "value") for name in INPUTS},
             "_reset": Input("reset", "n_clicks"),
             "_then": Input("then", "n_clicks"),
-            "selection": Input("scatter", "selectedData"),
-            "click": Input("patterns", "clickData"),
+            "drawn": {
+                "scatter": Input("scatter", "selectedData"),
+                "patterns": Input("patterns", "clickData"),
+                "span": Input("timeline", "selectedData"),
+                "bar": Input("timeline", "clickData"),
+            },
             "client": Input("client", "data"),
             "written": State("written", "data"),
         },
@@ -158,38 +184,57 @@ def _register_filters(app: Dash, services: Services) -> None:
         values: Json,
         _reset: int,
         _then: int,
-        selection: Json | None,
-        click: Json | None,
+        drawn: dict[str, Json | None],
         client: Json | None,
         written: str | None,
     ) -> Json:
         if client is None:
             raise PreventUpdate
         snapshot, zone = services.recent.snapshot, ZoneInfo(Viewer.from_client(client).zone)
-        model, now = model_threshold(snapshot), snapshot.taken_at
-        old, trigger = Filters.from_query(search), ctx.triggered_id
+        old, trigger = Filters.from_query(search), _trigger()
         # A URL that an input has caused may be older than the inputs, which the viewer moves on.
         follows_inputs = trigger == "url" and written is not None and written == search
         trigger = "threshold" if follows_inputs else trigger
         with services.metrics.callback_seconds.labels("filters").time():
-            new = filter_inputs.after_event(
-                old, trigger, values, selection, click, model, now, zone
-            )
-        if new != old:
-            # not an Output: at the start the figures would wait for this callback's answer
-            set_props("url", {"search": new.query})
-        by_input = trigger in filter_inputs.INPUTS
-        if (cause := new.query if by_input else None) != written:
-            set_props("written", {"data": cause})
-        kept = filter_inputs.INPUTS if follows_inputs else [trigger] if by_input else []
-        return filter_outputs(new, kept, snapshot, zone)
+            model, now = model_threshold(snapshot), snapshot.taken_at
+            new = filter_events.after_event(old, trigger, values, drawn, model, now, zone)
+        _write_address(old, new, trigger, written)
+        kept = INPUTS if follows_inputs else [trigger] if trigger in INPUTS else []
+        return filter_outputs(new, kept, snapshot, zone) | {
+            "chips": [_chip(chip, services.path_prefix) for chip in chips(new)]
+        }
+
+
+def _write_address(old: Filters, new: Filters, trigger: str | None, written: str | None) -> None:
+    """Write the filters to the page's address, and remember which address an input has caused."""
+    if new != old:
+        # not an Output: at the start the figures would wait for this callback's answer
+        set_props("url", {"search": new.query})
+    if trigger == "hash" and len(new.hash) == WHOLE_HASH:
+        set_props("url", {"hash": f"#{new.hash}"})  # its panel, wherever in the lake it is
+    if (cause := new.query if trigger in INPUTS else None) != written:
+        set_props("written", {"data": cause})
+
+
+def _trigger() -> str | None:
+    """The id of what has caused the callback; the timeline's tells a span from a bar."""
+    trigger: str | None = ctx.triggered_id
+    if trigger != "timeline":
+        return trigger
+    return "span" if "timeline.selectedData" in ctx.triggered_prop_ids else "bar"
+
+
+def _chip(chip: Chip, prefix: str) -> dcc.Link:
+    words: Any = [chip.words, html.Span("✕", className="cross")]
+    title = "Remove this filter"
+    return dcc.Link(words, href=chip.query or prefix, className="chip", title=title)
 
 
 def filter_outputs(
     filters: Filters, kept: Collection[str], snapshot: Snapshot, zone: ZoneInfo
 ) -> Json:
     """Every output of the filters; the inputs in `kept` stay as the viewer has set them."""
-    shown = filter_inputs.input_values(filters, model_threshold(snapshot), zone)
+    shown = filter_events.input_values(filters, model_threshold(snapshot), zone)
     wrong = problems(filters, snapshot.taken_at)
     return {
         "inputs": shown | dict.fromkeys(kept, no_update),

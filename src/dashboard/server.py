@@ -22,6 +22,7 @@ from waitress.server import create_server
 
 from core.detector.explanation import NOT_ILLICIT
 from dashboard import callback_bodies
+from dashboard.activity.chips import chips
 from dashboard.activity.filters import AXES, CUSTOM, ORDERS, PRESETS, Filters
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.callbacks import register_callbacks
@@ -91,6 +92,7 @@ def render_first_view(services: Services, query: str) -> str:
         footer=NOT_ILLICIT,
         prefix=services.path_prefix,
         filters=filters,
+        chips=chips(filters),
         text=page_text(view, filters, services.origin),
         readout=threshold_readout(view.snapshot, view.aggregates, filters),
     )

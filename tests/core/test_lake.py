@@ -1,10 +1,22 @@
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from threading import Thread
+from time import perf_counter
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from core.lake import LakeUnreadableError, OriginMismatchError, open_table, query, table_uri
+from core.lake import (
+    LakeUnreadableError,
+    OriginMismatchError,
+    batches,
+    open_table,
+    query,
+    table_uri,
+)
 
 
 @pytest.fixture
@@ -43,3 +55,19 @@ def test_a_missing_file_makes_the_lake_unreadable(table: DeltaTable, tmp_path: P
         file.unlink()
     with pytest.raises(LakeUnreadableError):
         query("SELECT * FROM t", t=table)
+
+
+@pytest.mark.parametrize("read", [query, lambda sql, **tables: list(batches(sql, **tables))])
+def test_other_threads_run_while_a_query_is_computed(
+    tmp_path: Path, read: Callable[..., Any]
+) -> None:
+    uri = table_uri(str(tmp_path), "many")
+    write_deltalake(uri, pa.table({"n": range(10_000)}))
+    sql = "SELECT count(*) AS pairs FROM a, b WHERE a.n + b.n > 4000 AND a.n * b.n > 0"
+    reader = Thread(target=read, args=(sql,), kwargs={"a": DeltaTable(uri), "b": DeltaTable(uri)})
+    reader.start()
+    times = [perf_counter()]
+    while reader.is_alive():
+        times.append(perf_counter())
+    longest, whole = max(b - a for a, b in pairwise(times)), times[-1] - times[0]
+    assert longest < whole / 2, "an API that reads the lake answers nobody meanwhile"

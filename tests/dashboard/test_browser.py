@@ -83,6 +83,50 @@ def test_filters_change_what_is_shown_and_the_url_restores_them(
     watched.wait_for("() => document.querySelector('#value_min').value === ''")
 
 
+def test_the_filters_in_force_are_seen_and_each_can_be_taken_away(watched: WatchedPage) -> None:
+    page = watched.open("/?range=24h&value_min=0.5&flagged=1&threshold=0.6")
+    page.wait_for_selector("#chips .chip >> nth=2")
+    assert "output value ≥ 0.5 BTC" in watched.text("#chips")
+    page.click("#chips .chip:has-text('only flagged')")
+    watched.wait_for("() => location.search === '?range=24h&threshold=0.6&value_min=0.5'")
+    watched.wait_for("() => document.querySelectorAll('#chips .chip').length === 2")
+    page.click("#nav-model")
+    watched.wait_for("() => location.pathname.endsWith('/model')")
+    page.click("#nav-activity")
+    watched.wait_for("() => location.search === '?range=24h&threshold=0.6&value_min=0.5'")
+    assert page.input_value("#value_min") == "0.5"
+
+
+def test_a_span_of_time_and_a_bar_become_the_range(watched: WatchedPage, backend: Backend) -> None:
+    page = watched.open("/?range=24h")
+    page.wait_for_selector("#timeline .points path", state="attached")
+    bars = "document.querySelector('#timeline .js-plotly-plot').data[0].x"
+    first = page.evaluate(f"() => {bars}[0]")
+    drag(page, "#timeline", (0.5, 0.7), (0.95, 0.8))
+    watched.wait_for("() => location.search.includes('range=custom')")
+    start, end = re.findall(r"(?:start|end)=([\dT:-]+)Z", page.url)
+    within = f"event_time BETWEEN TIMESTAMP '{start}Z' AND TIMESTAMP '{end}Z'"
+    count = counted(backend, within)
+    assert 0 < count < len(backend.rows)
+    watched.wait_for_transactions(count)
+    watched.wait_for(f"first => {bars}[0] !== first", first)
+    page.evaluate("""() => { const plot = document.querySelector('#timeline .js-plotly-plot');
+        plot.emit('plotly_click', {points: [{curveNumber: 0, pointNumber: 9,
+            x: plot.data[0].x[9], y: 1, data: plot.data[0], fullData: plot._fullData[0]}]}); }""")
+    watched.wait_for("end => !location.search.includes(end)", end)
+
+
+def test_a_whole_hash_finds_its_transaction_wherever_it_is(
+    watched: WatchedPage, backend: Backend
+) -> None:
+    page = watched.open("/?range=15m")
+    oldest = min(backend.rows.to_pylist(), key=lambda row: row["event_time"])["hash"]
+    page.click("#more-filters summary")
+    page.fill("#hash", oldest)
+    page.wait_for_selector("#drawer.open [data-copy]")
+    assert oldest in watched.text("#why")
+
+
 def test_the_threshold_shows_what_it_flags(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h")
     handle = page.locator("#threshold [role=slider]")

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 
 BODIES = int(os.environ.get("BODIES") or "20000")
 """How many requests are generated."""
+
+SEED = int(os.environ.get("SEED") or "0")
+"""Another seed generates other requests."""
 
 HEALTH_SECONDS = 1.0
 """The health endpoint answers within this time, or the client gives up."""
@@ -117,23 +121,28 @@ REQUESTS = st.integers(0, 6).flatmap(
 
 
 class HealthWatch(threading.Thread):
-    """Asks `/health` of some addresses all the time; `failures` has what was not an answer."""
+    """Asks `/health` of services all the time; `failures` has what was not an answer, and when."""
 
-    def __init__(self, urls: list[str]) -> None:
+    def __init__(self, urls: Mapping[str, str]) -> None:
         super().__init__(daemon=True)
         self._urls, self._done = urls, threading.Event()
         self.asked, self.failures = 0, list[str]()
 
     def run(self) -> None:
         while not self._done.wait(0.2):
-            for url in self._urls:
+            for name, url in self._urls.items():
                 self.asked += 1
                 try:
                     answer = requests.get(f"{url}/health", timeout=HEALTH_SECONDS)
                     if answer.status_code != 200:
-                        self.failures.append(f"{url}: status {answer.status_code}")
+                        self._note(f"{name}: status {answer.status_code}")
                 except requests.RequestException as error:
-                    self.failures.append(f"{url}: {error!r}")
+                    self._note(f"{name}: {type(error).__name__}")
+
+    def _note(self, failure: str) -> None:
+        load = os.getloadavg()[0]
+        self.failures.append(f"{datetime.now(UTC):%H:%M:%S} {failure}, load {load:.1f}")
+        log.warning("%s", self.failures[-1])
 
     def stop(self) -> None:
         self._done.set()
@@ -150,7 +159,7 @@ class Assault:
     sent: int = 0
 
     def __post_init__(self) -> None:
-        self._watch = HealthWatch([self.api, self.dashboard])
+        self._watch = HealthWatch({"api": self.api, "dashboard": self.dashboard})
 
     def run(
         self,
@@ -166,7 +175,7 @@ class Assault:
         self._watch.start()
         try:
             for number, name in enumerate(programme):
-                self._generate(-(-bodies // len(programme)), seed=number)
+                self._generate(-(-bodies // len(programme)), seed=100 * SEED + number)
                 attacks[name](self)
                 log.info("%d requests, the last of them by %s", self.sent, name)
                 assert not (found := problems()), f"after {name}: {found}"

@@ -4,16 +4,12 @@ Each input has the name of the field of `Filters` that it holds.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from dash import dcc, html
 
 from core.detector.patterns import PATTERNS
 from core.detector.verdict import SCORE_AXIS
-from core.transaction import COIN
 from dashboard.activity.filters import (
     AXES,
     CUSTOM,
@@ -22,8 +18,6 @@ from dashboard.activity.filters import (
     NO_PATTERN,
     ORDERS,
     PRESETS,
-    ZERO_LANE,
-    Filters,
 )
 from dashboard.look.formats import attribute, spaced
 
@@ -63,6 +57,7 @@ def filter_bar() -> html.Section:
     return html.Section(
         [
             html.Div([_time_range(), _threshold(), reset], className="bar-row"),
+            html.Div(id="chips", className="chips", **attribute("aria-label", "Filters in force")),
             html.Details(
                 [
                     html.Summary(["More filters", html.Span(id="filter-count", className="count")]),
@@ -213,113 +208,3 @@ def order_choice() -> dcc.RadioItems:
     """The order of the table's transactions."""
     options = [{"label": label, "value": value} for value, label in ORDERS.items()]
     return dcc.RadioItems(options, "score", id="order", inline=True, className="segments small")
-
-
-def after_event(
-    old: Filters,
-    trigger: str | None,
-    inputs: Inputs,
-    selection: Inputs | None,
-    click: Inputs | None,
-    model_threshold: float | None,
-    now: datetime,
-    zone: ZoneInfo,
-) -> Filters:
-    """The filters after an event; `trigger` is the id of the component that caused it.
-
-    `selection` is a box drawn on the scatter, `click` a click on a pattern's bar.
-    """
-    if trigger == "reset":
-        return Filters()
-    if trigger == "then":
-        return replace(old, threshold=None)
-    if trigger == "scatter":
-        return _after_selection(old, selection)
-    if trigger == "patterns":
-        return _after_click(old, click)
-    if trigger in INPUTS:
-        return _after_input(old, trigger, inputs, model_threshold, now, zone)
-    return old
-
-
-def _after_input(
-    old: Filters,
-    trigger: str,
-    inputs: Inputs,
-    model_threshold: float | None,
-    now: datetime,
-    zone: ZoneInfo,
-) -> Filters:
-    parameters = {name: value for name, value in inputs.items() if value not in (None, "", [])}
-    parameters["pattern"] = ",".join(parameters.get("pattern", ()))
-    parameters["flagged_by"] = ",".join(parameters.get("flagged_by", ()))
-    parameters["flagged"] = "1" if parameters.get("flagged") else ""
-    for side in ("start", "end"):
-        parameters[side] = _to_utc(parameters.get(side), zone)
-    if parameters.get("range") == CUSTOM and trigger == "range" and not parameters["start"]:
-        parameters["start"] = f"{now - timedelta(days=1):%Y-%m-%dT%H:%MZ}"
-        parameters["end"] = f"{now:%Y-%m-%dT%H:%MZ}"
-    filters = Filters.from_parameters(parameters)
-    moved = trigger == "threshold" and _differs(filters, old, model_threshold)
-    return filters if moved else replace(filters, threshold=old.threshold)
-
-
-def _differs(new: Filters, old: Filters, model_threshold: float | None) -> bool:
-    """Whether the slider has left the place that it has for the old filters."""
-    shown = model_threshold if old.threshold is None else old.threshold
-    if new.threshold is None or shown is None:
-        return new.threshold is not None
-    return abs(new.threshold - shown) >= SAME_THRESHOLD
-
-
-def _to_utc(text: str | None, zone: ZoneInfo) -> str:
-    """A time in the viewer's zone, as the browser's input holds it, in UTC."""
-    try:
-        time = datetime.fromisoformat(text or "").replace(tzinfo=zone).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return ""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _after_selection(old: Filters, selection: Inputs | None) -> Filters:
-    """Filter by the sides of a box on the scatter: value across, one of `AXES` upwards."""
-    sides = (selection or {}).get("range") or {}
-    if not {"x", "y"} <= sides.keys():
-        return old
-    (left, right), (low, high) = sorted(sides["x"]), sorted(sides["y"])
-    low = 0.0 if low <= ZERO_LANE else float(f"{low:.4g}")
-    high = float(f"{high:.4g}")
-    box = replace(old, value_min=int(left * COIN), value_max=int(right * COIN))
-    if old.axis == "times":
-        return replace(box, times_min=low, times_max=high)
-    return replace(box, fee_rate_min=low, fee_rate_max=high)
-
-
-def _after_click(old: Filters, click: Inputs | None) -> Filters:
-    """A click on a pattern's bar filters by it; a second click removes the filter."""
-    points = (click or {}).get("points") or [{}]
-    name = points[0].get("customdata")
-    if not isinstance(name, str):
-        return old
-    return replace(old, pattern=() if old.pattern == (name,) else (name,))
-
-
-def input_values(filters: Filters, model_threshold: float | None, zone: ZoneInfo) -> dict[str, Any]:
-    """The value of each input for these filters; times in the viewer's zone."""
-    values: dict[str, Any] = {name: filters.parameters.get(name) for name in INPUTS}
-    for name in INPUTS:
-        if name.endswith(("_min", "_max")) and values[name] is not None:
-            values[name] = float(values[name])
-    for name in ("start", "end"):
-        time: datetime | None = getattr(filters, name)
-        values[name] = time.astimezone(zone).strftime("%Y-%m-%dT%H:%M") if time else None
-    return values | {
-        "range": filters.range,
-        "threshold": round(filters.threshold or model_threshold or 0.6, 4),
-        "pattern": list(filters.pattern),
-        "flagged": ["1"] if filters.flagged else [],
-        "flagged_by": list(filters.flagged_by),
-        "axis": filters.axis,
-        "hash": filters.hash,
-        "order": filters.order,
-    }

@@ -162,43 +162,26 @@ def draw_view(
     revision, zone = f"{filters.query}{theme}", ZoneInfo(zone_name)
     numbers, edges = aggregates, aggregates.edges
     threshold = filters.threshold or model_threshold(snapshot)
+    flagged, own = numbers.rows.take(numbers.drawn[1]), filters.threshold
+    ordinary = int(numbers.counts.sum() - numbers.anomalies.sum())
+    times, flat = (zone, theme, revision), (theme, revision)
     drawn = {
         "timeline": figures.timeline(
-            edges,
-            numbers.counts,
-            numbers.anomalies,
-            numbers.champions,
-            zone,
-            theme,
-            revision,
+            edges, numbers.counts, numbers.anomalies, numbers.champions, *times
         ),
-        "scores": figures.scores(numbers.score_counts, threshold, theme, revision),
+        "scores": figures.scores(numbers.score_counts, threshold, *flat),
         "scatter": scatter_figure.scatter(
-            numbers.rows,
-            numbers.drawn,
-            int(numbers.counts.sum() - numbers.anomalies.sum()),
-            filters.threshold,
-            filters.axis,
-            theme,
-            revision,
+            numbers.rows, numbers.drawn, ordinary, own, filters.axis, *flat
         ),
-        "fee_rates": figures.fee_rates(edges, numbers.bands, zone, theme, revision),
-        "market": market_figure.market(
-            markets,
-            numbers.rows.take(numbers.drawn[1]),
-            filters.threshold,
-            numbers.champions,
-            zone,
-            theme,
-            revision,
-        ),
-        "patterns": figures.patterns(numbers.pattern_counts, theme, revision),
+        "fee_rates": figures.fee_rates(edges, numbers.bands, *times),
+        "market": market_figure.market(markets, flagged, own, numbers.champions, *times),
+        "patterns": figures.patterns(numbers.pattern_counts, *flat),
         "windows": {},
     }
     statistics = _statistics_between(snapshot.statistics, start, min(end, snapshot.taken_at))
     if statistics is not None:
-        drawn["windows"] = figures.windows(statistics, zone, theme, revision)
-    table = table_rows(numbers.rows, numbers.flagged, filters.order, filters.threshold)
+        drawn["windows"] = figures.windows(statistics, *times)
+    table = table_rows(numbers.rows, numbers.flagged, filters.order, own)
     return ActivityView(snapshot, aggregates, drawn, table, problem)
 
 

@@ -209,8 +209,8 @@
       drawNext();
       replaceFirstView();
     },
-    exportAddress: function (search) {
-      return root.dataset.prefix + "export.csv" + (search || "");
+    addresses: function (search) {
+      return ["export.csv", "", "try", "model"].map((path) => root.dataset.prefix + path + (search || ""));
     },
     clickedTransaction: function (inScatter, inMarket) {
       const trigger = window.dash_clientside.callback_context.triggered[0];

@@ -40,7 +40,7 @@ TILES = (
 )
 
 FIGURES = (
-    ("timeline", "Transactions and anomalies", "over time, in the range", "wide"),
+    ("timeline", "Transactions and anomalies", "drag or click to zoom in", "wide"),
     ("scores", "Score distribution", "higher is more unusual", "narrow"),
     ("market", "Going fee rate and the flagged", "what others pay; click for why", "wide"),
     ("patterns", "Anomalies by pattern", "click to filter", "narrow"),
