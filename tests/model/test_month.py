@@ -33,14 +33,7 @@ MOVED_DAY = 20
 USUAL_DAYS = {*range(2, 10), *range(14, 20), *range(26, DAYS)}
 """Without the days in which the sample forgets the traffic before."""
 KEPT = 4
-SETTINGS = TrainerSettings(
-    _env_file=None,
-    forest_trees=10,
-    forest_sub_sample=256,
-    calibration_rows=1_000,
-    newest_rows=250,
-    model_versions_kept=KEPT,
-)
+SETTINGS = TrainerSettings(_env_file=None, forest_trees=50, model_versions_kept=KEPT)
 
 
 class Clock:
