@@ -159,7 +159,6 @@ def _register_filters(app: Dash, services: Services) -> None:
         output={
             "inputs": {name: Output(name, "value") for name in INPUTS},
             "hide_custom": Output("custom-range", "hidden"),
-            "hide_then": Output("then", "hidden"),
             "count": Output("filter-count", "children"),
             "chips": Output("chips", "children"),
             "problems": {name: Output(f"{name}-problem", "children") for name in CHECKED},
@@ -168,7 +167,6 @@ def _register_filters(app: Dash, services: Services) -> None:
             "search": Input("url", "search"),
             "values": {name: Input(name, "value") for name in INPUTS},
             "_reset": Input("reset", "n_clicks"),
-            "_then": Input("then", "n_clicks"),
             "drawn": {
                 "scatter": Input("scatter", "selectedData"),
                 "patterns": Input("patterns", "clickData"),
@@ -183,7 +181,6 @@ def _register_filters(app: Dash, services: Services) -> None:
         search: str,
         values: Json,
         _reset: int,
-        _then: int,
         drawn: dict[str, Json | None],
         client: Json | None,
         written: str | None,
@@ -239,7 +236,6 @@ def filter_outputs(
     return {
         "inputs": shown | dict.fromkeys(kept, no_update),
         "hide_custom": filters.range != "custom",
-        "hide_then": filters.threshold is None,
         "count": f" {filters.row_filters}" if filters.row_filters else "",
         "problems": {name: wrong.get(name, "") for name in CHECKED},
     }

@@ -32,8 +32,6 @@ def after_event(
     """
     if trigger == "reset":
         return Filters()
-    if trigger == "then":
-        return replace(old, threshold=None)
     if trigger == "scatter":
         return _after_selection(old, drawn.get(trigger))
     if trigger == "patterns":

@@ -110,18 +110,10 @@ def _threshold() -> html.Div:
         updatemode="mouseup",
         allow_direct_input=False,
     )
-    then = html.Button(
-        "as flagged then",
-        id="then",
-        className="quiet then",
-        hidden=True,
-        title="Show again what each version's own threshold has flagged",
-    )
     return html.Div(
         [
             html.Label("Anomaly threshold", className="caption", htmlFor="threshold"),
             html.Div(slider, className="slider"),
-            then,
             html.Div(id="readout", className="readout", role="status"),
         ],
         className="control threshold",

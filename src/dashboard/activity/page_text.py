@@ -158,7 +158,7 @@ def _tiles(view: ActivityView, filters: Filters, state: State) -> dict[str, Tile
     passed = f"{summary.transactions:,} {passing} {range_words}"
     return {
         "pipeline": Tile(state.word, state.note or state.sentence),
-        "rate": Tile(rate, passed, "per second now", RATE_HOVER),
+        "rate": Tile(rate, passed, "/s now", RATE_HOVER),
         "flagged": Tile(
             f"{summary.flagged:,}", _flagged_note(view, filters), f"in the {range_words}"
         ),
@@ -269,5 +269,5 @@ def threshold_readout(
         rest = f"each by its version's threshold, now {shown:.3f}"
         return Readout(False, "As flagged then:", f"{flagged:,}", of_total, rest)
     more, fewer = aggregates.changes(applied)
-    rest = "" if filters.flagged_by else f"{more:,} more and {fewer:,} fewer than then"
+    rest = "" if filters.flagged_by else f"{more:,} more and {fewer:,} fewer than as flagged then"
     return Readout(True, f"{applied:.3f} for all:", f"{flagged:,}", of_total, rest)

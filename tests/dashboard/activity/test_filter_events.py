@@ -47,7 +47,6 @@ def test_a_threshold_applies_to_all_once_the_slider_has_left_its_place() -> None
     own = after("threshold", threshold=0.55)
     assert own.threshold == 0.55
     assert after("threshold", own, threshold=0.62).threshold == 0.62
-    assert after("then", own).threshold is None
 
 
 def test_another_input_leaves_the_threshold_as_it_is() -> None:
