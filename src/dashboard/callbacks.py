@@ -263,6 +263,16 @@ def _register_transaction(app: Dash, services: Services) -> None:
 
 
 def _register_trial(app: Dash, services: Services) -> None:
+    names = {trial.example_id(name): name for name in trial.EXAMPLES}
+
+    @app.callback(
+        [Output(f"try-{name}", "value") for name in trial.EXAMPLE],
+        [Input(button, "n_clicks") for button in names],
+        prevent_initial_call=True,
+    )
+    def fill_in(*_: int) -> list[Any]:
+        return list(trial.EXAMPLES[names[ctx.triggered_id]].values())
+
     @app.callback(
         Output("answer", "children"),
         Input("score-form", "n_clicks"),
@@ -273,6 +283,8 @@ def _register_trial(app: Dash, services: Services) -> None:
     )
     def score(_form: int, _json: int, pasted: str | None, form: Json) -> Any:
         body = (pasted or "") if ctx.triggered_id == "score-json" else trial.form_body(form)
+        if hash := trial.hash_of(body):
+            return trial.hash_view(hash, services.path_prefix)
         try:
             with services.metrics.callback_seconds.labels("score").time():
                 return trial.answer_view(*services.api.score(body), body)

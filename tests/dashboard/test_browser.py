@@ -323,6 +323,22 @@ def test_a_transaction_is_tried_and_a_refusal_is_explained(watched: WatchedPage)
     page.wait_for_selector("#answer >> text=The body is not JSON.")
 
 
+def test_an_example_fills_the_form_and_a_bare_hash_leads_to_its_transaction(
+    watched: WatchedPage, backend: Backend
+) -> None:
+    page = watched.page
+    page.goto(f"{watched.url}/try")
+    page.click("#example-400-inputs-into-one")
+    watched.wait_for("() => document.querySelector('#try-inputs_count').value === '400'")
+    page.click("#score-form")
+    page.wait_for_selector("#answer >> text=236,976 weight units")
+    page.fill("#pasted", backend.flagged[0])
+    page.click("#score-json")
+    page.click("#answer >> text=Look for it")
+    page.wait_for_selector("#drawer.open [data-feature='fee_rate']")
+    assert backend.flagged[0] in watched.text("#why")
+
+
 def test_the_page_outlives_the_api_and_the_lake(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h")
     watched.wait_for_transactions(6_000)

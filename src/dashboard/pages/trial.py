@@ -1,17 +1,19 @@
 """The page where a transaction is typed or pasted and scored through the API."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from dash import dcc, html
 
+from core.blockchain_json.describe import UnusableItemError, describe
 from core.transaction import Transaction
 from dashboard.look.formats import short_number, spaced
 from dashboard.pages.verdict_panel import raw_fields, verdict_view, version_sentence
 
-EXAMPLE: Mapping[str, Any] = {
+EXAMPLE: dict[str, Any] = {
     "hash": "example",
     "size": 250,
     "weight": 1000,
@@ -21,6 +23,20 @@ EXAMPLE: Mapping[str, Any] = {
     "input_value": 1_000_000,
     "output_value": 995_000,
 }
+EXAMPLES: Mapping[str, dict[str, Any]] = {
+    "an ordinary payment": EXAMPLE,
+    "a fee of 0.5 BTC": EXAMPLE
+    | {"fee": 50_000_000, "input_value": 150_000_000, "output_value": 100_000_000},
+    "400 inputs into one": EXAMPLE
+    | {"size": 59_244, "weight": 236_976, "inputs_count": 400, "outputs_count": 1}
+    | {"fee": 592_440, "input_value": 10_000_000, "output_value": 9_407_560},
+    "dust to 900": EXAMPLE
+    | {"size": 30_758, "weight": 123_032, "inputs_count": 1, "outputs_count": 900}
+    | {"fee": 307_580, "input_value": 798_980, "output_value": 491_400},
+    "more out than in": EXAMPLE | {"input_value": 500_000},
+}
+"""Transactions to begin with, by their name on a button."""
+
 OPTIONAL: Mapping[str, str] = {
     "market_fee_rate": "Going fee rate to judge it beside, in sat/vB; empty: the present one"
 }
@@ -44,6 +60,7 @@ MARKETS = {
 """Where the market of an answer comes from, in words."""
 
 MAX_ERRORS = 20
+_HASH = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def trial_page() -> html.Div:
@@ -57,6 +74,7 @@ def trial_page() -> html.Div:
         [
             html.H2("Score a transaction"),
             html.P("Nothing is stored: the API scores it and says why.", className="note"),
+            html.Div(list(map(_example, EXAMPLES)), className="examples"),
             html.Div([_input(name) for name in FIELDS], className="form"),
             html.Button("Score these fields", id="score-form", className="button primary"),
             html.H3("or paste JSON"),
@@ -68,6 +86,15 @@ def trial_page() -> html.Div:
     hint = html.P("The explanation appears here.", className="empty-words")
     answer = html.Div(hint, id="answer", className="panel pad", role="status")
     return html.Div([form, answer], className="two")
+
+
+def example_id(name: str) -> str:
+    """The id of an example's button."""
+    return f"example-{name.replace(' ', '-').replace('.', '-')}"
+
+
+def _example(name: str) -> html.Button:
+    return html.Button(name, id=example_id(name), className="quiet example")
 
 
 def _input(name: str) -> html.Div:
@@ -99,17 +126,45 @@ def answer_view(status: int, answer: Mapping[str, Any], body: str) -> list[Any]:
     if status != 200:
         return refusal_view(status, answer)
     warnings = [html.Li(str(warning)) for warning in answer.get("warnings") or ()]
-    sent = json.loads(body)
-    complete = sent.keys() >= EXAMPLE.keys()
     return [
         html.H2("The verdict"),
+        *([html.Ul(warnings, className="warnings")] if warnings else []),
         html.P(answer.get("explanation", "")),
         *_rules(answer.get("rules") or ()),
         *_market(answer),
-        *([html.Ul(warnings, className="warnings")] if warnings else []),
         *verdict_view(answer),
-        *([html.H3("Transaction"), raw_fields(sent)] if complete else []),
+        *_read_as(body),
         html.P(version_sentence(str(answer["model_version"])), className="note"),
+    ]
+
+
+def _read_as(body: str) -> list[Any]:
+    """The transaction as it was read: its hash and its fields."""
+    sent = json.loads(body)
+    if not sent.keys() >= EXAMPLE.keys():
+        try:
+            described = describe(body.encode())
+        except UnusableItemError:  # the API reads more forms of a number
+            return []
+        sent = {name: getattr(described, name) for name in EXAMPLE}
+    return [
+        html.H3("Transaction"),
+        html.Code(str(sent["hash"]), className="hash"),
+        raw_fields(sent),
+    ]
+
+
+def hash_of(pasted: str) -> str | None:
+    """The hash, if nothing else was pasted."""
+    return pasted.strip().lower() if _HASH.fullmatch(pasted.strip()) else None
+
+
+def hash_view(hash: str, prefix: str) -> list[Any]:
+    """Why a hash cannot be scored, and the way to the transaction that it names."""
+    return [
+        html.H2("Not scored"),
+        html.P("This is a hash, not a transaction: its fields are needed to score it."),
+        html.P(dcc.Link("Look for it among those that have arrived", href=f"{prefix}#{hash}")),
     ]
 
 

@@ -77,19 +77,20 @@ def _unscored(verdict: Mapping[str, Any]) -> html.Div:
 def _score(verdict: Mapping[str, Any]) -> html.Div:
     score, threshold = float(verdict["anomaly_score"]), float(verdict["threshold"])
     hot = " hot" if verdict["is_anomaly"] else ""
-    threshold_words = f"threshold {threshold:.3f}"
+    score_text, threshold_text = _told_apart(score, threshold)
+    threshold_words = f"threshold {threshold_text}"
     fill = html.Div(className=f"fill{hot}", style={"width": _position(score)})
     mark = html.Div(className="mark", style={"left": _position(threshold)}, title=threshold_words)
     meter = html.Div(
         [fill, mark],
         className="meter",
         role="img",
-        **attribute("aria-label", f"score {score:.3f}, {threshold_words}"),
+        **attribute("aria-label", f"score {score_text}, {threshold_words}"),
     )
     return html.Div(
         [
             html.Div(
-                [html.Span(f"{score:.3f}", className="big"), *_badges(verdict)],
+                [html.Span(score_text, className="big"), *_badges(verdict)],
                 className="score-line",
             ),
             meter,
@@ -100,6 +101,18 @@ def _score(verdict: Mapping[str, Any]) -> html.Div:
         ],
         className="score",
     )
+
+
+def _told_apart(score: float, threshold: float) -> tuple[str, str]:
+    """Both in as many digits as it takes to see on which side the score lies.
+
+    >>> _told_apart(0.74312, 0.74298), _told_apart(0.5, 0.7)
+    (('0.7431', '0.7430'), ('0.500', '0.700'))
+    """
+    digits = 3
+    while digits < 9 and score != threshold and f"{score:.{digits}f}" == f"{threshold:.{digits}f}":
+        digits += 1
+    return f"{score:.{digits}f}", f"{threshold:.{digits}f}"
 
 
 def _position(score: float) -> str:

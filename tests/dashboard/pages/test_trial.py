@@ -1,8 +1,11 @@
 import json
 
+from tests.support.blockchain_samples import payment
 from tests.support.dashboard_api import prediction
 from tests.support.dashboard_backend import as_text
 
+from api.scoring import inconsistencies
+from core.transaction import Transaction
 from dashboard.pages import trial
 
 
@@ -40,3 +43,29 @@ def test_an_answer_by_rules_alone_has_no_score() -> None:
     answer = prediction(json.loads(body)) | {"model_version": "rules", "anomaly_score": 0.0}
     text = as_text(trial.answer_view(200, answer, body))
     assert "—" in text and '"0.000"' not in text and "there was no model" in text
+
+
+def test_pasted_json_shows_the_hash_and_the_fields_that_were_read() -> None:
+    body = json.dumps(payment())
+    text = as_text(trial.answer_view(200, prediction(trial.EXAMPLE), body))
+    assert payment()["hash"] in text
+    assert f"{payment()['weight']:,} weight units" in text
+
+
+def test_what_cannot_be_is_said_before_the_verdict() -> None:
+    body = trial.form_body(trial.EXAMPLES["more out than in"])
+    answer = prediction(json.loads(body)) | {"warnings": ["input_value is not the sum"]}
+    text = as_text(trial.answer_view(200, answer, body))
+    assert text.index("input_value is not the sum") < text.index("Why")
+
+
+def test_the_examples_are_what_they_are_called() -> None:
+    for name, example in trial.EXAMPLES.items():
+        transaction = Transaction.model_validate(example)
+        assert bool(inconsistencies(transaction)) == (name == "more out than in"), name
+
+
+def test_a_bare_hash_is_no_transaction_but_leads_to_one() -> None:
+    assert trial.hash_of(" " + "AB" * 32 + "\n") == "ab" * 32
+    assert trial.hash_of("ab" * 31) is None and trial.hash_of("{}") is None
+    assert f'"/x/#{"ab" * 32}"' in as_text(trial.hash_view("ab" * 32, "/x/"))
