@@ -46,11 +46,15 @@ def timeline(
     counts: Integers,
     anomalies: Integers,
     champions: Champions,
+    open_end: bool,
     zone: ZoneInfo,
     theme: Theme,
     revision: str,
 ) -> Figure:
-    """Transactions over time as bars, and above them the anomalies on their own scale."""
+    """Transactions over time as bars, and above them the anomalies on their own scale.
+
+    With an `open_end` the last bar is hatched: it goes on to grow.
+    """
     colours = PALETTES[theme]
     width = float(edges[1] - edges[0]) / 1000
     bars = {"type": "bar", "x": local_times(edges[:-1], zone), "width": width * 0.86, "offset": 0}
@@ -62,10 +66,12 @@ def timeline(
     upper["range"] = [0, max(2, most * 1.1)]
     upper["title"]["font"]["color"] = colours["anomaly"]
     unit = f"per {duration(width / 1000).removeprefix('1 ')}"
+    shapes = [""] * (len(counts) - 1) + ["/" if open_end else ""]
+    ticks = {"dtick": 1} if counts.max(initial=0) < 5 else {"nticks": 5}
     return {
         "data": [
-            bars | _heights(counts, colours["bar"], "transactions"),
-            bars | _heights(anomalies, colours["anomaly"], "flagged") | {"yaxis": "y2"},
+            bars | _heights(counts, shapes, colours["bar"], "transactions"),
+            bars | _heights(anomalies, shapes, colours["anomaly"], "flagged") | {"yaxis": "y2"},
         ],
         "layout": layout(
             theme,
@@ -75,16 +81,21 @@ def timeline(
             selectdirection="h",
             newselection={"line": {"color": colours["accent"]}},
             xaxis=axis(theme, type="date", showgrid=False, anchor="y"),
-            yaxis=axis(theme, unit, domain=[0, 0.62], nticks=5, **scale),
+            yaxis=axis(theme, unit, domain=[0, 0.62], **ticks, **scale),
             yaxis2=upper,
             **champion_marks(champions, zone, theme),
         ),
     }
 
 
-def _heights(counts: Integers, colour: str, noun: str) -> Figure:
+def _heights(counts: Integers, shapes: list[str], colour: str, noun: str) -> Figure:
     hover = f"%{{x|%b %d, %H:%M:%S}}<br>%{{y:,}} {noun}<extra></extra>"
-    return {"y": packed(counts), "marker": {"color": colour}, "hovertemplate": hover}
+    hatched = {"shape": shapes, "fillmode": "replace", "size": 5, "solidity": 0.4}
+    return {
+        "y": packed(counts),
+        "marker": {"color": colour, "pattern": hatched},
+        "hovertemplate": hover,
+    }
 
 
 def scores(counts: Integers, threshold: float | None, theme: Theme, revision: str) -> Figure:
@@ -169,13 +180,16 @@ def fee_rates(
     """Percentiles of the fee rate over time: the median as a line in two bands."""
     colour, times = PALETTES[theme]["accent"], local_times((edges[:-1] + edges[1:]) // 2, zone)
     opacities = {4: 0.16, 3: 0.26}
+    known = np.pad(~np.isnan(bands[2]), 1)
+    alone = known[1:-1] & ~known[:-2] & ~known[2:]  # a line has no length there
     data = []
     for i in (0, 4, 1, 3, 2):
         median = i == 2
         data.append(
             {
                 "type": "scatter",
-                "mode": "lines",
+                "mode": "lines+markers" if median else "lines",
+                "marker": {"size": packed(np.where(alone, 5, 0)), "color": colour},
                 "x": times,
                 "y": packed(bands[i]),
                 "name": "median" if median else f"{FEE_RATE_PERCENTILES[i]} %",

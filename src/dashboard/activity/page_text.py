@@ -155,7 +155,7 @@ def _tiles(view: ActivityView, filters: Filters, state: State) -> dict[str, Tile
     snapshot, volume = view.snapshot, short_number(summary.volume / COIN)
     rate = short_number(present_rate(snapshot.rows, snapshot.taken_at))
     passing = "pass the filters in the" if filters.row_filters else "in the"
-    passed = f"{summary.transactions:,} {passing} {range_words}"
+    passed = f"{summary.transactions:,} {passing} {range_words}{_since(view, filters)}"
     return {
         "pipeline": Tile(state.word, state.note or state.sentence),
         "rate": Tile(rate, passed, "/s now", RATE_HOVER),
@@ -163,9 +163,31 @@ def _tiles(view: ActivityView, filters: Filters, state: State) -> dict[str, Tile
             f"{summary.flagged:,}", _flagged_note(view, filters), f"in the {range_words}"
         ),
         "fee": market_tile(snapshot, summary.median_fee_rate, range_words),
-        "volume": Tile(volume, f"moved in the {range_words}", "BTC", sat(summary.volume)),
+        "volume": Tile(volume, _volume_note(view, range_words), "BTC", sat(summary.volume)),
         "model": model_tile(snapshot),
     }
+
+
+def _since(view: ActivityView, filters: Filters) -> str:
+    """Since when there are transactions, where they do not fill the range."""
+    start, end = filters.interval(view.snapshot.taken_at)
+    end = min(end, view.snapshot.taken_at)
+    edges, counts = view.aggregates.edges, view.aggregates.counts
+    if not counts.any():
+        return ""
+    first = from_micros(int(edges[(counts > 0).argmax()]))
+    if first - start < (end - start) / 10:
+        return ""
+    return f"; the first {duration((view.snapshot.taken_at - first).total_seconds())} ago"
+
+
+def _volume_note(view: ActivityView, range_words: str) -> str:
+    """Where the volume has moved, and what a single transaction has of it if that is most."""
+    most = int(view.aggregates.rows["output_value"].max(initial=0))
+    note = f"sum of outputs in the {range_words}"
+    if most * 2 <= view.summary.volume:
+        return note
+    return f"{note}; {short_number(most / COIN)} of it by one transaction"
 
 
 def _flagged_note(view: ActivityView, filters: Filters) -> str:

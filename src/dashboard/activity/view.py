@@ -164,10 +164,11 @@ def draw_view(
     threshold = filters.threshold or model_threshold(snapshot)
     flagged, own = numbers.rows.take(numbers.drawn[1]), filters.threshold
     ordinary = int(numbers.counts.sum() - numbers.anomalies.sum())
+    open_end = end >= snapshot.taken_at
     times, flat = (zone, theme, revision), (theme, revision)
     drawn = {
         "timeline": figures.timeline(
-            edges, numbers.counts, numbers.anomalies, numbers.champions, *times
+            edges, numbers.counts, numbers.anomalies, numbers.champions, open_end, *times
         ),
         "scores": figures.scores(numbers.score_counts, threshold, *flat),
         "scatter": scatter_figure.scatter(

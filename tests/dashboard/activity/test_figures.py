@@ -1,6 +1,19 @@
+from base64 import b64decode
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
 import pytest
 
-from dashboard.activity.figures import patterns
+from dashboard.activity.figures import fee_rates, patterns, timeline
+
+UTC = ZoneInfo("UTC")
+EDGES = np.arange(6) * 60_000_000
+
+
+def bars(counts: list[int], open_end: bool) -> dict[str, Any]:
+    flagged = np.zeros(5, np.int64)
+    return timeline(EDGES, np.array(counts), flagged, [], open_end, UTC, "dark", "k")
 
 
 @pytest.mark.parametrize(("counts", "whole"), [([1, 1], True), ([3, 2], True), ([90, 4], False)])
@@ -8,3 +21,22 @@ def test_few_anomalies_are_counted_in_whole_steps(counts: list[int], whole: bool
     names = ["zero_fee", "consolidation"]
     figure = patterns(list(zip(names, counts, strict=True)), "dark", "k")
     assert (figure["layout"]["xaxis"].get("dtick") == 1) is whole
+
+
+def test_the_bar_that_still_grows_is_hatched() -> None:
+    shapes = bars([9, 9, 9, 9, 2], True)["data"][0]["marker"]["pattern"]["shape"]
+    assert shapes == ["", "", "", "", "/"]
+    assert set(bars([9, 9, 9, 9, 2], False)["data"][0]["marker"]["pattern"]["shape"]) == {""}
+
+
+def test_few_transactions_are_counted_in_whole_steps() -> None:
+    assert bars([0, 2, 1, 0, 3], True)["layout"]["yaxis"]["dtick"] == 1
+    assert "dtick" not in bars([0, 20, 1, 0, 3], True)["layout"]["yaxis"]
+
+
+def test_a_bin_without_neighbours_is_a_point_where_a_line_has_no_length() -> None:
+    bands = np.full((5, 5), np.nan)
+    bands[:, [0, 2, 3]] = 7.0
+    median = fee_rates(EDGES, bands, UTC, "dark", "k")["data"][-1]
+    sizes = np.frombuffer(b64decode(median["marker"]["size"]["bdata"]), "i4")
+    assert sizes.tolist() == [5, 0, 0, 0, 0] and "markers" in median["mode"]

@@ -1,5 +1,6 @@
 """Each filter and combinations of them, compared with the same query on Delta."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -151,6 +152,28 @@ def test_a_filter_changes_neither_the_present_rate_nor_what_the_budget_is_compar
     assert whole["rate"].number == filtered["rate"].number
     assert "pass the filters in the last 24 h" in filtered["rate"].note
     assert "budget" in whole["flagged"].note and "budget" not in filtered["flagged"].note
+
+
+def test_a_tile_says_since_when_there_are_transactions(services: Services) -> None:
+    def passed(query: str) -> str:
+        filters = Filters.from_query(query)
+        view = services.views.view(filters, "dark", "UTC")
+        return page_text(view, filters, "simulated").tiles["rate"].note
+
+    assert re.search(r"6,000 in the last 24 h; the first 3 h( \d+ min)? ago", passed("?range=24h"))
+    assert "the first" not in passed("?range=1h")
+    assert "the first" not in passed("?range=1h&fee_rate_min=100000000")
+
+
+def test_a_volume_that_is_mostly_one_transaction_says_so(
+    backend: Backend, services: Services
+) -> None:
+    values = sorted(backend.rows["output_value"].to_pylist())
+    for least, alone in ((values[-1] / 1e8, True), (0.0001, False)):
+        filters = Filters.from_query(f"?range=24h&value_min={least:.8f}")
+        view = services.views.view(filters, "dark", "UTC")
+        note = page_text(view, filters, "simulated").tiles["volume"].note
+        assert ("by one transaction" in note) == alone, note
 
 
 def test_more_rows_than_memory_keeps_are_counted_all_the_same(backend: Backend) -> None:
