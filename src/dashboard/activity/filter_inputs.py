@@ -57,7 +57,6 @@ def filter_bar() -> html.Section:
     return html.Section(
         [
             html.Div([_time_range(), _threshold(), reset], className="bar-row"),
-            html.Div(id="chips", className="chips", **attribute("aria-label", "Filters in force")),
             html.Details(
                 [
                     html.Summary(["More filters", html.Span(id="filter-count", className="count")]),
@@ -66,6 +65,8 @@ def filter_bar() -> html.Section:
                 id="more-filters",
                 className="more-filters",
             ),
+            # below, so that no input moves when a chip appears
+            html.Div(id="chips", className="chips", **attribute("aria-label", "Filters in force")),
         ],
         className="filters panel",
         **attribute("aria-label", "Filters"),
@@ -85,8 +86,9 @@ def _time_range() -> html.Div:
             dcc.RadioItems(options, DEFAULT_RANGE, id="range", inline=True, className="segments"),
             html.Div(
                 [
+                    html.Label("from", htmlFor="start"),
                     dcc.Input(id="start", name="from", **time),
-                    html.Span("to"),
+                    html.Label("to", htmlFor="end"),
                     dcc.Input(id="end", name="to", **time),
                 ],
                 id="custom-range",

@@ -72,6 +72,7 @@ def transaction_table(prefix: str) -> html.Section:
                 "enableClickSelection": True,
             },
             "animateRows": False,
+            "suppressColumnVirtualisation": True,  # a row without its cells is none to a reader
             "suppressCellFocus": False,
             "rowHeight": 34,
             "headerHeight": 36,

@@ -175,6 +175,37 @@
     }
   });
 
+  // Dash's choices call themselves a list box with options, which may hold no inputs, and its slider
+  // has no name. They are groups of inputs with the caption beside them as their name.
+  const groups = {
+    range: ["radiogroup", "Time range"],
+    order: ["radiogroup", "Order of the table"],
+    axis: ["radiogroup", "What the scatter shows upwards"],
+    flagged: ["group", "Show"],
+    flagged_by: ["group", "Only flagged by"],
+  };
+
+  function nameControls() {
+    for (const [id, [role, name]] of Object.entries(groups)) {
+      const group = document.getElementById(id);
+      if (!group) continue;
+      group.setAttribute("role", role);
+      group.setAttribute("aria-label", name);
+      group.removeAttribute("aria-multiselectable");
+      for (const option of group.querySelectorAll("[role=option], [aria-selected]")) {
+        option.removeAttribute("role");
+        option.removeAttribute("aria-selected");
+      }
+    }
+    const slider = document.querySelector("#threshold [role=slider]");
+    if (slider) slider.setAttribute("aria-label", "Anomaly threshold");
+    for (const hidden of document.querySelectorAll(".dash-dropdown-focus-target")) hidden.tabIndex = -1;
+  }
+
+  new MutationObserver(nameControls).observe(document.documentElement, {
+    childList: true, subtree: true, attributeFilter: ["aria-selected", "aria-multiselectable"],
+  });
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.page = {
     client: function (clicks) {

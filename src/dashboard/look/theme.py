@@ -39,13 +39,13 @@ PALETTES: dict[Theme, dict[str, str]] = {
         "accent": "#2459d3",
         "accent-soft": "#dfe8fb",
         "bar": "#7d9fd6",
-        "anomaly": "#c2500a",
+        "anomaly": "#b04708",
         "anomaly-soft": "#fdebdc",
         "good": "#0c7a68",
         "bad": "#b42323",
         "score-low": "#b9c9e4",
         "score-mid": "#5b83cc",
-        "score-high": "#c2500a",
+        "score-high": "#b04708",
     },
 }
 

@@ -1,0 +1,67 @@
+"""The pages as axe-core judges them: every page, theme and state without a violation."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+from tests.support.dashboard_backend import Backend
+from tests.support.dashboard_browser import WatchedPage, chromium, serving
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = {"wide": (1440, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds, a line for each element; the table draws itself when it is in view."""
+    if (grid := page.locator("#grid")).is_visible():
+        grid.scroll_into_view_if_needed()
+        page.wait_for_selector("#grid .ag-header-cell")
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {node['failureSummary']}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_nothing_on_any_page_and_state(
+    browser: Browser, backend: Backend, width: str, theme: str
+) -> None:
+    size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+    with serving(backend.services(refresh_seconds=3_600)) as url:
+        context = browser.new_context(
+            viewport=size,  # type: ignore[arg-type]
+            color_scheme=theme,  # type: ignore[arg-type]
+            reduced_motion="reduce",
+        )
+        watched = WatchedPage(context.new_page(), url)
+        page = watched.open("/?range=24h&value_min=0.0001")
+        page.wait_for_selector("#grid .ag-row", state="attached")
+        page.click("#more-filters summary")
+        found = {"filters": violations(page)}
+        watched.open(f"/?range=24h#{backend.flagged[0]}")
+        page.wait_for_selector("#drawer.open [data-feature]")
+        found["panel"] = violations(page)
+        watched.open("/?range=custom&start=2020-01-02T00:00:00Z&end=2020-01-01T00:00:00Z")
+        found["nothing"] = violations(page)
+        page.goto(f"{url}/try")
+        page.click("#score-form")
+        page.wait_for_selector("#answer >> text=The verdict")
+        found["try"] = violations(page)
+        page.goto(f"{url}/model")
+        page.wait_for_selector("#page-model .panel")
+        found["model"] = violations(page)
+        context.close()
+    assert not any(found.values()), "\n".join(
+        f"{state}: {line}" for state in found for line in found[state]
+    )
