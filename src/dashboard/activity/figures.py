@@ -6,7 +6,7 @@ converted to the viewer's zone here. `revision` is Plotly's `uirevision`.
 """
 
 from base64 import b64encode
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from core.detector.rules import RULES_VERSION
 from core.detector.verdict import SCORE_AXIS
 from core.transaction import COIN
-from dashboard.activity.champion_marks import Champions, champion_marks
 from dashboard.activity.filters import FLAGGERS, NO_PATTERN
 from dashboard.activity.queries import FEE_RATE_PERCENTILES, FLAGGED_BY, flagger_codes
 from dashboard.lake.rows import Rows
-from dashboard.look.formats import duration, rate_words, spaced
+from dashboard.look.formats import duration, local_times, rate_words, spaced
 from dashboard.look.theme import PALETTES, Theme, axis, layout
 
 Figure = dict[str, Any]
@@ -28,17 +28,17 @@ Integers = NDArray[np.int64]
 
 WINDOW_MILLISECONDS = 600_000
 
+MOST_LABELS = 6
+"""More marks than this have no words: they would cover each other."""
+
+Champions = Sequence[tuple[str, int]]
+"""Versions in order, each with the microsecond at which it scored first."""
+
 
 def packed(array: NDArray[Any]) -> dict[str, str]:
     """An array as Plotly's typed array, 4 bytes a number: exact enough to draw."""
     kind = "i4" if array.dtype.kind in "iub" else "f4"
     return {"dtype": kind, "bdata": b64encode(array.astype(kind).tobytes()).decode()}
-
-
-def local_times(micros: Integers, zone: ZoneInfo) -> list[str]:
-    """Microseconds since 1970 as times of the viewer's zone."""
-    times = (datetime.fromtimestamp(t / 1e6, UTC).astimezone(zone) for t in micros.tolist())
-    return [time.strftime("%Y-%m-%d %H:%M:%S") for time in times]
 
 
 def timeline(
@@ -85,6 +85,27 @@ def timeline(
             yaxis2=upper,
             **champion_marks(champions, zone, theme),
         ),
+    }
+
+
+def champion_marks(champions: Champions, zone: ZoneInfo, theme: Theme) -> dict[str, Any]:
+    """Dotted lines and labels for a layout, one for each version but the first of the range.
+
+    Scores before and after such a mark are not comparable, and the threshold is another.
+    """
+    colour, marks = PALETTES[theme]["muted"], champions[1:]
+    times = local_times((at for _, at in marks), zone)
+    line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1}
+    line["line"] = {"color": colour, "width": 1, "dash": "dot"}
+    label = {"yref": "paper", "y": 1, "xanchor": "left", "yanchor": "top", "xshift": 3}
+    label |= {"showarrow": False, "font": {"color": colour, "size": 10}}
+    labels = [
+        label | {"x": time, "text": "rules alone" if version == RULES_VERSION else f"v{version}"}
+        for time, (version, _) in zip(times, marks, strict=True)
+    ]
+    return {
+        "shapes": [line | {"x0": time, "x1": time} for time in times],
+        "annotations": labels if len(labels) <= MOST_LABELS else [],
     }
 
 
@@ -188,8 +209,7 @@ def fee_rates(
         data.append(
             {
                 "type": "scatter",
-                "mode": "lines+markers" if median else "lines",
-                "marker": {"size": packed(np.where(alone, 5, 0)), "color": colour},
+                "mode": "lines",
                 "x": times,
                 "y": packed(bands[i]),
                 "name": "median" if median else f"{FEE_RATE_PERCENTILES[i]} %",
@@ -201,6 +221,8 @@ def fee_rates(
                 "hovertemplate": "%{y:,.1f}",
             }
         )
+    points = {"size": packed(np.where(alone, 5, 0)), "color": colour}
+    data[-1] |= {"mode": "lines+markers", "marker": points}
     for trace, name in ((data[1], "10–90 %"), (data[3], "25–75 %")):
         trace |= {"showlegend": True, "name": name, "hovertemplate": "up to %{y:,.1f}"}
     return {

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
-from dashboard.activity.champion_marks import Champions, champion_marks
 from dashboard.activity.figures import (
+    Champions,
     Figure,
-    local_times,
+    champion_marks,
     packed,
     point_words,
     powers_of_ten,
@@ -17,6 +17,7 @@ from dashboard.activity.figures import (
 )
 from dashboard.activity.queries import CODES, flagger_codes
 from dashboard.lake.rows import Rows
+from dashboard.look.formats import local_times
 from dashboard.look.theme import PALETTES, Theme, axis, layout
 
 SYMBOLS = {"model": "diamond", "rule": "triangle-up", "both": "star"}

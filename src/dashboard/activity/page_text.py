@@ -65,12 +65,8 @@ class Tile:
 
 @dataclass(frozen=True)
 class Readout:
-    """How many transactions are flagged, and by what threshold; all as words.
+    """How many transactions are flagged, and by what threshold; all as words."""
 
-    `applied` says whether the threshold is applied to all, or each version's own as it was.
-    """
-
-    applied: bool
     lead: str
     flagged: str
     total: str
@@ -289,7 +285,7 @@ def threshold_readout(
     of_total = f"{total:,} ({share(flagged / total) if total else '0 %'})"
     if applied is None:
         rest = f"each by its version's threshold, now {shown:.3f}"
-        return Readout(False, "As flagged then:", f"{flagged:,}", of_total, rest)
+        return Readout("As flagged then:", f"{flagged:,}", of_total, rest)
     more, fewer = aggregates.changes(applied)
     rest = "" if filters.flagged_by else f"{more:,} more and {fewer:,} fewer than as flagged then"
-    return Readout(True, f"{applied:.3f} for all:", f"{flagged:,}", of_total, rest)
+    return Readout(f"{applied:.3f} for all:", f"{flagged:,}", of_total, rest)

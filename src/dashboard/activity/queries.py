@@ -262,10 +262,8 @@ def margin_counts(rows: Rows) -> NDArray[np.int64]:
 
 def first_scored(rows: Rows) -> list[tuple[str, int]]:
     """The model versions in order, each with the microsecond at which it scored first."""
-    codes, place = np.unique(rows.version, return_inverse=True)
-    first = np.full(len(codes), np.iinfo(np.int64).max)
-    np.minimum.at(first, place, rows["scored"])
-    named = ((rows.labels[code], int(at)) for code, at in zip(codes, first, strict=True))
+    codes = np.flatnonzero(np.bincount(rows.version + 1)[1:])
+    named = [(rows.labels[i], int(rows["scored"][rows.version == i].min())) for i in codes]
     return sorted(named, key=lambda item: item[1])
 
 
@@ -303,23 +301,23 @@ def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, 
     """
     rest = np.flatnonzero(~mask)
     if len(rest) > most:
-        outlying = rest[_outlying(rows.take(rest))]
-        others = np.setdiff1d(rest, outlying, assume_unique=True)
-        even = np.linspace(0, len(others) - 1, most - len(outlying)).astype(np.intp)
-        rest = np.sort(np.concatenate([outlying, others[even]]))
+        drawn = _outlying(rows, rest)
+        others = rest[~drawn]
+        even = np.linspace(0, len(others) - 1, most - int(drawn.sum())).astype(np.intp)
+        rest = np.sort(np.concatenate([rest[drawn], others[even]]))
     masked = np.flatnonzero(mask)
     if len(masked) > most_masked:
         masked = np.sort(masked[top(rows.take(masked), "score", most_masked)])
     return rest, masked
 
 
-def _outlying(rows: Rows) -> Index:
-    """The rows of the lowest and of the highest fee rates and values, some of each."""
-    ends = []
+def _outlying(rows: Rows, index: Index) -> Mask:
+    """Which rows of an index have the lowest and the highest fee rates and values, some of each."""
+    outlying = np.zeros(len(index), bool)
     for column in ("fee_rate", "output_value"):
-        order = np.argpartition(rows[column], [OUTLYING, len(rows) - OUTLYING])
-        ends += [order[:OUTLYING], order[-OUTLYING:]]
-    return np.unique(np.concatenate(ends))
+        order = np.argpartition(rows[column][index], [OUTLYING, len(index) - OUTLYING])
+        outlying[order[:OUTLYING]] = outlying[order[-OUTLYING:]] = True
+    return outlying
 
 
 def summarize(rows: Rows, anomalies: Mask) -> Summary:

@@ -1,8 +1,10 @@
 """Numbers and times as a person reads them; each carries its unit."""
 
 import math
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from core.transaction import COIN
 
@@ -89,6 +91,12 @@ def utc(time: datetime) -> str:
     '2024-03-14 09:26:53 UTC'
     """
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def local_times(micros: Iterable[int], zone: ZoneInfo) -> list[str]:
+    """Microseconds since 1970 as times of the viewer's zone."""
+    times = (datetime.fromtimestamp(t / 1e6, UTC).astimezone(zone) for t in micros)
+    return [time.strftime("%Y-%m-%d %H:%M:%S") for time in times]
 
 
 def spaced(name: str) -> str:

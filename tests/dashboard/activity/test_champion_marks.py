@@ -1,6 +1,6 @@
 from zoneinfo import ZoneInfo
 
-from dashboard.activity.champion_marks import MOST_LABELS, champion_marks
+from dashboard.activity.figures import MOST_LABELS, champion_marks
 
 UTC = ZoneInfo("UTC")
 HOUR = 3_600_000_000
