@@ -18,8 +18,11 @@ from core.settings import ApiSettings, BindSettings, DataSettings, MlflowSetting
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-_WORKER_SILENT_SECONDS = 120
-"""A worker that is silent for longer is replaced; on a busy machine its imports take long."""
+_WORKER_SILENT_SECONDS = 60
+"""A worker that is silent for longer is replaced; on a busy machine it takes long to start.
+
+uvicorn waits so long even for one that died with its question unanswered, and obeys no signal then.
+"""
 
 
 def application() -> "FastAPI":

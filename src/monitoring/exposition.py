@@ -33,10 +33,19 @@ def exposition(registry: CollectorRegistry) -> bytes:
 def _alive_processes(folder: Path) -> list[int]:
     """The processes that still run; the gauges of those that crashed are removed."""
     recorded = {int(file.stem.rsplit("_", 1)[1]) for file in folder.glob("*_*.db")}
-    alive = {process for process in recorded if Path(f"/proc/{process}").exists()}
+    alive = {process for process in recorded if _runs(process)}
     for process in recorded - alive:
         mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]
     return sorted(alive)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process runs; one that ended stays in the list until its parent has looked."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:  # not there, or ended while it was read
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 class Processes(Collector):

@@ -78,9 +78,11 @@ def test_several_workers_count_together_and_one_that_dies_is_forgotten(tmp_path:
         started = max(psutil.Process(each).create_time() for each in workers)
         assert api.metric("process_start_time_seconds") == pytest.approx(started, abs=1)
         connection = half_sent(api)
+        api.process.send_signal(signal.SIGSTOP)  # its parent does not notice that it dies
         os.kill(worker_of(connection), signal.SIGKILL)
         connection.close()
         wait_for(lambda: api.metric("bitcoin_api_requests_in_flight ") == 0, api.log)
         assert api.metric(counted) == before + 40
+        api.process.send_signal(signal.SIGCONT)
         wait_for(lambda: requests.get(f"{api.url}/health", timeout=10).ok, api.log)
         assert api.stop() == 0
