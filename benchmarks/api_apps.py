@@ -19,6 +19,7 @@ async def predict(transaction: SubmittedTransaction) -> Prediction:
         "percentile": 0.412,
         "threshold": 0.6871,
         "pattern": None,
+        "patterns": [],
         "reasons": [
             {
                 "feature": name,

@@ -51,6 +51,7 @@ def generate_rows(rows: int, end: datetime, seconds: float, seed: int) -> pa.Tab
         "package_fee_rate": pa.nulls(rows),
         "replaced_fee": pa.nulls(rows),
         "pattern": pa.nulls(rows),
+        "patterns": pa.array([[]]).take(pa.array(np.zeros(rows, np.int8))),
         "reasons": pa.array([[]]).take(pa.array(np.zeros(rows, np.int8))),
     }
     arrays = [pa.array(columns[f.name]).cast(f.type) for f in SCORED_TRANSACTIONS]

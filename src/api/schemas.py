@@ -105,6 +105,9 @@ class ScoredTransaction(TypedDict):
         str | None,
         Field(description="Known shape or null; a shape says nothing about intent"),
     ]
+    patterns: Annotated[
+        list[str], Field(description="Every known shape that it has, the most telling first")
+    ]
     reasons: Annotated[list[ReasonGiven], Field(description="Most important first, at most three")]
     model_version: Annotated[
         str, Field(description="Version of the registered model; `rules` while there is none")

@@ -93,11 +93,12 @@ def _verdicts(table: pa.Table) -> Iterator[Verdict]:
     """Read whole columns at once, which is faster than `Verdict.from_row` on each row."""
     columns = {name: table.column(name).to_pylist() for name in Verdict._fields}
     columns["reasons"] = [tuple(Reason(**each) for each in row) for row in columns["reasons"]]
+    columns["patterns"] = list(map(tuple, columns["patterns"]))
     return map(Verdict._make, zip(*columns.values(), strict=True))
 
 
 def _prediction(transaction: Transaction, verdict: Verdict, market: Beside) -> Prediction:
-    score, percentile, threshold, is_anomaly, pattern, reasons, version, flagged_by, *_ = verdict
+    score, percentile, threshold, is_anomaly, patterns, reasons, version, flagged_by, *_ = verdict
     by_rule = flagged_by in ("rule", "both")
     rules = rules_of((*numbers_of(transaction), market.fee_rate)) if by_rule else ()
     return {
@@ -107,7 +108,8 @@ def _prediction(transaction: Transaction, verdict: Verdict, market: Beside) -> P
         "explanation": explanation(verdict, rules),
         "percentile": percentile,
         "threshold": threshold,
-        "pattern": pattern,
+        "pattern": verdict.pattern,
+        "patterns": list(patterns),
         "reasons": [
             {
                 "feature": reason.feature,

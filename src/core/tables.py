@@ -98,9 +98,13 @@ VERDICT = pa.schema(
         pa.field("market_fee_rate", pa.float64()),
         pa.field("package_fee_rate", pa.float64()),
         pa.field("replaced_fee", pa.int64()),
+        pa.field("patterns", pa.list_(pa.string())),
     ]
 )
-"""The champion's verdict on one transaction, the columns of `core.detector.verdict.Verdict`."""
+"""The champion's verdict on one transaction, the columns of `core.detector.verdict.Verdict`.
+
+`pattern` is the first of `patterns`; rows of earlier versions have it alone.
+"""
 
 SCORED_TRANSACTIONS = pa.schema(
     [

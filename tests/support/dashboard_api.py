@@ -84,6 +84,7 @@ def prediction(body: dict[str, Any]) -> dict[str, Any]:
         "percentile": 0.9995 if anomalous else 0.5,
         "threshold": 0.62,
         "pattern": "fee_overpaid" if anomalous else None,
+        "patterns": ["fee_overpaid"] if anomalous else [],
         "reasons": [REASON] if anomalous else [],
         "warnings": ["fee is not inputs minus outputs"],
         "model_version": "3",

@@ -75,6 +75,7 @@ def scored(count: int, end: datetime, seconds: float, seed: int = 7) -> pa.Table
         threshold=threshold,
         is_anomaly=above | (by_rule & ~unknown),
         pattern=list(pattern),
+        patterns=list(map(_patterns, pattern, unknown)),
         reasons=[
             _reasons(*each) for each in zip(above | by_rule, fee * 4 / weight, value, strict=True)
         ],
@@ -83,6 +84,12 @@ def scored(count: int, end: datetime, seconds: float, seed: int = 7) -> pa.Table
         market_fee_rate=pa.array(market, mask=unknown),
         scored_at=append + np.timedelta64(1_500_000, "us"),
     )
+
+
+def _patterns(first: str | None, earlier_version: bool) -> list[str] | None:
+    """Every pattern, in the order of `PATTERNS`; null as in a row of an earlier version."""
+    names = [] if first is None else [first, "version_3"]
+    return None if earlier_version else names
 
 
 def market_fee_rate(times: NDArray[Any]) -> NDArray[np.float64]:

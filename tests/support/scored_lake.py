@@ -35,6 +35,7 @@ def scored_row(name: str, age: timedelta, score: float) -> dict[str, object]:
         "threshold": 0.6,
         "is_anomaly": score >= 0.6,
         "pattern": None,
+        "patterns": [],
         "reasons": [REASON],
         "model_version": "3",
         "flagged_by": "model" if score >= 0.6 else None,

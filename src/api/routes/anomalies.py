@@ -135,6 +135,7 @@ def _anomaly(row: Mapping[str, Any]) -> Anomaly:
         percentile=verdict.percentile,
         threshold=verdict.threshold,
         pattern=verdict.pattern,
+        patterns=list(verdict.patterns),
         reasons=row["reasons"],
         model_version=verdict.model_version,
         flagged_by=verdict.flagged_by,

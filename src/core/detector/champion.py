@@ -16,7 +16,7 @@ from core.compiled import compiled
 from core.detector.attribution import Attribution, attribution, descend_once
 from core.detector.calibration import Calibration
 from core.detector.forest import Indices, Nodes, flatten
-from core.detector.patterns import COINBASE, Shape, facts_of, pattern_of
+from core.detector.patterns import COINBASE, Shape, facts_of, patterns_of
 from core.detector.rules import RULES_VERSION, flagged_by_rules, rules_of
 from core.detector.sklearn_parity import is_exact
 from core.detector.verdict import LEAST_SHARE, MOST_REASONS, FlaggedBy, Reason, Verdict
@@ -119,15 +119,15 @@ class Champion:
         """
         values = [*map(float, numbers_of(transaction)), market_fee_rate]
         score, reasons = self._score_and_explain(values)
-        pattern = _pattern(transaction, values)
-        by_model = score >= self.threshold and pattern != COINBASE
+        patterns = _patterns(transaction, values)
+        by_model = score >= self.threshold and COINBASE not in patterns
         by_rule = bool(rules_of(values))
         return Verdict(
             anomaly_score=score,
             percentile=self.calibration.percentile(score),
             threshold=self.threshold,
             is_anomaly=by_model or by_rule,
-            pattern=pattern,
+            patterns=patterns,
             reasons=reasons,
             model_version=self.version,
             flagged_by=_FLAGGED_BY[by_model, by_rule],
@@ -209,7 +209,7 @@ class RulesOnly:
             percentile=0.0,
             threshold=1.0,
             is_anomaly=by_rule,
-            pattern=_pattern(transaction, values),
+            patterns=_patterns(transaction, values),
             reasons=(),
             model_version=self.version,
             flagged_by=_FLAGGED_BY[False, by_rule],
@@ -235,11 +235,11 @@ _FLAGGED_BY: dict[tuple[bool, bool], FlaggedBy | None] = {
 }
 
 
-def _pattern(transaction: DescribedTransaction, values: list[float]) -> str | None:
-    """The pattern of one transaction, given its numbers."""
+def _patterns(transaction: DescribedTransaction, values: list[float]) -> tuple[str, ...]:
+    """The patterns of one transaction, given its numbers."""
     coinjoin, *others = facts_of(transaction)
     facts = [coinjoin, *(np.nan if fact is None else float(fact) for fact in others)]
-    return pattern_of(Shape(*values[:MARKET], *facts))
+    return patterns_of(Shape(*values[:MARKET], *facts))
 
 
 def score_row(

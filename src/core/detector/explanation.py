@@ -114,7 +114,7 @@ def rule(name: str) -> str:
 
 
 def explanation(verdict: Verdict, rules: Sequence[str] = ()) -> str:
-    """A verdict in sentences: the rank of its score, rules that flag, the pattern, the reasons.
+    """A verdict in sentences: the rank of its score, rules that flag, the patterns, the reasons.
 
     `rules` are the names of the rules that flag the transaction.
     """
@@ -123,8 +123,8 @@ def explanation(verdict: Verdict, rules: Sequence[str] = ()) -> str:
         parts.append(package_sentence(verdict.package_fee_rate))
     if rules:
         parts.append(f"By rule, {'; '.join(map(rule, rules))}.")
-    if verdict.pattern is not None:
-        parts.append(f"In shape, {pattern(verdict.pattern)}.")
+    if verdict.patterns:
+        parts.append(f"In shape, {'; '.join(map(pattern, verdict.patterns))}.")
     if verdict.reasons:
         reasons = " · ".join(reason(each, verdict.market_fee_rate) for each in verdict.reasons)
         parts.append(f"{reasons[0].upper()}{reasons[1:]}.")

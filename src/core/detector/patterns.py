@@ -1,9 +1,8 @@
 """Patterns: known shapes of transactions, unusual or not, each with its source.
 
-The model decides whether a transaction is unusual; its pattern says what kind of transaction it is.
-Where several patterns fit, the first one counts. A shape says nothing of intent: a consolidation is
-housekeeping, a coinjoin is privacy. Facts that only the raw JSON has may be unknown; no pattern
-that needs one fits then.
+The model decides whether a transaction is unusual; its patterns say what kind of transaction it is,
+the most telling first. A shape says nothing of intent: a consolidation is housekeeping, a coinjoin
+is privacy. Facts that only the raw JSON has may be unknown; no pattern that needs one fits then.
 """
 
 from collections.abc import Callable
@@ -20,7 +19,7 @@ facts_of = attrgetter(*PATTERN_FACTS)
 """The facts of a described transaction that patterns use, as a tuple."""
 
 COINBASE = "coinbase"
-"""The pattern that is never flagged."""
+"""The pattern that is never flagged, and beside which no other is named."""
 
 
 class Shape(NamedTuple):
@@ -140,20 +139,15 @@ PATTERNS = (
     Pattern(
         "dust_fan_out",
         "it scatters amounts too small to be worth spending",
-        "Bitcoin Core, policy/policy.cpp: GetDustThreshold, 546 satoshi at the most",
-        lambda t: (t.outputs_count >= 10) & (t.output_value <= 546 * t.outputs_count),
+        "Bitcoin Core, policy/policy.cpp: GetDustThreshold, 546 satoshi at the most; here up to "
+        "twice that",
+        lambda t: (t.outputs_count >= 10) & (t.output_value <= 2 * 546 * t.outputs_count),
     ),
     Pattern(
         "very_large_value",
         "it moves 1,000 BTC or more",
         "Glassnode Academy: an entity with at least 1,000 BTC is a whale",
         lambda t: t.output_value >= 1_000 * COIN,
-    ),
-    Pattern(
-        "oversized",
-        "it is larger than nodes relay by default",
-        "Bitcoin Core, policy/policy.h: MAX_STANDARD_TX_WEIGHT 400,000",
-        lambda t: t.weight > 400_000,
     ),
     Pattern(
         "consolidation",
@@ -168,10 +162,16 @@ PATTERNS = (
         lambda t: (t.outputs_count >= 10) & (t.outputs_count >= 5 * t.inputs_count),
     ),
     Pattern(
+        "oversized",
+        "it is larger than nodes relay by default",
+        "Bitcoin Core, policy/policy.h: MAX_STANDARD_TX_WEIGHT 400,000",
+        lambda t: t.weight > 400_000,
+    ),
+    Pattern(
         "low_fee",
         "it pays less than 1 sat/vB, which nodes relay since 2025",
         "Bitcoin Core 29.1 release notes: DEFAULT_MIN_RELAY_TX_FEE 0.1 sat/vB",
-        lambda t: t.fee * 4 < t.weight,
+        lambda t: (t.fee > 0) & (t.fee * 4 < t.weight),
     ),
     Pattern(
         "data_carrier",
@@ -196,23 +196,17 @@ PATTERNS = (
         lambda t: t.version == 3,
     ),
 )
-"""Every pattern, in the order in which they are tried."""
-
-_NAMES = np.array([*(pattern.name for pattern in PATTERNS), None], dtype=object)
+"""Every pattern, the most telling first."""
 
 
-def pattern_of(shape: Shape) -> str | None:
-    """The pattern of one transaction, or None."""
-    for pattern in PATTERNS:
-        if pattern.fits(shape):
-            return pattern.name
-    return None
+def patterns_of(shape: Shape) -> tuple[str, ...]:
+    """The names of the patterns that fit one transaction, in the order of `PATTERNS`."""
+    fitting = tuple(pattern.name for pattern in PATTERNS if pattern.fits(shape))
+    return (COINBASE,) if COINBASE in fitting else fitting
 
 
-def patterns_of(shape: Shape) -> NDArray[np.object_]:
-    """The pattern of each transaction, or None; shape (n,)."""
-    index = np.full(len(shape.fee), len(PATTERNS))
-    for i in range(len(PATTERNS) - 1, -1, -1):
-        index[PATTERNS[i].fits(shape)] = i
-    names: NDArray[np.object_] = _NAMES[index]
-    return names
+def fitting_patterns(shape: Shape) -> NDArray[np.bool_]:
+    """Which of `PATTERNS` fit each of many transactions; shape (n, len(PATTERNS))."""
+    fitting = np.column_stack([pattern.fits(shape) for pattern in PATTERNS]).astype(bool)
+    fitting[fitting[:, 0], 1:] = False  # the first is COINBASE
+    return fitting

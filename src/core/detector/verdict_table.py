@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.detector.calibration import Calibration
-from core.detector.patterns import Shape, patterns_of
+from core.detector.patterns import PATTERNS, Shape, fitting_patterns
 from core.detector.rules import RULES_VERSION, fee_step, flagged_by_rules
 from core.detector.verdict import LEAST_SHARE, MOST_REASONS
 from core.effective_fee import in_package
@@ -118,13 +118,25 @@ def verdict_table(
         "percentile": calibration.percentiles(scores),
         "threshold": np.full(len(scores), calibration.threshold),
         "is_anomaly": by_model | by_rule,
-        "pattern": pa.array(patterns_of(shape), pa.string()),
+        **pattern_columns(shape),
         "reasons": reasons,
         "model_version": pa.repeat(version, len(scores)),
         "flagged_by": flaggers(by_model, by_rule),
         **beside,
     }
     return pa.table(columns, schema=VERDICT)
+
+
+def pattern_columns(shape: Shape) -> dict[str, pa.Array]:
+    """The columns `patterns`, a list of names for each row, and `pattern`, its first or null."""
+    fitting = fitting_patterns(shape)
+    names = pa.array([pattern.name for pattern in PATTERNS])
+    offsets = np.concatenate([[0], fitting.sum(axis=1).cumsum()]).astype(np.int32)
+    every = pa.DictionaryArray.from_arrays(pa.array(np.nonzero(fitting)[1]), names)
+    lists = pa.ListArray.from_arrays(pa.array(offsets), every.cast(pa.string()))
+    index = pa.array(fitting.argmax(axis=1), mask=~fitting.any(axis=1))
+    first = pa.DictionaryArray.from_arrays(index, names)
+    return {"pattern": first.cast(pa.string()), "patterns": lists}
 
 
 def flaggers(by_model: NDArray[np.bool_], by_rule: NDArray[np.bool_]) -> pa.Array:
@@ -143,7 +155,7 @@ def rules_table(table: pa.Table | pa.RecordBatch) -> pa.Table:
         "percentile": np.zeros(rows),
         "threshold": np.ones(rows),
         "is_anomaly": by_rule,
-        "pattern": pa.array(patterns_of(shape), pa.string()),
+        **pattern_columns(shape),
         "reasons": pa.array([[]] * rows, VERDICT.field("reasons").type),
         "model_version": pa.repeat(RULES_VERSION, rows),
         "flagged_by": flaggers(np.zeros_like(by_rule), by_rule),

@@ -102,7 +102,10 @@ def _model_condition(threshold: float | None) -> str:
 
 
 def _has_pattern(name: str) -> str:
-    return "pattern IS NULL" if name == NO_PATTERN else f"pattern = {_text(name)}"
+    """Rows that have a pattern; those of earlier versions have the most telling alone."""
+    if name == NO_PATTERN:
+        return "pattern IS NULL"
+    return f"coalesce(array_has(patterns, {_text(name)}), pattern = {_text(name)})"
 
 
 def _text(value: str) -> str:

@@ -28,6 +28,7 @@ COLUMNS = (
     *("hash", "event_time", "size", "weight", "fee", "inputs_count", "outputs_count"),
     *("input_value", "output_value", "fee_rate", "anomaly_score", "percentile", "threshold"),
     *("is_anomaly", "pattern", "model_version", "flagged_by", "market_fee_rate", "times_market"),
+    "patterns",
 )
 
 
@@ -111,6 +112,7 @@ def _batches(lake: Lake, filters: Filters, now: datetime) -> Iterator[pa.RecordB
         "is_anomaly": flagged,
         "flagged_by": flagged_by_column(filters),
         "times_market": TIMES_MARKET,
+        "patterns": "coalesce(array_to_string(patterns, ' '), pattern)",
     }
     columns = ", ".join(f"{computed[c]} AS {c}" if c in computed else c for c in COLUMNS)
     condition = passing_condition(filters) + (f" AND {flagged}" if filters.only_flagged else "")

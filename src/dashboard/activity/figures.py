@@ -244,7 +244,7 @@ def transparent(colour: str, opacity: float) -> str:
 
 
 def patterns(counts: list[tuple[str, int]], theme: Theme, revision: str) -> Figure:
-    """How many of the flagged follow each pattern, the most frequent on top."""
+    """How many of the flagged have each pattern, the most frequent on top."""
     shown = counts[:8][::-1]
     names, numbers = [name for name, _ in shown], [n for _, n in shown]
     most = max(numbers, default=1)

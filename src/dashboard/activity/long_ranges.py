@@ -194,6 +194,7 @@ def _slider_counts(
 
 
 def _pattern_counts(summaries: Sequence[PartitionSummary]) -> list[tuple[str, int]]:
+    """How many of the flagged have each pattern, most first; one may have several."""
     total = Counter[str]()
     for each in summaries:
         total.update({name or NO_PATTERN: count for name, count in each.patterns.items()})

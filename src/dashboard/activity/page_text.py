@@ -223,7 +223,7 @@ def model_tile(snapshot: Snapshot) -> Tile:
     rows = snapshot.rows
     if not len(rows):
         return Tile("–", snapshot.api_problem or "no model yet")
-    version = rows.labels[rows.version[int(rows["scored"].argmax())]]
+    version = rows.versions[rows.version[int(rows["scored"].argmax())]]
     if version == RULES_VERSION:
         return Tile("–", "no model yet: rules alone")
     return Tile(f"v{version}", "as the newest row says; the API does not answer", "champion")

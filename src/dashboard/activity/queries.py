@@ -1,5 +1,6 @@
 """The computations of the activity page on rows: pure NumPy, a few milliseconds for a day."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from core.detector.verdict import SCORE_AXIS
 from core.transaction import COINBASE_FIELDS, is_coinbase
 from dashboard.activity.filters import NO_PATTERN, Filters
-from dashboard.lake.rows import Rows, to_micros
+from dashboard.lake.rows import Rows, pattern_bits, pattern_names, to_micros
 
 Mask = NDArray[np.bool_]
 Index = NDArray[np.intp]
@@ -186,8 +187,8 @@ def passing_mask(rows: Rows, filters: Filters) -> Mask:
     if filters.times_max is not None:
         keep &= rows.times_market() <= filters.times_max
     if filters.pattern:
-        codes = [i for i, name in enumerate(rows.labels) if name in filters.pattern]
-        keep &= np.isin(rows.pattern, codes + ([-1] if NO_PATTERN in filters.pattern else []))
+        known = (rows["patterns"] & pattern_bits(filters.pattern)) != 0
+        keep &= known | (rows["patterns"] == 0) if NO_PATTERN in filters.pattern else known
     if filters.hash:
         keep &= rows.hash_starts_with(filters.hash)
     return keep
@@ -263,15 +264,16 @@ def margin_counts(rows: Rows) -> NDArray[np.int64]:
 def first_scored(rows: Rows) -> list[tuple[str, int]]:
     """The model versions in order, each with the microsecond at which it scored first."""
     codes = np.flatnonzero(np.bincount(rows.version + 1)[1:])
-    named = [(rows.labels[i], int(rows["scored"][rows.version == i].min())) for i in codes]
+    named = [(rows.versions[i], int(rows["scored"][rows.version == i].min())) for i in codes]
     return sorted(named, key=lambda item: item[1])
 
 
 def pattern_counts(rows: Rows, mask: Mask) -> list[tuple[str, int]]:
-    """How many of the masked rows follow each pattern, most first."""
-    counts = np.bincount(rows.pattern[mask] + 1, minlength=1)
-    named = [(NO_PATTERN if i == 0 else rows.labels[i - 1], int(n)) for i, n in enumerate(counts)]
-    return sorted(((name, n) for name, n in named if n), key=lambda item: -item[1])
+    """How many of the masked rows have each pattern, most first; a row may have several."""
+    total = Counter[str]()
+    for bits, count in zip(*np.unique(rows["patterns"][mask], return_counts=True), strict=True):
+        total.update(dict.fromkeys(pattern_names(int(bits)) or [NO_PATTERN], int(count)))
+    return total.most_common()
 
 
 def top(rows: Rows, order: str, limit: int) -> Index:

@@ -4,6 +4,7 @@ Twenty million rows do not fit in memory. What the page draws of them does: coun
 rate and score, and a few thousand rows.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from core.detector.verdict import row_patterns
 from core.lake import sql_time
 from dashboard.lake.rows import SELECTED_COLUMNS
 from dashboard.lake.sources import Lake
@@ -90,6 +92,7 @@ class Question:
 class PartitionSummary:
     """Counts of the rows of one partition, and the rows that may be drawn.
 
+    `patterns` has how many of the flagged have each, and None those without; one may have several.
     `rates` has columns bin, rate, flagged, count; `scores` score, margin, flagged, coinbase,
     by_rule, then, count. `champions` has the microsecond at which each model version scored first.
     `kept` has `SELECTED_COLUMNS`.
@@ -152,27 +155,35 @@ def summarize(
         "GROUP BY 1, 2, 3",
     )
     scores = ask(
-        f"CAST(floor(anomaly_score * {SCORE_STEPS} + 1e-6) AS INT) AS score, pattern,"
+        f"CAST(floor(anomaly_score * {SCORE_STEPS} + 1e-6) AS INT) AS score,"
         f" CAST(floor(({question.margin} + 1) * {SCORE_STEPS} + 1e-6) AS INT) AS margin,"
         f" CAST({question.flagged} AS INT) AS flagged,"
         f" CAST({question.coinbase} AS INT) AS coinbase,"
         f" CAST({question.by_rule} AS INT) AS by_rule, CAST({question.then} AS INT) AS then,"
         " count(*) AS count",
         question.passing,
-        "GROUP BY 1, 2, 3, 4, 5, 6, 7",
+        "GROUP BY 1, 2, 3, 4, 5, 6",
     )
     first = "model_version, CAST(min(scored_at) AS BIGINT) AS first"
     champions = ask(first, question.passing, "GROUP BY 1")
-    flagged = scores.filter(pc.field("flagged") == 1)
-    patterns = flagged.group_by("pattern").aggregate([("count", "sum")]).to_pylist()
+    flagged = f"{question.passing} AND {question.flagged}"
+    patterns = ask("pattern, patterns, count(*) AS count", flagged, "GROUP BY 1, 2")
     return PartitionSummary(
         _integers(rates, "bin", "rate", "flagged", "count"),
         _integers(scores, "score", "margin", "flagged", "coinbase", "by_rule", "then", "count"),
-        {row["pattern"]: row["count_sum"] for row in patterns},
+        _by_pattern(patterns.to_pylist()),
         pc.sum(rates["volume"]).as_py() or 0,
         dict(zip(*(column.to_pylist() for column in champions.columns), strict=True)),
         _kept(ask, question, scores),
     )
+
+
+def _by_pattern(combinations: list[dict[str, Any]]) -> dict[str | None, int]:
+    """How many have each pattern, and how many none (None), from the count of each combination."""
+    total = Counter[str | None]()
+    for row in combinations:
+        total.update(dict.fromkeys(row_patterns(row) or (None,), row["count"]))
+    return total
 
 
 def _kept(ask: Ask, question: Question, scores: pa.Table) -> pa.Table:
@@ -213,11 +224,14 @@ def _copied(table: pa.Table) -> pa.Table:
 
     Text becomes Arrow's plain strings.
     """
-    fields = [
-        pa.field(f.name, pa.string() if f.type == pa.string_view() else f.type)
-        for f in table.schema
-    ]
+    fields = [pa.field(field.name, _plain(field.type)) for field in table.schema]
     return table.cast(pa.schema(fields)).take(np.arange(len(table)))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    return pa.string() if kind == pa.string_view() else kind
 
 
 def _lowest_marked(scores: pa.Table, most: int) -> float:

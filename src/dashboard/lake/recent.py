@@ -135,7 +135,7 @@ class RecentRows:
         if not len(rows):
             return self._read_all(start)
         overlap_start = from_micros(int(rows["scored"].max())) - OVERLAP
-        new = self.lake.scored_since(start, overlap_start, rows.labels)
+        new = self.lake.scored_since(start, overlap_start, rows.versions)
         already_read = rows.hash[rows["scored"] >= to_micros(overlap_start)]
         new = new.take(~np.isin(new.hash, already_read))
         return concatenate(rows, new) if len(new) else rows

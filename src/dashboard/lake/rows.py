@@ -15,7 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from core.detector.patterns import PATTERNS
 from core.detector.rules import RULES_VERSION
+
+_PATTERN_NAMES = tuple(pattern.name for pattern in PATTERNS)
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -36,17 +39,19 @@ NUMERIC_COLUMNS: Mapping[str, str] = {
     "by_model": "bool",
     "by_rule": "bool",
     "market_fee_rate": "float64",
+    "patterns": "int32",
 }
 """NumPy type of each numeric column; `time` and `scored` are microseconds since 1970.
 
 `by_model` and `by_rule` are whether the model and a rule flag the row, and `market_fee_rate`
-is NaN where it is not known.
+is NaN where it is not known. `patterns` has a bit for each of `PATTERNS`, the first the lowest; a
+name that is none of them is left out.
 """
 
 SELECTED_COLUMNS = (
     "hash, size, weight, fee, inputs_count, outputs_count, input_value, output_value, fee_rate,"
     " event_time, anomaly_score, percentile, threshold, is_anomaly, pattern, model_version,"
-    " scored_at, flagged_by, market_fee_rate"
+    " scored_at, flagged_by, market_fee_rate, patterns"
 )
 """The columns of `scored_transactions` that are read, as SQL."""
 
@@ -55,13 +60,12 @@ SELECTED_COLUMNS = (
 class Rows:
     """Scored transactions in order of their event time.
 
-    `pattern` and `version` are indexes into `labels`, -1 for none.
+    `version` is an index into `versions`.
     """
 
     hash: NDArray[np.void]
-    pattern: NDArray[np.int16]
     version: NDArray[np.int16]
-    labels: tuple[str, ...]
+    versions: tuple[str, ...]
     numbers: Mapping[str, NDArray[Any]]
 
     def __len__(self) -> int:
@@ -73,8 +77,7 @@ class Rows:
     def take(self, index: "NDArray[np.intp] | NDArray[np.bool_] | slice") -> "Rows":
         """The rows of an index, a mask or a slice; a slice copies nothing."""
         numbers = {name: column[index] for name, column in self.numbers.items()}
-        pattern, version = self.pattern[index], self.version[index]
-        return Rows(self.hash[index], pattern, version, self.labels, numbers)
+        return Rows(self.hash[index], self.version[index], self.versions, numbers)
 
     def between(self, start: datetime, end: datetime) -> "Rows":
         """The rows from `start` to `end`, both included."""
@@ -105,13 +108,24 @@ class Rows:
 
     def unscored(self) -> NDArray[np.bool_]:
         """Which rows only rules have looked at."""
-        code = self.labels.index(RULES_VERSION) if RULES_VERSION in self.labels else -2
+        code = self.versions.index(RULES_VERSION) if RULES_VERSION in self.versions else -1
         alone: NDArray[np.bool_] = self.version == code
         return alone
 
-    def labels_of(self, codes: NDArray[np.int16]) -> list[str | None]:
-        """The pattern or version names that these codes stand for."""
-        return [self.labels[code] if code >= 0 else None for code in codes.tolist()]
+    def patterns(self) -> list[list[str]]:
+        """The names of the patterns of each row, the most telling first."""
+        named = {bits: pattern_names(bits) for bits in np.unique(self["patterns"]).tolist()}
+        return [named[bits] for bits in self["patterns"].tolist()]
+
+
+def pattern_bits(names: Iterable[str]) -> int:
+    """These patterns as bits, as the column `patterns` has them."""
+    return sum(1 << _PATTERN_NAMES.index(name) for name in names if name in _PATTERN_NAMES)
+
+
+def pattern_names(bits: int) -> list[str]:
+    """The names of the patterns of these bits, the most telling first."""
+    return [name for place, name in enumerate(_PATTERN_NAMES) if bits >> place & 1]
 
 
 def to_micros(time: datetime) -> int:
@@ -127,22 +141,22 @@ def from_micros(micros: int) -> datetime:
 def no_rows() -> Rows:
     """Rows of length 0."""
     numbers = {name: np.empty(0, kind) for name, kind in NUMERIC_COLUMNS.items()}
-    return Rows(np.empty(0, "V32"), np.empty(0, np.int16), np.empty(0, np.int16), (), numbers)
+    return Rows(np.empty(0, "V32"), np.empty(0, np.int16), (), numbers)
 
 
-def from_table(table: pa.Table, labels: tuple[str, ...] = ()) -> Rows:
-    """Convert a table of `SELECTED_COLUMNS`; new labels are appended to those given."""
+def from_table(table: pa.Table, versions: tuple[str, ...] = ()) -> Rows:
+    """Convert a table of `SELECTED_COLUMNS`; new versions are appended to those given."""
     renamed = {"time": "event_time", "scored": "scored_at"}
-    flaggers, numbers = _flaggers(table), {}
+    computed = _flaggers(table) | {"patterns": _pattern_bits(table)}
+    numbers: dict[str, NDArray[Any]] = {}
     for name, kind in NUMERIC_COLUMNS.items():
-        column = flaggers[name] if name in flaggers else table.column(renamed.get(name, name))
+        column = computed[name] if name in computed else table.column(renamed.get(name, name))
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
         numbers[name] = column.to_numpy().astype(kind)
-    labels, pattern = _encode(table.column("pattern"), labels)
-    labels, version = _encode(table.column("model_version"), labels)
+    versions, version = _encode(table.column("model_version"), versions)
     order = np.argsort(numbers["time"], kind="stable")
-    return Rows(_hash_bytes(table.column("hash")), pattern, version, labels, numbers).take(order)
+    return Rows(_hash_bytes(table.column("hash")), version, versions, numbers).take(order)
 
 
 def _flaggers(table: pa.Table) -> dict[str, pa.ChunkedArray]:
@@ -153,8 +167,25 @@ def _flaggers(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     return {"by_model": pc.and_not(table.column("is_anomaly"), alone), "by_rule": by_rule}
 
 
+def _pattern_bits(table: pa.Table) -> pa.Array:
+    """The patterns of each row as bits; rows of earlier versions have the first alone."""
+    bits = _bits_of(table.column("pattern"))
+    lists = table.column("patterns").combine_chunks()
+    places, names = pc.list_parent_indices(lists), pc.list_flatten(lists)
+    every = np.bincount(places.to_numpy(), _bits_of(names), len(table)).astype(np.int32)
+    return pa.array(np.where(lists.is_null(), bits, every))
+
+
+def _bits_of(names: pa.ChunkedArray | pa.Array) -> NDArray[np.int32]:
+    """The bit of each name, 0 for null and for one that is no pattern."""
+    place = pc.index_in(names.cast(pa.string()), value_set=pa.array(_PATTERN_NAMES))
+    bits = np.array([*(1 << each for each in range(len(_PATTERN_NAMES))), 0], np.int32)
+    found: NDArray[np.int32] = bits[place.fill_null(len(_PATTERN_NAMES)).to_numpy()]
+    return found
+
+
 def concatenate(*parts: Rows) -> Rows:
-    """All rows in order of time; each part was made with the labels of the part before it."""
+    """All rows in order of time; each part was made with the versions of the part before it."""
     parts = tuple(part for part in parts if len(part)) or parts[-1:]
     if len(parts) == 1:
         return parts[0]
@@ -162,9 +193,8 @@ def concatenate(*parts: Rows) -> Rows:
     order = None if ordered else np.argsort(_join(part["time"] for part in parts), kind="stable")
     return Rows(
         _join((part.hash for part in parts), order),
-        _join((part.pattern for part in parts), order),
         _join((part.version for part in parts), order),
-        parts[-1].labels,
+        parts[-1].versions,
         {name: _join((part[name] for part in parts), order) for name in NUMERIC_COLUMNS},
     )
 
@@ -185,11 +215,11 @@ def _hash_bytes(column: pa.ChunkedArray) -> NDArray[np.void]:
 
 
 def _encode(
-    column: pa.ChunkedArray, labels: tuple[str, ...]
+    column: pa.ChunkedArray, versions: tuple[str, ...]
 ) -> tuple[tuple[str, ...], NDArray[np.int16]]:
-    """The labels with a column's new ones, and each row's index into them, -1 for null."""
+    """The versions with a column's new ones, and each row's index into them."""
     encoded = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
     names = encoded.dictionary.to_pylist()
-    labels = labels + tuple(name for name in names if name not in labels)
-    codes = np.array([*(labels.index(name) for name in names), -1], np.int16)
-    return labels, codes[encoded.indices.fill_null(len(names)).to_numpy()]
+    versions = versions + tuple(name for name in names if name not in versions)
+    codes = np.array([versions.index(name) for name in names], np.int16)
+    return versions, codes[encoded.indices.to_numpy()]

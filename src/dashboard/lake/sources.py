@@ -34,7 +34,12 @@ PART_BATCHES = 8
 """Batches of 8,192 rows that are converted to columns together."""
 
 
-_ENGINE_TYPES = {pa.string(): "Utf8", pa.float64(): "Float64", pa.int64(): "Int64"}
+_ENGINE_TYPES = {
+    pa.string(): "Utf8",
+    pa.float64(): "Float64",
+    pa.int64(): "Int64",
+    pa.list_(pa.string()): "List(Utf8)",
+}
 """The query engine's names of the types that nullable columns have."""
 
 
@@ -99,13 +104,13 @@ class Lake:
         sql = f"SELECT {SELECTED_COLUMNS} FROM scored_transactions WHERE {_from(start)}"
         stream = self.batches("scored_transactions", sql)
         while part := list(islice(stream, PART_BATCHES)):
-            parts.append(from_table(pa.Table.from_batches(part), parts[-1].labels))
+            parts.append(from_table(pa.Table.from_batches(part), parts[-1].versions))
         return concatenate(*parts)
 
-    def _scored(self, where: str, labels: tuple[str, ...]) -> Rows:
+    def _scored(self, where: str, versions: tuple[str, ...]) -> Rows:
         sql = f"SELECT {SELECTED_COLUMNS} FROM scored_transactions {where}"
         table = self.query("scored_transactions", sql)
-        return no_rows() if table is None else from_table(table, labels)
+        return no_rows() if table is None else from_table(table, versions)
 
     def window_statistics(self, start: datetime) -> pa.Table | None:
         """The ten-minute windows from `start` on, in order; None while there is no table."""

@@ -43,7 +43,7 @@ FIGURES = (
     ("timeline", "Transactions and anomalies", "drag or click to zoom in", "wide"),
     ("scores", "Score distribution", "higher is more unusual", "narrow"),
     ("market", "Going fee rate and the flagged", "what others pay; click for why", "wide"),
-    ("patterns", "Anomalies by pattern", "click to filter", "narrow"),
+    ("patterns", "Anomalies by pattern", "one may have several; click to filter", "narrow"),
     ("scatter", "Fee rate against value", "drag to filter, click for why", "half"),
     ("fee_rates", "Fee rates", "percentiles over time", "half"),
 )

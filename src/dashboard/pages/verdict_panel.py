@@ -18,7 +18,7 @@ from core.detector.explanation import (
 )
 from core.detector.patterns import COINBASE, PATTERNS
 from core.detector.rules import RULES_VERSION, rules_of_row
-from core.detector.verdict import SCORE_AXIS
+from core.detector.verdict import SCORE_AXIS, row_patterns
 from core.feature_table import FEATURES
 from dashboard.activity.filters import FLAGGERS
 from dashboard.look.formats import attribute, btc, sat, spaced
@@ -34,12 +34,13 @@ NO_SCORE = f"Score and percentile: —. Rules alone have looked at it. {BY_RULE_
 def verdict_view(
     verdict: Mapping[str, Any], rank: str = "", threshold: float | None = None
 ) -> list[Any]:
-    """Score, rank, reasons and pattern; `verdict` has the fields of `core.tables.VERDICT`.
+    """Score, rank, reasons and patterns; `verdict` has the fields of `core.tables.VERDICT`.
 
     `rank` is a sentence on its rank in the chosen range, and `threshold` the viewer's own, where
     there is one.
     """
-    coinbase = verdict.get("pattern") == COINBASE
+    patterns = row_patterns(verdict)
+    coinbase = COINBASE in patterns
     unscored = coinbase or verdict.get("model_version") == RULES_VERSION
     without = NEVER_FLAGGED if coinbase else NO_SCORE
     return [
@@ -49,7 +50,7 @@ def verdict_view(
         None if unscored or threshold is None else _beside(verdict, threshold),
         html.H3("Why"),
         *_reasons(verdict.get("reasons") or ()),
-        *_pattern(verdict.get("pattern")),
+        *_pattern_sentences(patterns),
     ]
 
 
@@ -214,13 +215,17 @@ def _range(name: str, measure: float, low: float, high: float) -> html.Div:
     )
 
 
-def _pattern(name: str | None) -> list[Any]:
-    if name is None:
+def _pattern_sentences(names: Sequence[str]) -> list[Any]:
+    """Each pattern in words, with its source."""
+    if not names:
         return []
-    pattern = _PATTERNS.get(name)
-    sentence = f"{spaced(name)}: {pattern.words}." if pattern else f"{spaced(name)}."
-    source = pattern.source if pattern else ""
-    return [html.H3("Pattern"), html.P(sentence, title=source), html.P(source, className="note")]
+    parts: list[Any] = [html.H3("Pattern" if len(names) == 1 else "Patterns")]
+    for name in names:
+        pattern = _PATTERNS.get(name)
+        sentence = f"{spaced(name)}: {pattern.words}." if pattern else f"{spaced(name)}."
+        source = pattern.source if pattern else ""
+        parts += [html.P(sentence, title=source), html.P(source, className="note")]
+    return parts
 
 
 def rule_sentences(row: Mapping[str, Any]) -> list[html.P]:

@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 
 from core.detector import explanation
 from core.detector.rules import rules_of_row
-from core.detector.verdict import Reason, Verdict
+from core.detector.verdict import Verdict
 from core.lake import sql_time
 from core.tables import VERDICT
 from core.topics import ANOMALIES
@@ -33,15 +33,14 @@ _ROWS_AT_ONCE = 500
 _BLOCK_MS, _DELIVERY_MS = 5_000, 10_000
 """Longest wait for the broker's metadata, and for the answer to a record."""
 
-_VERDICT = tuple(name for name in VERDICT.names if name != "reasons")
-_COPIED = ("hash", *NUMERIC_FIELDS, "fee_rate", *_VERDICT, "reasons")
+_COPIED = ("hash", *NUMERIC_FIELDS, "fee_rate", *VERDICT.names)
 
 
 def anomaly_message(row: dict[str, Any]) -> dict[str, Any]:
     """The message for a flagged row of `scored_transactions`: the row and its explanation."""
-    reasons = tuple(Reason(**reason) for reason in row["reasons"])
-    verdict = Verdict(**{name: row[name] for name in _VERDICT}, reasons=reasons)
+    verdict = Verdict.from_row(row)
     return {name: row[name] for name in _COPIED} | {
+        "patterns": list(verdict.patterns),
         "event_time": row["event_time"].isoformat(),
         "explanation": explanation.explanation(verdict, rules_of_row(row)),
     }

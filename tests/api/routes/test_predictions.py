@@ -13,7 +13,16 @@ from core.transaction import DETECTOR_FIELDS
 
 PREDICTION_FIELDS = {
     *("transaction_hash", "anomaly_score", "is_anomaly", "explanation", "percentile"),
-    *("threshold", "pattern", "reasons", "warnings", "model_version", "flagged_by", "rules"),
+    *(
+        "threshold",
+        "pattern",
+        "patterns",
+        "reasons",
+        "warnings",
+        "model_version",
+        "flagged_by",
+        "rules",
+    ),
     *("market_fee_rate", "market_as_of", "market_source"),
 }
 

@@ -24,7 +24,8 @@ FEE_RATE = Reason("fee_rate", 58_400.0, 12.0, 140.0, 4.2)
 
 
 def verdict(is_anomaly: bool, name: str | None = None, *reasons: Reason) -> Verdict:
-    return Verdict(0.81, 0.9998, 0.72, is_anomaly, name, reasons, "3")
+    names = () if name is None else (name,)
+    return Verdict(0.81, 0.9998, 0.72, is_anomaly, names, reasons, "3")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_a_rule_is_named_in_words(rule: Rule) -> None:
     ("is_anomaly", "opening"), [(True, "Flagged by a rule"), (False, "No rule flags it")]
 )
 def test_without_a_model_no_rank_is_told(is_anomaly: bool, opening: str) -> None:
-    alone = Verdict(0.0, 0.0, 1.0, is_anomaly, None, (), RULES_VERSION)
+    alone = Verdict(0.0, 0.0, 1.0, is_anomaly, (), (), RULES_VERSION)
     assert explanation(alone).startswith(f"{opening}; there is no model yet.")
     assert "%" not in explanation(alone)
 

@@ -1,4 +1,4 @@
-"""Patterns: each known shape is named, the first that fits, for one and for many."""
+"""Patterns: each known shape is named, the most telling first, for one and for many."""
 
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.detector.patterns import PATTERNS, Shape, pattern_of, patterns_of
+from core.detector.patterns import PATTERNS, Shape, patterns_of
+from core.detector.verdict_table import pattern_columns
 from core.transaction import COIN, PATTERN_FACTS, CoinjoinProtocol
 
 NAN = float("nan")
@@ -64,7 +65,39 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
 def test_a_known_shape_is_named(name: str | None, example: Shape) -> None:
-    assert pattern_of(example) == name
+    assert (patterns_of(example) or (None,))[0] == name
+
+
+SEVERAL = [
+    (
+        ("consolidation", "oversized", "low_fee"),
+        shape(inputs_count=3_194.0, outputs_count=1.0, weight=866_000.0, fee=90_000.0),
+    ),
+    (
+        ("dust_fan_out", "batch_payout"),
+        shape(outputs_count=1_571.0, output_value=585.0 * 1_571, weight=195_000.0, fee=60_000.0),
+    ),
+    (("pay_to_anchor", "zero_fee", "version_3"), shape(fee=0.0, anchor_outputs=1.0, version=3.0)),
+    (("fee_overpaid", "data_carrier", "dust"), shape(fee=1e8, op_return=1.0, dust_outputs=1.0)),
+    (("coinbase",), shape(fee=0.0, input_value=0.0, output_value=3e8, op_return=1.0, version=3.0)),
+    (
+        ("very_large_value", "consolidation"),
+        shape(
+            inputs_count=356.0,
+            outputs_count=1.0,
+            output_value=2_000.0 * COIN,
+            weight=97_000.0,
+            fee=25_000.0,
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("names", "example"), SEVERAL, ids=[names[0] for names, _ in SEVERAL])
+def test_all_that_fit_are_named_the_most_telling_first(
+    names: tuple[str, ...], example: Shape
+) -> None:
+    assert patterns_of(example) == names
 
 
 def test_every_pattern_has_an_example_and_no_name_stands_twice() -> None:
@@ -94,10 +127,12 @@ def columns_of(rows: Sequence[tuple[Any, ...]]) -> Shape:
 
 @given(shapes)
 def test_many_are_named_as_each_alone(rows: list[tuple[Any, ...]]) -> None:
-    together = patterns_of(columns_of(rows)).tolist()
-    assert together == [pattern_of(Shape(*row)) for row in rows]
+    columns = pattern_columns(columns_of(rows))
+    alone = [patterns_of(Shape(*row)) for row in rows]
+    assert list(map(tuple, columns["patterns"].to_pylist())) == alone
+    assert columns["pattern"].to_pylist() == [names[0] if names else None for names in alone]
 
 
 def test_examples_together_are_named_as_alone() -> None:
-    together = patterns_of(columns_of([example for _, example in EXAMPLES])).tolist()
-    assert together == [name for name, _ in EXAMPLES]
+    columns = pattern_columns(columns_of([example for _, example in EXAMPLES]))
+    assert columns["pattern"].to_pylist() == [name for name, _ in EXAMPLES]

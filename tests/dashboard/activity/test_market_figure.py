@@ -71,7 +71,7 @@ def test_a_table_of_an_earlier_version_is_read_without_a_market(
     tmp_path: Path, api: FakeApi
 ) -> None:
     rows: pa.Table = scored(300, datetime.now(UTC), 600)
-    old = rows.drop_columns(["flagged_by", "market_fee_rate"])
+    old = rows.drop_columns(["flagged_by", "market_fee_rate", "patterns"])
     settings = {ORIGIN_PROPERTY: "simulated"}
     uri = str(tmp_path / "scored_transactions")
     DeltaTable.create(

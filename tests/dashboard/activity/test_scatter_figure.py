@@ -23,7 +23,7 @@ def test_what_has_no_fee_and_what_moves_nothing_lies_in_a_lane_of_its_own() -> N
     free = dict(ROWS.numbers)
     free["fee_rate"] = np.where(np.arange(len(ROWS)) < 3, 0.0, ROWS["fee_rate"])
     free["output_value"] = np.where(np.arange(len(ROWS)) < 2, 0, ROWS["output_value"])
-    rows = Rows(ROWS.hash, ROWS.pattern, ROWS.version, ROWS.labels, free)
+    rows = Rows(ROWS.hash, ROWS.version, ROWS.versions, free)
     figure = drawn(rows, len(rows))
     points, axes = figure["data"][0], figure["layout"]
     assert (numbers(points["y"])[:3] == np.float32(ZERO_LANE)).all()

@@ -32,6 +32,7 @@ QUERIES = [
     ("inputs_min=2&inputs_max=3", "inputs_count BETWEEN 2 AND 3"),
     ("outputs_min=3", "outputs_count >= 3"),
     ("pattern=consolidation,none", "pattern = 'consolidation' OR pattern IS NULL"),
+    ("pattern=version_3", "array_has(patterns, 'version_3')"),
     ("hash=a", "hash LIKE 'a%'"),
     ("flagged=1", "is_anomaly"),
     ("flagged=1&threshold=0.5", "anomaly_score >= 0.5 OR flagged_by IN ('rule', 'both')"),

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 from tests.support.delta_tables import scored
 
+from core.detector.verdict import row_patterns
 from dashboard.lake.rows import concatenate, from_micros, from_table, no_rows
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -15,7 +16,8 @@ def test_the_columns_hold_what_the_table_holds() -> None:
     assert rows.hashes() == table.column("hash").to_pylist()
     assert rows["output_value"].tolist() == table.column("output_value").to_pylist()
     assert rows["anomaly_score"].tolist() == table.column("anomaly_score").to_pylist()
-    assert rows.labels_of(rows.pattern) == table.column("pattern").to_pylist()
+    assert rows.patterns() == [list(row_patterns(row)) for row in table.to_pylist()]
+    assert len({len(names) for names in rows.patterns()}) == 3
     assert [from_micros(t) for t in rows["time"].tolist()] == table.column("event_time").to_pylist()
 
 
@@ -25,14 +27,26 @@ def test_a_sliced_or_chunked_table_keeps_its_own_hashes() -> None:
     assert from_table(parts.slice(20, 40)).hashes() == table.column("hash").to_pylist()[20:60]
 
 
-def test_joined_rows_are_in_order_and_share_their_labels() -> None:
+def test_joined_rows_are_in_order_and_share_their_versions() -> None:
     late, early = scored(60, NOW, 100, seed=1), scored(60, NOW - timedelta(seconds=30), 100, seed=2)
     first = from_table(late)
-    both = concatenate(first, from_table(early, first.labels))
+    both = concatenate(first, from_table(early, first.versions))
     assert len(both) == 120
     assert (np.diff(both["time"]) >= 0).all()
-    expected = sorted(map(str, late["pattern"].to_pylist() + early["pattern"].to_pylist()))
-    assert sorted(map(str, both.labels_of(both.pattern))) == expected
+    named = [both.versions[code] for code in both.version.tolist()]
+    assert sorted(named) == sorted(
+        late["model_version"].to_pylist() + early["model_version"].to_pylist()
+    )
+
+
+def test_a_pattern_that_this_version_does_not_know_is_left_out() -> None:
+    table = scored(2, NOW, 60)
+    for name, values in {"pattern": ["new", "new"], "patterns": [["new", "dust"], None]}.items():
+        field = table.schema.field(name)
+        table = table.set_column(
+            table.column_names.index(name), field, pa.array(values, field.type)
+        )
+    assert from_table(table).patterns() == [["dust"], []]
 
 
 def test_a_hash_is_found_by_any_number_of_its_first_digits() -> None:
