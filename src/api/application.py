@@ -74,7 +74,7 @@ def create_app(
     )
     # The busiest routes first.
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
-    add_health_routes(app.router, follower, heartbeat)
+    add_health_routes(app.router, follower, heartbeat, rate)
     add_anomaly_routes(app.router, scored)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))

@@ -224,6 +224,16 @@ class RuleUsed(TypedDict):
     source: Annotated[str, Field(description="Where its limits come from")]
 
 
+class MarketNow(TypedDict):
+    """What others pay, of the stream's newest minute."""
+
+    fee_rate: Annotated[float, Field(description="Going fee rate in sat/vB: the median")]
+    low: Annotated[float, Field(description="A tenth of them pay less, in sat/vB")]
+    high: Annotated[float, Field(description="A tenth of them pay more, in sat/vB")]
+    rows: Annotated[int, Field(description="Transactions that it was computed from")]
+    as_of: Annotated[str, Field(description="Its minute, ISO 8601")]
+
+
 class ModelDescription(TypedDict):
     """The model in service."""
 
@@ -239,6 +249,10 @@ class ModelDescription(TypedDict):
     budget: Annotated[float, Field(description="Share of traffic that it may flag, 0 to 1")]
     features: Annotated[list[FeatureUsed], Field(description="The features that it uses")]
     rules: Annotated[list[RuleUsed], Field(description="The rules that flag beside it")]
+    market: Annotated[
+        MarketNow | None,
+        Field(description="What transactions are judged beside now; null while there is no stream"),
+    ]
     facts: Annotated[
         dict[str, Any], Field(description="Facts from its training: evaluation, sample, drift")
     ]

@@ -84,6 +84,8 @@ def test_the_streams_market_is_used_and_said(champion: Champion, lake: str) -> N
         while answer["market_source"] != "stream" and time.monotonic() < deadline:
             answer = client.post("/predict", json=EXAMPLE).json()
         assert market_of(answer) == (15.5, MINUTE.isoformat(), "stream")
+        market = {"fee_rate": 15.5, "low": 1.0, "high": 90.0, "rows": 1_000}
+        assert client.get("/model").json()["market"] == market | {"as_of": MINUTE.isoformat()}
         given = client.post("/predict", json=EXAMPLE | {"market_fee_rate": 2}).json()
         assert market_of(given) == (2.0, None, "caller")
         raw = client.post("/predict/raw", json=RAW).json()

@@ -15,6 +15,7 @@ MODEL = {
     "rows": 20_000,
     "threshold": 0.62,
     "budget": 0.002,
+    "market": {"fee_rate": 18.2, "low": 6.1, "high": 73.0, "rows": 1_000, "as_of": ""},
     "features": [
         {
             "name": "fee_rate",

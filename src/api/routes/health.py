@@ -7,12 +7,14 @@ from fastapi import APIRouter, HTTPException, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.errors import error_responses
+from api.going_rate import GoingRate
 from api.heartbeat import Heartbeat, trained_timestamp
-from api.schemas import Health, ModelDescription, Readiness
+from api.schemas import Health, MarketNow, ModelDescription, Readiness
 from api.scoring import Follower, current_champion
 from core.detector.champion import Champion
 from core.detector.rules import RULES
 from core.feature_table import FEATURES
+from core.market import Market
 from core.registry.follower import ALIAS, MODEL_NAME
 
 _TEXT: dict[int | str, dict[str, Any]] = {
@@ -20,7 +22,9 @@ _TEXT: dict[int | str, dict[str, Any]] = {
 }
 
 
-def add_health_routes(router: APIRouter, follower: Follower, heartbeat: Heartbeat) -> None:
+def add_health_routes(
+    router: APIRouter, follower: Follower, heartbeat: Heartbeat, rate: GoingRate
+) -> None:
     """Add the routes."""
 
     @router.get("/health", responses=error_responses(500), tags=["service"])
@@ -45,7 +49,7 @@ def add_health_routes(router: APIRouter, follower: Follower, heartbeat: Heartbea
     @router.get("/model", responses=error_responses(401, 500, 503), tags=["service"])
     async def model() -> ModelDescription:
         """Describe the model in service: data, features, threshold, budget, evaluation."""
-        return _description(current_champion(follower))
+        return _description(current_champion(follower), rate.current)
 
     @router.get(
         "/metrics",
@@ -58,7 +62,7 @@ def add_health_routes(router: APIRouter, follower: Follower, heartbeat: Heartbea
         return Response(heartbeat.scrape(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _description(champion: Champion) -> ModelDescription:
+def _description(champion: Champion, market: Market | None) -> ModelDescription:
     calibration = champion.calibration
     return {
         "name": MODEL_NAME,
@@ -85,5 +89,16 @@ def _description(champion: Champion) -> ModelDescription:
         "rules": [
             {"name": rule.name, "words": rule.words, "source": rule.source} for rule in RULES
         ],
+        "market": None if market is None else _market(market),
         "facts": dict(calibration.facts),
+    }
+
+
+def _market(market: Market) -> MarketNow:
+    return {
+        "fee_rate": market.fee_rate,
+        "low": market.low,
+        "high": market.high,
+        "rows": market.rows,
+        "as_of": market.minute.isoformat(),
     }

@@ -73,6 +73,7 @@ def _champion(model: Facts, zone: ZoneInfo) -> dict[str, Any]:
         "threshold": f"{threshold:.4f}" if isinstance(threshold, int | float) else None,
         "budget": _budget(budget),
         "market in training": _market(model),
+        "market now": _market_now(model),
     }
     return {term: value for term, value in values.items() if value not in (None, "")}
 
@@ -85,6 +86,15 @@ def _market(model: Facts) -> str | None:
     """The going fee rate when the model was trained."""
     rate = (model.get("facts") or {}).get("market_fee_rate")
     return f"{short_number(rate)} sat/vB" if isinstance(rate, int | float) else None
+
+
+def _market_now(model: Facts) -> str | None:
+    """What others pay now, and the range that most of them pay."""
+    market = model.get("market")
+    if not market:
+        return None
+    rate, low, high = (short_number(market[name]) for name in ("fee_rate", "low", "high"))
+    return f"{rate} sat/vB; most pay {low}–{high}"
 
 
 def _time(text: Any, zone: ZoneInfo) -> html.Time | None:

@@ -41,6 +41,7 @@ def test_the_model_describes_itself(client: TestClient, champion: Champion) -> N
     assert [feature["name"] for feature in model["features"]] == list(NAMES)
     assert all(feature["usual_low"] <= feature["usual_high"] for feature in model["features"])
     assert model["facts"] == {"evaluation": {"recall": 0.9}, "market_fee_rate": 26.0}
+    assert model["market"] is None, "there is no stream"
     assert [rule["name"] for rule in model["rules"]] == [rule.name for rule in RULES]
 
 

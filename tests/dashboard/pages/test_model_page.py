@@ -17,6 +17,7 @@ def test_the_model_page_shows_the_version_its_evaluation_and_its_drift(services:
     assert "Real transactions" in text and "wasabi 1 coinjoins" in text and "73\u00a0%" in text
     assert "fee / (weight / 4)" in text and "measured beside the market" in text
     assert "market in training" in text and "15.5 sat/vB" in text
+    assert "market now" in text and "18.2 sat/vB; most pay 6.1–73" in text
     assert "more is paid as fee than is sent" in text
 
 
