@@ -20,7 +20,7 @@ PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
 # Docker's own: folders, addresses and ports inside its network, a file of the host's
 INSIDE = {"DATA_DIR", "DATA_ORIGIN", "SPARK_JARS_DIR", "SIMULATOR_REPLAY"}
 INSIDE |= {"API_URL", "KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"}
-INSIDE |= {f"DASHBOARD_{name}_URL" for name in ("PRODUCER", "STREAM", "TRAINER")}
+INSIDE |= {f"DASHBOARD_{name}_URL" for name in ("PRODUCER", "STREAM", "TRAINER", "GRAFANA")}
 INSIDE |= {f"{name}_METRICS_PORT" for name in ("KAFKA", "PRODUCER", "STREAM", "TRAINER")}
 INSIDE |= {"KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SPARK_UI_PORT"}
 INSIDE |= {"PORT_OFFSET"}  # only what compose publishes on the host may move: the *_PORT settings

@@ -330,6 +330,8 @@ class DashboardSettings(Settings):
     """The trainer's metrics, for drift (default: localhost on TRAINER_METRICS_PORT)"""
     dashboard_mlflow_url: str | None = None
     """MLflow as the viewer's browser reaches it (default: MLFLOW_TRACKING_URI)"""
+    dashboard_grafana_url: str | None = None
+    """Grafana as the viewer's browser reaches it (default: no link; GRAFANA_ROOT_URL in Docker)"""
 
 
 class PrometheusSettings(Settings):

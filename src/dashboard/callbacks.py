@@ -27,7 +27,14 @@ from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.view import model_threshold
 from dashboard.lake.recent import Snapshot
 from dashboard.pages import trial
-from dashboard.pages.layout import FIGURE_NAMES, PAGES, TILES, readout_text, tile_number
+from dashboard.pages.layout import (
+    FIGURE_NAMES,
+    PAGES,
+    TILES,
+    part_rows,
+    readout_text,
+    tile_number,
+)
 from dashboard.pages.model_page import model_view
 from dashboard.pages.transaction_panel import transaction_panel
 from dashboard.services import Services, Viewer
@@ -100,6 +107,7 @@ def _register_activity(app: Dash, services: Services) -> None:
         output={
             "pill": pill,
             "notices": Output("notices", "children"),
+            "parts": Output("parts", "children"),
             "tiles": tiles,
             "figures": Output("figures", "data"),
             "empty": {name: Output(f"{name}-empty", "children") for name in FIGURE_NAMES},
@@ -140,11 +148,12 @@ def _register_activity(app: Dash, services: Services) -> None:
 def activity_outputs(services: Services, filters: Filters, viewer: Viewer) -> Json:
     """Every output of the activity page."""
     view = services.views.view(filters, viewer.theme, viewer.zone)
-    text = page_text(view, filters, services.origin)
+    text = page_text(view, filters, services.refresh_seconds)
     state = text.state
     return {
         "pill": (state.word, f"pill {state.kind}", state.sentence),
         "notices": [html.P(notice) for notice in text.notices],
+        "parts": part_rows(text.parts),
         "tiles": {name: (tile_number(tile), tile.note) for name, tile in text.tiles.items()},
         "figures": view.figures,
         "empty": text.empty,

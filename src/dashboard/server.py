@@ -91,9 +91,10 @@ def render_first_view(services: Services, query: str) -> str:
         windows_figure=WINDOWS_FIGURE,
         footer=NOT_ILLICIT,
         prefix=services.path_prefix,
+        origin=services.origin,
         filters=filters,
         chips=chips(filters),
-        text=page_text(view, filters, services.origin),
+        text=page_text(view, filters, services.refresh_seconds),
         readout=threshold_readout(view.snapshot, view.aggregates, filters),
     )
 
@@ -116,7 +117,7 @@ def build_app(services: Services) -> Dash:
     )
     # Streams are left alone: an export is written as it is read, and a file as the system sends it.
     app.server.config["COMPRESS_STREAMS"] = False
-    app.layout = lambda: page(services.refresh_seconds, services.path_prefix)
+    app.layout = lambda: page(services)
     register_callbacks(app, services)
     _add_routes(app.server, services)
     _refuse_other_bodies(app.server, app)

@@ -67,6 +67,7 @@ class Services:
     exports: Exports
     password: str | None = None
     path_prefix: str = "/"
+    grafana_url: str | None = None
     last_seen: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -143,6 +144,7 @@ def connect() -> Services:
         ),
         password=_secret(settings.dashboard_password),
         path_prefix=settings.dashboard_path_prefix,
+        grafana_url=settings.dashboard_grafana_url,
     )
 
 

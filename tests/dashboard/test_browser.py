@@ -447,6 +447,29 @@ def test_nothing_moves_when_dash_replaces_the_first_view(watched: WatchedPage, w
     assert before == [pytest.approx(place, abs=1) for place in after]
 
 
+def test_the_pipelines_tile_says_how_each_part_is(browser: Browser, backend: Backend) -> None:
+    parts = dict.fromkeys(("producer", "stream", "API", "trainer"), backend.api.url)
+    services = backend.services(parts=parts | {"trainer": "http://127.0.0.1:9"}, refresh_seconds=1)
+    services.grafana_url = "http://localhost:3000/"
+    write(backend.lake, "scored_transactions", scored(40, datetime.now(UTC), 30, seed=3))
+    with serving(services) as url:
+        watched = WatchedPage(browser.new_page(viewport={"width": 1440, "height": 900}), url)
+        page = watched.open()
+        page.wait_for_selector("#pill.waiting >> text=Trainer silent")
+        services.recent.parts.urls = parts
+        page.wait_for_selector("#pill.good >> text=Healthy")
+        page.wait_for_selector("#pipeline-note >> text=arrive")
+        rates = r"[\d.]+/s arrive, [\d.]+/s are scored"
+        assert re.fullmatch(rf"95 % shown within [\d.]+ s; {rates}", watched.text("#pipeline-note"))
+        page.click(".parts summary")
+        names, words = (page.locator(f"#parts {each}").all_inner_texts() for each in ("dt", "dd"))
+        assert names == ["source", "producer", "stream", "API", "trainer"]
+        assert words[2].endswith("ago; 0 records wait") and words[4] == "trained 2 h ago"
+        assert page.locator(".parts a").get_attribute("href") == "http://localhost:3000/"
+        assert watched.errors == [] and watched.other_hosts == []
+        page.close()
+
+
 def test_an_empty_lake_says_what_it_waits_for(
     browser: Browser, tmp_path: Path, api: FakeApi
 ) -> None:
@@ -456,7 +479,8 @@ def test_an_empty_lake_says_what_it_waits_for(
         page.wait_for_selector("#pill.waiting >> text=Waiting for data")
         assert "waiting for the producer" in watched.text("#timeline-empty")
         write(tmp_path, "scored_transactions", scored(40, datetime.now(UTC), 30))
-        page.wait_for_selector("#pill.good >> text=Simulated")
+        page.wait_for_selector("#pill.good >> text=Healthy")
+        assert watched.text(".badge.origin") == "simulated"
         watched.wait_for_transactions(40)
         assert watched.errors == [] and watched.other_hosts == []
         page.close()

@@ -71,7 +71,7 @@ def test_injected_anomalies_appear_on_the_dashboard_and_it_says_why(demo: Demo) 
     with chromium() as browser:
         seen = WatchedPage(browser.new_page(), demo.url("DASHBOARD_PORT"))
         page = seen.open("/?range=15m&flagged=1&order=newest")
-        page.wait_for_selector("#pill.good >> text=Simulated")
+        page.wait_for_selector("#pill.good >> text=Healthy")
         simulator = f"{demo.url('SIMULATOR_PORT')}/simulator/inject"
         kinds = ("fee_and_amount_swapped", "dust_fan_out")  # that any champion of few rows finds
         for kind, injected in [(k, ask(f"{simulator}?kind={k}", method="POST")) for k in kinds]:

@@ -1,6 +1,7 @@
 """A small server with the answers of the API and of the trainer's metrics endpoint."""
 
 import threading
+import time
 from typing import Any
 
 from flask import Flask, Response, request
@@ -66,6 +67,23 @@ REASON = {
     "usual_high": 92.0,
     "contribution": 3.2,
 }
+
+
+def part_metrics(now: float) -> str:
+    """What producer, stream, API and trainer export, in one; all of them have just worked."""
+    values = {
+        "bitcoin_producer_source_last_success_timestamp_seconds": now - 2,
+        "bitcoin_producer_last_published_timestamp_seconds": now - 1,
+        "bitcoin_stream_last_batch_timestamp_seconds": now - 4,
+        "bitcoin_stream_records_total": 7.2 * (now % 1_000_000),
+        "bitcoin_stream_lag_records": 0,
+        'bitcoin_stream_rows_total{table="scored_transactions"}': 7.2 * (now % 1_000_000),
+        "bitcoin_api_model_version": 3,
+        "bitcoin_trainer_last_training_timestamp_seconds": now - 7_300,
+    }
+    return "".join(f"{name} {value}\n" for name, value in values.items())
+
+
 DRIFT = """# HELP bitcoin_trainer_drift_index drift
 # TYPE bitcoin_trainer_drift_index gauge
 bitcoin_trainer_drift_index{feature="fee_rate"} 0.31
@@ -131,7 +149,7 @@ def _application(server: "FakeApi") -> Flask:
 
     @application.get("/metrics")
     def metrics() -> Response:
-        return Response(DRIFT, mimetype="text/plain")
+        return Response(DRIFT + part_metrics(time.time()), mimetype="text/plain")
 
     @application.get("/model")
     def model() -> dict[str, Any]:

@@ -77,6 +77,7 @@ def make_services(lake: Path, api_url: str, origin: str = "simulated", **changes
         ),
         password=changes.get("password"),
         path_prefix=changes.get("path_prefix", "/"),
+        grafana_url=changes.get("grafana_url"),
     )
 
 

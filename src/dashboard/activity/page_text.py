@@ -1,25 +1,22 @@
-"""The activity page in words: the pipeline's state, the tiles, the notices, the threshold's effect.
+"""The activity page in words: the tiles, the notices, the threshold's effect.
 
 Plain text without components, since both the first view's template and the callbacks show it.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from core.detector.rules import RULES_VERSION
 from core.transaction import COIN
 from dashboard.activity.filter_inputs import SAME_THRESHOLD
 from dashboard.activity.filters import Filters, problems
-from dashboard.activity.queries import TABLE_ROWS, Aggregates, present_rate
+from dashboard.activity.pace import present_rate
+from dashboard.activity.pipeline_state import PartLine, State, part_lines, pipeline_state
+from dashboard.activity.queries import TABLE_ROWS, Aggregates
 from dashboard.activity.view import ActivityView, model_threshold
-from dashboard.lake.parts import BASIC_PARTS, Silence
 from dashboard.lake.recent import Snapshot
 from dashboard.lake.rows import from_micros
 from dashboard.look.formats import duration, sat, share, short_number
-
-STALE_SECONDS = 60
-"""Without a newly scored transaction for this long the page says so: ten micro-batches and more."""
 
 RATE_HOVER = "All transactions of the last five minutes, whatever the filters"
 
@@ -38,19 +35,6 @@ ORDER_WORDS = {
     "fee_rate": "best paying",
     "times": "highest beside the market",
 }
-
-
-@dataclass(frozen=True)
-class State:
-    """The state of the pipeline: how to colour it, a word, and a sentence that says why.
-
-    `note` is shorter, for a tile whose sentence stands elsewhere on the page.
-    """
-
-    kind: Literal["good", "waiting", "bad"]
-    word: str
-    sentence: str
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,15 +62,16 @@ class PageText:
     """All of the page's text that depends on data; `empty` is the text in place of a figure."""
 
     state: State
+    parts: list[PartLine]
     notices: list[str]
     tiles: dict[str, Tile]
     empty: dict[str, str]
     table_note: str
 
 
-def page_text(view: ActivityView, filters: Filters, origin: str) -> PageText:
-    """The text for one view; `origin` is the data's, `live` or `simulated`."""
-    state = pipeline_state(view.snapshot, origin)
+def page_text(view: ActivityView, filters: Filters, refresh_seconds: float) -> PageText:
+    """The text for one view of a page that is renewed every `refresh_seconds`."""
+    state = pipeline_state(view.snapshot, refresh_seconds)
     nothing = _empty(view, filters, state)
     empty = dict.fromkeys(view.figures, nothing)
     waiting = "" if view.figures["windows"] else "Waiting for the stream's first ten minutes."
@@ -94,56 +79,12 @@ def page_text(view: ActivityView, filters: Filters, origin: str) -> PageText:
     no_market = "" if lines else nothing or "No going rate and no flagged transaction."
     return PageText(
         state=state,
+        parts=part_lines(view.snapshot),
         notices=_notices(view),
         tiles=_tiles(view, filters, state),
         empty=empty | {"windows": waiting, "market": no_market},
         table_note=_table_note(view, filters),
     )
-
-
-def pipeline_state(snapshot: Snapshot, origin: str) -> State:
-    """The state of the pipeline; the most basic problem is named first."""
-    if snapshot.problem:
-        return State("bad", "Lake unreadable", snapshot.problem)
-    rows = snapshot.rows
-    scored = from_micros(int(rows["scored"].max())) if len(rows) else None
-    if scored is not None:
-        age = (snapshot.taken_at - scored).total_seconds()
-        if age <= STALE_SECONDS:
-            newest = f"Scored as they arrive; the newest {duration(max(age, 0))} ago."
-            return State("good", "Simulated" if origin == "simulated" else "Live", newest)
-    silences = {silence.part: silence for silence in snapshot.silences}
-    for part in BASIC_PARTS:
-        if part in silences:
-            return _silent_state(silences[part], snapshot.taken_at)
-    if scored is None:
-        return _waiting_state(snapshot)
-    return State("bad", f"Stale for {duration(age)}", _reason_for_staleness(snapshot, scored))
-
-
-def _silent_state(silence: Silence, now: datetime) -> State:
-    """Nothing new arrives, since a part that everything comes through is silent."""
-    word = f"{silence.part.capitalize()} silent"
-    return State("bad", word, silence.sentence(now), f"{silence.age(now)}; the reason is above")
-
-
-def _waiting_state(snapshot: Snapshot) -> State:
-    if snapshot.newest_arrival is None:
-        reason = "No transaction has arrived yet: waiting for the producer and the stream."
-        return State("waiting", "Waiting for data", reason)
-    if snapshot.api_problem:
-        reason = f"Transactions arrive; waiting for a model to score them. {snapshot.api_problem}"
-        return State("waiting", "Waiting for a model", reason)
-    reason = "Transactions arrive, but none was scored within the hours that are kept."
-    return State("waiting", "Waiting for scores", reason)
-
-
-def _reason_for_staleness(snapshot: Snapshot, scored: datetime) -> str:
-    arrival = snapshot.newest_arrival
-    if arrival is not None and (arrival - scored).total_seconds() > STALE_SECONDS:
-        age = duration((snapshot.taken_at - arrival).total_seconds())
-        return f"Transactions still arrive (newest {age} ago), but the stream does not score them."
-    return "No new transaction arrives: look at the producer, its source and the stream."
 
 
 def _tiles(view: ActivityView, filters: Filters, state: State) -> dict[str, Tile]:
@@ -239,10 +180,10 @@ def _age(trained: str, snapshot: Snapshot) -> str:
 
 def _notices(view: ActivityView) -> list[str]:
     snapshot = view.snapshot
-    silent = [silence.part for silence in snapshot.silences]
+    silent = [silence.part for silence in snapshot.health.silences]
     api_problem = None if "API" in silent else snapshot.api_problem
     notices = [
-        *(silence.sentence(snapshot.taken_at) for silence in snapshot.silences),
+        *(silence.sentence(snapshot.taken_at) for silence in snapshot.health.silences),
         snapshot.problem and f"{snapshot.problem} What was read before is shown.",
         api_problem and f"{api_problem} Scoring by hand has to wait.",
         view.problem,

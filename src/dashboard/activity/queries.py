@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -36,9 +36,6 @@ OUTLYING = 50
 
 SLIDER_STEPS = 1_000
 """Positions of the threshold's slider from 0 to 1."""
-
-RATE_PERIOD = timedelta(minutes=5)
-"""The present rate of transactions is that of the last five minutes."""
 
 
 @dataclass(frozen=True)
@@ -332,12 +329,3 @@ def summary(count: int, flagged_count: int, median_fee_rate: float, volume: int)
     """The tiles' numbers, with the share of the flagged."""
     share = flagged_count / count if count else 0.0
     return Summary(count, flagged_count, share, median_fee_rate, volume)
-
-
-def present_rate(rows: Rows, now: datetime) -> float:
-    """Transactions a second in the last five minutes; of younger rows, since the first of them."""
-    recent = rows.between(now - RATE_PERIOD, now)
-    if not len(recent):
-        return 0.0
-    since = max(to_micros(now - RATE_PERIOD), int(rows["time"][0]))
-    return len(recent) / max((to_micros(now) - since) / 1e6, 1.0)

@@ -11,19 +11,12 @@ from typing import Any
 
 import requests
 
+from dashboard.lake.part_metrics import Flow, Rates, Work, read_metrics, works
 from dashboard.look.formats import duration
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 2
-ADDRESSES = {
-    "producer": "/ready",
-    "stream": "/metrics",
-    "API": "/health",
-    "trainer": "/metrics",
-}
-"""The path that each part is asked for."""
-
 REMEDIES = {
     "source": "See SourceSilent in docs/runbook.md.",
     "producer": "Without it nothing new arrives. Start it; its log says why it ended.",
@@ -64,37 +57,55 @@ class Silence:
         return f"since {day}{self.since:%H:%M:%S} UTC ({duration(seconds)})"
 
 
+@dataclass(frozen=True)
+class Health:
+    """What the parts say of themselves, those that are silent, and what flows through the stream.
+
+    `rates` is None before the stream has answered twice.
+    """
+
+    silences: tuple[Silence, ...] = ()
+    works: tuple[Work, ...] = ()
+    rates: Rates | None = None
+
+
 class Parts:
-    """Asks every part of `urls`; `silences` are those that did not answer the last time."""
+    """Asks every part of `urls` for its metrics; `health` is what was found the last time."""
 
     def __init__(self, urls: Mapping[str, str], clock: Callable[[], datetime]) -> None:
         self.urls, self.clock = urls, clock
-        self.silences: tuple[Silence, ...] = ()
+        self.health = Health()
+        self._flow = Flow()
 
-    def check(self) -> tuple[Silence, ...]:
+    def check(self) -> Health:
         """Ask each part once; a part that was silent before keeps its first time."""
-        before = {silence.part: silence.since for silence in self.silences}
-        now = self.clock()
-        asked = [self._ask(part, url, now) for part, url in self.urls.items()]
-        silences = tuple(
-            replace(each, since=min(each.since, before.get(each.part, each.since)))
-            for each in asked
-            if each is not None
-        )
-        for silence in silences:
-            if silence.part not in before:
-                log.warning("event=part_silent part=%s reason=%s", silence.part, silence.reason)
-        self.silences = silences
-        return silences
+        now, silences, metrics = self.clock(), [], {}
+        for part, url in self.urls.items():
+            try:
+                metrics[part] = read_metrics(_get(f"{url}/metrics").text)
+                silence = self._source_silence(url, now) if part == "producer" else None
+            except requests.RequestException as error:
+                reason = f"{url} does not answer, {_reason(error)}"
+                silence = Silence(part, now, reason, REMEDIES[part])
+            if silence is not None:
+                silences.append(self._since_the_first(silence))
+        self._flow.add(now, metrics.get("stream", {}))
+        self.health = Health(tuple(silences), works(metrics), self._flow.rates())
+        return self.health
 
-    def _ask(self, part: str, url: str, now: datetime) -> Silence | None:
-        try:
-            address = f"{url}{ADDRESSES[part]}"
-            answer = requests.get(address, timeout=TIMEOUT_SECONDS)
-        except requests.RequestException as error:
-            reason = f"{url} does not answer, {_reason(error)}"
-            return Silence(part, now, reason, REMEDIES[part])
-        return source_silence(_json(answer), now) if part == "producer" else None
+    def _source_silence(self, url: str, now: datetime) -> Silence | None:
+        return source_silence(_json(_get(f"{url}/ready")), now)
+
+    def _since_the_first(self, silence: Silence) -> Silence:
+        """The silence since it was found first, which is logged."""
+        before = {each.part: each.since for each in self.health.silences}
+        if silence.part not in before:
+            log.warning("event=part_silent part=%s reason=%s", silence.part, silence.reason)
+        return replace(silence, since=min(silence.since, before.get(silence.part, silence.since)))
+
+
+def _get(address: str) -> requests.Response:
+    return requests.get(address, timeout=TIMEOUT_SECONDS)
 
 
 def source_silence(body: Any, now: datetime) -> Silence | None:

@@ -17,7 +17,7 @@ import requests
 
 from core.lake import OriginMismatchError
 from core.market import Market
-from dashboard.lake.parts import Parts, Silence
+from dashboard.lake.parts import Health, Parts
 from dashboard.lake.rows import EPOCH, Rows, concatenate, from_micros, no_rows, to_micros
 from dashboard.lake.sources import LAKE_ERRORS, Api, Lake
 from monitoring.dashboard_metrics import DashboardMetrics
@@ -38,7 +38,7 @@ class Snapshot:
     """The state of the lake and the API at one time.
 
     `rows` are complete from `complete_since` on. `problem` and `api_problem` are sentences for the
-    viewer, None while all is well; `silences` are the parts that do not answer.
+    viewer, None while all is well; `health` is that of the other parts.
     """
 
     taken_at: datetime
@@ -50,7 +50,7 @@ class Snapshot:
     problem: str | None = "Reading the lake for the first time."
     model: dict[str, Any] | None = None
     api_problem: str | None = None
-    silences: tuple[Silence, ...] = ()
+    health: Health = Health()
     serial: int = 0
 
 
@@ -83,7 +83,7 @@ class RecentRows:
             snapshot = replace(
                 old,
                 taken_at=self.clock(),
-                silences=self.parts.silences,
+                health=self.parts.health,
                 serial=old.serial + 1,
             )
             self.snapshot = self._with_model(self._with_lake(snapshot))

@@ -40,18 +40,19 @@ NUMERIC_COLUMNS: Mapping[str, str] = {
     "by_rule": "bool",
     "market_fee_rate": "float64",
     "patterns": "int32",
+    "in_block": "bool",
 }
 """NumPy type of each numeric column; `time` and `scored` are microseconds since 1970.
 
 `by_model` and `by_rule` are whether the model and a rule flag the row, and `market_fee_rate`
 is NaN where it is not known. `patterns` has a bit for each of `PATTERNS`, the first the lowest; a
-name that is none of them is left out.
+name that is none of them is left out. `in_block` is whether the row was first seen in a block.
 """
 
 SELECTED_COLUMNS = (
     "hash, size, weight, fee, inputs_count, outputs_count, input_value, output_value, fee_rate,"
     " event_time, anomaly_score, percentile, threshold, is_anomaly, pattern, model_version,"
-    " scored_at, flagged_by, market_fee_rate, patterns"
+    " scored_at, flagged_by, market_fee_rate, patterns, source"
 )
 """The columns of `scored_transactions` that are read, as SQL."""
 
@@ -148,6 +149,7 @@ def from_table(table: pa.Table, versions: tuple[str, ...] = ()) -> Rows:
     """Convert a table of `SELECTED_COLUMNS`; new versions are appended to those given."""
     renamed = {"time": "event_time", "scored": "scored_at"}
     computed = _flaggers(table) | {"patterns": _pattern_bits(table)}
+    computed["in_block"] = pc.equal(table.column("source").cast(pa.string()), "block")
     numbers: dict[str, NDArray[Any]] = {}
     for name, kind in NUMERIC_COLUMNS.items():
         column = computed[name] if name in computed else table.column(renamed.get(name, name))

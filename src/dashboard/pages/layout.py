@@ -1,5 +1,6 @@
 """The page: three views behind one header. The callbacks fill it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dash import dcc, html
@@ -7,9 +8,11 @@ from dash import dcc, html
 from core.detector.explanation import NOT_ILLICIT
 from dashboard.activity.filter_inputs import axis_choice, filter_bar
 from dashboard.activity.page_text import Readout, Tile
+from dashboard.activity.pipeline_state import PartLine
 from dashboard.activity.table import transaction_table
 from dashboard.look.formats import attribute
 from dashboard.pages.trial import trial_page
+from dashboard.services import Services
 
 GRAPH_CONFIG: Any = {
     "displayModeBar": False,
@@ -29,6 +32,11 @@ EMPTY_FIGURE: dict[str, Any] = {
 """A transparent figure: without one Plotly draws a white plot."""
 
 PAGES = (("/", "Activity"), ("/try", "Try a transaction"), ("/model", "Model"))
+
+ORIGIN_WORDS = {
+    "live": "Bitcoin's transactions, as Blockchain.com shows them",
+    "simulated": "The simulator's transactions: none of them exists",
+}
 
 TILES = (
     ("pipeline", "Pipeline"),
@@ -55,11 +63,9 @@ WINDOWS_FIGURE = ("windows", "Ten-minute statistics", "all transactions, by the 
 FIGURE_NAMES = tuple(name for name, *_ in (*FIGURES, WINDOWS_FIGURE))
 
 
-def page(refresh_seconds: float, prefix: str) -> html.Div:
-    """The whole page, empty; it asks for new data every `refresh_seconds`.
-
-    `prefix` is the path of its addresses, with a slash at both ends.
-    """
+def page(services: Services) -> html.Div:
+    """The whole page, empty; it asks for new data every `refresh_seconds`."""
+    prefix = services.path_prefix
     drawer_name = attribute("aria-label", "Why this transaction")
     return html.Div(
         [
@@ -68,17 +74,17 @@ def page(refresh_seconds: float, prefix: str) -> html.Div:
             dcc.Store(id="serial"),
             dcc.Store(id="written"),
             dcc.Store(id="figures"),
-            dcc.Interval(id="tick", interval=int(refresh_seconds * 1000)),
+            dcc.Interval(id="tick", interval=int(services.refresh_seconds * 1000)),
             dcc.Interval(id="slow", interval=15_000),
             html.A("Skip to the transactions", href="#transactions", className="skip"),
-            _header(prefix),
+            _header(prefix, services.origin),
             html.P(id="halted-reason", className="halted", role="alert", hidden=True),
             html.Div(
                 id="notices", className="notices", role="status", **attribute("aria-live", "polite")
             ),
             html.Main(
                 [
-                    html.Section(_activity(prefix), id="page-activity"),
+                    html.Section(_activity(prefix, services.grafana_url), id="page-activity"),
                     html.Section(trial_page(), id="page-try", hidden=True),
                     html.Section(id="page-model", hidden=True),
                 ]
@@ -91,7 +97,7 @@ def page(refresh_seconds: float, prefix: str) -> html.Div:
     )
 
 
-def _header(prefix: str) -> html.Header:
+def _header(prefix: str, origin: str) -> html.Header:
     links = [
         dcc.Link(name, href=prefix + path[1:], id=f"nav-{path[1:] or 'activity'}")
         for path, name in PAGES
@@ -107,6 +113,7 @@ def _header(prefix: str) -> html.Header:
     return html.Header(
         [
             html.A([icon, html.H1("Bitcoin Anomalies")], href=prefix, className="brand"),
+            html.Span(origin, className="badge origin", title=ORIGIN_WORDS[origin]),
             html.Nav(links, **attribute("aria-label", "Pages")),
             html.Span(id="pill", className="pill waiting"),
             html.Span(id="halted", className="pill bad", hidden=True),
@@ -119,10 +126,12 @@ def _header(prefix: str) -> html.Header:
     )
 
 
-def _activity(prefix: str) -> list[Any]:
+def _activity(prefix: str, grafana_url: str | None) -> list[Any]:
+    pipeline, *others = (_tile(*tile) for tile in TILES)
+    pipeline.children.append(_parts(grafana_url))
     return [
         filter_bar(),
-        html.Div([_tile(*tile) for tile in TILES], className="tiles"),
+        html.Div([pipeline, *others], className="tiles"),
         html.Div([_panel(*figure) for figure in FIGURES], className="charts"),
         transaction_table(prefix),
         html.Div([_panel(*WINDOWS_FIGURE)], className="charts"),
@@ -140,6 +149,27 @@ def _tile(name: str, title: str) -> html.Div:
         className=f"tile panel {name}",
         id=f"tile-{name}",
     )
+
+
+def _parts(grafana_url: str | None) -> html.Details:
+    """What each part says of itself, and the way to Grafana where there is one."""
+    link = html.A("Grafana", href=grafana_url, target="_blank") if grafana_url else None
+    return html.Details(
+        [html.Summary("parts"), html.Div([html.Dl(id="parts"), link], className="card")],
+        className="parts",
+    )
+
+
+def part_rows(lines: Sequence[PartLine]) -> list[Any]:
+    """Each part with what it says of itself."""
+    return [
+        item
+        for line in lines
+        for item in (
+            html.Dt(line.part),
+            html.Dd(line.words, className="silent" if line.silent else ""),
+        )
+    ]
 
 
 def _panel(name: str, title: str, note: str, width: str) -> html.Div:

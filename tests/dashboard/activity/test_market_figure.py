@@ -27,7 +27,7 @@ def test_the_tile_says_the_going_rate_its_range_and_its_age(
     assert market is not None
     assert timedelta(0) <= backend.now - market.minute < timedelta(minutes=3)
     view = services.views.view(DAY, "dark", "UTC")
-    tile = page_text(view, DAY, "simulated").tiles["fee"]
+    tile = page_text(view, DAY, 5).tiles["fee"]
     assert float(tile.number) == pytest.approx(market.fee_rate, rel=0.01)
     assert tile.note.startswith("most pay ") and " ago; median " in tile.note
 
@@ -62,7 +62,7 @@ def test_without_the_table_there_is_a_sentence_and_the_median_of_the_range(
     services = backend.services()
     services.recent.refresh()
     view = services.views.view(DAY, "dark", "UTC")
-    tile = page_text(view, DAY, "simulated").tiles["fee"]
+    tile = page_text(view, DAY, 5).tiles["fee"]
     assert tile.number == "–" and tile.note.startswith("no market yet; median ")
     assert all(trace["mode"] == "markers" for trace in view.figures["market"]["data"])
 

@@ -213,13 +213,6 @@ def test_patterns_are_counted_with_those_that_have_none() -> None:
     assert list(counts.values()) == sorted(counts.values(), reverse=True)
 
 
-def test_the_present_rate_is_that_of_five_minutes_or_since_the_first_row() -> None:
-    assert queries.present_rate(ROWS, NOW) == pytest.approx(5_000 / 7_200, rel=0.2)
-    young = ROWS.between(NOW - timedelta(seconds=60), NOW)
-    assert queries.present_rate(young, NOW) == pytest.approx(len(young) / 60, rel=0.1)
-    assert queries.present_rate(ROWS, NOW + timedelta(hours=1)) == 0
-
-
 def test_the_volume_is_the_sum_of_the_outputs() -> None:
     summary = queries.summarize(ROWS, queries.flagged(ROWS, None))
     assert summary.volume == sum(TABLE.column("output_value").to_pylist())

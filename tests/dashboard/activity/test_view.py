@@ -147,7 +147,7 @@ def test_a_filter_changes_neither_the_present_rate_nor_what_the_budget_is_compar
     services: Services,
 ) -> None:
     whole, filtered = (
-        page_text(services.views.view(filters, "dark", "UTC"), filters, "simulated").tiles
+        page_text(services.views.view(filters, "dark", "UTC"), filters, 5).tiles
         for filters in (Filters(range="24h"), Filters(range="24h", inputs_min=2))
     )
     assert whole["rate"].number == filtered["rate"].number
@@ -159,7 +159,7 @@ def test_a_tile_says_since_when_there_are_transactions(services: Services) -> No
     def passed(query: str) -> str:
         filters = Filters.from_query(query)
         view = services.views.view(filters, "dark", "UTC")
-        return page_text(view, filters, "simulated").tiles["rate"].note
+        return page_text(view, filters, 5).tiles["rate"].note
 
     assert re.search(r"6,000 in the last 24 h; the first 3 h( \d+ min)? ago", passed("?range=24h"))
     assert "the first" not in passed("?range=1h")
@@ -173,7 +173,7 @@ def test_a_volume_that_is_mostly_one_transaction_says_so(
     for least, alone in ((values[-1] / 1e8, True), (0.0001, False)):
         filters = Filters.from_query(f"?range=24h&value_min={least:.8f}")
         view = services.views.view(filters, "dark", "UTC")
-        note = page_text(view, filters, "simulated").tiles["volume"].note
+        note = page_text(view, filters, 5).tiles["volume"].note
         assert ("by one transaction" in note) == alone, note
 
 

@@ -23,7 +23,7 @@ def text_of(services: Services) -> PageText:
     services.recent.parts.check()
     services.recent.refresh()
     view = services.views.view(Filters(), "dark", "UTC")
-    return page_text(view, Filters(), services.origin)
+    return page_text(view, Filters(), services.refresh_seconds)
 
 
 def test_the_page_says_since_when_the_source_is_silent_why_and_what_to_do(
@@ -40,13 +40,15 @@ def test_the_page_says_since_when_the_source_is_silent_why_and_what_to_do(
     assert "since 14:02:00 UTC" in text.tiles["pipeline"].note
 
 
-def test_while_rows_arrive_a_part_that_does_not_answer_is_only_a_notice(
+def test_while_rows_arrive_a_silent_part_is_named_and_does_not_stop_the_page(
     backend: Backend,
 ) -> None:
     parts = {"stream": "http://127.0.0.1:9"}
     services = backend.services(parts=parts, clock=lambda: backend.now)
     text = text_of(services)
-    assert text.state.kind == "good"
+    assert (text.state.kind, text.state.word) == ("waiting", "Stream silent")
+    assert "scored all the same" in text.tiles["pipeline"].note
+    assert [(line.part, line.silent) for line in text.parts] == [("stream", True)]
     assert "The stream is silent since" in text.notices[0]
     assert "connection is refused" in text.notices[0] and "Start it" in text.notices[0]
 
@@ -55,13 +57,13 @@ def test_while_rows_arrive_a_part_that_does_not_answer_is_only_a_notice(
 def test_each_part_keeps_the_time_since_when_it_is_silent(part: str, api: FakeApi) -> None:
     times = iter(NOW + timedelta(minutes=minute) for minute in range(9))
     parts = Parts({part: api.url}, lambda: next(times))
-    assert parts.check() == ()
+    assert parts.check().silences == ()
     api.stop()
-    first, second = parts.check(), parts.check()
+    first, second = parts.check().silences, parts.check().silences
     assert [silence.since for silence in (*first, *second)] == [NOW + timedelta(minutes=1)] * 2
     assert first[0].part == part and api.url in first[0].reason
     api.start()
-    assert parts.check() == ()
+    assert parts.check().silences == ()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tests.support.delta_tables import empty_newest_commit, scored, write
 
 from core.lake import query
 from dashboard.activity.filters import Filters
-from dashboard.activity.page_text import pipeline_state
+from dashboard.activity.pipeline_state import pipeline_state
 from dashboard.lake.recent import start_of_newest
 from dashboard.services import Services
 
@@ -55,7 +55,7 @@ def test_a_lake_that_is_moved_away_and_back_is_reported_and_recovered_from(
     shutil.move(backend.lake, away)
     gone = services.recent.refresh()
     assert gone.problem and len(gone.rows) == 6_000
-    assert pipeline_state(gone, "simulated").kind == "bad"
+    assert pipeline_state(gone, 5).kind == "bad"
     shutil.move(away, backend.lake)
     write(backend.lake, "scored_transactions", scored(40, datetime.now(UTC), 5, seed=2))
     back = services.recent.refresh()
@@ -94,7 +94,7 @@ def test_without_a_table_it_says_what_it_waits_for(backend: Backend) -> None:
     services = make_services(backend.lake.with_name("nothing"), backend.api.url)
     snapshot = services.recent.refresh()
     assert snapshot.problem is None
-    state = pipeline_state(snapshot, "simulated")
+    state = pipeline_state(snapshot, 5)
     assert state.kind == "waiting" and "producer" in state.sentence
 
 
@@ -102,7 +102,7 @@ def test_without_a_table_it_says_what_it_waits_for(backend: Backend) -> None:
 def test_the_state_says_how_stale_the_newest_row_is(backend: Backend, age: int, kind: str) -> None:
     write(backend.lake, "scored_transactions", scored(9, datetime.now(UTC), 2, seed=4))
     services = backend.services(clock=lambda: datetime.now(UTC) + timedelta(seconds=age))
-    state = pipeline_state(services.recent.refresh(), "simulated")
+    state = pipeline_state(services.recent.refresh(), 5)
     assert state.kind == kind
     assert (" min" in state.word) is bool(age)
 
