@@ -59,14 +59,17 @@ def register_callbacks(app: Dash, services: Services) -> None:
 
 
 def _register_browser(app: Dash) -> None:
-    """What the browser does without the server: functions of `assets/page.js`."""
+    """What the browser does without the server: functions of `assets/page.js` and `table.js`."""
 
     clientside_callback: Any = app.clientside_callback
 
-    def bind(function: str, *arguments: Any, **options: Any) -> None:
-        clientside_callback(ClientsideFunction("page", function), *arguments, **options)
+    def bind(function: str, *arguments: Any, namespace: str = "page", **options: Any) -> None:
+        clientside_callback(ClientsideFunction(namespace, function), *arguments, **options)
 
     names = [path[1:] or "activity" for path, _ in PAGES]
+    new = [Output("show-new", "children"), Output("show-new", "hidden")]
+    shown = [Input("table-rows", "data"), Input("show-new", "n_clicks")]
+    bind("rows", Output("grid", "rowData"), *new, *shown, namespace="table")
     bind("client", Output("client", "data"), Input("theme", "n_clicks"))
     bind(
         "show",
@@ -111,7 +114,7 @@ def _register_activity(app: Dash, services: Services) -> None:
             "tiles": tiles,
             "figures": Output("figures", "data"),
             "empty": {name: Output(f"{name}-empty", "children") for name in FIGURE_NAMES},
-            "rows": Output("grid", "rowData"),
+            "rows": Output("table-rows", "data"),
             "note": Output("table-note", "children"),
             "serial": Output("serial", "data"),
         },
@@ -157,7 +160,7 @@ def activity_outputs(services: Services, filters: Filters, viewer: Viewer) -> Js
         "tiles": {name: (tile_number(tile), tile.note) for name, tile in text.tiles.items()},
         "figures": view.figures,
         "empty": text.empty,
-        "rows": view.table,
+        "rows": {"query": filters.query, "rows": view.table},
         "note": text.table_note,
         "serial": view.snapshot.serial,
     }

@@ -27,7 +27,7 @@ from dashboard.activity.filters import AXES, CUSTOM, ORDERS, PRESETS, Filters
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.callbacks import register_callbacks
 from dashboard.look.theme import style_sheet
-from dashboard.pages.layout import FIGURES, PAGES, TILES, WINDOWS_FIGURE, page
+from dashboard.pages.layout import FIRST_FIGURES, OTHER_FIGURES, PAGES, TILES, page
 from dashboard.services import Services
 
 log = logging.getLogger(__name__)
@@ -87,8 +87,8 @@ def render_first_view(services: Services, query: str) -> str:
         orders=ORDERS,
         axes=AXES,
         tile_titles=TILES,
-        figures=FIGURES,
-        windows_figure=WINDOWS_FIGURE,
+        first_figures=FIRST_FIGURES,
+        other_figures=OTHER_FIGURES,
         footer=NOT_ILLICIT,
         prefix=services.path_prefix,
         origin=services.origin,

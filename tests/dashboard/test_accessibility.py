@@ -23,7 +23,7 @@ def violations(page: Page) -> list[str]:
     """What axe-core finds, a line for each element; the table draws itself when it is in view."""
     if (grid := page.locator("#grid")).is_visible():
         grid.scroll_into_view_if_needed()
-        page.wait_for_selector("#grid .ag-header-cell")
+        page.wait_for_selector("#grid .ag-root")
     found = Axe().run(page).response["violations"]
     return [
         f"{rule['id']}: {node['target']} {node['failureSummary']}"

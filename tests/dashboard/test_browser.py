@@ -53,7 +53,9 @@ def counted(backend: Backend, where: str) -> int:
 
 def drag(page: Page, figure: str, begin: tuple[float, float], end: tuple[float, float]) -> None:
     """Draw a box on a figure; places are shares of its width and height, from the top left."""
-    page.locator(figure).scroll_into_view_if_needed()
+    page.locator(figure).scroll_into_view_if_needed()  # only then it is drawn
+    drawn = "f => document.querySelector(`${f} .js-plotly-plot`)?.data?.length"
+    page.wait_for_function(drawn, arg=figure)
     box = page.locator(f"{figure} .nsewdrag").first.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * begin[0], box["y"] + box["height"] * begin[1])
@@ -180,6 +182,85 @@ def test_a_row_opens_why_and_the_keyboard_closes_it(watched: WatchedPage, backen
     assert page.url.split("#")[1] != hash
 
 
+def test_keys_and_buttons_walk_from_flag_to_flag(watched: WatchedPage, backend: Backend) -> None:
+    page = watched.open("/?range=24h")
+    page.click("#grid .ag-row[row-index='0'] .ag-cell[col-id='pattern']")
+    page.wait_for_selector("#drawer.open .actions")
+    first = page.url.split("#")[1]
+    page.keyboard.press("j")
+    page.wait_for_url(lambda url: not url.endswith(first))
+    second = page.url.split("#")[1]
+    assert second in backend.flagged
+    page.wait_for_selector(f"#why >> text={second}")
+    page.click("[aria-label='Previous flagged transaction']")
+    page.wait_for_url(f"**#{first}")
+    page.keyboard.press("k")
+    page.wait_for_selector(".toast.shown >> text=No further flagged transaction")
+
+
+def test_the_panel_stands_beside_the_table_and_copies_what_it_says(
+    watched: WatchedPage, backend: Backend
+) -> None:
+    page = watched.open(f"/?range=24h#{backend.flagged[0]}")
+    page.wait_for_selector("#drawer.open .actions")
+    edges = """() => [document.querySelector('#transactions').getBoundingClientRect().right,
+        document.querySelector('#drawer').getBoundingClientRect().left]"""
+    watched.wait_for(f"() => {{ const [a, b] = ({edges})(); return a <= b }}")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copied = "navigator.clipboard.readText()"
+    for name, part in {"JSON": "output_value", "explanation": "illicit", "link": "?range"}.items():
+        page.click(f".actions >> text=copy {name}")
+        watched.wait_for(f"async part => (await {copied}).includes(part)", part)
+    assert page.evaluate(copied) == page.url
+
+
+def test_the_flags_are_in_sight_without_scrolling(watched: WatchedPage) -> None:
+    page = watched.open("/?range=24h")
+    page.wait_for_selector("#grid .ag-row.anomalous")
+    box = page.locator("#grid .ag-row[row-index='4']").first.bounding_box()
+    assert box is not None and box["y"] + box["height"] < 900
+
+
+def test_a_phone_shows_cards_with_the_flags_before_the_charts(watched: WatchedPage) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    watched.open("/?range=24h")
+    page.wait_for_selector("#grid .transaction-card >> text=flagged by")
+    assert page.locator("#grid .ag-cell[col-id='score']").count() == 0
+    table, chart = (page.locator(each).bounding_box() for each in ("#transactions", "#timeline"))
+    assert table is not None and chart is not None and table["y"] < chart["y"]
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.wait_for_selector("#grid .ag-cell[col-id='score']")
+    assert page.locator("#grid .transaction-card").count() == 0
+
+
+def test_the_table_is_one_stop_of_the_tab_key(watched: WatchedPage) -> None:
+    page = watched.open("/?range=24h")
+    page.locator("#grid .ag-row[row-index='0'] .ag-cell[col-id='time']").focus()
+    page.keyboard.press("ArrowDown")
+    here = "document.activeElement.closest('.ag-row').getAttribute('row-index')"
+    watched.wait_for(f"() => {here} === '1'")
+    page.keyboard.press("Tab")
+    watched.wait_for("() => !document.activeElement.closest('.ag-cell')")
+
+
+def test_new_rows_wait_while_somebody_reads_the_table(
+    watched: WatchedPage, backend: Backend
+) -> None:
+    page = watched.open("/?range=24h&order=newest")
+    watched.wait_for_transactions(6_000)
+    page.hover("#grid .ag-row[row-index='1']")
+    shown = "#grid .ag-row[row-index='0'] code"
+    before = watched.text(shown)
+    write(backend.lake, "scored_transactions", scored(30, datetime.now(UTC), 2, seed=3))
+    watched.wait_for_transactions(6_030)
+    page.wait_for_selector("#show-new >> text=30 new")
+    assert watched.text(shown) == before
+    page.click("#show-new")
+    watched.wait_for("([s, t]) => document.querySelector(s).innerText !== t", [shown, before])
+    assert page.locator("#show-new").is_hidden()
+
+
 def test_a_link_to_a_transaction_opens_it(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open(f"/?range=24h#{backend.flagged[0]}")
     page.wait_for_selector("#drawer.open >> text=in block 914,233")
@@ -218,6 +299,7 @@ def test_a_tab_left_open_over_an_upgrade_is_asked_to_reload(
 
 def test_a_point_opens_why_and_a_brush_filters(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h")
+    page.locator("#scatter").scroll_into_view_if_needed()
     page.wait_for_selector("#scatter .points path")
     page.evaluate("""() => { const plot = document.querySelector('#scatter .js-plotly-plot');
         plot.emit('plotly_click', {points: [{curveNumber: 1, pointNumber: 0, x: 1, y: 1,

@@ -116,17 +116,18 @@ def rule(name: str) -> str:
 def explanation(verdict: Verdict, rules: Sequence[str] = ()) -> str:
     """A verdict in sentences: the rank of its score, rules that flag, the patterns, the reasons.
 
-    `rules` are the names of the rules that flag the transaction.
+    `rules` are the names of the rules that flag the transaction. A pattern or a feature of another
+    version of this project is left out.
     """
     parts = [_opening(verdict)]
     if verdict.package_fee_rate is not None:
         parts.append(package_sentence(verdict.package_fee_rate))
     if rules:
         parts.append(f"By rule, {'; '.join(map(rule, rules))}.")
-    if verdict.patterns:
-        parts.append(f"In shape, {'; '.join(map(pattern, verdict.patterns))}.")
-    if verdict.reasons:
-        reasons = " · ".join(reason(each, verdict.market_fee_rate) for each in verdict.reasons)
+    if patterns := [pattern(name) for name in verdict.patterns if name in _PATTERNS]:
+        parts.append(f"In shape, {'; '.join(patterns)}.")
+    if known := [each for each in verdict.reasons if each.feature in _FEATURES]:
+        reasons = " · ".join(reason(each, verdict.market_fee_rate) for each in known)
         parts.append(f"{reasons[0].upper()}{reasons[1:]}.")
     if verdict.is_anomaly:
         parts.append(not_illicit(verdict.flagged_by))

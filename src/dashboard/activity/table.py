@@ -57,7 +57,8 @@ def transaction_table(prefix: str) -> html.Section:
         title="All transactions that pass the filters",
     )
     note = html.Span(id="table-note", className="note")
-    head = html.Div([html.H2("Transactions"), note, order_choice(), export], className="head")
+    new = html.Button(id="show-new", className="button", hidden=True, title="Show them")
+    head = html.Div([html.H2("Transactions"), note, new, order_choice(), export], className="head")
     grid = dash_ag_grid.AgGrid(
         id="grid",
         columnDefs=COLUMNS,
@@ -74,6 +75,8 @@ def transaction_table(prefix: str) -> html.Section:
             "animateRows": False,
             "suppressColumnVirtualisation": True,  # a row without its cells is none to a reader
             "suppressCellFocus": False,
+            "tabToNextCell": {"function": "leaveTable()"},
+            "tabToNextHeader": {"function": "leaveTable()"},
             "rowHeight": 34,
             "headerHeight": 36,
             "localeText": {"noRowsToShow": "No transaction passes the filters."},
@@ -103,6 +106,7 @@ def _number(field: str, title: str, width: int, format: str, hover: str) -> Colu
 
 
 COLUMNS = [
+    _column("card", "transaction", 300) | {"cellRenderer": "Card", "hide": True, "sortable": False},
     _column("score", "score", 76, "score(params.value)", "verdict(params.data)")
     | {"sortingOrder": ["desc", "asc", None]},
     _column("hash", "transaction", 190) | {"cellRenderer": "HashCell"},
@@ -117,4 +121,4 @@ COLUMNS = [
     _number("inputs", "in", 62, "count(params.value)", "count(params.value) + ' inputs'"),
     _number("outputs", "out", 62, "count(params.value)", "count(params.value) + ' outputs'"),
 ]
-"""A column's least width in pixels is also its share of the table's width."""
+"""A column's least width in pixels is also its share of the table's width; a phone has cards."""

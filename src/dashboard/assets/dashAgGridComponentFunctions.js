@@ -1,4 +1,5 @@
-// A hash in the table: shortened; a click on the icon copies it, a click elsewhere opens the panel.
+// Cells of the table. A hash is shortened; a click on the icon copies it, a click elsewhere opens
+// the panel. A card has what matters of a row, for a phone.
 var dagcomponentfuncs = (window.dashAgGridComponentFunctions =
   window.dashAgGridComponentFunctions || {});
 
@@ -13,3 +14,17 @@ dagcomponentfuncs.HashCell = (props) =>
       React.createElement("i", { className: "copy-icon" }),
     ),
   );
+
+dagcomponentfuncs.Card = ({ data }) => {
+  const show = window.dashAgGridFunctions;
+  const part = (name, ...children) => React.createElement("span", { className: name }, ...children);
+  const line = (...parts) => React.createElement("div", { className: "card-line" }, ...parts);
+  const flagged = data.flagged ? "flagged by " + show.flaggers(data.flagged_by) : "not flagged";
+  return React.createElement(
+    "div",
+    { className: "transaction-card" },
+    line(part("card-score", show.score(data.score)), part("card-flag", flagged), part("card-time", show.clock(data.time))),
+    line(part("", show.btc(data.value) + " BTC"), part("", show.rate(data.fee_rate) + " sat/vB"), part("", show.times(data.times) + " × market")),
+    line(part("card-hash", data.hash.slice(0, 10) + "…" + data.hash.slice(-6)), part("", data.pattern ? show.words(data.pattern) : "")),
+  );
+};

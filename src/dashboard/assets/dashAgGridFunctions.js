@@ -33,6 +33,9 @@ dagfuncs.clock = (time) => {
 };
 dagfuncs.utc = (time) => new Date(time).toISOString().slice(0, 19).replace("T", " ") + " UTC";
 
+// Tab leaves the table, in which arrow keys move: it is one stop, not one a cell.
+dagfuncs.leaveTable = () => false;
+
 dagfuncs.gridTheme = (base) =>
   base.withParams({
     backgroundColor: "var(--panel)",

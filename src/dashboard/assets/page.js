@@ -19,7 +19,7 @@
   }
 
   function copy(text) {
-    const done = () => showMessage("Hash copied");
+    const done = () => showMessage("Copied");
     if (navigator.clipboard && window.isSecureContext) {
       navigator.clipboard.writeText(text).then(done, () => showMessage("The browser refused to copy"));
       return;
@@ -151,15 +151,27 @@
     if (row && row.getAttribute("row-id")) openAddress("#" + row.getAttribute("row-id"));
   }
 
+  const steps = { j: 1, k: -1 };
+
+  async function walk(step) {
+    if (!document.getElementById("page-activity").hidden) {
+      const hash = await window.dash_clientside.table.neighbour(step);
+      if (hash) openAddress("#" + hash);
+      else showMessage("No further flagged transaction in the table");
+    }
+  }
+
   setTimeout(replaceFirstView, 15_000);
 
   document.addEventListener("click", (event) => {
     const copied = event.target.closest("[data-copy]");
     if (copied) {
       event.stopPropagation();
-      copy(copied.dataset.copy);
+      copy(copied.dataset.copy || location.href);
       return;
     }
+    const step = event.target.closest("[data-step]");
+    if (step) walk(Number(step.dataset.step));
     if (event.target.closest(".close")) openAddress("");
     else if (!event.target.closest("a")) explainRow(event.target.closest("#grid .ag-row"));
   }, true);
@@ -172,6 +184,8 @@
       if (cell) cell.focus();
     } else if (event.key === "Enter" && event.target.classList.contains("ag-cell")) {
       explainRow(event.target.closest(".ag-row"));
+    } else if (steps[event.key] && !event.ctrlKey && !event.metaKey && !event.target.matches("input, textarea")) {
+      walk(steps[event.key]);
     }
   });
 

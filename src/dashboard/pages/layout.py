@@ -47,20 +47,22 @@ TILES = (
     ("model", "Model"),
 )
 
-FIGURES = (
+FIRST_FIGURES = (
     ("timeline", "Transactions and anomalies", "drag or click to zoom in", "wide"),
     ("scores", "Score distribution", "higher is more unusual", "narrow"),
+)
+"""Graph id, title, note and width of each figure above the table."""
+
+OTHER_FIGURES = (
     ("market", "Going fee rate and the flagged", "what others pay; click for why", "wide"),
     ("patterns", "Anomalies by pattern", "one may have several; click to filter", "narrow"),
     ("scatter", "Fee rate against value", "drag to filter, click for why", "half"),
     ("fee_rates", "Fee rates", "percentiles over time", "half"),
+    ("windows", "Ten-minute statistics", "all transactions, by the stream", "full"),
 )
-"""Graph id, title, note and width of each figure above the table."""
+"""The figures below the table."""
 
-WINDOWS_FIGURE = ("windows", "Ten-minute statistics", "all transactions, by the stream", "full")
-"""The figure below the table."""
-
-FIGURE_NAMES = tuple(name for name, *_ in (*FIGURES, WINDOWS_FIGURE))
+FIGURE_NAMES = tuple(name for name, *_ in (*FIRST_FIGURES, *OTHER_FIGURES))
 
 
 def page(services: Services) -> html.Div:
@@ -74,6 +76,7 @@ def page(services: Services) -> html.Div:
             dcc.Store(id="serial"),
             dcc.Store(id="written"),
             dcc.Store(id="figures"),
+            dcc.Store(id="table-rows"),
             dcc.Interval(id="tick", interval=int(services.refresh_seconds * 1000)),
             dcc.Interval(id="slow", interval=15_000),
             html.A("Skip to the transactions", href="#transactions", className="skip"),
@@ -84,7 +87,11 @@ def page(services: Services) -> html.Div:
             ),
             html.Main(
                 [
-                    html.Section(_activity(prefix, services.grafana_url), id="page-activity"),
+                    html.Section(
+                        _activity(prefix, services.grafana_url),
+                        id="page-activity",
+                        className="activity",
+                    ),
                     html.Section(trial_page(), id="page-try", hidden=True),
                     html.Section(id="page-model", hidden=True),
                 ]
@@ -132,9 +139,9 @@ def _activity(prefix: str, grafana_url: str | None) -> list[Any]:
     return [
         filter_bar(),
         html.Div([pipeline, *others], className="tiles"),
-        html.Div([_panel(*figure) for figure in FIGURES], className="charts"),
+        html.Div([_panel(*figure) for figure in FIRST_FIGURES], className="charts"),
         transaction_table(prefix),
-        html.Div([_panel(*WINDOWS_FIGURE)], className="charts"),
+        html.Div([_panel(*figure) for figure in OTHER_FIGURES], className="charts"),
         html.Footer(NOT_ILLICIT),
     ]
 

@@ -1,5 +1,6 @@
 """The panel of one transaction: what became of it, and why it has its score."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -7,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from dash import html
 
-from core.detector.explanation import package_sentence
-from core.detector.rules import STEEP, fee_step
+from core.detector.explanation import explanation, package_sentence
+from core.detector.rules import STEEP, fee_step, rules_of_row
+from core.detector.verdict import Verdict
 from core.effective_fee import package_fee_rate
 from core.transaction import PACKAGE_FEE_RATE
 from dashboard.activity.filters import Filters
@@ -62,6 +64,7 @@ def transaction_panel(
         html.Button(
             hash, className="hash copy", title="Copy the hash", **attribute("data-copy", hash)
         ),
+        _actions(row),
         html.P([_time(row["event_time"], zone), " · ", _link(services, hash)], className="note"),
         html.P(fate, className="fate"),
         html.P(
@@ -88,22 +91,54 @@ def _find(digits: str, *places: Rows) -> tuple[str, datetime | None]:
     return digits, None
 
 
-def _link(services: Services, hash: str) -> html.A:
-    simulated = services.origin == "simulated"
+def _link(services: Services, hash: str) -> html.A | html.Span:
+    if services.origin == "simulated":
+        return html.Span("simulated: no block explorer knows it")
     return html.A(
         "block explorer ↗",
         href=f"{services.explorer_url}{hash}",
         target="_blank",
         rel="noopener noreferrer",
-        title="Simulated transactions are not found there" if simulated else "Opens a new tab",
+        title="Opens a new tab",
     )
 
 
 def _header() -> html.Div:
-    close = html.Button(
-        "✕", className="quiet icon close", **attribute("aria-label", "Close"), title="Esc"
+    buttons = [
+        _icon("‹", "Previous flagged transaction", "k", **attribute("data-step", "-1")),
+        _icon("›", "Next flagged transaction", "j", **attribute("data-step", "1")),
+        _icon("✕", "Close", "Esc", "close"),
+    ]
+    return html.Div([html.H2("Why this score?"), html.Span(buttons)], className="drawer-head")
+
+
+def _icon(sign: str, name: str, key: str, style: str = "", **attributes: Any) -> html.Button:
+    """A button in the panel's head, with the key that does the same."""
+    return html.Button(
+        sign,
+        className=f"quiet icon {style}",
+        title=f"{name} ({key})",
+        **attribute("aria-label", name),
+        **attributes,
     )
-    return html.Div([html.H2("Why this score?"), close], className="drawer-head")
+
+
+def _actions(row: Mapping[str, Any]) -> html.Div:
+    """Buttons that copy the panel's address, the explanation and the row."""
+    rules = rules_of_row(row) if row.get("market_fee_rate") else ()
+    said = explanation(Verdict.from_row(row), rules)
+    copied = {
+        "copy link": "",
+        "copy explanation": said,
+        "copy JSON": json.dumps(row, indent=2, default=str),
+    }
+    return html.Div(
+        [
+            html.Button(name, className="button", **attribute("data-copy", text))
+            for name, text in copied.items()
+        ],
+        className="actions",
+    )
 
 
 def _missing(hash: str, reason: str) -> list[Any]:

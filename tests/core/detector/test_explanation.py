@@ -156,3 +156,10 @@ def test_of_a_coinbase_it_is_said_why_it_is_never_flagged() -> None:
 def test_a_verdict_by_the_package_says_so() -> None:
     said = explanation(verdict(True)._replace(package_fee_rate=12.34))
     assert "judged by 12.3 sat/vB, the effective fee rate with a parent or child beside it" in said
+
+
+def test_what_another_version_names_is_left_out() -> None:
+    foreign = Reason("entropy", 1.0, 0.0, 1.0, 3.0)
+    told = explanation(verdict(True, "new_pattern", foreign, FEE_RATE))
+    assert "new_pattern" not in told and "entropy" not in told
+    assert "Fee rate 58,400 sat/vB; usual 12 to 140." in told

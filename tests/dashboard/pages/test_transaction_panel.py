@@ -27,8 +27,15 @@ def test_the_panel_explains_the_score_with_value_and_usual_range(
 ) -> None:
     text = panel(services, backend.flagged[3])
     assert "fee rate" in text and "usual 4.1 sat/vB to 92 sat/vB" in text
-    assert "pending" in text and "explorer.example" in text
-    assert "Unusual is not illicit" in text
+    assert "pending" in text and "Unusual is not illicit" in text
+
+
+def test_only_what_is_live_has_a_link_to_the_explorer(backend: Backend, services: Services) -> None:
+    hash = backend.flagged[3]
+    assert "no block explorer knows it" in panel(services, hash)
+    assert "explorer.example" not in panel(services, hash)
+    services.origin = "live"
+    assert f"https://explorer.example/tx/{hash}" in panel(services, hash)
 
 
 def test_sixteen_digits_of_a_hash_are_enough_to_open_it(
