@@ -79,16 +79,18 @@ class Traffic:
 
 def _paying(rows: Floats, times: Floats) -> Floats:
     """The same transactions, each paying so many times its fee."""
-    moved = rows.copy()
-    moved[:, 2] = np.ceil(rows[:, 2] * times)
-    moved[:, 5] = moved[:, 6] + moved[:, 2]
-    return moved
+    return _with_fees(rows, rows[:, 2] * times)
 
 
 def overpaid(rows: Floats, times: float) -> Floats:
     """The same transactions, paying so many times the going rate."""
+    return _with_fees(rows, times * rows[:, MARKET] * rows[:, 1] / 4)
+
+
+def _with_fees(rows: Floats, fees: Floats) -> Floats:
+    """The same outputs with other fees in satoshi, rounded up; the inputs carry them."""
     paid = rows.copy()
-    paid[:, 2] = np.ceil(times * rows[:, MARKET] * rows[:, 1] / 4)
+    paid[:, 2] = np.ceil(fees)
     paid[:, 5] = paid[:, 6] + paid[:, 2]
     return paid
 

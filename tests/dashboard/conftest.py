@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from playwright.sync_api import Browser
 from tests.support.dashboard_api import FakeApi
 from tests.support.dashboard_backend import Backend, fill
+from tests.support.dashboard_browser import chromium
 from tests.support.delta_tables import scored
 
 from dashboard.services import Services
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,22 +1,14 @@
 """The pages as axe-core judges them: every page, theme and state without a violation."""
 
-from collections.abc import Iterator
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from tests.support.dashboard_backend import Backend
-from tests.support.dashboard_browser import WatchedPage, chromium, serving
+from tests.support.dashboard_browser import WatchedPage, serving
 
 pytestmark = pytest.mark.browser
 
 WIDTHS = {"wide": (1440, 900), "phone": (390, 844)}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 def violations(page: Page) -> list[str]:

@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from playwright.sync_api import Browser, Page
 from tests.support.dashboard_api import FakeApi
 from tests.support.dashboard_backend import Backend, make_services
-from tests.support.dashboard_browser import WatchedPage, chromium, serving
+from tests.support.dashboard_browser import WatchedPage, serving
 from tests.support.delta_tables import scored, write
 
 from core.lake import query
@@ -22,12 +22,6 @@ from dashboard import server
 RULE_ALONE = "flagged_by = 'rule'"
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from core.transaction import COIN
 from dashboard.activity.filter_inputs import INPUTS, SAME_THRESHOLD, Inputs
-from dashboard.activity.filters import CUSTOM, ZERO_LANE, Filters
+from dashboard.activity.filters import CUSTOM, ZERO_LANE, Filters, format_time
 from dashboard.activity.queries import bin_edges
 
 
@@ -58,7 +58,7 @@ def _after_input(
     for side in ("start", "end"):
         typed, time = parameters.get(side), getattr(old, side)
         kept = time is not None and typed == _shown(time, zone)  # the input shows no seconds
-        parameters[side] = _format_time(time) if kept else _to_utc(typed, zone)
+        parameters[side] = format_time(time) if kept else _to_utc(typed, zone)
     if parameters.get("range") == CUSTOM and trigger == "range" and not parameters["start"]:
         parameters["start"] = f"{now - timedelta(days=1):%Y-%m-%dT%H:%MZ}"
         parameters["end"] = f"{now:%Y-%m-%dT%H:%MZ}"
@@ -84,7 +84,7 @@ def _after_span(old: Filters, drawn: Inputs | None, now: datetime, zone: ZoneInf
         first, second = bin_edges(begin, min(until, now))[:2].tolist()
         start = _to_utc(str(points[0].get("x")), zone)
         last = Filters.from_parameters({"range": CUSTOM, "start": start}).start
-        end = _format_time(last + timedelta(microseconds=second - first)) if last else ""
+        end = format_time(last + timedelta(microseconds=second - first)) if last else ""
     else:
         return old
     chosen = Filters.from_parameters({"range": CUSTOM, "start": start, "end": end})
@@ -102,11 +102,7 @@ def _to_utc(text: str | None, zone: ZoneInfo) -> str:
         time = datetime.fromisoformat(text or "").replace(tzinfo=zone).astimezone(UTC)
     except (ValueError, OverflowError):
         return ""
-    return _format_time(time)
-
-
-def _format_time(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_time(time)
 
 
 def _after_selection(old: Filters, selection: Inputs | None) -> Filters:

@@ -209,9 +209,14 @@ def _parse(name: str, text: str) -> object:
     return round(number, 3) if name == "threshold" and number is not None else number
 
 
+def format_time(time: datetime) -> str:
+    """A time as a URL has it: UTC, to the second."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _format(name: str, value: object) -> str:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return format_time(value)
     if name.startswith("value_") and isinstance(value, int):
         return format((Decimal(value) / COIN).normalize(), "f")
     if isinstance(value, tuple):

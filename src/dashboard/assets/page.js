@@ -216,7 +216,15 @@
     for (const hidden of document.querySelectorAll(".dash-dropdown-focus-target")) hidden.tabIndex = -1;
   }
 
-  new MutationObserver(nameControls).observe(document.documentElement, {
+  let naming = 0;
+  const nameSoon = () => {
+    naming ||= requestAnimationFrame(() => {
+      naming = 0;
+      nameControls();
+    });
+  };
+
+  new MutationObserver(nameSoon).observe(document.documentElement, {
     childList: true, subtree: true, attributeFilter: ["aria-selected", "aria-multiselectable"],
   });
 
