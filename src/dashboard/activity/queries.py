@@ -300,7 +300,7 @@ def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, 
     """
     rest = np.flatnonzero(~mask)
     if len(rest) > most:
-        drawn = _outlying(rows, rest)
+        drawn = _outlying(rows)[rest]
         others = rest[~drawn]
         even = np.linspace(0, len(others) - 1, most - int(drawn.sum())).astype(np.intp)
         rest = np.sort(np.concatenate([rest[drawn], others[even]]))
@@ -310,12 +310,13 @@ def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, 
     return rest, masked
 
 
-def _outlying(rows: Rows, index: Index) -> Mask:
-    """Which rows of an index have the lowest and the highest fee rates and values, some of each."""
-    outlying = np.zeros(len(index), bool)
+def _outlying(rows: Rows) -> Mask:
+    """Which rows have the lowest and the highest fee rates and values, some of each; no ties."""
+    outlying = np.zeros(len(rows), bool)
     for column in ("fee_rate", "output_value"):
-        order = np.argpartition(rows[column][index], [OUTLYING, len(index) - OUTLYING])
-        outlying[order[:OUTLYING]] = outlying[order[-OUTLYING:]] = True
+        values, last = rows[column], len(rows) - 1 - OUTLYING
+        ends = np.partition(values, [OUTLYING, last])
+        outlying |= (values < ends[OUTLYING]) | (values > ends[last])
     return outlying
 
 
