@@ -7,7 +7,7 @@ dagcomponentfuncs.HashCell = (props) =>
   React.createElement(
     "span",
     { className: "hash-cell", title: props.value },
-    React.createElement("code", null, props.value.slice(0, 10) + "…" + props.value.slice(-6)),
+    React.createElement("code", null, window.dashAgGridFunctions.shortened(props.value)),
     React.createElement(
       "button",
       { "data-copy": props.value, "aria-label": "Copy the hash", title: "Copy the hash", tabIndex: -1 },
@@ -25,6 +25,6 @@ dagcomponentfuncs.Card = ({ data }) => {
     { className: "transaction-card" },
     line(part("card-score", show.score(data.score)), part("card-flag", flagged), part("card-time", show.clock(data.time))),
     line(part("", show.btc(data.value) + " BTC"), part("", show.rate(data.fee_rate) + " sat/vB"), part("", show.times(data.times) + " × market")),
-    line(part("card-hash", data.hash.slice(0, 10) + "…" + data.hash.slice(-6)), part("", data.pattern ? show.words(data.pattern) : "")),
+    line(part("card-hash", show.shortened(data.hash)), part("", data.pattern ? show.words(data.pattern) : "")),
   );
 };

@@ -24,6 +24,7 @@ dagfuncs.market = (row) =>
   row.market === null
     ? "what others paid then is not known"
     : dagfuncs.times(row.times) + " times what others paid then (" + row.market + " sat/vB)";
+dagfuncs.shortened = (hash) => hash.slice(0, 10) + "…" + hash.slice(-6);
 dagfuncs.words = (name) => (name ? name.replaceAll("_", " ") : "–");
 dagfuncs.clock = (time) => {
   const date = new Date(time);

@@ -177,7 +177,7 @@
   }, true);
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && location.hash.length > 16) {
+    if (event.key === "Escape" && window.dash_clientside.table.panelIsOpen()) {
       const hash = location.hash.slice(1);
       openAddress("");
       const cell = document.querySelector(`#grid .ag-row[row-id^="${hash}"] .ag-cell`);

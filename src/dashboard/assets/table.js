@@ -2,16 +2,19 @@
 (function () {
   "use strict";
   const narrow = window.matchMedia("(max-width: 720px)");
-  const cardHeight = 84, rowHeight = 34, headerHeight = 36;
-  let shown = null;
+  const cardHeight = 84;
+  let shown = null, wide = null;
 
   const grid = () => document.getElementById("grid");
   const ready = () => window.dash_ag_grid.getApiAsync("grid");
 
+  // The address names a transaction: its panel is open.
+  const panelIsOpen = () => location.hash.length > 16;
+
   // Whoever points at the table, is in it, or reads about one of its rows, is aiming at something.
   function isRead() {
     const table = grid();
-    return table.matches(":hover") || table.contains(document.activeElement) || location.hash.length > 16;
+    return table.matches(":hover") || table.contains(document.activeElement) || panelIsOpen();
   }
 
   function rows(view, _clicks) {
@@ -32,11 +35,12 @@
 
   // On a phone one column of cards takes the place of all others.
   function fit(api) {
+    wide ||= { row: api.getGridOption("rowHeight"), header: api.getGridOption("headerHeight") };
     const names = api.getColumns().map((column) => column.getColId());
     api.setColumnsVisible(names.filter((name) => name !== "card"), !narrow.matches);
     api.setColumnsVisible(["card"], narrow.matches);
-    api.setGridOption("rowHeight", narrow.matches ? cardHeight : rowHeight);
-    api.setGridOption("headerHeight", narrow.matches ? 0 : headerHeight);
+    api.setGridOption("rowHeight", narrow.matches ? cardHeight : wide.row);
+    api.setGridOption("headerHeight", narrow.matches ? 0 : wide.header);
     api.resetRowHeights();
   }
 
@@ -55,5 +59,5 @@
   }
 
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.table = { rows, neighbour };
+  window.dash_clientside.table = { rows, neighbour, panelIsOpen };
 })();

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -27,8 +28,11 @@ _READ, _REPEATS = "bitcoin_stream_records_total", "bitcoin_stream_repeats_total"
 _REFUSED, _WAITING = "bitcoin_stream_quarantined_total", "bitcoin_stream_lag_records"
 _SCORED = "bitcoin_stream_rows_total"
 _MODEL = "bitcoin_api_model_version"
-_USED = (*(name for _, name, _ in LAST_WORK.values()), _READ, _REPEATS, _REFUSED, _WAITING)
-_LINES = (*_USED, _MODEL, f'{_SCORED}{{table="scored_transactions"}}')
+_LINES = (
+    *(name for _, name, _ in LAST_WORK.values()),
+    *(_READ, _REPEATS, _REFUSED, _WAITING, _MODEL),
+    f'{_SCORED}{{table="scored_transactions"}}',
+)
 
 _WINDOW = timedelta(minutes=5)
 
@@ -100,32 +104,42 @@ class Rates:
     waiting: int
 
 
+class _Counts(NamedTuple):
+    """What had arrived and what had been scored at a time, and the records that waited."""
+
+    at: datetime
+    arrived: float
+    scored: float
+    waiting: float
+
+
 class Flow:
     """What flows through the stream, as its counters say at each look, over five minutes."""
 
     def __init__(self) -> None:
-        self._counts: deque[tuple[datetime, float, float, float]] = deque()
+        self._looks: deque[_Counts] = deque()
 
     def add(self, now: datetime, stream: Metrics) -> None:
         """Note the stream's counters; a counter that has fallen is that of another process."""
         if _READ not in stream:
-            self._counts.clear()
+            self._looks.clear()
             return
-        waiting = stream.get(_WAITING, 0.0)
+        scored, waiting = stream.get(_SCORED, 0.0), stream.get(_WAITING, 0.0)
         arrived = stream[_READ] + waiting - stream.get(_REPEATS, 0.0) - stream.get(_REFUSED, 0.0)
-        if self._counts and self._counts[-1][2] > stream.get(_SCORED, 0.0):
-            self._counts.clear()
-        self._counts.append((now, arrived, stream.get(_SCORED, 0.0), waiting))
-        while now - self._counts[0][0] > _WINDOW:
-            self._counts.popleft()
+        if self._looks and self._looks[-1].scored > scored:
+            self._looks.clear()
+        self._looks.append(_Counts(now, arrived, scored, waiting))
+        while now - self._looks[0].at > _WINDOW:
+            self._looks.popleft()
 
     def rates(self) -> Rates | None:
         """The rates between the first look of five minutes and the last; None before the second."""
-        if len(self._counts) < 2:
+        if len(self._looks) < 2:
             return None
-        (start, *before), (end, *after) = self._counts[0], self._counts[-1]
-        arrived, scored = (
-            max(new - old, 0.0) / max((end - start).total_seconds(), 1.0)
-            for old, new in zip(before[:2], after[:2], strict=True)
+        first, last = self._looks[0], self._looks[-1]
+        seconds = max((last.at - first.at).total_seconds(), 1.0)
+        return Rates(
+            max(last.arrived - first.arrived, 0.0) / seconds,
+            max(last.scored - first.scored, 0.0) / seconds,
+            int(last.waiting),
         )
-        return Rates(arrived, scored, int(after[2]))

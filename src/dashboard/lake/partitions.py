@@ -83,9 +83,14 @@ class Question:
     outlying: int
 
     @property
+    def marked_rows(self) -> str:
+        """The condition of the rows that pass and are flagged."""
+        return f"{self.passing} AND {self.flagged}"
+
+    @property
     def shown(self) -> str:
         """The condition of the rows that are drawn, where the tiles count all that pass."""
-        return f"{self.passing} AND {self.flagged}" if self.only_flagged else self.passing
+        return self.marked_rows if self.only_flagged else self.passing
 
 
 @dataclass(frozen=True)
@@ -166,8 +171,8 @@ def summarize(
     )
     first = "model_version, CAST(min(scored_at) AS BIGINT) AS first"
     champions = ask(first, question.passing, "GROUP BY 1")
-    flagged = f"{question.passing} AND {question.flagged}"
-    patterns = ask("pattern, patterns, count(*) AS count", flagged, "GROUP BY 1, 2")
+    combinations = "pattern, patterns, count(*) AS count"
+    patterns = ask(combinations, question.marked_rows, "GROUP BY 1, 2")
     return PartitionSummary(
         _integers(rates, "bin", "rate", "flagged", "count"),
         _integers(scores, "score", "margin", "flagged", "coinbase", "by_rule", "then", "count"),

@@ -148,8 +148,10 @@ def no_rows() -> Rows:
 def from_table(table: pa.Table, versions: tuple[str, ...] = ()) -> Rows:
     """Convert a table of `SELECTED_COLUMNS`; new versions are appended to those given."""
     renamed = {"time": "event_time", "scored": "scored_at"}
-    computed = _flaggers(table) | {"patterns": _pattern_bits(table)}
-    computed["in_block"] = pc.equal(table.column("source").cast(pa.string()), "block")
+    computed = _flaggers(table) | {
+        "patterns": _pattern_bits(table),
+        "in_block": pc.equal(table.column("source").cast(pa.string()), "block"),
+    }
     numbers: dict[str, NDArray[Any]] = {}
     for name, kind in NUMERIC_COLUMNS.items():
         column = computed[name] if name in computed else table.column(renamed.get(name, name))

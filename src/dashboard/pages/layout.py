@@ -134,11 +134,11 @@ def _header(prefix: str, origin: str) -> html.Header:
 
 
 def _activity(prefix: str, grafana_url: str | None) -> list[Any]:
-    pipeline, *others = (_tile(*tile) for tile in TILES)
-    pipeline.children.append(_parts(grafana_url))
+    pipeline, *others = TILES
+    tiles = [_tile(*pipeline, _parts(grafana_url)), *(_tile(*tile) for tile in others)]
     return [
         filter_bar(),
-        html.Div([pipeline, *others], className="tiles"),
+        html.Div(tiles, className="tiles"),
         html.Div([_panel(*figure) for figure in FIRST_FIGURES], className="charts"),
         transaction_table(prefix),
         html.Div([_panel(*figure) for figure in OTHER_FIGURES], className="charts"),
@@ -146,12 +146,13 @@ def _activity(prefix: str, grafana_url: str | None) -> list[Any]:
     ]
 
 
-def _tile(name: str, title: str) -> html.Div:
+def _tile(name: str, title: str, more: html.Details | None = None) -> html.Div:
     return html.Div(
         [
             html.H2(title),
             html.Div("–", id=f"{name}-number", className="number"),
             html.Div("", id=f"{name}-note", className="note"),
+            more,
         ],
         className=f"tile panel {name}",
         id=f"tile-{name}",

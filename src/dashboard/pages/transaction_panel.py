@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from dash import html
 
 from core.detector.explanation import explanation, package_sentence
-from core.detector.rules import STEEP, fee_step, rules_of_row
+from core.detector.rules import STEEP, fee_step
 from core.detector.verdict import Verdict
 from core.effective_fee import package_fee_rate
 from core.transaction import PACKAGE_FEE_RATE
@@ -20,6 +20,7 @@ from dashboard.lake.rows import Rows, from_micros
 from dashboard.lake.sources import LAKE_ERRORS, Lake
 from dashboard.look.formats import attribute, duration, share, utc
 from dashboard.pages.verdict_panel import (
+    flagging_rules,
     market_sentence,
     raw_fields,
     rule_sentences,
@@ -125,11 +126,9 @@ def _icon(sign: str, name: str, key: str, style: str = "", **attributes: Any) ->
 
 def _actions(row: Mapping[str, Any]) -> html.Div:
     """Buttons that copy the panel's address, the explanation and the row."""
-    rules = rules_of_row(row) if row.get("market_fee_rate") else ()
-    said = explanation(Verdict.from_row(row), rules)
     copied = {
-        "copy link": "",
-        "copy explanation": said,
+        "copy link": "",  # the browser knows the address
+        "copy explanation": explanation(Verdict.from_row(row), flagging_rules(row)),
         "copy JSON": json.dumps(row, indent=2, default=str),
     }
     return html.Div(

@@ -228,11 +228,14 @@ def _pattern_sentences(names: Sequence[str]) -> list[Any]:
     return parts
 
 
+def flagging_rules(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the rules that flag a scored transaction; none without its market."""
+    return rules_of_row(row) if row.get("market_fee_rate") else ()
+
+
 def rule_sentences(row: Mapping[str, Any]) -> list[html.P]:
     """The rules that flag a scored transaction, in words; none where only the model does."""
-    if not row.get("market_fee_rate"):
-        return []
-    names = rules_of_row(row)
+    names = flagging_rules(row)
     words = "; ".join(map(rule, names))
     return [html.P(f"By rule: {words}.", className="rules")] if names else []
 
