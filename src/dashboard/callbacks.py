@@ -27,6 +27,7 @@ from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.view import model_threshold
 from dashboard.lake.recent import Snapshot
 from dashboard.pages import trial
+from dashboard.pages.budget_panel import budget_panel
 from dashboard.pages.layout import (
     FIGURE_NAMES,
     PAGES,
@@ -315,11 +316,13 @@ def _register_model(app: Dash, services: Services) -> None:
     def show_model(_: int, path: str, client: Json | None) -> Any:
         if not path.rstrip("/").endswith("/model") or client is None:
             raise PreventUpdate
-        snapshot, zone = services.recent.snapshot, ZoneInfo(Viewer.from_client(client).zone)
+        snapshot, viewer = services.recent.snapshot, Viewer.from_client(client)
         with services.metrics.callback_seconds.labels("model").time():
             try:
                 drift = services.trainer.drift()
             except requests.RequestException:
                 drift = None
-            model, problem = snapshot.model, snapshot.api_problem
-            return model_view(model, problem, drift, services.mlflow_url, zone)
+            model, problem, prefix = snapshot.model, snapshot.api_problem, services.path_prefix
+            budgets = budget_panel(model or {}, snapshot.rows, viewer.theme, prefix)
+            zone = ZoneInfo(viewer.zone)
+            return model_view(model, problem, drift, budgets, services.mlflow_url, zone)

@@ -11,6 +11,7 @@ from core.detector.calibration import calibrate
 from core.detector.champion import Champion
 from core.features import Floats, features, market_of
 from core.settings import TrainerSettings
+from model.budget_curve import budget_curve, budgets_beside
 from model.drift import drift_reference
 from model.evaluation import Evaluation, evaluate, inject
 from model.gate import interval
@@ -143,7 +144,14 @@ def _calibrated(fitted: FittedForest, rows: Floats, data: TrainingData, now: flo
     )
     model = Champion.from_pipeline(fitted.pipeline, calibration, "unregistered")
     evaluation = _evaluate(model, threshold, data)
-    facts = {**calibration.facts, "evaluation": evaluation.metrics()}
+    thresholds = {
+        each: budget_threshold(fitted.curve, scores, each) for each in budgets_beside(budget)
+    }
+    facts = {
+        **calibration.facts,
+        "evaluation": evaluation.metrics(),
+        "budgets": budget_curve(thresholds, model.scores, data.injected),
+    }
     model = replace(model, calibration=replace(calibration, facts=facts))
     return Challenger(data, fitted.pipeline, model, evaluation)
 

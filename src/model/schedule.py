@@ -43,15 +43,16 @@ class Observation:
     """The table and the champion at one moment; times are Unix seconds.
 
     `attempts` are those before, the newest first. `calibration_rows` is how many rows the champion
-    was calibrated on, 0 without a champion. It flags `flagged` of the `recent` rows, `wild` of them
-    far out. The `newest` rows, of a day, have moved by `drift`, an index for each feature, too far
-    from `drift_limit` on.
+    was calibrated on, and `budget` the share that it may flag, both 0 without a champion. It flags
+    `flagged` of the `recent` rows, `wild` of them far out. The `newest` rows, of a day, have moved
+    by `drift`, an index for each feature, too far from `drift_limit` on.
     """
 
     now: float
     rows: int
     attempts: Sequence[Attempt] = ()
     calibration_rows: int = 0
+    budget: float = 0.0
     newest: int = 0
     recent: int = 0
     flagged: int = 0
@@ -94,6 +95,9 @@ def decide(observed: Observation, settings: TrainerSettings) -> Decision:
         return Decision("train", "drift", f"{feature} has drifted: index {index:.2f}")
     if age < pause("flag_rate", settings.drift_check_seconds, attempts, settings):
         return Decision("wait", "", "the last attempt is recent")
+    if observed.budget != settings.alert_budget:
+        reason = f"the budget is {settings.alert_budget:g} now, was {observed.budget:g}"
+        return Decision("recalibrate", "flag_rate", reason)
     if observed.recent and not keeps_budget(
         observed.flagged, observed.wild, observed.recent, settings.alert_budget
     ):

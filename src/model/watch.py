@@ -82,6 +82,7 @@ class Watch:
         return replace(
             observed,
             calibration_rows=self.champion.calibration.rows,
+            budget=self.champion.calibration.budget,
             newest=newest,
             recent=len(recent),
             flagged=int(flags.sum()),

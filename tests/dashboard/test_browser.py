@@ -505,6 +505,27 @@ def test_nothing_overflows_at_any_width(watched: WatchedPage) -> None:
         assert page.evaluate(outside) == []
 
 
+def test_a_phone_shows_the_whole_model_page_with_its_curve(watched: WatchedPage) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{watched.url}/model")
+    page.wait_for_selector("#budget-curve .js-plotly-plot .point >> nth=8")
+    wide = "e => e.scrollWidth > e.clientWidth + 1"
+    panels = "() => [...document.querySelectorAll('#page-model .panel, #page-model .budgets')]"
+    assert page.evaluate(f"({panels})().filter({wide}).map(e => e.innerText)") == []
+
+
+def test_a_budget_is_seen_on_the_activity_page_and_proposed(watched: WatchedPage) -> None:
+    page = watched.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{watched.url}/model")
+    page.click(".budgets tr:has-text('1\u00a0%') button")
+    page.wait_for_selector("#toast.shown >> text=Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "ALERT_BUDGET=0.01"
+    page.click(".budgets tr:has-text('1\u00a0%') a")
+    watched.wait_for_start("#readout", "0.550 for all:")
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_nothing_moves_when_dash_replaces_the_first_view(watched: WatchedPage, width: int) -> None:
     places = """() => [...document.querySelectorAll('.top, .panel, .number, .body, .grid')].filter(

@@ -16,6 +16,7 @@ SETTLED = Observation(
     rows=100_000,
     attempts=[REGULAR],
     calibration_rows=50_000,
+    budget=SETTINGS.alert_budget,
     newest=5_000,
     recent=5_000,
     flagged=5,
@@ -24,6 +25,7 @@ SETTLED = Observation(
 )
 DRIFTED = replace(SETTLED, drift={"fee": 0.3, "bulk": 0.1})
 FLAGGING = replace(SETTLED, flagged=60)
+OTHER_BUDGET = replace(SETTLED, budget=SETTINGS.alert_budget / 2)
 
 
 def first(now: float, rows: int, *attempts: Attempt) -> Observation:
@@ -54,6 +56,9 @@ def early(cause: Cause, *started: float) -> list[Attempt]:
         (replace(DRIFTED, newest=500, recent=500, flagged=1), "wait", ""),
         (replace(DRIFTED, now=13_599, attempts=early("drift", 10_000)), "wait", ""),
         (replace(DRIFTED, now=13_600, attempts=early("drift", 10_000)), "train", "drifted"),
+        (OTHER_BUDGET, "recalibrate", "the budget is 0.001 now, was 0.0005"),
+        (replace(OTHER_BUDGET, now=8_299), "wait", "recent"),
+        (replace(OTHER_BUDGET, now=8_599, attempts=early("flag_rate", 8_000)), "wait", "recent"),
         (FLAGGING, "recalibrate", "flags 60"),
         (replace(FLAGGING, now=8_100), "wait", "recent"),
         (replace(FLAGGING, now=8_599, attempts=early("flag_rate", 8_000)), "wait", "recent"),
@@ -100,11 +105,14 @@ ENDLESS = [
     replace(DRIFTED, flagged=5),
     FLAGGING,
     replace(FLAGGING, drift={"fee": 9.0}),
+    replace(FLAGGING, drift={"fee": 9.0}, budget=0.5),
     Observation(0, 100_000),
 ]
 
 
-@pytest.mark.parametrize("observed", ENDLESS, ids=["drift", "flag rate", "both", "no champion"])
+@pytest.mark.parametrize(
+    "observed", ENDLESS, ids=["drift", "flag rate", "both", "all three", "no champion"]
+)
 def test_a_fault_that_no_training_cures_costs_at_most_fifteen_trainings_a_day(
     observed: Observation,
 ) -> None:

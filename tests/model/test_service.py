@@ -14,7 +14,7 @@ from tests.support.tracking_server import TrackingServer
 from core.features import Floats
 from core.lake import OriginMismatchError
 from core.ordinary_traffic import traffic
-from core.registry.follower import ALIAS, MODEL_NAME, champion_version, promote
+from core.registry.follower import ALIAS, MODEL_NAME, champion_version, load_champion, promote
 from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
 from model.challenger import Origin
@@ -201,6 +201,27 @@ def test_a_new_process_goes_on_where_the_last_one_ended(
     promote(tracking_uri, "1")
     again.step()
     assert value(again, "champion_version") == 1, "someone rolled back"
+
+
+@pytest.mark.stack
+def test_another_budget_sets_the_threshold_that_the_champion_promised_for_it(
+    lake: str, settings: TrainerSettings, clock: Clock, tracking_uri: str
+) -> None:
+    append_rows(lake, traffic.beside_market(3_000, seed=1))
+    service_of(lake, tracking_uri, settings, clock).step()
+    facts = load_champion(tracking_uri, "1").calibration.facts
+    promised = {point["budget"]: point["threshold"] for point in facts["budgets"]}
+    clock.now += settings.drift_check_seconds + 1
+    other = settings.model_copy(update={"alert_budget": 0.005})
+    service = service_of(lake, tracking_uri, other, clock)
+    outcome = service.step()
+    assert outcome is not None and outcome.promoted, outcome
+    assert value(service, "recalibrations_total") == 1
+    assert value(service, "champion_budget_ratio") == 0.005
+    threshold = value(service, "champion_threshold_ratio")
+    assert threshold == pytest.approx(promised[0.005], abs=0.01)
+    assert promised[0.005] < promised[settings.alert_budget] - 0.01
+    assert service.step() is None, "the budget is met"
 
 
 @pytest.mark.stack

@@ -47,6 +47,20 @@ MODEL = {
     ],
     "facts": {
         "market_fee_rate": 15.5,
+        "budgets": [
+            {
+                "budget": budget,
+                "threshold": threshold,
+                "recall": recall,
+                "weakest_kind": "dust_fan_out",
+                "weakest_recall": recall - 0.05,
+            }
+            for budget, threshold, recall in (
+                (0.0005, 0.66, 0.9),
+                (0.002, 0.62, 0.97),
+                (0.01, 0.55, 0.99),
+            )
+        ],
         "evaluation": {
             "flag_rate": 0.0019,
             "recall_held_out_kinds": 0.91,

@@ -26,11 +26,17 @@ _REAL = "real_flagged_"
 
 
 def model_view(
-    model: Facts | None, problem: str | None, drift: Facts | None, mlflow_url: str, zone: ZoneInfo
+    model: Facts | None,
+    problem: str | None,
+    drift: Facts | None,
+    budgets: list[Any] | None,
+    mlflow_url: str,
+    zone: ZoneInfo,
 ) -> list[Any]:
     """The champion, its evaluation and the drift since, or a sentence why there is no model.
 
-    `drift` is None while the trainer does not answer.
+    `drift` is None while the trainer does not answer, and `budgets`, the panel of other thresholds,
+    where the version tells of none.
     """
     if model is None:
         sentence = problem or "Asking the API …"
@@ -48,7 +54,12 @@ def model_view(
     facts = _definitions(_champion(model, zone).items())
     champion = [html.H2("Champion"), *notes, facts, html.P(link, className="link")]
     left = [_panel(champion), _panel(_drift(drift)), *map(_panel, _real_transactions(model))]
-    right = [_panel(_evaluation(model)), _panel(_features(model)), _panel(_rules(model))]
+    right = [
+        *([_panel(budgets)] if budgets else []),
+        _panel(_evaluation(model)),
+        _panel(_features(model)),
+        _panel(_rules(model)),
+    ]
     return [html.Div([html.Div(left), html.Div(right)], className="two stacked")]
 
 

@@ -1,0 +1,172 @@
+"""What other thresholds would flag a day and find, and how to propose one.
+
+The trainer says which budget leads to which threshold and what it finds there (`budgets` among the
+model's facts); the rows in memory say how much traffic there is and what of it a threshold flags.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from dash import dcc, html
+
+from dashboard.activity.filters import Filters
+from dashboard.activity.queries import flagger_codes
+from dashboard.lake.rows import Rows
+from dashboard.look.formats import attribute, duration, share, short_number, spaced
+from dashboard.look.theme import PALETTES, Theme, axis, layout
+from dashboard.pages.layout import GRAPH_CONFIG
+
+DAY_SECONDS = 86_400
+LEAST_SECONDS = 600
+"""What less than ten minutes flag says nothing about a day."""
+
+HEADINGS = ("budget", "threshold", "flags a day", "found", "weakest kind", "")
+
+NOTE = (
+    "How many transactions the model alone would flag a day, and the share of the injected"
+    " anomalies that it would find, at the thresholds of other budgets. A threshold of your own on"
+    " the activity page changes only what you see. The model's own follows from ALERT_BUDGET: set"
+    " it for the trainer, which then sets a new threshold within minutes unless its gate refuses."
+)
+
+_LOG = {"fixedrange": True, "dtick": "D2", "tickformat": "~s"}
+_SHARE = {"fixedrange": True, "tickformat": ".0%", "nticks": 4}
+
+WAITING = "Flags a day: —, until this version has scored ten minutes of traffic."
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """A budget: its threshold, the flags a day, the recalls in 0..1, and whether it is in force.
+
+    `flags` is None while too little of the traffic was scored by this version.
+    """
+
+    budget: float
+    threshold: float
+    flags: float | None
+    recall: float
+    weakest_kind: str
+    weakest_recall: float
+    current: bool
+
+
+def scored_by(rows: Rows, version: str) -> Rows:
+    """The rows in memory that one model version has scored: only these scores are comparable."""
+    code = rows.versions.index(version) if version in rows.versions else -1
+    return rows.take(rows.version == code)
+
+
+def budget_rows(model: Mapping[str, Any], rows: Rows) -> list[BudgetRow]:
+    """A row for each budget that the champion's training tells of; `rows` are those it scored."""
+    points = (model.get("facts") or {}).get("budgets") or ()
+    seconds = _seconds(rows)
+    flags = [_model_flags(rows, point["threshold"]) for point in points]
+    daily = [count * DAY_SECONDS / seconds if seconds >= LEAST_SECONDS else None for count in flags]
+    return [
+        BudgetRow(flags=count, current=point["budget"] == model.get("budget"), **point)
+        for point, count in zip(points, daily, strict=True)
+    ]
+
+
+def _seconds(rows: Rows) -> float:
+    return float(np.ptp(rows["time"])) / 1e6 if len(rows) else 0.0
+
+
+def _model_flags(rows: Rows, threshold: float) -> int:
+    """How many the model flags at a threshold, whether or not a rule flags them too."""
+    return int((flagger_codes(rows, threshold) & 1).sum())
+
+
+def budget_panel(
+    model: Mapping[str, Any], rows: Rows, theme: Theme, prefix: str
+) -> list[Any] | None:
+    """The curve, its table and the note; None where the version tells of no other budget."""
+    own = scored_by(rows, str(model.get("version")))
+    found = budget_rows(model, own)
+    if not found:
+        return None
+    figure = dcc.Graph(
+        id="budget-curve",
+        figure=budget_figure(found, theme),
+        config=GRAPH_CONFIG,
+        className="graph",
+        responsive=True,
+    )
+    head = html.Thead(html.Tr([html.Th(each) for each in HEADINGS]))
+    table = html.Table([head, html.Tbody([_line(row, prefix) for row in found])])
+    seen = f"Flags a day: as in the last {duration(_seconds(own))}, by this version's scores."
+    return [
+        html.H2("Threshold"),
+        html.P(NOTE, className="note"),
+        html.Div(figure, className="curve"),
+        html.Div(table, className="budgets"),
+        html.P(seen if found[0].flags is not None else WAITING, className="note"),
+    ]
+
+
+def _line(row: BudgetRow, prefix: str) -> html.Tr:
+    setting = f"ALERT_BUDGET={row.budget:g}"
+    query = Filters(range="24h", threshold=round(row.threshold, 3)).query
+    copy = html.Button(
+        "propose",
+        className="button",
+        title=f"Copy {setting}",
+        **attribute("data-copy", setting),
+    )
+    see = html.A("see", href=prefix + query, title="The activity with this threshold")
+    action = html.Span("in force", className="badge") if row.current else copy
+    cells: list[Any] = [
+        share(row.budget),
+        f"{row.threshold:.3f}",
+        "—" if row.flags is None else short_number(row.flags),
+        share(row.recall),
+        f"{spaced(row.weakest_kind)} {share(row.weakest_recall)}",
+        html.Span([see, action], className="actions"),
+    ]
+    return html.Tr([html.Td(cell) for cell in cells], className="current" if row.current else "")
+
+
+def budget_figure(rows: Sequence[BudgetRow], theme: Theme) -> dict[str, Any]:
+    """Flags a day and recall by threshold, one above the other; the one in force is marked."""
+    colours = PALETTES[theme]
+    thresholds = [row.threshold for row in rows]
+    sizes = [11 if row.current else 6 for row in rows]
+    words = [f"budget {share(row.budget)}" for row in rows]
+    line = {"type": "scatter", "mode": "lines+markers", "x": thresholds, "text": words}
+    marker = {"size": sizes}
+    found = {"recall": colours["accent"], "weakest_recall": colours["muted"]}
+    names = {"recall": "all kinds", "weakest_recall": "the weakest kind"}
+    return {
+        "data": [
+            line
+            | {
+                "y": [row.flags for row in rows],
+                "name": "flags a day",
+                "marker": marker | {"color": colours["anomaly"]},
+                "hovertemplate": "%{y:,.3~s} flags a day at %{x:.3f}, %{text}<extra></extra>",
+            },
+            *(
+                line
+                | {
+                    "y": [getattr(row, name) for row in rows],
+                    "name": names[name],
+                    "yaxis": "y2",
+                    "marker": marker | {"color": colour},
+                    "hovertemplate": f"{names[name]}: %{{y:.1%}} found at %{{x:.3f}}, "
+                    "%{text}<extra></extra>",
+                }
+                for name, colour in found.items()
+            ),
+        ],
+        "layout": layout(
+            theme,
+            "budgets",
+            showlegend=False,
+            xaxis=axis(theme, "threshold", anchor="y2", fixedrange=True),
+            yaxis=axis(theme, "flags a day", domain=[0.56, 1], type="log", **_LOG),
+            yaxis2=axis(theme, "found", domain=[0, 0.46], range=[0, 1.05], **_SHARE),
+        ),
+    }

@@ -1,0 +1,57 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tests.support.dashboard_api import MODEL
+from tests.support.dashboard_backend import Backend, as_text
+
+from dashboard.activity.queries import flagger_codes
+from dashboard.pages.budget_panel import budget_figure, budget_panel, budget_rows, scored_by
+from dashboard.services import Services
+
+
+def test_flags_a_day_are_those_of_the_champions_own_rows(services: Services) -> None:
+    rows = services.recent.refresh().rows
+    own = scored_by(rows, "3")
+    assert 0 < len(own) < len(rows), "another version scored the others"
+    days = float(np.ptp(own["time"])) / 86_400e6
+    found = budget_rows(MODEL, own)
+    for row in found:
+        model_alone = int((flagger_codes(own, row.threshold) % 2 == 1).sum())
+        assert row.flags == pytest.approx(model_alone / days)
+    assert all(one.flags <= next.flags for one, next in pairwise(found))  # type: ignore[operator]
+    assert [row.current for row in found] == [False, True, False]
+
+
+def test_a_version_that_has_scored_too_little_has_no_flags_a_day(services: Services) -> None:
+    rows = services.recent.refresh().rows
+    few = rows.take(slice(len(rows) - 2, len(rows)))
+    assert {row.flags for row in budget_rows(MODEL, few)} == {None}
+    text = as_text(budget_panel(MODEL | {"version": "99"}, rows, "dark", "/"))
+    assert "until this version has scored ten minutes" in text
+
+
+def test_each_budget_can_be_seen_and_proposed(services: Services) -> None:
+    text = as_text(budget_panel(MODEL, services.recent.refresh().rows, "dark", "/x/"))
+    assert (
+        '"data-copy": "ALERT_BUDGET=0.01"' in text
+        and '"data-copy": "ALERT_BUDGET=0.002"' not in text
+    )
+    assert "in force" in text
+    assert "/x/?range=24h&threshold=0.55" in text
+    assert "dust fan out" in text
+
+
+def test_a_version_that_tells_of_no_budget_has_no_panel(services: Services) -> None:
+    model = MODEL | {"facts": {}}
+    assert budget_panel(model, services.recent.refresh().rows, "dark", "/") is None
+
+
+def test_the_curve_marks_the_budget_in_force(backend: Backend) -> None:
+    rows = backend.services().recent.refresh().rows
+    flags, recall, weakest = budget_figure(budget_rows(MODEL, scored_by(rows, "3")), "light")[
+        "data"
+    ]
+    assert flags["x"] == recall["x"] == weakest["x"] == [0.66, 0.62, 0.55]
+    assert recall["y"] == [0.9, 0.97, 0.99]
+    assert flags["marker"]["size"][1] > flags["marker"]["size"][0]
