@@ -150,6 +150,35 @@ class Predictions(TypedDict):
     model_version: Version
 
 
+class Change(TypedDict):
+    """A change of one field after which nothing flags the transaction."""
+
+    field: Annotated[str, Field(description="The field; the others stay consistent with it")]
+    value: Annotated[int, Field(description="Its value after the change, in its unit")]
+    anomaly_score: Annotated[float, Field(description="The score then, 0 to 1")]
+
+
+class Changes(TypedDict):
+    """What would make a flagged transaction ordinary."""
+
+    transaction_hash: Annotated[str, Field(description="Its hash, or the text sent as its hash")]
+    is_anomaly: Annotated[bool, Field(description="Whether the model or a rule flags it as it is")]
+    changes: Annotated[
+        list[Change],
+        Field(
+            description="The smallest change of each field that is enough, the smallest by ratio "
+            "first; empty where nothing flags it, and where no change of one field is enough"
+        ),
+    ]
+    threshold: Annotated[
+        float, Field(ge=0, description="Score from which on transactions are flagged")
+    ]
+    market_fee_rate: Annotated[
+        float, Field(description="Going fee rate that it was judged beside, in sat/vB")
+    ]
+    model_version: Version
+
+
 class Anomaly(ScoredTransaction):
     """A transaction of the stream; amounts in satoshi."""
 

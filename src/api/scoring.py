@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from api.errors import NoModelError
 from api.going_rate import Beside
-from api.schemas import Prediction, SubmittedTransaction
+from api.schemas import Changes, Prediction, SubmittedTransaction
 from core.background import BackgroundLoop
 from core.detector.champion import Champion, RulesOnly
+from core.detector.counterfactuals import counterfactuals
 from core.detector.explanation import explanation
 from core.detector.patterns import COINBASE, facts_of
 from core.detector.rules import (
@@ -76,6 +77,23 @@ def predict_batch(
     """Judge many transactions, each beside its market; returns predictions in the same order."""
     verdicts = _verdicts(judge.verdicts(_table(transactions, markets), explain=reasons))
     return list(map(_prediction, transactions, verdicts, markets))
+
+
+def find_changes(champion: Champion, transaction: Transaction, market: Beside) -> Changes:
+    """Find what would make one transaction ordinary beside a market."""
+    numbers = (*map(float, numbers_of(transaction)), market.fee_rate)
+    found = counterfactuals(champion, numbers)
+    return {
+        "transaction_hash": transaction.hash,
+        "is_anomaly": found is not None,
+        "changes": [
+            {"field": field, "value": value, "anomaly_score": score}
+            for field, value, score in found or ()
+        ],
+        "threshold": champion.threshold,
+        "market_fee_rate": market.fee_rate,
+        "model_version": champion.version,
+    }
 
 
 def _table(transactions: list[SubmittedTransaction], markets: list[Beside]) -> pa.Table:

@@ -14,6 +14,7 @@ from core.settings import ApiSettings
 ROUTES = {
     ("post", "/predict"),
     ("post", "/predict/batch"),
+    ("post", "/predict/counterfactuals"),
     ("post", "/predict/raw"),
     ("get", "/anomalies/recent"),
     ("get", "/model"),

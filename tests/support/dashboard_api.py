@@ -181,18 +181,34 @@ def _application(server: "FakeApi") -> Flask:
             return problem, 422
         return prediction(body | {"weight": body.get("weight", 1000)}), 200
 
+    @application.post("/predict/counterfactuals")
+    def counterfactuals() -> dict[str, Any]:
+        body = request.get_json()
+        half = {"field": "fee", "value": body["fee"] // 2, "anomaly_score": 0.6}
+        return {
+            "transaction_hash": body["hash"],
+            "is_anomaly": body["hash"] not in server.unflagged,
+            "changes": [] if server.hopeless else [half],
+            "threshold": 0.62,
+            "market_fee_rate": body.get("market_fee_rate", 15.5),
+            "model_version": "3",
+        }
+
     return application
 
 
 class FakeApi:
     """Listens on a port; `stop` frees it, `start` takes the same port again.
 
-    `source` is what the producer says of its source.
+    `source` is what the producer says of its source; nothing flags the hashes `unflagged`, and no
+    change makes anything ordinary where all is `hopeless`.
     """
 
     def __init__(self) -> None:
         self._port = 0
         self.source: dict[str, Any] = {"silent_since": None}
+        self.unflagged: set[str] = set()
+        self.hopeless = False
         self.start()
 
     @property

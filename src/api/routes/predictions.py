@@ -27,8 +27,15 @@ from api.bodies import (
 )
 from api.errors import error_responses
 from api.going_rate import GoingRate
-from api.schemas import Batch, Prediction, Predictions, SubmittedTransaction, batch_model
-from api.scoring import Follower, predict, predict_batch
+from api.schemas import (
+    Batch,
+    Changes,
+    Prediction,
+    Predictions,
+    SubmittedTransaction,
+    batch_model,
+)
+from api.scoring import Follower, current_champion, find_changes, predict, predict_batch
 from core.detector.champion import RulesOnly
 from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
@@ -108,7 +115,6 @@ def prediction_routes(
     """
     held = HeldBytes(settings.api_max_held_bytes)
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bodies")
-    limited_batch = batch_model(settings.api_max_batch)
 
     def rules(read: Callable[[bytes], Any], max_bytes: int, loop_bytes: int) -> BodyRules:
         max_bytes = min(max_bytes, settings.api_max_body_bytes)
@@ -129,6 +135,26 @@ def prediction_routes(
         """Score one transaction as Blockchain.com returns it, with all that its JSON tells."""
         return predict_and_count(transaction)
 
+    many = _batch(follower, rate, metrics, batch_model(settings.api_max_batch))
+    of_one = rules(read_transaction, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_BYTES)
+    of_raw = rules(read_raw, MAX_RAW_BYTES, MAX_TRANSACTION_BYTES)
+    of_many = rules(batch_reader(settings.api_max_batch), settings.api_max_body_bytes, _NO_BYTES)
+    return [
+        JsonRoute("/predict", predict_one, "Score one transaction", of_one),
+        JsonRoute("/predict/batch", many, "Score many transactions", of_many),
+        JsonRoute(
+            "/predict/counterfactuals",
+            _changes(follower, rate),
+            "Say what would be ordinary",
+            rules(read_transaction, MAX_TRANSACTION_BYTES, _NO_BYTES),
+        ),
+        JsonRoute("/predict/raw", predict_raw, "Score one transaction of Blockchain.com", of_raw),
+    ]
+
+
+def _batch(
+    follower: Follower, rate: GoingRate, metrics: ApiMetrics, limited_batch: type[Batch]
+) -> Callable[[Batch], Predictions]:
     def predict_many(batch: limited_batch) -> Predictions:  # type: ignore[valid-type]
         """Score many transactions; the predictions come in the same order."""
         sent: Batch = batch
@@ -139,11 +165,14 @@ def prediction_routes(
         metrics.record_predictions(each["flagged_by"] for each in predictions)
         return {"predictions": predictions, "model_version": judge.version}
 
-    of_one = rules(read_transaction, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_BYTES)
-    of_raw = rules(read_raw, MAX_RAW_BYTES, MAX_TRANSACTION_BYTES)
-    of_many = rules(batch_reader(settings.api_max_batch), settings.api_max_body_bytes, _NO_BYTES)
-    return [
-        JsonRoute("/predict", predict_one, "Score one transaction", of_one),
-        JsonRoute("/predict/batch", predict_many, "Score many transactions", of_many),
-        JsonRoute("/predict/raw", predict_raw, "Score one transaction of Blockchain.com", of_raw),
-    ]
+    return predict_many
+
+
+def _changes(follower: Follower, rate: GoingRate) -> Callable[[SubmittedTransaction], Changes]:
+    def counterfactuals(transaction: SubmittedTransaction) -> Changes:
+        """Say which change of one number would make a flagged transaction ordinary."""
+        champion = current_champion(follower)
+        beside = rate.beside(transaction, transaction.market_fee_rate, champion)
+        return find_changes(champion, transaction, beside)
+
+    return counterfactuals

@@ -4,7 +4,7 @@ Each read may fail while the other side is down. A table then raises one of `LAK
 service raises `requests.RequestException`. Nothing is cached here but the open tables.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.lake import OriginMismatchError, batches, open_table, query, sql_time
 from core.market import Market
 from core.tables import EVENT_AFTER, EVENT_BEFORE, TABLES
+from core.transaction import DETECTOR_FIELDS
 from dashboard.lake.rows import SELECTED_COLUMNS, Rows, concatenate, from_table, no_rows
 
 LAKE_ERRORS = (DeltaError, OSError, ValueError, pa.ArrowException, OriginMismatchError)
@@ -247,6 +248,16 @@ class Api:
             f"{self.url}{path}",
             data=body.encode(),
             headers={"Content-Type": "application/json"},
+            timeout=self.timeout_seconds,
+        )
+        return response.status_code, response.json()
+
+    def counterfactuals(self, row: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Ask what would make a scored transaction ordinary beside the market of its time."""
+        fields = ("hash", *DETECTOR_FIELDS)
+        response = self.session.post(
+            f"{self.url}/predict/counterfactuals",
+            json={name: row[name] for name in fields if row.get(name) is not None},
             timeout=self.timeout_seconds,
         )
         return response.status_code, response.json()

@@ -19,6 +19,7 @@ from dashboard.lake.recent import Snapshot
 from dashboard.lake.rows import Rows, from_micros
 from dashboard.lake.sources import LAKE_ERRORS, Lake
 from dashboard.look.formats import attribute, duration, share, utc
+from dashboard.pages.ordinary_panel import ordinary_section
 from dashboard.pages.verdict_panel import (
     flagging_rules,
     market_sentence,
@@ -77,6 +78,7 @@ def transaction_panel(
         *history,
         *rule_sentences(row),
         *verdict_view(row, rank, filters.threshold),
+        *ordinary_section(services.api, row),
         html.H3("Transaction"),
         raw_fields(row),
         html.P(version_sentence(row["model_version"]), className="note"),

@@ -125,3 +125,24 @@ def test_scores_equal_those_of_scikit_learn_to_the_last_bit(
     many, *single = send_calls(application(FixedFollower(champion)), calls)
     assert [each["anomaly_score"] for each in many.json()["predictions"]] == expected.tolist()
     assert [each.json()["anomaly_score"] for each in single] == expected.tolist()
+
+
+def test_an_overpaid_fee_is_told_the_fee_that_would_be_ordinary(client: TestClient) -> None:
+    overpaid = EXAMPLE | {"fee": 9_000_000, "input_value": 9_995_000, "market_fee_rate": 14.0}
+    answer = client.post("/predict/counterfactuals", json=overpaid)
+    assert answer.status_code == 200
+    said = answer.json()
+    assert said["is_anomaly"] and said["model_version"] == "7" and said["market_fee_rate"] == 14.0
+    fees = [each["value"] for each in said["changes"] if each["field"] == "fee"]
+    assert len(fees) == 1 and 0 < fees[0] < 1_000_000
+    mended = overpaid | {"fee": fees[0], "input_value": 995_000 + fees[0]}
+    prediction = client.post("/predict", json=mended).json()
+    assert not prediction["is_anomaly"]
+    assert prediction["anomaly_score"] in [each["anomaly_score"] for each in said["changes"]]
+
+
+def test_what_nothing_flags_needs_no_change_and_no_model_is_a_503(client: TestClient) -> None:
+    said = client.post("/predict/counterfactuals", json=EXAMPLE).json()
+    assert (said["is_anomaly"], said["changes"]) == (False, [])
+    with TestClient(application(FixedFollower(None))) as without:
+        assert without.post("/predict/counterfactuals", json=EXAMPLE).status_code == 503

@@ -30,6 +30,24 @@ def test_the_panel_explains_the_score_with_value_and_usual_range(
     assert "pending" in text and "Unusual is not illicit" in text
 
 
+def test_it_says_what_would_make_a_flagged_transaction_ordinary(
+    backend: Backend, services: Services
+) -> None:
+    hash, heading = backend.flagged[3], "What would make it ordinary"
+    text = panel(services, hash)
+    assert heading in text and "a fee of" in text and "score 0.600" in text
+    assert "by model version 3" in text
+    backend.api.hopeless = True
+    assert "No change of one number would" in panel(services, hash)
+    backend.api.unflagged.add(hash)
+    assert "Model version 3 does not flag it" in panel(services, hash)
+    ordinary = backend.rows.filter(pc.invert(backend.rows["is_anomaly"])).column("hash")[0].as_py()
+    assert heading not in panel(services, ordinary)
+    backend.api.stop()
+    assert heading not in panel(services, hash)
+    backend.api.start()
+
+
 def test_only_what_is_live_has_a_link_to_the_explorer(backend: Backend, services: Services) -> None:
     hash = backend.flagged[3]
     assert "no block explorer knows it" in panel(services, hash)
