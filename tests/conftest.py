@@ -1,5 +1,7 @@
 """The real parts that tests share, a Kafka broker and an MLflow server; and how the suite runs."""
 
+import gc
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +58,17 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield uri
 
 
+@pytest.fixture(autouse=True)
+def left_sockets(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Collect what kafka-python leaves beside a broker, or a later test would be blamed for it."""
+    beside_a_broker = suite.BESIDE_A_BROKER in request.fixturenames
+    if beside_a_broker:  # a captured log record would keep the connection
+        request.getfixturevalue("caplog").set_level(logging.CRITICAL, logger="kafka")
+    yield
+    if beside_a_broker:
+        gc.collect()
+
+
 @pytest.fixture
 def sample() -> Path:
     """The folder of recorded transactions, which is optional."""
@@ -73,6 +86,7 @@ def lake(tmp_path: Path) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     suite.longest_first(items)
+    suite.allow_left_sockets(items)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,7 +1,5 @@
 """Nothing is lost and nothing doubled, whatever is killed: the stream as a separate process."""
 
-import gc
-import logging
 import os
 import random
 import shutil
@@ -27,17 +25,7 @@ from core.delta_log import LogDamagedError
 from core.lake import open_table, query
 from core.topics import TRANSACTIONS, ensure_topics
 
-pytestmark = [
-    pytest.mark.stack,
-    pytest.mark.timeout(1_200),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
-
-
-@pytest.fixture(autouse=True)
-def quiet_kafka(caplog: pytest.LogCaptureFixture) -> None:
-    """A captured log record of kafka-python would keep its connection and socket alive."""
-    caplog.set_level(logging.CRITICAL, logger="kafka")
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_200)]
 
 
 def values(data: Path, table: str, column: str) -> Counter[object]:
@@ -110,7 +98,6 @@ def kafka_process(java: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     process.start()
     yield process
     process.kill()
-    gc.collect()  # kafka-python leaves closing the sockets of refused connections to it
 
 
 @pytest.fixture

@@ -13,6 +13,13 @@ SHARING = ("tests/e2e/", "tests/data_processing/")
 APART = ("test_faults.py",)
 """Files of these folders that use none of it, and take long."""
 
+BESIDE_A_BROKER = "java"
+"""The fixture of every test on a real broker; also of those on Spark alone."""
+
+LEFT_SOCKETS = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+"""kafka-python 3.0.12 leaves a socket to the garbage collector where its client is closed while it
+connects, where the connection is refused, and where the broker dies as it greets."""
+
 FEW = 70
 """Files of which a smaller percentage of lines is executed are named."""
 
@@ -36,6 +43,13 @@ def longest_first(items: list[pytest.Item]) -> None:
         return name not in SHARING, name not in real
 
     items.sort(key=rank)
+
+
+def allow_left_sockets(items: list[pytest.Item]) -> None:
+    """Let tests beside a broker leave kafka-python's sockets; a fixture collects them there."""
+    for item in items:
+        if BESIDE_A_BROKER in getattr(item, "fixturenames", ()):
+            item.add_marker(LEFT_SOCKETS)
 
 
 def coverage_lines(data_file: str) -> list[str]:
