@@ -60,7 +60,7 @@ def register_callbacks(app: Dash, services: Services) -> None:
 
 
 def _register_browser(app: Dash) -> None:
-    """What the browser does without the server: functions of `assets/page.js` and `table.js`."""
+    """What the browser does without the server: functions of the scripts in `assets`."""
 
     clientside_callback: Any = app.clientside_callback
 
@@ -91,6 +91,7 @@ def _register_browser(app: Dash) -> None:
         [Output(f"nav-{name}", "href") for name in names],
         Input("url", "search"),
     )
+    bind("follow", Output("drawer", "className"), Input("url", "hash"), namespace="panel")
     bind("draw", Input("figures", "data"), prevent_initial_call=True)
     bind(
         "clickedTransaction",
@@ -257,7 +258,6 @@ def filter_outputs(
 def _register_transaction(app: Dash, services: Services) -> None:
     @app.callback(
         Output("why", "children"),
-        Output("drawer", "className"),
         Input("url", "hash"),
         Input("slow", "n_intervals"),
         Input("client", "data"),
@@ -268,11 +268,11 @@ def _register_transaction(app: Dash, services: Services) -> None:
             raise PreventUpdate
         digits = (fragment or "").lstrip("#").lower()
         if not digits or digits == "transactions":
-            return no_update, "closed"
+            return no_update
         with services.metrics.callback_seconds.labels("transaction").time():
             zone = ZoneInfo(Viewer.from_client(client).zone)
             filters = Filters.from_query(search)
-            return transaction_panel(services, digits, filters, zone), "open"
+            return transaction_panel(services, digits, filters, zone)
 
 
 def _register_trial(app: Dash, services: Services) -> None:

@@ -162,18 +162,43 @@ def test_no_key_press_is_lost_on_a_slow_line(watched: WatchedPage) -> None:
     watched.wait_for_start("#readout", f"{float(expected):.3f} for all:")
 
 
+IN_ROW = "document.activeElement.closest('.ag-row')?.getAttribute('row-id')"
+"""The hash of the row that has the focus."""
+
+
 def test_a_row_opens_why_and_the_keyboard_closes_it(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h")
     page.click("#grid .ag-row[row-index='0'] .ag-cell[col-id='pattern']")
     page.wait_for_selector("#drawer.open [data-feature='fee_rate']")
     hash = page.url.split("#")[1]
     assert hash in backend.flagged and hash in watched.text("#why")
+    watched.wait_for("() => document.activeElement.id === 'drawer'")
     page.keyboard.press("Escape")
     page.wait_for_selector("#drawer.closed", state="attached")
+    watched.wait_for(f"() => {IN_ROW} === '{hash}'")
     page.locator("#grid .ag-row[row-index='1'] .ag-cell[col-id='time']").focus()
     page.keyboard.press("Enter")
+    page.wait_for_selector("#drawer.open [data-feature]")
+    other = page.url.split("#")[1]
+    assert other != hash
+    page.keyboard.press("Tab")
+    watched.wait_for("() => document.activeElement.closest('.drawer-head')")
+    page.click(".close")
+    watched.wait_for(f"() => {IN_ROW} === '{other}'")
+
+
+def test_the_panel_closes_at_once_though_the_server_does_not_answer(
+    watched: WatchedPage, backend: Backend
+) -> None:
+    page = watched.open(f"/?range=24h#{backend.flagged[0]}")
+    page.wait_for_selector("#drawer.open .actions")
+    page.wait_for_selector("#grid .ag-row")
+    page.route("**/_dash-update-component", lambda _: None)
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#drawer.closed", state="attached")
+    watched.wait_for(f"() => {IN_ROW}")
+    page.keyboard.press("Enter")
     page.wait_for_selector("#drawer.open")
-    assert page.url.split("#")[1] != hash
 
 
 def test_keys_and_buttons_walk_from_flag_to_flag(watched: WatchedPage, backend: Backend) -> None:

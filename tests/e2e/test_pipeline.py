@@ -74,11 +74,13 @@ def test_injected_anomalies_appear_on_the_dashboard_and_it_says_why(demo: Demo) 
         page.wait_for_selector("#pill.good >> text=Healthy")
         simulator = f"{demo.url('SIMULATOR_PORT')}/simulator/inject"
         kinds = ("fee_and_amount_swapped", "dust_fan_out")  # that any champion of few rows finds
-        for kind, injected in [(k, ask(f"{simulator}?kind={k}", method="POST")) for k in kinds]:
-            row = f"#grid .ag-row[row-id='{injected['hash']}']"
-            page.wait_for_selector(row, timeout=SHOWN_MILLISECONDS)
-            page.click(f"{row} [col-id='pattern']")
-            page.wait_for_selector(f"#drawer.open .hash:has-text('{injected['hash']}')")
+        hashes = {kind: ask(f"{simulator}?kind={kind}", method="POST")["hash"] for kind in kinds}
+        row = "#grid .ag-row[row-id='{}']".format
+        for hash in hashes.values():  # both before one is read, which holds new rows back
+            page.wait_for_selector(row(hash), timeout=SHOWN_MILLISECONDS)
+        for kind, hash in hashes.items():
+            page.click(f"{row(hash)} [col-id='pattern']")
+            page.wait_for_selector(f"#drawer.open .hash:has-text('{hash}')")
             first = page.locator("#why [data-feature]").first
             assert first.get_attribute("data-feature") in KINDS[kind].features
             page.keyboard.press("Escape")

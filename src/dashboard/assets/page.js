@@ -1,13 +1,8 @@
-// What the browser does without the server: theme, pages, pause, the drawer, copying.
+// What the browser does without the server: theme, pages, pause, copying, figures.
 (function () {
   "use strict";
   const root = document.documentElement;
   const browserId = Math.random().toString(36).slice(2) + Date.now().toString(36);
-
-  function openAddress(hash) {
-    history.pushState(null, "", location.pathname + location.search + hash);
-    window.dispatchEvent(new PopStateEvent("popstate"));
-  }
 
   function showMessage(message) {
     const toast = document.getElementById("toast");
@@ -147,47 +142,14 @@
     else setTimeout(replaceFirstView, 50);
   }
 
-  function explainRow(row) {
-    if (row && row.getAttribute("row-id")) openAddress("#" + row.getAttribute("row-id"));
-  }
-
-  const steps = { j: 1, k: -1 };
-
-  async function walk(step) {
-    if (!document.getElementById("page-activity").hidden) {
-      const hash = await window.dash_clientside.table.neighbour(step);
-      if (hash) openAddress("#" + hash);
-      else showMessage("No further flagged transaction in the table");
-    }
-  }
-
   setTimeout(replaceFirstView, 15_000);
 
   document.addEventListener("click", (event) => {
     const copied = event.target.closest("[data-copy]");
-    if (copied) {
-      event.stopPropagation();
-      copy(copied.dataset.copy || location.href);
-      return;
-    }
-    const step = event.target.closest("[data-step]");
-    if (step) walk(Number(step.dataset.step));
-    if (event.target.closest(".close")) openAddress("");
-    else if (!event.target.closest("a")) explainRow(event.target.closest("#grid .ag-row"));
+    if (!copied) return;
+    event.stopPropagation();
+    copy(copied.dataset.copy || location.href);
   }, true);
-
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && window.dash_clientside.table.panelIsOpen()) {
-      const hash = location.hash.slice(1);
-      openAddress("");
-      const cell = document.querySelector(`#grid .ag-row[row-id^="${hash}"] .ag-cell`);
-      if (cell) cell.focus();
-    } else if (event.key === "Enter" && event.target.classList.contains("ag-cell")) {
-      explainRow(event.target.closest(".ag-row"));
-    } else if (steps[event.key] && !event.ctrlKey && !event.metaKey && !event.target.matches("input, textarea")) {
-      walk(steps[event.key]);
-    }
-  });
 
   // Dash's choices call themselves a list box with options, which may hold no inputs, and its slider
   // has no name. They are groups of inputs with the caption beside them as their name.
@@ -230,6 +192,7 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.page = {
+    showMessage,
     client: function (clicks) {
       if (clicks) {
         root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";

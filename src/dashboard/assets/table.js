@@ -8,13 +8,10 @@
   const grid = () => document.getElementById("grid");
   const ready = () => window.dash_ag_grid.getApiAsync("grid");
 
-  // The address names a transaction: its panel is open.
-  const panelIsOpen = () => location.hash.length > 16;
-
   // Whoever points at the table, is in it, or reads about one of its rows, is aiming at something.
   function isRead() {
     const table = grid();
-    return table.matches(":hover") || table.contains(document.activeElement) || panelIsOpen();
+    return table.matches(":hover") || table.contains(document.activeElement) || window.dash_clientside.panel.isOpen();
   }
 
   function rows(view, _clicks) {
@@ -59,5 +56,5 @@
   }
 
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.table = { rows, neighbour, panelIsOpen };
+  window.dash_clientside.table = { rows, neighbour };
 })();

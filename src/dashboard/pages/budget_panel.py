@@ -22,7 +22,7 @@ DAY_SECONDS = 86_400
 LEAST_SECONDS = 600
 """What less than ten minutes flag says nothing about a day."""
 
-HEADINGS = ("budget", "threshold", "flags a day", "found", "weakest kind", "")
+HEADINGS = ("budget", "threshold", "flags a day", "found", "weakest kind", "choose")
 
 NOTE = (
     "How many transactions the model alone would flag a day, and the share of the injected"

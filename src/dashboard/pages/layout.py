@@ -96,7 +96,9 @@ def page(services: Services) -> html.Div:
                     html.Section(id="page-model", hidden=True),
                 ]
             ),
-            html.Aside(html.Div(id="why"), id="drawer", className="closed", **drawer_name),
+            html.Aside(
+                html.Div(id="why"), id="drawer", className="closed", tabIndex=-1, **drawer_name
+            ),
             html.Div(id="toast", className="toast", role="status"),
         ],
         id="shell",
