@@ -65,7 +65,7 @@ def _arriving_state(
             note = f"{silences[part].age(snapshot.taken_at)}; transactions are scored all the same"
             return State("waiting", _silent_word(part), newest, note)
     lag = scoring_lag(snapshot.rows, snapshot.taken_at) + refresh_seconds
-    within = "" if math.isnan(lag) else f"95 % shown within {short_number(lag)} s"
+    within = "" if math.isnan(lag) else f"95 % shown within {_lag_words(lag)}"
     note = "; ".join(filter(None, [within, _rates_note(snapshot.health.rates)]))
     return State("good", "Healthy", newest, note)
 
@@ -114,3 +114,12 @@ def part_lines(snapshot: Snapshot) -> list[PartLine]:
         reason = f"silent {silence.age(now)}: {silence.reason}"
         said[silence.part] = PartLine(silence.part, reason, True)
     return [said[part] for part in WORKERS if part in said]
+
+
+def _lag_words(seconds: float) -> str:
+    """Tenths of a second matter up to a minute or two.
+
+    >>> _lag_words(11.62), _lag_words(3_610)
+    ('11.6 s', '1 h')
+    """
+    return f"{short_number(seconds)} s" if seconds < 120 else duration(seconds)
