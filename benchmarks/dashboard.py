@@ -113,7 +113,7 @@ def measure(rows: int, traffic: int) -> list[Row]:
         ("reading what is new, median", times["new"] * 1000, 300, "ms"),
         ("first read of a day", times["first"], None if busy else 10, "s"),
         ("first useful paint in Chromium: the numbers", first, 1, "s"),
-        ("whole page in Chromium, and it answers", whole, None, "s"),
+        ("whole page in Chromium", whole, None, "s"),
         ("ten viewers of four views: of a core", core, 0.5, ""),
         ("ten viewers: memory", memory, None if busy else 500, "MiB"),
         ("ten viewers: median wait", wait * 1000, 300, "ms"),

@@ -16,12 +16,20 @@ import psutil
 import requests
 from local.ports import free_port
 from local.screenshot import QUIET
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from core.settings import ROOT
 
 VIEWERS = 10
 REFRESH_SECONDS = 5
+
+SLOW_LINE = {
+    "offline": False,
+    "latency": 40,
+    "downloadThroughput": 1_500_000 / 8,
+    "uploadThroughput": 750_000 / 8,
+}
+"""A line of 1.5 Mbit/s, in bytes a second and milliseconds."""
 
 RECORD_PAINTS = """
   const painted = window.painted = {}, all = (selector) => [...document.querySelectorAll(selector)];
@@ -30,14 +38,15 @@ RECORD_PAINTS = """
     () => { painted[name] ??= performance.now() / 1000; }));
   (function check() {
     if (all(".flagged .number .unit").length) record("first");
+    if (!all("#first-view").length && all("#grid .ag-row").length) record("usable");
     const plots = all(".js-plotly-plot").filter(visible);
     const drawn = plots.length && plots.every((p) => p.data && p.data.length);
     if (drawn && !all("#first-view").length && all(".ag-row").length) record("whole");
     requestAnimationFrame(check);
   })();
 """
-"""Records when the tiles' numbers are painted, and when the whole page is: each visible chart and
-the table, without the first view. The page answers from then on."""
+"""Records when the tiles' numbers are painted, when the page is usable, with the table in place of
+the first view, and when the whole page is there: each visible chart too."""
 
 
 @contextmanager
@@ -130,15 +139,46 @@ def measure_viewers(
 
 def measure_paints(url: str) -> tuple[float, float]:
     """Seconds from the request to the numbers, and to the whole page; with an empty cache."""
+    with new_page() as page:
+        times = open_whole(page, url)
+        return times["first"], times["whole"]
+
+
+def measure_slow_line(url: str) -> tuple[float, float, float, float]:
+    """On a slow line: seconds until the page is usable and whole, its bytes, those of a refresh."""
+    with new_page() as page:
+        line = page.context.new_cdp_session(page)
+        line.send("Network.enable")
+        line.send("Network.emulateNetworkConditions", SLOW_LINE)
+        received: list[float] = []
+        line.on("Network.loadingFinished", lambda sent: received.append(sent["encodedDataLength"]))
+        times = open_whole(page, url)
+        first_visit = sum(received)
+        page.wait_for_timeout(2_000 * REFRESH_SECONDS)  # charts below the window draw themselves
+        refreshes = []
+        for _ in range(5):
+            received.clear()
+            page.wait_for_timeout(1_000 * REFRESH_SECONDS)
+            refreshes.append(sum(received))
+        return times["usable"], times["whole"], first_visit, statistics.median(refreshes)
+
+
+@contextmanager
+def new_page() -> Iterator[Page]:
+    """A page of a Chromium with an empty cache."""
     executable = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(QUIET))
         try:
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.add_init_script(RECORD_PAINTS)
-            page.goto(url, wait_until="commit")
-            page.wait_for_function("window.painted.whole", timeout=180_000)
-            times: dict[str, float] = page.evaluate("window.painted")
-            return times["first"], times["whole"]
+            yield browser.new_page(viewport={"width": 1440, "height": 900})
         finally:
             browser.close()
+
+
+def open_whole(page: Page, url: str) -> dict[str, float]:
+    """Open a page and wait until it is whole; the seconds as `RECORD_PAINTS` has them."""
+    page.add_init_script(RECORD_PAINTS)
+    page.goto(url, wait_until="commit")
+    page.wait_for_function("window.painted.whole", timeout=180_000)
+    times: dict[str, float] = page.evaluate("window.painted")
+    return times

@@ -92,6 +92,15 @@ def _register_browser(app: Dash) -> None:
         Input("url", "search"),
     )
     bind("follow", Output("drawer", "className"), Input("url", "hash"), namespace="panel")
+    bind(
+        "drawn",
+        Output("drawn", "data"),
+        Input("scatter", "selectedData"),
+        Input("patterns", "clickData"),
+        Input("timeline", "selectedData"),
+        Input("timeline", "clickData"),
+        prevent_initial_call=True,
+    )
     bind("draw", Input("figures", "data"), prevent_initial_call=True)
     bind(
         "clickedTransaction",
@@ -181,12 +190,7 @@ def _register_filters(app: Dash, services: Services) -> None:
             "search": Input("url", "search"),
             "values": {name: Input(name, "value") for name in INPUTS},
             "_reset": Input("reset", "n_clicks"),
-            "drawn": {
-                "scatter": Input("scatter", "selectedData"),
-                "patterns": Input("patterns", "clickData"),
-                "span": Input("timeline", "selectedData"),
-                "bar": Input("timeline", "clickData"),
-            },
+            "drawn": Input("drawn", "data"),
             "client": Input("client", "data"),
             "written": State("written", "data"),
         },
@@ -195,20 +199,23 @@ def _register_filters(app: Dash, services: Services) -> None:
         search: str,
         values: Json,
         _reset: int,
-        drawn: dict[str, Json | None],
+        drawn: Json | None,
         client: Json | None,
         written: str | None,
     ) -> Json:
         if client is None:
             raise PreventUpdate
         snapshot, zone = services.recent.snapshot, ZoneInfo(Viewer.from_client(client).zone)
-        old, trigger = Filters.from_query(search), _trigger()
+        old, trigger = Filters.from_query(search), ctx.triggered_id
+        if trigger == "drawn" and drawn:
+            trigger = drawn["on"]
         # A URL that an input has caused may be older than the inputs, which the viewer moves on.
         follows_inputs = trigger == "url" and written is not None and written == search
         trigger = "threshold" if follows_inputs else trigger
         with services.metrics.callback_seconds.labels("filters").time():
             model, now = model_threshold(snapshot), snapshot.taken_at
-            new = filter_events.after_event(old, trigger, values, drawn, model, now, zone)
+            what = drawn and drawn["what"]
+            new = filter_events.after_event(old, trigger, values, what, model, now, zone)
         _write_address(old, new, trigger, written)
         kept = INPUTS if follows_inputs else [trigger] if trigger in INPUTS else []
         return filter_outputs(new, kept, snapshot, zone) | {
@@ -225,14 +232,6 @@ def _write_address(old: Filters, new: Filters, trigger: str | None, written: str
         set_props("url", {"hash": f"#{new.hash}"})  # its panel, wherever in the lake it is
     if (cause := new.query if trigger in INPUTS else None) != written:
         set_props("written", {"data": cause})
-
-
-def _trigger() -> str | None:
-    """The id of what has caused the callback; the timeline's tells a span from a bar."""
-    trigger: str | None = ctx.triggered_id
-    if trigger != "timeline":
-        return trigger
-    return "span" if "timeline.selectedData" in ctx.triggered_prop_ids else "bar"
 
 
 def _chip(chip: Chip, prefix: str) -> dcc.Link:

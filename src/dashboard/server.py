@@ -72,6 +72,7 @@ class DashboardApp(Dash):
             first_view=first_view,
             prefix=self.services.path_prefix,
             version=page_version(),
+            plotly=self.services.path_prefix.rstrip("/") + plotly_address(),
             **parts,
         )
 
@@ -108,7 +109,6 @@ def build_app(services: Services) -> Dash:
         update_title="",
         description="Bitcoin transactions as they arrive: which are unusual, and why.",
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
-        external_scripts=[services.path_prefix.rstrip("/") + _plotly_address()],
         requests_pathname_prefix=services.path_prefix,
         routes_pathname_prefix="/",
         on_error=lambda error: _show_failure(services, error),
@@ -124,10 +124,11 @@ def build_app(services: Services) -> Dash:
     return app
 
 
-def _plotly_address() -> str:
+def plotly_address() -> str:
     """Plotly's address with its version in it, so that a browser keeps it for a year.
 
-    Without this the page requests it last of all, and again at each visit.
+    Dash's graphs would request it without, and again at each visit. The page's template requests it
+    when the scripts without which nothing works are there: it is more than half of all bytes.
     """
     package = Path(str(plotly.__file__)).parent / "package_data"
     modified = int((package / "plotly.min.js").stat().st_mtime)

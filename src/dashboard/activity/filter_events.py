@@ -4,7 +4,6 @@ An event is an input that a viewer changes, a press of a button, or what is draw
 figure.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,24 +19,24 @@ def after_event(
     old: Filters,
     trigger: str | None,
     inputs: Inputs,
-    drawn: Mapping[str, Inputs | None],
+    drawn: Inputs | None,
     model_threshold: float | None,
     now: datetime,
     zone: ZoneInfo,
 ) -> Filters:
     """The filters after an event; `trigger` is the id of the component that caused it.
 
-    `drawn` has what was done on a figure, by the trigger: a box on the scatter, a click on a
-    pattern's bar, a span or a click on the timeline.
+    On a figure something is `drawn`: a box on the `scatter`, a click on a bar of the `patterns`, a
+    `span` of the timeline or a click on a `bar` of it.
     """
     if trigger == "reset":
         return Filters()
     if trigger == "scatter":
-        return _after_selection(old, drawn.get(trigger))
+        return _after_selection(old, drawn)
     if trigger == "patterns":
-        return _after_click(old, drawn.get(trigger))
+        return _after_click(old, drawn)
     if trigger in ("span", "bar"):
-        return _after_span(old, drawn.get(trigger), now, zone)
+        return _after_span(old, drawn, now, zone)
     if trigger in INPUTS:
         return _after_input(old, trigger, inputs, model_threshold, now, zone)
     return old

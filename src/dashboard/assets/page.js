@@ -133,12 +133,14 @@
     }));
   }
 
-  // Removes the server's first view when Dash has drawn the first chart, or after 15 s without one.
+  // Removes the server's first view when Dash has drawn the first chart or, where that is still to be
+  // loaded, the table; or after 15 s without both.
   function replaceFirstView() {
     const view = document.getElementById("first-view");
     if (!view) return;
     const plot = document.querySelector("#timeline .js-plotly-plot");
-    if ((plot && plot.data && plot.data.length) || performance.now() > 15_000) view.remove();
+    const drawn = (plot && plot.data && plot.data.length) || document.querySelector("#grid .ag-row");
+    if (drawn || performance.now() > 15_000) view.remove();
     else setTimeout(replaceFirstView, 50);
   }
 
@@ -224,6 +226,16 @@
       }
       drawNext();
       replaceFirstView();
+    },
+    // What a reader draws or clicks on a figure, for the filters, which do not wait for the figures.
+    drawn: function (scatter, patterns, span, bar) {
+      const on = {
+        "scatter.selectedData": ["scatter", scatter],
+        "patterns.clickData": ["patterns", patterns],
+        "timeline.selectedData": ["span", span],
+        "timeline.clickData": ["bar", bar],
+      }[window.dash_clientside.callback_context.triggered[0]?.prop_id];
+      return on ? { on: on[0], what: on[1] } : window.dash_clientside.no_update;
     },
     addresses: function (search) {
       return ["export.csv", "", "try", "model"].map((path) => root.dataset.prefix + path + (search || ""));

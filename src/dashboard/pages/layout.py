@@ -75,6 +75,7 @@ def page(services: Services) -> html.Div:
             dcc.Store(id="client"),
             dcc.Store(id="serial"),
             dcc.Store(id="written"),
+            dcc.Store(id="drawn"),
             dcc.Store(id="figures"),
             dcc.Store(id="table-rows"),
             dcc.Interval(id="tick", interval=int(services.refresh_seconds * 1000)),

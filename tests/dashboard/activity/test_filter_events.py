@@ -14,7 +14,7 @@ ZONE = ZoneInfo("America/New_York")
 def after(trigger: str, old: Filters | None = None, **inputs: Any) -> Filters:
     old = old or Filters()
     values = input_values(old, 0.62, ZONE) | inputs
-    return after_event(old, trigger, values, {trigger: inputs.get("drawn")}, 0.62, NOW, ZONE)
+    return after_event(old, trigger, values, inputs.get("drawn"), 0.62, NOW, ZONE)
 
 
 def test_what_the_inputs_hold_reads_back_as_the_same_filters() -> None:
