@@ -17,7 +17,13 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
-from benchmarks.dashboard_served import REFRESH_SECONDS, measure_paints, measure_viewers, served
+from benchmarks.dashboard_served import (
+    REFRESH_SECONDS,
+    measure_paints,
+    measure_slow_line,
+    measure_viewers,
+    served,
+)
 from benchmarks.scored_lake import DAY_ROWS, fill, generate_rows
 from tests.support.delta_tables import write
 
@@ -102,9 +108,11 @@ def measure(rows: int, traffic: int) -> list[Row]:
         lake = Path(folder)
         fill(lake, rows, datetime.now(UTC), traffic)
         times = measure_refreshes(lake)
-        with served(lake) as (url, process), arriving_rows(lake):
-            paints = [measure_paints(f"{url}/{QUERIES[0]}") for _ in range(3)]
-            core, memory, wait = measure_viewers(url, process, 40, QUERIES)
+        with served(lake) as (url, process):
+            usable, first_visit, refresh = measure_slow_line(f"{url}/{QUERIES[0]}")
+            with arriving_rows(lake):
+                paints = [measure_paints(f"{url}/{QUERIES[0]}") for _ in range(3)]
+                core, memory, wait = measure_viewers(url, process, 40, QUERIES)
     first, whole = (statistics.median(each) for each in zip(*paints, strict=True))
     busy = traffic > 1
     return [
@@ -114,6 +122,9 @@ def measure(rows: int, traffic: int) -> list[Row]:
         ("first read of a day", times["first"], None if busy else 10, "s"),
         ("first useful paint in Chromium: the numbers", first, 1, "s"),
         ("whole page in Chromium", whole, None, "s"),
+        ("usable at 1.5 Mbit/s: table, filters, panel", usable, 12, "s"),
+        ("a first visit transfers", first_visit / 1e6, None, "MB"),
+        ("a refresh without news transfers", refresh / 1e3, 20, "kB"),
         ("ten viewers of four views: of a core", core, 0.5, ""),
         ("ten viewers: memory", memory, None if busy else 500, "MiB"),
         ("ten viewers: median wait", wait * 1000, 300, "ms"),

@@ -24,7 +24,7 @@ from dashboard.activity.chips import Chip, chips
 from dashboard.activity.filter_inputs import INPUTS
 from dashboard.activity.filters import BOUNDED, Filters, problems
 from dashboard.activity.page_text import page_text, threshold_readout
-from dashboard.activity.view import model_threshold
+from dashboard.activity.view import TABLE, model_threshold
 from dashboard.lake.recent import Snapshot
 from dashboard.pages import trial
 from dashboard.pages.budget_panel import budget_panel
@@ -101,7 +101,8 @@ def _register_browser(app: Dash) -> None:
         Input("timeline", "clickData"),
         prevent_initial_call=True,
     )
-    bind("draw", Input("figures", "data"), prevent_initial_call=True)
+    figures = [Input(f"{name}-figure", "data") for name in FIGURE_NAMES]
+    bind("draw", *figures, prevent_initial_call=True)
     bind(
         "clickedTransaction",
         Output("url", "hash"),
@@ -123,57 +124,68 @@ def _register_activity(app: Dash, services: Services) -> None:
             "notices": Output("notices", "children"),
             "parts": Output("parts", "children"),
             "tiles": tiles,
-            "figures": Output("figures", "data"),
+            "figures": {name: Output(f"{name}-figure", "data") for name in FIGURE_NAMES},
             "empty": {name: Output(f"{name}-empty", "children") for name in FIGURE_NAMES},
             "rows": Output("table-rows", "data"),
             "note": Output("table-note", "children"),
-            "serial": Output("serial", "data"),
+            "shown": Output("shown", "data"),
         },
         inputs=[
             Input("tick", "n_intervals"),
             Input("url", "search"),
             Input("client", "data"),
-            State("serial", "data"),
+            State("shown", "data"),
         ],
     )
-    def refresh(_: int, search: str, client: Json | None, serial: int | None) -> Json:
+    def refresh(_: int, search: str, client: Json | None, shown: Json | None) -> Json:
         if client is None:
             raise PreventUpdate
         services.record_viewer(client)
-        if ctx.triggered_id == "tick" and serial == services.recent.snapshot.serial:
+        if (
+            ctx.triggered_id == "tick"
+            and shown
+            and shown["serial"] == services.recent.snapshot.serial
+        ):
             raise PreventUpdate
         with services.metrics.callback_seconds.labels("activity").time():
             filters = Filters.from_query(search)
-            return activity_outputs(services, filters, Viewer.from_client(client))
+            return activity_outputs(services, filters, Viewer.from_client(client), shown)
 
     @app.callback(
         Output("readout", "children"),
         Input("threshold", "drag_value"),
         Input("url", "search"),
-        Input("serial", "data"),
+        Input("shown", "data"),
     )
-    def read_out(dragged: float | None, search: str, _: int) -> Any:
+    def read_out(dragged: float | None, search: str, _: Json | None) -> Any:
         filters, snapshot = Filters.from_query(search), services.recent.snapshot
         aggregates, _problem = services.views.aggregates(filters, snapshot)
         dragged = dragged if ctx.triggered_id == "threshold" else None
         return readout_text(threshold_readout(snapshot, aggregates, filters, dragged))
 
 
-def activity_outputs(services: Services, filters: Filters, viewer: Viewer) -> Json:
-    """Every output of the activity page."""
+def activity_outputs(
+    services: Services, filters: Filters, viewer: Viewer, shown: Json | None
+) -> Json:
+    """Every output of the activity page; figures and table only where other ones are `shown`.
+
+    `shown` is what the page says of the view that it shows: this function's own `shown`.
+    """
     view = services.views.view(filters, viewer.theme, viewer.zone)
     text = page_text(view, filters, services.refresh_seconds)
-    state = text.state
+    state, serial = text.state, view.snapshot.serial
+    key = {"query": filters.query, "theme": viewer.theme, "zone": viewer.zone}
+    parts = view.changed_since(shown["serial"] if shown and shown["of"] == key else -1)
     return {
         "pill": (state.word, f"pill {state.kind}", state.sentence),
         "notices": [html.P(notice) for notice in text.notices],
         "parts": part_rows(text.parts),
         "tiles": {name: (tile_number(tile), tile.note) for name, tile in text.tiles.items()},
-        "figures": view.figures,
+        "figures": {name: parts.get(name, no_update) for name in FIGURE_NAMES},
         "empty": text.empty,
-        "rows": {"query": filters.query, "rows": view.table},
+        "rows": {"query": filters.query, "rows": parts[TABLE]} if TABLE in parts else no_update,
         "note": text.table_note,
-        "serial": view.snapshot.serial,
+        "shown": {"serial": serial, "of": key},
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 from tests.support.dashboard_api import FakeApi
 from tests.support.dashboard_backend import Backend, make_services
 from tests.support.dashboard_browser import WatchedPage, serving
@@ -77,6 +77,34 @@ def test_filters_change_what_is_shown_and_the_url_restores_them(
     page.click("#reset")
     watched.wait_for("() => location.search === ''")
     watched.wait_for("() => document.querySelector('#value_min').value === ''")
+
+
+def test_table_filters_and_panel_do_not_wait_for_the_charts(
+    watched: WatchedPage, backend: Backend
+) -> None:
+    page = watched.page
+    held: list[Route] = []
+    page.route("**/plotly*/**", lambda route: held.append(route))
+    watched.open("/?range=24h")
+    page.wait_for_selector("#grid .ag-row")
+    page.click("#more-filters summary")
+    page.fill("#hash", backend.flagged[0])
+    page.wait_for_selector("#drawer.open [data-feature]")
+    assert page.locator(".js-plotly-plot").count() == 0
+    (plotly,) = held
+    plotly.continue_()
+    watched.wait_for("() => document.querySelector('#timeline .js-plotly-plot')?.data?.length")
+
+
+def test_a_refresh_without_news_sends_no_table_and_no_scatter(watched: WatchedPage) -> None:
+    page = watched.open("/?range=24h")
+    page.wait_for_selector("#grid .ag-row")
+    for _ in range(3):
+        with page.expect_response(lambda answer: '"shown"' in answer.text()) as refresh:
+            pass
+        sent = refresh.value.json()["response"]
+        assert not {"table-rows", "scatter-figure", "windows-figure"} & set(sent)
+        assert "pill" in sent and "rate-note" in sent
 
 
 def test_the_filters_in_force_are_seen_and_each_can_be_taken_away(watched: WatchedPage) -> None:

@@ -33,7 +33,7 @@ from monitoring.prometheus_metrics import new_registry
 INPUTS = [
     {"id": "threshold", "property": "drag_value", "value": 0.5},
     {"id": "url", "property": "search", "value": ""},
-    {"id": "serial", "property": "data", "value": 1},
+    {"id": "shown", "property": "data", "value": None},
 ]
 READ_OUT = {
     "output": "readout.children",

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from core.detector.verdict import SCORE_AXIS
 from dashboard.activity import queries
 from dashboard.activity.conditions import (
     BY_MODEL_ALONE,
@@ -143,7 +142,7 @@ def add_up(
     flagged = inside & (marked == 1)
     every = not filters.only_flagged
     spending, shown = coinbase == 0, inside if every else flagged
-    drawn = ((hot == 1) | every) & (score > 0) & spending
+    drawn = ((hot == 1) | every) & spending
     median = _percentiles(np.zeros_like(codes), codes, count, 1, (50,))
     tables = [each.kept for each in summaries]
     rows = from_table(pa.concat_tables(tables)) if tables else no_rows()
@@ -158,7 +157,7 @@ def add_up(
         edges=edges,
         counts=_totals(place[shown], count[shown], last),
         anomalies=_totals(place[flagged], count[flagged], last),
-        score_counts=_totals(_axis_bins(score[drawn]), scored[drawn], len(SCORE_AXIS) - 1),
+        score_counts=queries.score_counts(_slider_counts(score, scored, drawn)),
         slider_counts=_slider_counts(score, scored, spending),
         rule_counts=_slider_counts(score, scored, spending & (by_rule == 1)),
         then_counts=_slider_counts(score, scored, spending & (then == 1)),
@@ -199,13 +198,6 @@ def _pattern_counts(summaries: Sequence[PartitionSummary]) -> list[tuple[str, in
     for each in summaries:
         total.update({name or NO_PATTERN: count for name, count in each.patterns.items()})
     return total.most_common()
-
-
-def _axis_bins(score: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The bin of `SCORE_AXIS` of each thousandth; the outer bins include what lies beyond."""
-    width = round((SCORE_AXIS[1] - SCORE_AXIS[0]) * SCORE_STEPS)
-    first = round(SCORE_AXIS[0] * SCORE_STEPS)
-    return np.clip((score - first) // width, 0, len(SCORE_AXIS) - 2)
 
 
 def _totals(place: NDArray[np.int64], count: NDArray[np.int64], length: int) -> NDArray[np.int64]:

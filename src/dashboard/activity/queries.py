@@ -1,6 +1,7 @@
 """The computations of the activity page on rows: pure NumPy, a few milliseconds for a day."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -110,21 +111,24 @@ def aggregate(rows: Rows, filters: Filters, start: datetime, end: datetime) -> A
     """The aggregates of rows in memory, which are those of the time from `start` to `end`."""
     rows = passing(rows, filters)
     marks, edges = flagged(rows, filters.threshold, filters.flagged_by), bin_edges(start, end)
-    numbers, slider = summarize(rows, marks), slider_counts(rows)
-    by_rule = slider_counts(rows.take(rows["by_rule"]))
-    then = slider_counts(rows.take(rows["by_model"] & ~rows["by_rule"]))
-    margins, champions = margin_counts(rows), first_scored(rows)
-    if filters.only_flagged:
+    numbers, steps, spending = summarize(rows, marks), score_steps(rows), ~_coinbases(rows)
+    by_rule, by_model_alone = rows["by_rule"], rows["by_model"] & ~rows["by_rule"]
+    slider, every = slider_counts(steps[spending]), not filters.only_flagged
+    rule_counts = slider_counts(steps[spending & by_rule])
+    then_counts = slider_counts(steps[spending & by_model_alone])
+    shown_counts = slider if every else slider_counts(steps[spending & marks])
+    margins, champions = margin_counts(rows, spending), first_scored(rows)
+    if not every:
         rows, marks = rows.take(marks), marks[marks]
     return Aggregates(
         summary=numbers,
         edges=edges,
         counts=count_by_bin(rows, edges),
         anomalies=count_by_bin(rows, edges, marks),
-        score_counts=score_counts(rows),
+        score_counts=score_counts(shown_counts),
         slider_counts=slider,
-        rule_counts=by_rule,
-        then_counts=then,
+        rule_counts=rule_counts,
+        then_counts=then_counts,
         margin_counts=margins,
         bands=fee_rate_bands(rows, edges),
         pattern_counts=pattern_counts(rows, marks),
@@ -211,31 +215,38 @@ def count_by_bin(
 def fee_rate_bands(rows: Rows, edges: NDArray[np.int64]) -> NDArray[np.float64]:
     """Percentiles of the fee rate in each bin, (5, bins) in sat/vB; NaN in an empty bin."""
     cuts = np.searchsorted(rows["time"], edges)
-    rates = rows["fee_rate"].astype(np.float64, copy=False)
     bands = np.full((len(FEE_RATE_PERCENTILES), len(edges) - 1), np.nan)
     for i, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
         if last > first:
-            bands[:, i] = np.percentile(rates[first:last], FEE_RATE_PERCENTILES)
+            bands[:, i] = _percentiles(rows["fee_rate"][first:last], FEE_RATE_PERCENTILES)
     return bands
 
 
-def score_counts(rows: Rows) -> NDArray[np.int64]:
-    """How many rows lie in each bin of the score; the outer bins include what lies beyond.
+def _percentiles(values: NDArray[np.float64], percentiles: Sequence[int]) -> NDArray[np.float64]:
+    """`np.percentile`, by sorting: that takes an eighth of the time that its partition does."""
+    places = np.array(percentiles) / 100 * (len(values) - 1)
+    return np.interp(places, np.arange(len(values)), np.sort(values))
 
-    A score below a thousandth is none: only rules have looked at such a row. Coinbase transactions
-    do not count, since they are never flagged.
+
+def score_steps(rows: Rows) -> NDArray[np.int64]:
+    """The thousandth of each score."""
+    return (rows["anomaly_score"] * SLIDER_STEPS + 1e-6).astype(np.int64)
+
+
+def slider_counts(steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of these thousandths of a score there are of each."""
+    return np.bincount(steps, minlength=SLIDER_STEPS + 1)
+
+
+def score_counts(slider: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`slider_counts` by bin of `SCORE_AXIS`; the outer bins include what lies beyond.
+
+    A score below a thousandth is none: only rules have looked at such a row.
     """
-    scores = rows["anomaly_score"][~_coinbases(rows)]
-    scores = scores[scores * SLIDER_STEPS >= 1]
-    last = len(SCORE_AXIS) - 2
-    bins = np.clip((scores - SCORE_AXIS[0]) * 100, 0, last).astype(np.int64)
-    return np.bincount(bins, minlength=last + 1)
-
-
-def slider_counts(rows: Rows) -> NDArray[np.int64]:
-    """How many rows but the coinbases lie in each thousandth of the score."""
-    scores = rows["anomaly_score"][~_coinbases(rows)]
-    return np.bincount((scores * SLIDER_STEPS + 1e-6).astype(np.int64), minlength=SLIDER_STEPS + 1)
+    steps, last = np.arange(1, SLIDER_STEPS + 1), len(SCORE_AXIS) - 2
+    width = round((SCORE_AXIS[1] - SCORE_AXIS[0]) * SLIDER_STEPS)
+    bins = np.clip((steps - round(SCORE_AXIS[0] * SLIDER_STEPS)) // width, 0, last)
+    return np.bincount(bins, slider[1:], last + 1).astype(np.int64)
 
 
 def margins_of(rows: Rows) -> NDArray[np.float64]:
@@ -252,9 +263,9 @@ def margin_steps(margins: NDArray[np.float64]) -> NDArray[np.int64]:
     return ((margins + 1) * SLIDER_STEPS + 1e-6).astype(np.int64)
 
 
-def margin_counts(rows: Rows) -> NDArray[np.int64]:
-    """How many rows but the coinbases lie in each thousandth of the margin, from -1 on."""
-    steps = margin_steps(margins_of(rows)[~_coinbases(rows)])
+def margin_counts(rows: Rows, mask: Mask) -> NDArray[np.int64]:
+    """How many rows of a mask lie in each thousandth of the margin, from -1 on."""
+    steps = margin_steps(margins_of(rows)[mask])
     return np.bincount(steps, minlength=2 * SLIDER_STEPS + 1)
 
 
@@ -294,16 +305,18 @@ def _order_key(rows: Rows, order: str) -> NDArray[Any]:
 
 
 def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, Index]:
-    """Rows to draw: of those outside the mask the outlying and an even sample, and those in it.
+    """Rows to draw: of those outside the mask the outlying and a random sample, and those in it.
 
-    Of more than `most_masked` in it, the most unusual are drawn.
+    The sample is of those with the lowest hashes, so that it changes little from one refresh to the
+    next. Of more than `most_masked` in the mask, the most unusual are drawn.
     """
     rest = np.flatnonzero(~mask)
     if len(rest) > most:
         drawn = _outlying(rows)[rest]
         others = rest[~drawn]
-        even = np.linspace(0, len(others) - 1, most - int(drawn.sum())).astype(np.intp)
-        rest = np.sort(np.concatenate([rest[drawn], others[even]]))
+        digits = rows.hash.view(np.uint64).reshape(len(rows), 4)[others, 0]
+        lowest = others[digits < np.partition(digits, count := most - int(drawn.sum()))[count]]
+        rest = np.sort(np.concatenate([rest[drawn], lowest]))
     masked = np.flatnonzero(mask)
     if len(masked) > most_masked:
         masked = np.sort(masked[top(rows.take(masked), "score", most_masked)])
@@ -315,8 +328,8 @@ def _outlying(rows: Rows) -> Mask:
     outlying = np.zeros(len(rows), bool)
     for column in ("fee_rate", "output_value"):
         values, last = rows[column], len(rows) - 1 - OUTLYING
-        ends = np.partition(values, [OUTLYING, last])
-        outlying |= (values < ends[OUTLYING]) | (values > ends[last])
+        low, high = (np.partition(values, place)[place] for place in (OUTLYING, last))
+        outlying |= (values < low) | (values > high)
     return outlying
 
 

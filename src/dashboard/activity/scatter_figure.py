@@ -13,7 +13,7 @@ from dashboard.activity.figures import Figure, packed, point_words, powers_of_te
 from dashboard.activity.filters import ZERO_LANE
 from dashboard.activity.queries import Index
 from dashboard.lake.rows import Rows
-from dashboard.look.formats import btc
+from dashboard.look.formats import btc, short_number
 from dashboard.look.theme import PALETTES, Theme, axis, layout
 
 MANY_MARKS = 150
@@ -103,7 +103,7 @@ def _sampled(drawn: int, ordinary: int, colour: str) -> list[Figure]:
     """What is not drawn, in words at the lower edge."""
     if drawn >= ordinary:
         return []
-    text = f"{drawn:,} of {ordinary:,} ordinary drawn, the outlying among them"
+    text = f"{drawn:,} of {short_number(ordinary)} ordinary drawn, the outlying among them"
     place = {"xref": "paper", "yref": "paper", "x": 1, "y": 0, "xanchor": "right"}
     font = {"size": 10, "color": colour}
     return [place | {"yanchor": "bottom", "showarrow": False, "text": text, "font": font}]

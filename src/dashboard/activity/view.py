@@ -5,7 +5,7 @@ recent rows is summarised by the query engine and kept for a minute.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -25,6 +25,7 @@ from dashboard.lake.sources import LAKE_ERRORS, Lake
 from dashboard.look.theme import Theme
 
 CACHED_VIEWS = 12
+TABLE = "table"
 READ_SECONDS = 60
 MARKET_SECONDS = 20
 MARKET_BINS = 240
@@ -36,7 +37,8 @@ SHORTEST_STATISTICS = timedelta(hours=3)
 class ActivityView:
     """Numbers, figures and table rows of the page; `problem` is a sentence if rows are missing.
 
-    `figures` has one for each graph, by its id; empty where there is nothing to draw.
+    `figures` has one for each graph, by its id; empty where there is nothing to draw. `since` has
+    for each of them, and for the `table`, the serial of the snapshot from which it is as it is.
     """
 
     snapshot: Snapshot
@@ -44,11 +46,21 @@ class ActivityView:
     figures: dict[str, Figure]
     table: list[dict[str, Any]]
     problem: str | None
+    since: dict[str, int] = field(default_factory=dict)
 
     @property
     def summary(self) -> queries.Summary:
         """The numbers of the tiles."""
         return self.aggregates.summary
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The figures and the table, which are sent only when they have changed."""
+        return {**self.figures, TABLE: self.table}
+
+    def changed_since(self, serial: int) -> dict[str, Any]:
+        """The parts that are others than in the view of a snapshot before, of the same key."""
+        return {name: part for name, part in self.parts.items() if self.since[name] > serial}
 
 
 class ViewCache:
@@ -58,6 +70,7 @@ class ViewCache:
         self.recent = recent
         self.long_ranges = LongRanges(lake)
         self._views: OrderedDict[object, ActivityView] = OrderedDict()
+        self._sent: OrderedDict[object, tuple[dict[str, Any], dict[str, int]]] = OrderedDict()
         self._aggregates: OrderedDict[Filters, Aggregates] = OrderedDict()
         self._reads: OrderedDict[Filters, tuple[datetime, Aggregates]] = OrderedDict()
         self._markets: OrderedDict[object, tuple[datetime, pa.Table | None]] = OrderedDict()
@@ -73,11 +86,22 @@ class ViewCache:
         with self._lock:
             self._forget_older(snapshot)
             if key not in self._views:
-                self._views[key] = draw_view(
-                    snapshot, aggregates, markets, problem, filters, theme, zone
-                )
+                view = draw_view(snapshot, aggregates, markets, problem, filters, theme, zone)
+                self._views[key] = replace(view, since=self._since(key, view))
             _drop_oldest(self._views, CACHED_VIEWS)
             return self._views[key]
+
+    def _since(self, key: object, view: ActivityView) -> dict[str, int]:
+        """From which snapshot on each part is as it is; parts are kept to compare the next with."""
+        before, since = self._sent.pop(key, ({}, {}))
+        parts, serial = view.parts, view.snapshot.serial
+        since = {
+            name: since[name] if name in before and before[name] == part else serial
+            for name, part in parts.items()
+        }
+        self._sent[key] = parts, since
+        _drop_oldest(self._sent, CACHED_VIEWS)
+        return since
 
     def aggregates(self, filters: Filters, snapshot: Snapshot) -> tuple[Aggregates, str | None]:
         """The numbers of the time range, and a sentence if some rows are missing."""

@@ -217,10 +217,10 @@
       tellWhyHalted();
       return clicks % 2 ? [true, "Resume"] : [false, "Pause"];
     },
-    draw: function (figures) {
-      for (const [name, figure] of Object.entries(figures || {})) {
-        const graph = document.getElementById(name);
-        if (!graph) continue;
+    draw: function () {
+      for (const { prop_id: changed, value: figure } of window.dash_clientside.callback_context.triggered) {
+        const name = changed.replace("-figure.data", ""), graph = document.getElementById(name);
+        if (!graph || !figure) continue;
         waiting.set(name, figure);
         visibility.observe(graph);
       }

@@ -38,7 +38,9 @@ class Snapshot:
     """The state of the lake and the API at one time.
 
     `rows` are complete from `complete_since` on. `problem` and `api_problem` are sentences for the
-    viewer, None while all is well; `health` is that of the other parts.
+    viewer, None while all is well; `health` is that of the other parts. `serial` counts snapshots
+    from the second of the process's start: an open page has none of an earlier process that is
+    higher.
     """
 
     taken_at: datetime
@@ -70,7 +72,7 @@ class RecentRows:
         self.lake, self.api, self.parts = lake, api, parts
         self.clock, self.metrics = clock, metrics
         self.kept, self.max_rows = kept, max_rows
-        self.snapshot = Snapshot(clock())
+        self.snapshot = Snapshot(clock(), serial=int(clock().timestamp()))
         self._identity: str | None = None
         self._cut = EPOCH
         self._lock = Lock()

@@ -73,10 +73,10 @@ def page(services: Services) -> html.Div:
         [
             dcc.Location(id="url", refresh=False),
             dcc.Store(id="client"),
-            dcc.Store(id="serial"),
+            dcc.Store(id="shown"),
             dcc.Store(id="written"),
             dcc.Store(id="drawn"),
-            dcc.Store(id="figures"),
+            *(dcc.Store(id=f"{name}-figure") for name in FIGURE_NAMES),
             dcc.Store(id="table-rows"),
             dcc.Interval(id="tick", interval=int(services.refresh_seconds * 1000)),
             dcc.Interval(id="slow", interval=15_000),

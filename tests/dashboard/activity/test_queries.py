@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,12 @@ NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 TABLE = scored(5_000, NOW, 7_200).sort_by("event_time")
 ROWS = from_table(TABLE)
 MARGINS = ROWS["anomaly_score"] - ROWS["threshold"]
+
+
+def scores_counted(rows: Rows) -> Any:
+    """The score distribution of the page over all rows."""
+    start, end = NOW - timedelta(hours=4), NOW
+    return queries.aggregate(rows, Filters(), start, end).score_counts
 
 
 def test_a_threshold_flags_by_the_score_but_never_a_coinbase() -> None:
@@ -63,7 +70,7 @@ def test_fee_rate_bands_are_numpys_percentiles_and_nan_where_nothing_is() -> Non
 
 
 def test_score_counts_count_every_row() -> None:
-    assert queries.score_counts(ROWS).sum() == len(ROWS)
+    assert scores_counted(ROWS).sum() == len(ROWS)
 
 
 def with_coinbases(every: int) -> Rows:
@@ -84,7 +91,7 @@ def test_a_coinbase_is_neither_ranked_nor_counted_among_the_scores() -> None:
     assert coinbases.sum() == 100
     index = queries.top(rows, "score", len(rows))
     assert coinbases[index[-100:]].all() and not coinbases[index[:-100]].any()
-    assert queries.score_counts(rows).sum() == len(rows) - 100
+    assert scores_counted(rows).sum() == len(rows) - 100
 
 
 @pytest.mark.parametrize("order", ["score", "value"])
@@ -107,6 +114,19 @@ def test_a_sample_keeps_every_flagged_row_and_few_of_the_rest() -> None:
     rest, marked = queries.sample(ROWS, mask, 300, 1_000)
     assert len(rest) == 300 and not mask[rest].any()
     assert set(marked) == set(np.flatnonzero(mask))
+
+
+def test_a_sample_changes_only_by_what_comes_and_goes() -> None:
+    ordinary = ~queries.flagged(ROWS, None)
+    before, after = (
+        set(part.take(queries.sample(part, ~mask, 300, 1_000)[0]).hashes())
+        for part, mask in (
+            (ROWS, ordinary),
+            (ROWS.take(slice(50, len(ROWS))), ordinary[50:]),
+        )
+    )
+    gone = set(ROWS.take(slice(0, 50)).hashes())
+    assert len(before - gone - after) <= len(after - before) <= len(before & gone) + 8
 
 
 def test_the_outlying_are_always_among_the_sampled() -> None:
@@ -200,7 +220,7 @@ def test_rows_of_rules_alone_have_no_place_among_the_scores() -> None:
     index = TABLE.schema.get_field_index("anomaly_score")
     scores = np.where(np.arange(len(TABLE)) < 100, 0.0, TABLE["anomaly_score"].to_numpy())
     rows = from_table(TABLE.set_column(index, "anomaly_score", pa.array(scores)))
-    assert queries.score_counts(rows).sum() == len(TABLE) - 100
+    assert scores_counted(rows).sum() == len(TABLE) - 100
 
 
 def test_patterns_are_counted_with_those_that_have_none() -> None:

@@ -35,5 +35,5 @@ def test_what_has_no_fee_and_what_moves_nothing_lies_in_a_lane_of_its_own() -> N
 
 def test_a_sample_says_that_it_is_one() -> None:
     (note,) = drawn(ROWS, 50_000)["layout"]["annotations"]
-    assert note["text"].startswith(f"{len(ROWS):,} of 50,000 ordinary drawn")
+    assert note["text"].startswith(f"{len(ROWS):,} of 50k ordinary drawn")
     assert drawn(ROWS, len(ROWS))["layout"]["annotations"] == []

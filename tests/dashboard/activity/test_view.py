@@ -19,6 +19,7 @@ from dashboard.activity.filters import ORDERS, Filters
 from dashboard.activity.long_ranges import LongRanges
 from dashboard.activity.page_text import page_text
 from dashboard.activity.table import table_rows
+from dashboard.activity.view import TABLE
 from dashboard.lake.partitions import Partition, PartitionSummary, summarize
 from dashboard.lake.sources import Lake
 from dashboard.services import Services
@@ -235,6 +236,23 @@ def test_viewers_with_the_same_filters_share_one_view(services: Services) -> Non
     assert services.views.view(Filters(), "light", "UTC") is not first
     services.recent.refresh()
     assert services.views.view(Filters(), "dark", "UTC") is not first
+
+
+def test_a_view_says_since_when_each_part_of_it_is_as_it_is(
+    backend: Backend, services: Services
+) -> None:
+    first = services.views.view(Filters(range="24h"), "dark", "UTC")
+    assert set(first.changed_since(-1)) == {*first.figures, TABLE}
+    serial = first.snapshot.serial
+    services.recent.refresh()
+    same = services.views.view(Filters(range="24h"), "dark", "UTC")
+    assert same.snapshot.serial > serial and not same.changed_since(serial)
+    write(backend.lake, "scored_transactions", scored(40, datetime.now(UTC), 2, seed=5))
+    services.recent.refresh()
+    other = services.views.view(Filters(range="24h"), "dark", "UTC")
+    assert {"timeline", "scores"} <= set(other.changed_since(serial))
+    assert "windows" not in other.changed_since(serial), "no window has closed"
+    assert set(other.changed_since(-1)) == {*first.figures, TABLE}
 
 
 def test_a_range_without_rows_is_drawn_empty(services: Services) -> None:
