@@ -92,15 +92,9 @@ def _register_browser(app: Dash) -> None:
         Input("url", "search"),
     )
     bind("follow", Output("drawer", "className"), Input("url", "hash"), namespace="panel")
-    bind(
-        "drawn",
-        Output("drawn", "data"),
-        Input("scatter", "selectedData"),
-        Input("patterns", "clickData"),
-        Input("timeline", "selectedData"),
-        Input("timeline", "clickData"),
-        prevent_initial_call=True,
-    )
+    drawing = [Input("scatter", "selectedData"), Input("patterns", "clickData")]
+    drawing += [Input("timeline", event) for event in ("selectedData", "clickData")]
+    bind("drawn", Output("drawn", "data"), *drawing, prevent_initial_call=True)
     figures = [Input(f"{name}-figure", "data") for name in FIGURE_NAMES]
     bind("draw", *figures, prevent_initial_call=True)
     bind(

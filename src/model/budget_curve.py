@@ -10,19 +10,25 @@ import numpy as np
 
 from core.detector.injected_anomalies import KINDS
 from core.features import Floats
+from model.real_transactions import UNUSUAL, shares_flagged
 
 BUDGETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 """Shares of ordinary traffic, from one in ten thousand to one in twenty."""
 
 
 class BudgetPoint(TypedDict):
-    """A budget, its threshold in 0..1, and the recall there, in 0..1: the mean and the weakest."""
+    """A budget, its threshold, and what is found there; all but the kind's name in 0..1.
+
+    `recall` is the mean over the kinds of injected anomaly and `weakest_recall` that of the weakest
+    one; `real_recall` is the mean over the groups of real transactions that are unusual.
+    """
 
     budget: float
     threshold: float
     recall: float
     weakest_kind: str
     weakest_recall: float
+    real_recall: float
 
 
 def budgets_beside(budget: float) -> Sequence[float]:
@@ -41,16 +47,19 @@ def budget_curve(
     """
     kinds = [name for name in injected if not KINDS[name].held_out]
     scores = {name: score(injected[name]) for name in kinds}
-    return [_point(budget, threshold, scores) for budget, threshold in thresholds.items()]
-
-
-def _point(budget: float, threshold: float, scores: Mapping[str, Floats]) -> BudgetPoint:
-    recalls = {name: float((each >= threshold).mean()) for name, each in scores.items()}
-    weakest = min(recalls, key=recalls.__getitem__)
-    return {
-        "budget": budget,
-        "threshold": threshold,
-        "recall": float(np.mean(list(recalls.values()))),
-        "weakest_kind": weakest,
-        "weakest_recall": recalls[weakest],
-    }
+    points: list[BudgetPoint] = []
+    for budget, threshold in thresholds.items():
+        recalls = {name: float((each >= threshold).mean()) for name, each in scores.items()}
+        weakest = min(recalls, key=recalls.__getitem__)
+        real = shares_flagged(score, threshold)
+        points.append(
+            {
+                "budget": budget,
+                "threshold": threshold,
+                "recall": float(np.mean(list(recalls.values()))),
+                "weakest_kind": weakest,
+                "weakest_recall": recalls[weakest],
+                "real_recall": float(np.mean([real[group] for group in UNUSUAL])),
+            }
+        )
+    return points

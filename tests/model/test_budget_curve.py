@@ -21,7 +21,8 @@ def test_a_point_has_the_mean_and_the_weakest_of_the_kinds_that_are_not_held_out
 def test_a_lower_threshold_finds_no_less() -> None:
     points = budget_curve({0.01: 0.0, 0.001: 1e4, 0.0001: 1e18}, by_fee, INJECTED)
     assert [point["recall"] for point in points][::2] == [1.0, 0.0]
-    assert points[1]["recall"] > 0
+    assert [point["real_recall"] for point in points][::2] == [1.0, 0.0]
+    assert points[1]["recall"] > 0 and points[1]["real_recall"] > 0
 
 
 def test_the_budget_that_is_set_is_among_the_others_once() -> None:

@@ -22,13 +22,14 @@ DAY_SECONDS = 86_400
 LEAST_SECONDS = 600
 """What less than ten minutes flag says nothing about a day."""
 
-HEADINGS = ("budget", "threshold", "flags a day", "found", "weakest kind", "choose")
+HEADINGS = ("budget", "threshold", "flags a day", "injected", "real", "choose")
 
 NOTE = (
-    "How many transactions the model alone would flag a day, and the share of the injected"
-    " anomalies that it would find, at the thresholds of other budgets. A threshold of your own on"
-    " the activity page changes only what you see. The model's own follows from ALERT_BUDGET: set"
-    " it for the trainer, which then sets a new threshold within minutes unless its gate refuses."
+    "At the thresholds of other budgets: how many transactions the model alone would flag a day,"
+    " and the share that it would find of injected anomalies and of real ones, coinjoins among"
+    " them. A threshold of your own on the activity page changes only what you see. The model's own"
+    " follows from ALERT_BUDGET: set it for the trainer, which then sets a new threshold within"
+    " minutes unless its gate refuses."
 )
 
 _LOG = {"fixedrange": True, "dtick": "D2", "tickformat": "~s"}
@@ -50,6 +51,7 @@ class BudgetRow:
     recall: float
     weakest_kind: str
     weakest_recall: float
+    real_recall: float
     current: bool
 
 
@@ -116,14 +118,15 @@ def _line(row: BudgetRow, prefix: str) -> html.Tr:
         title=f"Copy {setting}",
         **attribute("data-copy", setting),
     )
+    weakest = f"{spaced(row.weakest_kind)} {share(row.weakest_recall)}"
     see = html.A("see", href=prefix + query, title="The activity with this threshold")
     action = html.Span("in force", className="badge") if row.current else copy
     cells: list[Any] = [
         share(row.budget),
         f"{row.threshold:.3f}",
         "—" if row.flags is None else short_number(row.flags),
-        share(row.recall),
-        f"{spaced(row.weakest_kind)} {share(row.weakest_recall)}",
+        html.Span(share(row.recall), title=f"weakest kind: {weakest}"),
+        share(row.real_recall),
         html.Span([see, action], className="actions"),
     ]
     return html.Tr([html.Td(cell) for cell in cells], className="current" if row.current else "")
@@ -137,14 +140,15 @@ def budget_figure(rows: Sequence[BudgetRow], theme: Theme) -> dict[str, Any]:
     words = [f"budget {share(row.budget)}" for row in rows]
     line = {"type": "scatter", "mode": "lines+markers", "x": thresholds, "text": words}
     marker = {"size": sizes}
-    found = {"recall": colours["accent"], "weakest_recall": colours["muted"]}
-    names = {"recall": "all kinds", "weakest_recall": "the weakest kind"}
+    found = {"recall": colours["accent"], "real_recall": colours["muted"]}
+    names = {"recall": "injected", "real_recall": "real"}
     return {
         "data": [
             line
             | {
                 "y": [row.flags for row in rows],
                 "name": "flags a day",
+                "showlegend": False,
                 "marker": marker | {"color": colours["anomaly"]},
                 "hovertemplate": "%{y:,.3~s} flags a day at %{x:.3f}, %{text}<extra></extra>",
             },
@@ -164,7 +168,6 @@ def budget_figure(rows: Sequence[BudgetRow], theme: Theme) -> dict[str, Any]:
         "layout": layout(
             theme,
             "budgets",
-            showlegend=False,
             xaxis=axis(theme, "threshold", anchor="y2", fixedrange=True),
             yaxis=axis(theme, "flags a day", domain=[0.56, 1], type="log", **_LOG),
             yaxis2=axis(theme, "found", domain=[0, 0.46], range=[0, 1.05], **_SHARE),
