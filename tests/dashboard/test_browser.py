@@ -80,20 +80,30 @@ def test_filters_change_what_is_shown_and_the_url_restores_them(
 
 
 def test_table_filters_and_panel_do_not_wait_for_the_charts(
-    watched: WatchedPage, backend: Backend
+    browser: Browser, backend: Backend
 ) -> None:
-    page = watched.page
-    held: list[Route] = []
-    page.route("**/plotly*/**", lambda route: held.append(route))
-    watched.open("/?range=24h")
-    page.wait_for_selector("#grid .ag-row")
-    page.click("#more-filters summary")
-    page.fill("#hash", backend.flagged[0])
-    page.wait_for_selector("#drawer.open [data-feature]")
-    assert page.locator(".js-plotly-plot").count() == 0
-    (plotly,) = held
-    plotly.continue_()
-    watched.wait_for("() => document.querySelector('#timeline .js-plotly-plot')?.data?.length")
+    with serving(backend.services(refresh_seconds=3_600)) as url:
+        watched = WatchedPage(browser.new_page(), url)
+        page, held = watched.page, list[Route]()
+        page.route("**/plotly*/**", lambda route: held.append(route))
+        watched.open("/?range=24h")
+        page.wait_for_selector("#grid .ag-row")
+        page.click("#more-filters summary")
+        page.fill("#hash", backend.flagged[0])
+        page.wait_for_selector("#drawer.open [data-feature]")
+        assert page.locator(".js-plotly-plot").count() == 0
+        (plotly,) = held
+        plotly.continue_()
+        watched.wait_for("() => document.querySelector('#timeline .js-plotly-plot')?.data?.length")
+        page.close()
+
+
+def test_a_figure_that_comes_before_its_graph_is_drawn(browser: Browser, backend: Backend) -> None:
+    with serving(backend.services(refresh_seconds=3_600)) as url:
+        watched = WatchedPage(browser.new_page(), url)
+        watched.open("/?range=24h")
+        watched.wait_for("() => document.querySelector('#timeline .js-plotly-plot')?.data?.length")
+        watched.page.close()
 
 
 def test_a_refresh_without_news_sends_no_table_and_no_scatter(watched: WatchedPage) -> None:

@@ -28,6 +28,9 @@ Integers = NDArray[np.int64]
 
 WINDOW_MILLISECONDS = 600_000
 
+ROOM_TO_THE_RIGHT = 0.7
+"""A threshold up to here has its label to its right; beyond it the label would be cut."""
+
 MOST_LABELS = 6
 """More marks than this have no words: they would cover each other."""
 
@@ -160,12 +163,13 @@ def _threshold_mark(at: float | None, colour: str) -> Figure:
         "y1": 1,
         "line": {"color": colour, "width": 2, "dash": "dot"},
     }
+    to_the_right = at < ROOM_TO_THE_RIGHT
     label = {
         "x": at,
         "y": 1,
         "yref": "paper",
-        "xanchor": "left",
-        "xshift": 5,
+        "xanchor": "left" if to_the_right else "right",
+        "xshift": 5 if to_the_right else -5,
         "showarrow": False,
         "text": f"threshold {at:.3f}",
         "font": {"color": colour, "size": 11},

@@ -120,6 +120,14 @@
     drawNext();
   }, { rootMargin: "200px" });
 
+  // A graph is on the page only when Plotly is there; what is to be drawn waits for it.
+  function watchGraphs() {
+    for (const name of waiting.keys()) {
+      const graph = document.getElementById(name);
+      if (graph) visibility.observe(graph);
+    }
+  }
+
   function drawNext() {
     const name = [...waiting.keys()].find((each) => visible.has(each));
     if (!name || drawNext.due) return;
@@ -185,6 +193,7 @@
     naming ||= requestAnimationFrame(() => {
       naming = 0;
       nameControls();
+      watchGraphs();
     });
   };
 
@@ -219,11 +228,9 @@
     },
     draw: function () {
       for (const { prop_id: changed, value: figure } of window.dash_clientside.callback_context.triggered) {
-        const name = changed.replace("-figure.data", ""), graph = document.getElementById(name);
-        if (!graph || !figure) continue;
-        waiting.set(name, figure);
-        visibility.observe(graph);
+        if (figure) waiting.set(changed.replace("-figure.data", ""), figure);
       }
+      watchGraphs();
       drawNext();
       replaceFirstView();
     },

@@ -32,8 +32,8 @@ NOTE = (
     " minutes unless its gate refuses."
 )
 
-_LOG = {"fixedrange": True, "dtick": "D2", "tickformat": "~s"}
-_SHARE = {"fixedrange": True, "tickformat": ".0%", "nticks": 4}
+FEW_DECADES = 30
+"""Beyond this ratio an axis has ticks at powers of ten alone."""
 
 WAITING = "Flags a day: —, until this version has scored ten minutes of traffic."
 
@@ -98,7 +98,7 @@ def budget_panel(
         responsive=True,
     )
     head = html.Thead(html.Tr([html.Th(each) for each in HEADINGS]))
-    table = html.Table([head, html.Tbody([_line(row, prefix) for row in found])])
+    table = html.Table([head, html.Tbody([_table_row(row, prefix) for row in found])])
     seen = f"Flags a day: as in the last {duration(_seconds(own))}, by this version's scores."
     return [
         html.H2("Threshold"),
@@ -109,7 +109,7 @@ def budget_panel(
     ]
 
 
-def _line(row: BudgetRow, prefix: str) -> html.Tr:
+def _table_row(row: BudgetRow, prefix: str) -> html.Tr:
     setting = f"ALERT_BUDGET={row.budget:g}"
     query = Filters(range="24h", threshold=round(row.threshold, 3)).query
     copy = html.Button(
@@ -133,43 +133,60 @@ def _line(row: BudgetRow, prefix: str) -> html.Tr:
 
 
 def budget_figure(rows: Sequence[BudgetRow], theme: Theme) -> dict[str, Any]:
-    """Flags a day and recall by threshold, one above the other; the one in force is marked."""
-    colours = PALETTES[theme]
-    thresholds = [row.threshold for row in rows]
-    sizes = [11 if row.current else 6 for row in rows]
-    words = [f"budget {share(row.budget)}" for row in rows]
-    line = {"type": "scatter", "mode": "lines+markers", "x": thresholds, "text": words}
-    marker = {"size": sizes}
-    found = {"recall": colours["accent"], "real_recall": colours["muted"]}
-    names = {"recall": "injected", "real_recall": "real"}
+    """Flags a day and recall by threshold, one above the other; the one in force is marked.
+
+    Without flags a day there is the recall alone.
+    """
+    colours, flags = PALETTES[theme], [row.flags for row in rows if row.flags]
+    recalls = {"y": [row.recall for row in rows]}, {"y": [row.real_recall for row in rows]}
+    hover = "{}: %{{y:.1%}} found at %{{x:.3f}}, %{{text}}<extra></extra>".format
+    drawn = [
+        _line(rows, colour) | each | {"yaxis": "y2", "name": name, "hovertemplate": hover(name)}
+        for each, name, colour in zip(
+            recalls, ("injected", "real"), (colours["accent"], colours["muted"]), strict=True
+        )
+    ]
+    if flags:
+        above = {"y": [row.flags for row in rows], "name": "flags a day", "showlegend": False}
+        hovered = "%{y:,.0f} flags a day at %{x:.3f}, %{text}<extra></extra>"
+        drawn.append(_line(rows, colours["anomaly"]) | above | {"hovertemplate": hovered})
+    ticks = {"dtick": 1 if flags and max(flags) > FEW_DECADES * min(flags) else "D2"}
+    still = {"fixedrange": True}
     return {
-        "data": [
-            line
-            | {
-                "y": [row.flags for row in rows],
-                "name": "flags a day",
-                "showlegend": False,
-                "marker": marker | {"color": colours["anomaly"]},
-                "hovertemplate": "%{y:,.3~s} flags a day at %{x:.3f}, %{text}<extra></extra>",
-            },
-            *(
-                line
-                | {
-                    "y": [getattr(row, name) for row in rows],
-                    "name": names[name],
-                    "yaxis": "y2",
-                    "marker": marker | {"color": colour},
-                    "hovertemplate": f"{names[name]}: %{{y:.1%}} found at %{{x:.3f}}, "
-                    "%{text}<extra></extra>",
-                }
-                for name, colour in found.items()
-            ),
-        ],
+        "data": drawn,
         "layout": layout(
             theme,
             "budgets",
-            xaxis=axis(theme, "threshold", anchor="y2", fixedrange=True),
-            yaxis=axis(theme, "flags a day", domain=[0.56, 1], type="log", **_LOG),
-            yaxis2=axis(theme, "found", domain=[0, 0.46], range=[0, 1.05], **_SHARE),
+            xaxis=axis(theme, "threshold", anchor="y2", **still),
+            yaxis=axis(
+                theme,
+                "flags a day",
+                domain=[0.56, 1],
+                type="log",
+                tickformat="~s",
+                visible=bool(flags),
+                **ticks,
+                **still,
+            ),
+            yaxis2=axis(
+                theme,
+                "found",
+                domain=[0, 0.46 if flags else 1],
+                range=[0, 1.05],
+                tickformat=".0%",
+                nticks=4,
+                **still,
+            ),
         ),
+    }
+
+
+def _line(rows: Sequence[BudgetRow], colour: str) -> dict[str, Any]:
+    """A line over the thresholds, with a larger dot for the one in force."""
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": [row.threshold for row in rows],
+        "text": [f"budget {share(row.budget)}" for row in rows],
+        "marker": {"size": [11 if row.current else 6 for row in rows], "color": colour},
     }

@@ -49,7 +49,15 @@ def test_a_version_that_tells_of_no_budget_has_no_panel(services: Services) -> N
 
 def test_the_curve_marks_the_budget_in_force(backend: Backend) -> None:
     rows = backend.services().recent.refresh().rows
-    flags, recall, real = budget_figure(budget_rows(MODEL, scored_by(rows, "3")), "light")["data"]
+    recall, real, flags = budget_figure(budget_rows(MODEL, scored_by(rows, "3")), "light")["data"]
     assert flags["x"] == recall["x"] == real["x"] == [0.66, 0.62, 0.55]
     assert recall["y"] == [0.9, 0.97, 0.99] and real["y"] == [0.58, 0.77, 0.93]
     assert flags["marker"]["size"][1] > flags["marker"]["size"][0]
+
+
+def test_without_flags_a_day_the_recall_has_the_whole_height(backend: Backend) -> None:
+    rows = backend.services().recent.refresh().rows
+    figure = budget_figure(budget_rows(MODEL, rows.take(slice(0, 0))), "light")
+    assert [trace["name"] for trace in figure["data"]] == ["injected", "real"]
+    assert figure["layout"]["yaxis2"]["domain"] == [0, 1]
+    assert not figure["layout"]["yaxis"]["visible"]
