@@ -53,6 +53,7 @@ def register_callbacks(app: Dash, services: Services) -> None:
     """Bind every callback to an app."""
     _register_browser(app)
     _register_activity(app, services)
+    _register_readout(app, services)
     _register_filters(app, services)
     _register_transaction(app, services)
     _register_trial(app, services)
@@ -120,6 +121,7 @@ def _register_activity(app: Dash, services: Services) -> None:
             "tiles": tiles,
             "figures": {name: Output(f"{name}-figure", "data") for name in FIGURE_NAMES},
             "empty": {name: Output(f"{name}-empty", "children") for name in FIGURE_NAMES},
+            "charts": {name: Output(f"{name}-words", "children") for name in FIGURE_NAMES},
             "rows": Output("table-rows", "data"),
             "note": Output("table-note", "children"),
             "shown": Output("shown", "data"),
@@ -145,6 +147,8 @@ def _register_activity(app: Dash, services: Services) -> None:
             filters = Filters.from_query(search)
             return activity_outputs(services, filters, Viewer.from_client(client), shown)
 
+
+def _register_readout(app: Dash, services: Services) -> None:
     @app.callback(
         Output("readout", "children"),
         Input("threshold", "drag_value"),
@@ -177,6 +181,7 @@ def activity_outputs(
         "tiles": {name: (tile_number(tile), tile.note) for name, tile in text.tiles.items()},
         "figures": {name: parts.get(name, no_update) for name in FIGURE_NAMES},
         "empty": text.empty,
+        "charts": text.charts,
         "rows": {"query": filters.query, "rows": parts[TABLE]} if TABLE in parts else no_update,
         "note": text.table_note,
         "shown": {"serial": serial, "of": key},

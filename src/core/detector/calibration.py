@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.feature_table import NAMES
 from core.features import Numbers, coinbase_rows, market_measures
 
-_LEVELS = np.concatenate([np.linspace(0, 0.999, 1000), np.linspace(0.9991, 1, 10)])
+_LEVELS = np.round(np.concatenate([np.linspace(0, 0.999, 1000), np.linspace(0.9991, 1, 10)]), 4)
 """The levels of the stored quantiles: every 0.1 %, and every 0.01 % in the last 0.1 %."""
 
 

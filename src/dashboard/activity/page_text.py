@@ -8,6 +8,7 @@ from datetime import datetime
 
 from core.detector.rules import RULES_VERSION
 from core.transaction import COIN
+from dashboard.activity.chart_words import chart_words
 from dashboard.activity.filter_inputs import SAME_THRESHOLD
 from dashboard.activity.filters import Filters, problems
 from dashboard.activity.pace import present_rate
@@ -59,13 +60,17 @@ class Readout:
 
 @dataclass(frozen=True)
 class PageText:
-    """All of the page's text that depends on data; `empty` is the text in place of a figure."""
+    """All of the page's text that depends on data.
+
+    `empty` is the text in place of each figure without data, and `charts` what each one shows.
+    """
 
     state: State
     parts: list[PartLine]
     notices: list[str]
     tiles: dict[str, Tile]
     empty: dict[str, str]
+    charts: dict[str, str]
     table_note: str
 
 
@@ -83,6 +88,7 @@ def page_text(view: ActivityView, filters: Filters, refresh_seconds: float) -> P
         notices=_notices(view),
         tiles=_tiles(view, filters, state),
         empty=empty | {"windows": waiting, "market": no_market},
+        charts=chart_words(view, filters.threshold),
         table_note=_table_note(view, filters),
     )
 

@@ -190,8 +190,13 @@ def _panel(name: str, title: str, note: str, width: str) -> html.Div:
     choice = [axis_choice()] if name == "scatter" else []
     words = [html.H2(title), html.Span(note, className="note"), *choice]
     head = html.Div(words, className="head")
-    empty = html.P("", id=f"{name}-empty", className="empty")
-    return html.Div([head, html.Div([graph, empty], className="body")], className=f"panel {width}")
+    described = attribute("aria-labelledby", f"{name}-words")
+    body = [
+        html.Div(graph, role="img", **described),
+        html.P("", id=f"{name}-words", className="unseen"),
+        html.P("", id=f"{name}-empty", className="empty"),
+    ]
+    return html.Div([head, html.Div(body, className="body")], className=f"panel {width}")
 
 
 def tile_number(tile: Tile) -> Any:
