@@ -19,6 +19,7 @@ from threading import Event, Thread
 
 from benchmarks.dashboard_served import (
     REFRESH_SECONDS,
+    count_violations,
     measure_paints,
     measure_slow_line,
     measure_viewers,
@@ -46,7 +47,7 @@ Row = tuple[str, float, float | None, str]
 
 
 def measure_refreshes(lake: Path) -> dict[str, float]:
-    """Seconds of the first read, and medians: reading what is new, and the views of a day."""
+    """Seconds of the first read, and medians: reading what is new, views of a day, of a month."""
     settings, source = DashboardSettings(), Lake(str(lake), "simulated")
     recent = RecentRows(
         source,
@@ -58,14 +59,18 @@ def measure_refreshes(lake: Path) -> dict[str, float]:
         settings.dashboard_cache_rows,
     )
     views = ViewCache(recent, source)
-    first, new, same, changed = seconds(recent.refresh), [], [], []
+    now = datetime.now(UTC)
+    month = Filters(range="custom", start=now - timedelta(days=30), end=now + timedelta(hours=1))
+    first, new, same, changed, long = seconds(recent.refresh), [], [], [], []
+    views.view(month, "dark", "UTC")
     for i in range(ROUNDS):
         other = Filters(range="24h", fee_rate_min=5.0 + i, value_max=10**8)
         add_rows(lake, i)
         new.append(seconds(recent.refresh))
         same.append(seconds(partial(views.view, DAY, "dark", "UTC")))
         changed.append(seconds(partial(views.view, other, "dark", "UTC")))
-    medians = {"new": new, "same": same, "changed": changed}
+        long.append(seconds(partial(views.view, month, "dark", "UTC")))
+    medians = {"new": new, "same": same, "changed": changed, "month": long}
     return {"first": first} | {name: statistics.median(each) for name, each in medians.items()}
 
 
@@ -110,6 +115,7 @@ def measure(rows: int, traffic: int) -> list[Row]:
         times = measure_refreshes(lake)
         with served(lake) as (url, process):
             usable, first_visit, refresh = measure_slow_line(f"{url}/{QUERIES[0]}")
+            violations = sum(count_violations(f"{url}/{page}") for page in ("", "try", "model"))
             with arriving_rows(lake):
                 paints = [measure_paints(f"{url}/{QUERIES[0]}") for _ in range(3)]
                 core, memory, wait = measure_viewers(url, process, 40, QUERIES)
@@ -118,6 +124,7 @@ def measure(rows: int, traffic: int) -> list[Row]:
     return [
         ("refresh, all views, median", times["same"] * 1000, 300, "ms"),
         ("the same, the filters changed", times["changed"] * 1000, 300, "ms"),
+        ("the same, 30 days in the range", times["month"] * 1000, 300, "ms"),
         ("reading what is new, median", times["new"] * 1000, 300, "ms"),
         ("first read of a day", times["first"], None if busy else 10, "s"),
         ("first useful paint in Chromium: the numbers", first, 1, "s"),
@@ -125,6 +132,7 @@ def measure(rows: int, traffic: int) -> list[Row]:
         ("usable at 1.5 Mbit/s: table, filters, panel", usable, 12, "s"),
         ("a first visit transfers", first_visit / 1e6, None, "MB"),
         ("a refresh without news transfers", refresh / 1e3, 20, "kB"),
+        ("what axe-core finds wrong on the three pages", violations, None, ""),
         ("ten viewers of four views: of a core", core, 0.5, ""),
         ("ten viewers: memory", memory, None if busy else 500, "MiB"),
         ("ten viewers: median wait", wait * 1000, 300, "ms"),

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import requests
+from axe_playwright_python.sync_playwright import Axe
 from local.ports import free_port
 from local.screenshot import QUIET
 from playwright.sync_api import Page, sync_playwright
@@ -161,6 +162,13 @@ def measure_slow_line(url: str) -> tuple[float, float, float]:
             page.wait_for_timeout(1_000 * REFRESH_SECONDS)
             refreshes.append(sum(received))
         return times["usable"], first_visit, statistics.median(refreshes)
+
+
+def count_violations(url: str) -> int:
+    """How many elements axe-core finds wrong on a page."""
+    with new_page() as page:
+        page.goto(url, wait_until="networkidle")
+        return sum(len(rule["nodes"]) for rule in Axe().run(page).response["violations"])
 
 
 @contextmanager
