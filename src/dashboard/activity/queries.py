@@ -1,7 +1,6 @@
 """The computations of the activity page on rows: pure NumPy, a few milliseconds for a day."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -214,18 +213,13 @@ def count_by_bin(
 
 def fee_rate_bands(rows: Rows, edges: NDArray[np.int64]) -> NDArray[np.float64]:
     """Percentiles of the fee rate in each bin, (5, bins) in sat/vB; NaN in an empty bin."""
-    cuts = np.searchsorted(rows["time"], edges)
-    bands = np.full((len(FEE_RATE_PERCENTILES), len(edges) - 1), np.nan)
+    cuts, places = np.searchsorted(rows["time"], edges), np.array(FEE_RATE_PERCENTILES) / 100
+    bands = np.full((len(places), len(edges) - 1), np.nan)
     for i, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
-        if last > first:
-            bands[:, i] = _percentiles(rows["fee_rate"][first:last], FEE_RATE_PERCENTILES)
+        if last > first:  # as `np.percentile`, but sorting takes an eighth of its partition
+            ordered = np.sort(rows["fee_rate"][first:last])
+            bands[:, i] = np.interp(places * (len(ordered) - 1), np.arange(len(ordered)), ordered)
     return bands
-
-
-def _percentiles(values: NDArray[np.float64], percentiles: Sequence[int]) -> NDArray[np.float64]:
-    """`np.percentile`, by sorting: that takes an eighth of the time that its partition does."""
-    places = np.array(percentiles) / 100 * (len(values) - 1)
-    return np.interp(places, np.arange(len(values)), np.sort(values))
 
 
 def score_steps(rows: Rows) -> NDArray[np.int64]:
@@ -335,8 +329,16 @@ def _outlying(rows: Rows) -> Mask:
 
 def summarize(rows: Rows, anomalies: Mask) -> Summary:
     """The numbers of the tiles."""
-    median = float(np.median(rows["fee_rate"])) if len(rows) else float("nan")
+    median = _median(rows["fee_rate"]) if len(rows) else float("nan")
     return summary(len(rows), int(anomalies.sum()), median, int(rows["output_value"].sum()))
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """`np.median` of one value or more, by a partition at one place, which takes an eighth."""
+    middle = len(values) // 2
+    parted = np.partition(values, middle)
+    below = parted[middle] if len(values) % 2 else parted[:middle].max()
+    return float((below + parted[middle]) / 2)
 
 
 def summary(count: int, flagged_count: int, median_fee_rate: float, volume: int) -> Summary:

@@ -238,6 +238,13 @@ def test_the_volume_is_the_sum_of_the_outputs() -> None:
     assert summary.volume == sum(TABLE.column("output_value").to_pylist())
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 1_000, 1_001])
+def test_the_median_is_numpys(count: int) -> None:
+    rows = ROWS.take(slice(0, count))
+    summary = queries.summarize(rows, queries.flagged(rows, None))
+    assert summary.median_fee_rate == np.median(rows["fee_rate"])
+
+
 def test_no_rows_have_no_median_and_no_share() -> None:
     none = ROWS.take(np.zeros(len(ROWS), bool))
     summary = queries.summarize(none, queries.flagged(none, None))
