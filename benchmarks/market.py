@@ -66,14 +66,19 @@ class Traffic:
         moved[:, MARKET] = drawn[:, MARKET] * moved[:, 2] / drawn[:, 2]
         return moved
 
-    def along(self, path: str, seconds: int, seed: int) -> tuple[Floats, Floats]:
-        """Rows and their seconds from the start; fees follow the path, markets the rows."""
+    def along(self, path: str, seconds: int, seed: int, lag: bool = True) -> tuple[Floats, Floats]:
+        """Rows and their seconds from the start; fees follow the path, markets the rows.
+
+        Without `lag` the market is that of the path, as if each moment's were known at once.
+        """
         times = np.arange(0, seconds, 1 / RATE)
         rng = np.random.default_rng(seed)
         levels = level(path, START + times, seed, START)
         drawn = self.rows[rng.integers(0, len(self.rows), len(times))]
         rows = _paying(drawn, levels / levels[0])
-        rows[:, MARKET] = going_rates(((START + times) * 1e6).astype(np.int64), fee_rates(rows))
+        micros = ((START + times) * 1e6).astype(np.int64)
+        known = drawn[:, MARKET] * levels / levels[0]
+        rows[:, MARKET] = going_rates(micros, fee_rates(rows)) if lag else known
         return rows, times
 
 
@@ -119,8 +124,8 @@ def walk(detector: Detector, rows: Floats, seconds: Floats) -> Walk:
         detector.learn(rows[passing])
     weakest, fifty, twenty = zip(*recalls, strict=True)
     return Walk(
-        _shares(flagged, minutes // 60),
-        _shares(flagged, minutes // MINUTES),
+        shares(flagged, minutes // 60),
+        shares(flagged, minutes // MINUTES),
         weakest,
         fifty,
         twenty,
@@ -133,7 +138,8 @@ def _recalls(detector: Detector, some: Floats) -> tuple[float, float, float]:
     return weakest, fifty, twenty
 
 
-def _shares(flagged: np.ndarray, parts: np.ndarray) -> tuple[float, ...]:
+def shares(flagged: np.ndarray, parts: np.ndarray) -> tuple[float, ...]:
+    """Flags of 1,000 rows in each part, the number of each row's part given."""
     return tuple(1_000 * float(flagged[parts == part].mean()) for part in np.unique(parts))
 
 
@@ -142,6 +148,22 @@ def _generated(seed: int) -> Floats:
     rows = beside_market(60_000, seed=seed, rate=0.35)
     still = float(np.median(rows[:, MARKET]))
     return in_market(_paying(rows, still / rows[:, MARKET]), still)
+
+
+def generated() -> Traffic:
+    """Generated traffic."""
+    return Traffic("generated", _generated(5), _generated(6))
+
+
+def recorded() -> Traffic | None:
+    """The two halves of recorded traffic; without its file it says so and returns None."""
+    path = sample_path()
+    if not path.exists():
+        print(f"\n{path} does not exist: there are no figures for recorded transactions.")
+        return None
+    rows = np.random.default_rng(0).permutation(numbers(list(transactions(path))))
+    half = len(rows) // 2
+    return Traffic("recorded", rows[:half], rows[half:])
 
 
 def print_paths(traffic: Traffic) -> None:
@@ -178,14 +200,7 @@ def _line(path: str, name: str, walks: list[Walk]) -> str:
 
 def main() -> None:
     """Print the tables."""
-    traffics = [Traffic("generated", _generated(5), _generated(6))]
-    path = sample_path()
-    if path.exists():
-        rows = np.random.default_rng(0).permutation(numbers(list(transactions(path))))
-        half = len(rows) // 2
-        traffics.insert(0, Traffic("recorded", rows[:half], rows[half:]))
-    else:
-        print(f"\n{path} does not exist: there are no figures for recorded transactions.")
+    traffics = [each for each in (recorded(), generated()) if each is not None]
     for traffic in traffics:
         print_paths(traffic)
     print_champions({one.name: np.concatenate([one.learned, one.rows]) for one in traffics})

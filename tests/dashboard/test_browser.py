@@ -562,20 +562,24 @@ def test_nothing_overflows_at_any_width(watched: WatchedPage) -> None:
     outside = """() => [...document.querySelectorAll('.panel')].filter(
         e => e.getClientRects().length && e.getBoundingClientRect().right > innerWidth + 1
     ).map(e => e.className)"""
-    for width in (1920, 1440, 1024, 390):
+    for width in (1920, 1440, 1024, 390, 320):
         watched.page.set_viewport_size({"width": width, "height": 844})
         watched.wait_for("w => document.documentElement.scrollWidth <= w", width)
         assert page.evaluate(outside) == []
 
 
-def test_a_phone_shows_the_whole_model_page_with_its_curve(watched: WatchedPage) -> None:
+@pytest.mark.parametrize("width", [390, 320])
+def test_a_phone_shows_the_whole_model_page_with_its_curve(
+    watched: WatchedPage, width: int
+) -> None:
     page = watched.page
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size({"width": width, "height": 844})
     page.goto(f"{watched.url}/model")
     page.wait_for_selector("#budget-curve .js-plotly-plot .point >> nth=8")
     wide = "e => e.scrollWidth > e.clientWidth + 1"
     panels = "() => [...document.querySelectorAll('#page-model .panel, #page-model .budgets')]"
     assert page.evaluate(f"({panels})().filter({wide}).map(e => e.innerText)") == []
+    watched.wait_for("w => document.documentElement.scrollWidth <= w", width)
 
 
 def test_a_budget_is_seen_on_the_activity_page_and_proposed(watched: WatchedPage) -> None:
