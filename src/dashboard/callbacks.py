@@ -137,11 +137,7 @@ def _register_activity(app: Dash, services: Services) -> None:
         if client is None:
             raise PreventUpdate
         services.record_viewer(client)
-        if (
-            ctx.triggered_id == "tick"
-            and shown
-            and shown["serial"] == services.recent.snapshot.serial
-        ):
+        if ctx.triggered_id == "tick" and _serial(shown) == services.recent.snapshot.serial:
             raise PreventUpdate
         with services.metrics.callback_seconds.labels("activity").time():
             filters = Filters.from_query(search)
@@ -173,7 +169,7 @@ def activity_outputs(
     text = page_text(view, filters, services.refresh_seconds)
     state, serial = text.state, view.snapshot.serial
     key = {"query": filters.query, "theme": viewer.theme, "zone": viewer.zone}
-    parts = view.changed_since(shown["serial"] if shown and shown["of"] == key else -1)
+    parts = view.changed_since(_serial(shown, key))
     return {
         "pill": (state.word, f"pill {state.kind}", state.sentence),
         "notices": [html.P(notice) for notice in text.notices],
@@ -186,6 +182,14 @@ def activity_outputs(
         "note": text.table_note,
         "shown": {"serial": serial, "of": key},
     }
+
+
+def _serial(shown: Any, key: Json | None = None) -> int:
+    """The serial of the view that the page shows; -1 for none, or for one of another key."""
+    match shown:
+        case {"serial": int(serial), "of": of} if key in (None, of):
+            return serial
+    return -1
 
 
 def _register_filters(app: Dash, services: Services) -> None:
@@ -218,14 +222,14 @@ def _register_filters(app: Dash, services: Services) -> None:
             raise PreventUpdate
         snapshot, zone = services.recent.snapshot, ZoneInfo(Viewer.from_client(client).zone)
         old, trigger = Filters.from_query(search), ctx.triggered_id
-        if trigger == "drawn" and drawn:
-            trigger = drawn["on"]
+        what = None
+        if trigger == "drawn":
+            trigger, what = (drawn or {}).get("on"), (drawn or {}).get("what")
         # A URL that an input has caused may be older than the inputs, which the viewer moves on.
         follows_inputs = trigger == "url" and written is not None and written == search
         trigger = "threshold" if follows_inputs else trigger
         with services.metrics.callback_seconds.labels("filters").time():
             model, now = model_threshold(snapshot), snapshot.taken_at
-            what = drawn and drawn["what"]
             new = filter_events.after_event(old, trigger, values, what, model, now, zone)
         _write_address(old, new, trigger, written)
         kept = INPUTS if follows_inputs else [trigger] if trigger in INPUTS else []

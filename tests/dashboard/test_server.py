@@ -5,14 +5,17 @@ import re
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
+from dash import no_update
 from tests.support.dashboard_api import FakeApi
 from tests.support.dashboard_backend import INPUTS, READ_OUT, Backend, http_client, make_services
 
 from dashboard import server
 from dashboard.activity.filters import Filters
-from dashboard.services import Services
+from dashboard.callbacks import activity_outputs
+from dashboard.services import Services, Viewer
 
 
 def test_the_page_names_no_other_host_and_forbids_any(services: Services) -> None:
@@ -195,3 +198,13 @@ def test_behind_a_prefix_every_address_of_the_page_begins_with_it(backend: Backe
     addresses = re.findall(r'(?:src|href)="(/[^"]*)"', html)
     assert len(addresses) > 10
     assert [a for a in addresses if not a.startswith("/bitcoin/")] == []
+
+
+@pytest.mark.parametrize("shown", [None, "x", [], {}, {"serial": "7", "of": 1}, {"serial": 10**9}])
+def test_what_no_page_shows_is_answered_with_the_whole_view(services: Services, shown: Any) -> None:
+    view = services.views.view(Filters(range="24h"), "dark", "UTC")
+    viewer = Viewer("dark", "UTC")
+    sent = activity_outputs(services, Filters(range="24h"), viewer, shown)
+    assert sent["figures"] == view.figures and sent["rows"]["rows"] == view.table
+    again = activity_outputs(services, Filters(range="24h"), viewer, sent["shown"])
+    assert [*again["figures"].values(), again["rows"]] == [no_update] * (len(view.figures) + 1)
