@@ -11,13 +11,13 @@ seeds, and the tables have the least and the most of all of them.
 Then first champions (`benchmarks/market_champions.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 from benchmarks.market_champions import print_champions
-from benchmarks.market_detectors import DETECTORS, Detector, fee_rates, in_market
+from benchmarks.market_detectors import DETECTORS, Bools, Detector, fee_rates, in_market
 from benchmarks.samples import Floats, numbers, sample_path, transactions
 
 from core.features import MARKET
@@ -120,7 +120,7 @@ def walk(detector: Detector, rows: Floats, seconds: Floats) -> Walk:
         flagged[passing] = detector.flags(rows[passing])
         if minute % MINUTES == MINUTES - 1:
             phase = rows[minutes // MINUTES == minute // MINUTES]
-            recalls.append(_recalls(detector, phase[:: max(1, len(phase) // 200)]))
+            recalls.append(_recalls(detector, some_of(phase)))
         detector.learn(rows[passing])
     weakest, fifty, twenty = zip(*recalls, strict=True)
     return Walk(
@@ -133,9 +133,18 @@ def walk(detector: Detector, rows: Floats, seconds: Floats) -> Walk:
 
 
 def _recalls(detector: Detector, some: Floats) -> tuple[float, float, float]:
-    weakest = min(float(detector.flags(made).mean()) for made in inject(some, 40).values())
     fifty, twenty = (float(detector.flags(overpaid(some, times)).mean()) for times in (50, 20))
-    return weakest, fifty, twenty
+    return weakest_recall(detector.flags, some), fifty, twenty
+
+
+def some_of(rows: Floats) -> Floats:
+    """Some two hundred rows, evenly."""
+    return rows[:: max(1, len(rows) // 200)]
+
+
+def weakest_recall(flags: Callable[[Floats], Bools], some: Floats) -> float:
+    """The recall of the weakest kind injected into some rows."""
+    return min(float(flags(made).mean()) for made in inject(some, 40).values())
 
 
 def shares(flagged: np.ndarray, parts: np.ndarray) -> tuple[float, ...]:

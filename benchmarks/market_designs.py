@@ -11,15 +11,25 @@ from dataclasses import dataclass
 
 import numpy as np
 from benchmarks.detection import BUDGET, forest
-from benchmarks.market import AGES, MINUTES, PATHS, SEEDS, Traffic, generated, recorded, shares
+from benchmarks.market import (
+    AGES,
+    MINUTES,
+    PATHS,
+    SEEDS,
+    Traffic,
+    generated,
+    recorded,
+    shares,
+    some_of,
+    weakest_recall,
+)
 from benchmarks.samples import Floats
 
 from core.detector.calibration import alert_threshold
 from core.detector.rules import flagged_by_rules
-from model.evaluation import inject
 from model.pipeline import FittedForest
 from model.rarity_curve import budget_threshold
-from model.real_transactions import UNUSUAL, shares_flagged
+from model.real_transactions import mean_of_unusual, shares_flagged
 from model.wild_rows import wild_rows
 
 SEED = SEEDS[0]
@@ -63,14 +73,11 @@ class Judge:
 
     def weakest(self, rows: Floats) -> float:
         """The recall of the weakest kind injected into rows, with the rules."""
-        some = rows[:: max(1, len(rows) // 200)]
-        made = inject(some, 40).values()
-        return min(float((self.flags(each) | flagged_by_rules(each)).mean()) for each in made)
+        return weakest_recall(lambda made: self.flags(made) | flagged_by_rules(made), some_of(rows))
 
     def real(self) -> float:
         """The mean share of the groups of unusual real transactions that the model flags."""
-        found = shares_flagged(self.fitted.scores, self.threshold)
-        return float(np.mean([found[group] for group in UNUSUAL]))
+        return mean_of_unusual(shares_flagged(self.fitted.scores, self.threshold))
 
 
 def lines(traffic: Traffic, age: str) -> Iterator[str]:

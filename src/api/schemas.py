@@ -32,6 +32,10 @@ MARKET_WORDS = "Going fee rate to judge it beside, in sat/vB; by default the pre
 Score = Annotated[
     float, Field(ge=0, le=1, description="Anomaly score from 0 to 1, higher is more unusual")
 ]
+Threshold = Annotated[
+    float, Field(ge=0, description="Score from which on transactions are flagged")
+]
+Hash = Annotated[str, Field(description="Its hash, or the text sent as its hash")]
 Version = Annotated[str, Field(description="Version of the registered model that scored")]
 
 
@@ -85,7 +89,7 @@ class ReasonGiven(TypedDict):
 class ScoredTransaction(TypedDict):
     """The verdict on one transaction. Unusual is not illicit."""
 
-    transaction_hash: Annotated[str, Field(description="Its hash, or the text sent as its hash")]
+    transaction_hash: Hash
     anomaly_score: Score
     is_anomaly: Annotated[
         bool,
@@ -98,9 +102,7 @@ class ScoredTransaction(TypedDict):
         float,
         Field(ge=0, le=1, description="Share of recent transactions that score no higher, 0 to 1"),
     ]
-    threshold: Annotated[
-        float, Field(ge=0, description="Score from which on transactions are flagged")
-    ]
+    threshold: Threshold
     pattern: Annotated[
         str | None,
         Field(description="Known shape or null; a shape says nothing about intent"),
@@ -161,7 +163,7 @@ class Change(TypedDict):
 class Changes(TypedDict):
     """What would make a flagged transaction ordinary."""
 
-    transaction_hash: Annotated[str, Field(description="Its hash, or the text sent as its hash")]
+    transaction_hash: Hash
     is_anomaly: Annotated[bool, Field(description="Whether the model or a rule flags it as it is")]
     changes: Annotated[
         list[Change],
@@ -170,9 +172,7 @@ class Changes(TypedDict):
             "first; empty where nothing flags it, and where no change of one field is enough"
         ),
     ]
-    threshold: Annotated[
-        float, Field(ge=0, description="Score from which on transactions are flagged")
-    ]
+    threshold: Threshold
     market_fee_rate: Annotated[
         float, Field(description="Going fee rate that it was judged beside, in sat/vB")
     ]

@@ -167,7 +167,7 @@ def activity_outputs(
     """
     view = services.views.view(filters, viewer.theme, viewer.zone)
     text = page_text(view, filters, services.refresh_seconds)
-    state, serial = text.state, view.snapshot.serial
+    state = text.state
     key = {"query": filters.query, "theme": viewer.theme, "zone": viewer.zone}
     parts = view.changed_since(_serial(shown, key))
     return {
@@ -180,7 +180,7 @@ def activity_outputs(
         "charts": text.charts,
         "rows": {"query": filters.query, "rows": parts[TABLE]} if TABLE in parts else no_update,
         "note": text.table_note,
-        "shown": {"serial": serial, "of": key},
+        "shown": {"serial": view.snapshot.serial, "of": key},
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.detector.injected_anomalies import KINDS
 from core.features import Floats
-from model.real_transactions import UNUSUAL, shares_flagged
+from model.real_transactions import mean_of_unusual, shares_flagged
 
 BUDGETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 """Shares of ordinary traffic, from one in ten thousand to one in twenty."""
@@ -51,7 +51,6 @@ def budget_curve(
     for budget, threshold in thresholds.items():
         recalls = {name: float((each >= threshold).mean()) for name, each in scores.items()}
         weakest = min(recalls, key=recalls.__getitem__)
-        real = shares_flagged(score, threshold)
         points.append(
             {
                 "budget": budget,
@@ -59,7 +58,7 @@ def budget_curve(
                 "recall": float(np.mean(list(recalls.values()))),
                 "weakest_kind": weakest,
                 "weakest_recall": recalls[weakest],
-                "real_recall": float(np.mean([real[group] for group in UNUSUAL])),
+                "real_recall": mean_of_unusual(shares_flagged(score, threshold)),
             }
         )
     return points

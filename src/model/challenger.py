@@ -125,7 +125,10 @@ def _ordinary(fitted: FittedForest, rows: Floats, data: TrainingData) -> Floats:
 
 def _calibrated(fitted: FittedForest, rows: Floats, data: TrainingData, now: float) -> Challenger:
     scores, budget = fitted.scores(rows), data.recipe.budget
-    threshold = budget_threshold(fitted.curve, scores, budget)
+    thresholds = {
+        each: budget_threshold(fitted.curve, scores, each) for each in budgets_beside(budget)
+    }
+    threshold = thresholds[budget]
     calibration = calibrate(
         rows,
         scores,
@@ -144,9 +147,6 @@ def _calibrated(fitted: FittedForest, rows: Floats, data: TrainingData, now: flo
     )
     model = Champion.from_pipeline(fitted.pipeline, calibration, "unregistered")
     evaluation = _evaluate(model, threshold, data)
-    thresholds = {
-        each: budget_threshold(fitted.curve, scores, each) for each in budgets_beside(budget)
-    }
     facts = {
         **calibration.facts,
         "evaluation": evaluation.metrics(),

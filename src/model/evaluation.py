@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from core.detector.injected_anomalies import KINDS
-from model.real_transactions import UNUSUAL, share_of_ordinary, shares_flagged
+from model.real_transactions import mean_of_unusual, share_of_ordinary, shares_flagged
 
 Floats = NDArray[np.float64]
 Scorer = Callable[[Floats], Floats]
@@ -58,7 +58,7 @@ class Evaluation:
 
     def real_recall(self) -> float:
         """Mean share that is flagged over the groups of real transactions that are unusual."""
-        return float(np.mean([self.real[group] for group in UNUSUAL]))
+        return mean_of_unusual(self.real)
 
     def real_ordinary(self) -> float:
         """The share that is flagged of the real transactions that are ordinary."""

@@ -99,6 +99,11 @@ def share_of_ordinary(shares: Mapping[str, float]) -> float:
     return float(np.average([shares[group] for group in ORDINARY], weights=counts))
 
 
+def mean_of_unusual(shares: Mapping[str, float]) -> float:
+    """The mean of the shares that are flagged of the groups `UNUSUAL`."""
+    return float(np.mean([shares[group] for group in UNUSUAL]))
+
+
 def verdicts(score: Callable[[Floats], Floats], threshold: float) -> list[dict[str, object]]:
     """Each row with its score, as a table for people; an accident with what happened."""
     real = real_transactions()

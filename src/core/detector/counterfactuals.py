@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from core.detector.champion import Champion
 from core.detector.rules import Judged, flagged_by_rules
-from core.features import Floats
+from core.feature_table import NAMES
+from core.features import Floats, measures
 from core.transaction import MAX_COUNT, MAX_MONEY, MAX_WEIGHT
 
 CHANGED = ("fee", "output_value", "inputs_count", "outputs_count")
@@ -27,6 +28,9 @@ _MOST = Judged(
 )[:-1]
 _LEAST = Judged(1, 1, 0, 1, 1, 1, 0, 0.0)[:-1]
 """What a transaction can have; the fields in the order of `DETECTOR_FIELDS`."""
+
+_BULK = NAMES.index("bulk")
+"""The weight beside that of plain payments with so many inputs and outputs."""
 
 
 class Counterfactual(NamedTuple):
@@ -55,7 +59,7 @@ def _smallest(champion: Champion, own: Judged, field: str) -> tuple[float, Count
     present = getattr(own, field)
     values = np.unique(np.round(max(present, 1) * _FACTORS))
     changed = _changed(own, field, values[values != present])
-    rows = np.array(np.broadcast_arrays(*changed[:-1]), np.float64).T.copy()
+    rows = _rows(changed)
     rows = rows[((rows >= _LEAST) & (rows <= _MOST)).all(axis=1)]
     rows = rows[~_flagged(champion, rows)]
     if not len(rows):
@@ -71,16 +75,16 @@ def _changed(own: Judged, field: str, values: Floats) -> Judged:
     """The transaction with each of the values, its other numbers consistent with that."""
     new = own._replace(**{field: values})
     if field in ("inputs_count", "outputs_count"):
-        growth = _plain_weight(new) / _plain_weight(own)
+        growth = measures(_rows(own))[:, _BULK] / measures(_rows(new))[:, _BULK]
         sized = {each: np.round(getattr(own, each) * growth) for each in ("size", "weight", "fee")}
         new = new._replace(**sized)
     return new._replace(input_value=new.output_value + new.fee)
 
 
-def _plain_weight(t: Judged) -> NDArray[np.float64]:
-    """The weight of plain payments with so many inputs and outputs, as in the feature `bulk`."""
-    weight: NDArray[np.float64] = 42 + 272 * t.inputs_count + 124 * t.outputs_count
-    return weight
+def _rows(t: Judged) -> Floats:
+    """Numbers, or arrays of one length, as rows of shape (n, 8)."""
+    rows: Floats = np.atleast_2d(np.array(np.broadcast_arrays(*t[:-1]), np.float64).T).copy()
+    return rows
 
 
 def _flagged(champion: Champion, rows: Floats) -> NDArray[np.bool_]:

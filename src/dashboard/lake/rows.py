@@ -107,11 +107,15 @@ class Rows:
             times: NDArray[np.float64] = self["fee_rate"] / self["market_fee_rate"]
         return times
 
+    def scored_by(self, version: str) -> NDArray[np.bool_]:
+        """Which rows a model version has scored."""
+        code = self.versions.index(version) if version in self.versions else -1
+        scored: NDArray[np.bool_] = self.version == code
+        return scored
+
     def unscored(self) -> NDArray[np.bool_]:
         """Which rows only rules have looked at."""
-        code = self.versions.index(RULES_VERSION) if RULES_VERSION in self.versions else -1
-        alone: NDArray[np.bool_] = self.version == code
-        return alone
+        return self.scored_by(RULES_VERSION)
 
     def patterns(self) -> list[list[str]]:
         """The names of the patterns of each row, the most telling first."""

@@ -12,7 +12,7 @@ import numpy as np
 from dash import dcc, html
 
 from dashboard.activity.filters import Filters
-from dashboard.activity.queries import flagger_codes
+from dashboard.activity.queries import flagged
 from dashboard.lake.rows import Rows
 from dashboard.look.formats import attribute, duration, share, short_number, spaced
 from dashboard.look.theme import PALETTES, Theme, axis, layout
@@ -55,12 +55,6 @@ class BudgetRow:
     current: bool
 
 
-def scored_by(rows: Rows, version: str) -> Rows:
-    """The rows in memory that one model version has scored: only these scores are comparable."""
-    code = rows.versions.index(version) if version in rows.versions else -1
-    return rows.take(rows.version == code)
-
-
 def budget_rows(model: Mapping[str, Any], rows: Rows) -> list[BudgetRow]:
     """A row for each budget that the champion's training tells of; `rows` are those it scored."""
     points = (model.get("facts") or {}).get("budgets") or ()
@@ -79,14 +73,14 @@ def _seconds(rows: Rows) -> float:
 
 def _model_flags(rows: Rows, threshold: float) -> int:
     """How many the model flags at a threshold, whether or not a rule flags them too."""
-    return int((flagger_codes(rows, threshold) & 1).sum())
+    return int(flagged(rows, threshold, ("model", "both")).sum())
 
 
 def budget_panel(
     model: Mapping[str, Any], rows: Rows, theme: Theme, prefix: str
 ) -> list[Any] | None:
     """The curve, its table and the note; None where the version tells of no other budget."""
-    own = scored_by(rows, str(model.get("version")))
+    own = rows.take(rows.scored_by(str(model.get("version"))))  # comparable scores
     found = budget_rows(model, own)
     if not found:
         return None

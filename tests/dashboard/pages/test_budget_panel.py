@@ -6,13 +6,13 @@ from tests.support.dashboard_api import MODEL
 from tests.support.dashboard_backend import Backend, as_text
 
 from dashboard.activity.queries import flagger_codes
-from dashboard.pages.budget_panel import budget_figure, budget_panel, budget_rows, scored_by
+from dashboard.pages.budget_panel import budget_figure, budget_panel, budget_rows
 from dashboard.services import Services
 
 
 def test_flags_a_day_are_those_of_the_champions_own_rows(services: Services) -> None:
     rows = services.recent.refresh().rows
-    own = scored_by(rows, "3")
+    own = rows.take(rows.scored_by("3"))
     assert 0 < len(own) < len(rows), "another version scored the others"
     days = float(np.ptp(own["time"])) / 86_400e6
     found = budget_rows(MODEL, own)
@@ -49,7 +49,9 @@ def test_a_version_that_tells_of_no_budget_has_no_panel(services: Services) -> N
 
 def test_the_curve_marks_the_budget_in_force(backend: Backend) -> None:
     rows = backend.services().recent.refresh().rows
-    recall, real, flags = budget_figure(budget_rows(MODEL, scored_by(rows, "3")), "light")["data"]
+    recall, real, flags = budget_figure(
+        budget_rows(MODEL, rows.take(rows.scored_by("3"))), "light"
+    )["data"]
     assert flags["x"] == recall["x"] == real["x"] == [0.66, 0.62, 0.55]
     assert recall["y"] == [0.9, 0.97, 0.99] and real["y"] == [0.58, 0.77, 0.93]
     assert flags["marker"]["size"][1] > flags["marker"]["size"][0]
