@@ -90,7 +90,7 @@ _POSTS = st.builds(
     Hostile,
     st.just("api"),
     st.just("POST"),
-    st.sampled_from(["/predict", "/predict/batch"]),
+    st.sampled_from(["/predict", "/predict/batch", "/predict/counterfactuals"]),
     _BODIES,
     st.sampled_from(["application/json"] * 3 + ["text/plain", "application/json; charset=utf-16"]),
 )
