@@ -26,7 +26,7 @@ from core.detector.rarity_scale import learn_rarity_scale
 from core.features import features
 from core.ordinary_traffic import traffic
 from core.settings import TrainerSettings
-from core.transaction import NUMERIC_FIELDS
+from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS
 from model.challenger import Recipe, TrainingData, train_challenger
 from model.sampling import SamplingPlan, draw_sample
 
@@ -42,7 +42,7 @@ def write_table(folder: Path, rows: int) -> None:
     for part in range(DAYS * FILES_A_DAY):
         day = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(days=part // FILES_A_DAY)
         chosen = base[rng.integers(0, len(base), each)]
-        columns = dict(zip(NUMERIC_FIELDS, chosen.T, strict=True)) | {
+        columns = dict(zip(DETECTOR_FIELDS, chosen.T, strict=True)) | {
             "partition": np.zeros(each, np.int32),
             "offset": np.arange(part * each, (part + 1) * each),
             "append_time": pa.array(np.full(each, day.replace(tzinfo=None), "M8[us]")),
