@@ -30,6 +30,7 @@ def application() -> "FastAPI":
     # These imports take 100 MiB, which a process that only starts WORKERS does not need.
     from api.application import create_app
     from api.routes.anomalies import ScoredTable
+    from core.casework import CaseworkStore
     from core.registry.follower import ChampionFollower
     from monitoring.api_metrics import ApiMetrics
     from monitoring.prometheus_metrics import new_registry
@@ -44,6 +45,7 @@ def application() -> "FastAPI":
             MlflowSettings().tracking_uri, data.data_origin, settings.api_model_poll_seconds
         ),
         ScoredTable(data.lake, data.data_origin),
+        CaseworkStore(data.casework, data.data_origin),
         ApiMetrics(new_registry("api")),
         settings,
     )

@@ -13,13 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from api.callers import API_KEY_HEADER, Callers
 from api.docs_page import add_documentation
 from api.errors import on_http_exception, on_invalid_query
 from api.going_rate import GoingRate
 from api.heartbeat import Heartbeat
 from api.middleware import (
-    API_KEY_HEADER,
-    ApiKeyMiddleware,
+    CallerMiddleware,
     LimitMiddleware,
     RequestMiddleware,
     RequestsInFlight,
@@ -28,6 +28,7 @@ from api.routes.anomalies import ScoredTable, add_anomaly_routes
 from api.routes.health import add_health_routes
 from api.routes.predictions import prediction_routes
 from api.scoring import Follower
+from core.casework import CaseworkStore
 from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
 
@@ -37,7 +38,11 @@ _YOUNG_OBJECTS = 20_000
 
 
 def create_app(
-    follower: Follower, scored: ScoredTable, metrics: ApiMetrics, settings: ApiSettings
+    follower: Follower,
+    scored: ScoredTable,
+    casework: CaseworkStore,
+    metrics: ApiMetrics,
+    settings: ApiSettings,
 ) -> FastAPI:
     """Make the application, which starts and stops what follows the champion and the market."""
     rate = GoingRate(scored.lake, scored.origin)
@@ -113,8 +118,9 @@ def _middleware(
                 allow_headers=["Content-Type", API_KEY_HEADER],
             )
         )
-    if settings.api_key is not None:
-        chain.append(Middleware(ApiKeyMiddleware, settings.api_key.get_secret_value()))
+    callers = Callers(settings)
+    if callers.key_needed or settings.api_author_header:
+        chain.append(Middleware(CallerMiddleware, callers))
     return [*chain, Middleware(LimitMiddleware, in_flight, settings)]
 
 

@@ -12,8 +12,9 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from api.callers import API_KEY_HEADER
 from api.errors import Problem
-from api.middleware import API_KEY_HEADER, OPEN_PATHS
+from api.middleware import OPEN_PATHS
 from core.settings import ApiSettings
 
 ASSETS = "docs/assets"
@@ -78,7 +79,7 @@ def _openapi_document(app: FastAPI, settings: ApiSettings) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     components["schemas"].update(problem.pop("$defs"))
     components["schemas"]["Problem"] = problem
-    if settings.api_key is not None:
+    if settings.api_key is not None or settings.api_keys_file is not None:
         scheme = {"type": "apiKey", "in": "header", "name": API_KEY_HEADER}
         components["securitySchemes"] = {"key": scheme}
         for path, operations in document["paths"].items():

@@ -1,23 +1,22 @@
 """What every request passes before its route, from the outside in.
 
 `RequestMiddleware` counts the request, adds security headers and answers unexpected errors.
-`ApiKeyMiddleware` checks the key where one is set. `LimitMiddleware` limits how many requests are
-in flight, and for how long.
+`CallerMiddleware` finds out who is asking, where that matters. `LimitMiddleware` limits how many
+requests are in flight, and for how long.
 """
 
 import asyncio
-import hmac
 import logging
 import time
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.callers import API_KEY_HEADER, Callers, set_caller
 from api.errors import problem_response
 from core.settings import ApiSettings
 from monitoring.api_metrics import UNMATCHED, ApiMetrics
 
-API_KEY_HEADER = "X-API-Key"
 OPEN_PATHS = ("/health", "/ready", "/metrics", "/docs", "/openapi.json")
 """Paths that answer without the key, with all below them: probes, scrapes and documentation."""
 
@@ -97,29 +96,34 @@ def _secured(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     return [*headers, *_SECURITY_HEADERS, _CLOSED_POLICY]
 
 
-class ApiKeyMiddleware:
-    """Answers 401 to requests without the key, except on the open paths.
+class CallerMiddleware:
+    """Notes who is asking, for the routes; answers 401 without a key and 403 without permission.
 
-    The comparison takes the same time for every wrong key.
+    The open paths answer everybody. Reading and scoring need the permission `read`; a route that
+    writes asks for its own.
     """
 
-    def __init__(self, app: ASGIApp, key: str) -> None:
-        self.app, self.key = app, key.encode()
+    def __init__(self, app: ASGIApp, callers: Callers) -> None:
+        self.app, self.callers = app, callers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 401."""
-        if scope["type"] == "http" and not (is_open(route_path(scope)) or self._has_key(scope)):
-            headers = {"WWW-Authenticate": f'ApiKey header="{API_KEY_HEADER}"'}
-            detail = f"Send the service's key in the header {API_KEY_HEADER}."
-            response = problem_response(scope, 401, detail, headers=headers)
-            await response(scope, receive, send)
+        """Pass a request on, or answer 401 or 403."""
+        if scope["type"] != "http" or is_open(path := route_path(scope)):
+            await self.app(scope, receive, send)
             return
+        caller = self.callers.caller(scope)
+        if caller is None:
+            headers = {"WWW-Authenticate": f'ApiKey header="{API_KEY_HEADER}"'}
+            detail = f"Send a key of this service in the header {API_KEY_HEADER}."
+            await problem_response(scope, 401, detail, headers=headers)(scope, receive, send)
+            return
+        reads = scope["method"] == "GET" or path.startswith("/predict")
+        if reads and "read" not in caller.permissions:
+            detail = "This key has no permission to read."
+            await problem_response(scope, 403, detail)(scope, receive, send)
+            return
+        set_caller(scope, caller)
         await self.app(scope, receive, send)
-
-    def _has_key(self, scope: Scope) -> bool:
-        header = API_KEY_HEADER.lower().encode()
-        sent = next((value for name, value in scope["headers"] if name == header), b"")
-        return hmac.compare_digest(sent, self.key)
 
 
 def _set_root_path(scope: Scope, root_path: str) -> None:

@@ -54,6 +54,8 @@ class DataSettings(Settings):
     """Folder of all data that is kept; a relative path starts at the checkout"""
     lake_uri: str | None = None
     """Delta Lake: a path or a URI (default: lake in DATA_DIR)"""
+    casework_uri: str | None = None
+    """Tables of marks, cases and such: a path or a URI (default: casework in DATA_DIR)"""
     data_origin: Literal["live", "simulated"] = "live"
     """Origin of the data; a lake or model registry of the other origin is refused"""
 
@@ -66,6 +68,11 @@ class DataSettings(Settings):
     def lake(self) -> str:
         """The lake's path or URI."""
         return self.lake_uri or str(self.data_dir.resolve() / "lake")
+
+    @property
+    def casework(self) -> str:
+        """The path or URI of the casework tables."""
+        return self.casework_uri or str(self.data_dir.resolve() / "casework")
 
 
 class LogSettings(Settings):
@@ -271,7 +278,13 @@ class ApiSettings(Settings):
     workers: int = Field(1, ge=1, le=64)
     """Processes that answer the API's port"""
     api_key: SecretStr | None = Field(None, min_length=16)
-    """Key that callers send as X-API-Key (default: none needed)"""
+    """Key that callers send as X-API-Key, with every permission (default: none needed)"""
+    api_keys_file: Path | None = None
+    """File of further keys, each with a name and its permissions (docs/operations.md)"""
+    api_author_header: str = Field("", pattern=r"^[A-Za-z0-9-]*$")
+    """Header in which a proxy says who is asking, such as X-Forwarded-User (default: none)"""
+    api_trusted_proxies: str = ""
+    """Addresses or networks of proxies that may send that header, separated by commas"""
     api_cors_origins: str = ""
     """Web origins whose pages may call the API, separated by commas"""
     api_max_batch: int = Field(10_000, ge=1, le=100_000)

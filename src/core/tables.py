@@ -184,6 +184,25 @@ MARKET = pa.schema(
 )
 """The market of each minute of append time, the columns of `core.market.Market`; sat/vB."""
 
+MOVEMENTS = pa.schema(
+    [
+        pa.field("address", pa.string(), nullable=False),
+        pa.field("hash", pa.string(), nullable=False),
+        pa.field("spent", pa.bool_(), nullable=False),
+        pa.field("position", pa.int32(), nullable=False),
+        pa.field("value", pa.int64(), nullable=False),
+        pa.field("event_time", TIMESTAMP, nullable=False),
+        pa.field("append_time", TIMESTAMP, nullable=False),
+        PARTITION,
+    ]
+)
+"""One row for each input and output that is kept of a transaction: the index by address.
+
+`spent` says whether the address spends (an input) or is paid (an output); `position` is that of the
+input or output; `value` in satoshi. It is written before `raw_transactions`, so after a crash a row
+may be there twice: readers take each (hash, spent, position) once.
+"""
+
 TABLES = {
     "raw_transactions": RAW_TRANSACTIONS,
     "quarantine": QUARANTINE,
@@ -192,5 +211,6 @@ TABLES = {
     "confirmations": CONFIRMATIONS,
     "replacements": REPLACEMENTS,
     "market": MARKET,
+    "movements": MOVEMENTS,
 }
 """Every table by its name."""

@@ -36,7 +36,10 @@ MAX_HEIGHT = 2**31
 """No block is higher for the next 40,000 years."""
 
 MAX_OUTPOINTS = 1_000
-"""Spent outpoints kept of one transaction, so that its record stays far below 4 MiB."""
+"""Inputs, and outputs, kept one by one of one transaction: its record stays far below 4 MiB."""
+
+MAX_ADDRESS = 256
+"""Characters kept of an address, or of the script where there is none; an address has up to 90."""
 
 MAX_SCRIPT_TYPES = 100
 """Script types named of one transaction; there are eleven, and ingestion names each once."""
@@ -53,6 +56,12 @@ Outpoints = Annotated[
     list[Annotated[str, Field(max_length=32)]], Field(max_length=MAX_OUTPOINTS, fail_fast=True)
 ]
 """A list ends its validation at the first fault: a million faults would fill the memory."""
+
+Address = Annotated[str, Field(pattern=rf"^[0-9A-Za-z]{{1,{MAX_ADDRESS}}}$")]
+"""An address; where an output has none, the hexadecimal digits of its script, cut."""
+
+Addresses = Annotated[list[Address], Field(max_length=MAX_OUTPOINTS, fail_fast=True)]
+Values = Annotated[list[Money], Field(max_length=MAX_OUTPOINTS, fail_fast=True)]
 
 TransactionSource = Literal["mempool", "block"]
 """Where the producer saw a transaction first."""
@@ -179,7 +188,23 @@ class DescribedTransaction(Transaction):
         Outpoints | None, Field(description="Outpoints spent, as tx_index:n")
     ] = None
     outpoints_cut: Annotated[
-        bool | None, Field(description="There are more spent outpoints than are kept")
+        bool | None, Field(description="There are more inputs than are kept")
+    ] = None
+    input_addresses: Annotated[
+        Addresses | None,
+        Field(description="Who is spent from, as spent_outpoints: address or script"),
+    ] = None
+    input_values: Annotated[
+        Values | None, Field(description="Satoshi of each input, as spent_outpoints")
+    ] = None
+    output_addresses: Annotated[
+        Addresses | None, Field(description="Who is paid by each output: address or script")
+    ] = None
+    output_values: Annotated[
+        Values | None, Field(description="Satoshi of each output, as output_addresses")
+    ] = None
+    outputs_cut: Annotated[
+        bool | None, Field(description="There are more outputs than are kept")
     ] = None
 
 

@@ -104,7 +104,7 @@ def test_without_the_key_a_prediction_is_a_clear_401(
     answer = guarded.post("/predict", json=EXAMPLE, headers=sent)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("ApiKey")
-    assert answer.json()["detail"] == "Send the service's key in the header X-API-Key."
+    assert answer.json()["detail"] == "Send a key of this service in the header X-API-Key."
 
 
 def test_with_the_key_everything_is_answered(guarded: TestClient) -> None:

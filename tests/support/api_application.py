@@ -9,6 +9,7 @@ from api.application import create_app
 from api.routes.anomalies import ScoredTable
 from api.schemas import EXAMPLE
 from core.background import BackgroundLoop
+from core.casework import CaseworkStore
 from core.detector.calibration import calibrate
 from core.detector.champion import Champion
 from core.settings import ApiSettings
@@ -75,10 +76,12 @@ def application(
     settings: ApiSettings | None = None,
     lake: str = "nowhere",
     metrics: ApiMetrics | None = None,
+    casework: str = "nowhere",
 ) -> FastAPI:
     return create_app(
         follower,
         ScoredTable(lake, "simulated"),
+        CaseworkStore(casework, "simulated"),
         metrics or ApiMetrics(new_registry("api")),
         settings or ApiSettings(_env_file=None),
     )

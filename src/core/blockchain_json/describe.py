@@ -10,6 +10,7 @@ absent where the JSON does not have it: outputs were pruned, a script is missing
 backend gave a `tx_index` of 0.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -26,7 +27,7 @@ from core.blockchain_json.schema import (
     decode_transaction,
 )
 from core.blockchain_json.scripts import OP_RETURN, dust_limit, script_type
-from core.transaction import MAX_OUTPOINTS, DescribedTransaction
+from core.transaction import MAX_ADDRESS, MAX_OUTPOINTS, DescribedTransaction
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -39,6 +40,8 @@ _FINAL_BUT_LOCKABLE = 0xFFFFFFFE
 """BIP 125: an input whose sequence number is below it signals that it may be replaced."""
 
 _UNIX_TIME_END = 2**32
+
+_ADDRESS, _SCRIPT = re.compile("[0-9A-Za-z]{1,90}"), re.compile("[0-9a-f]+")
 
 TOKEN_VALUES = (330, 546)
 """Satoshi of an output that only carries a token: the dust limits of taproot, and of the oldest
@@ -101,6 +104,7 @@ def fields_of(raw: RawTransaction, mined: bool) -> dict[str, Any]:
     }
     if outputs_complete and raw.out:
         facts |= _amounts(raw.out) | _scripts(raw.out) | _addresses(inputs, raw.out)
+        facts |= _paid(raw.out)
         facts["coinjoin"] = coinjoin_protocol(inputs, raw.out)
         facts["token_transfer"] = is_token_transfer(inputs, raw.out)
     return {
@@ -258,7 +262,35 @@ def _spending(inputs: list[Input]) -> dict[str, Any]:
     if all(output.tx_index > 0 for output in spent):
         facts["spent_outpoints"] = [f"{o.tx_index}:{o.n}" for o in spent[:MAX_OUTPOINTS]]
         facts["outpoints_cut"] = len(spent) > MAX_OUTPOINTS
+        facts |= _owned(spent, "input")
     return facts
+
+
+def _paid(outputs: list[Output]) -> dict[str, Any]:
+    """Who is paid by each output, and how much."""
+    return _owned(outputs, "output") | {"outputs_cut": len(outputs) > MAX_OUTPOINTS}
+
+
+def _owned(outputs: Sequence[Output | PreviousOutput], side: str) -> dict[str, Any]:
+    """The owner and the value of each output, spent or paid; nothing where one is unknown."""
+    kept = outputs[:MAX_OUTPOINTS]
+    owners = [owner(output.addr, output.script) for output in kept]
+    values = [output.value for output in kept]
+    if None in owners or None in values:
+        return {}
+    return {f"{side}_addresses": owners, f"{side}_values": values}
+
+
+def owner(address: str | None, script: str | None) -> str | None:
+    """The address of an output, else its script cut to `MAX_ADDRESS` digits; None without either.
+
+    >>> owner("1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "76a9"), owner(None, "6a0101")
+    ('1BoatSLRHtKNngkdXEeobR76b53LETtpyT', '6a0101')
+    """
+    if address and _ADDRESS.fullmatch(address):
+        return address
+    digits = (script or "")[:MAX_ADDRESS]
+    return digits if _SCRIPT.fullmatch(digits) else None
 
 
 def _addresses(inputs: list[Input], outputs: list[Output]) -> dict[str, Any]:

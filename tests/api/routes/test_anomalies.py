@@ -16,6 +16,7 @@ from tests.support.scored_lake import NOW, REASON, ROWS, append_scored, scored_r
 from api.application import create_app
 from api.routes.anomalies import ScoredTable
 from api.schemas import Anomaly
+from core.casework import CaseworkStore
 from core.settings import ApiSettings
 from core.tables import SCORED_TRANSACTIONS
 from monitoring.api_metrics import ApiMetrics
@@ -183,7 +184,9 @@ class StuckTable(ScoredTable):
 def test_a_cancelled_read_occupies_its_thread_until_it_ends() -> None:
     table = StuckTable()
     metrics, settings = ApiMetrics(new_registry("api")), ApiSettings(_env_file=None)
-    app = create_app(FixedFollower(), table, metrics, settings)
+    app = create_app(
+        FixedFollower(), table, CaseworkStore("nowhere", "simulated"), metrics, settings
+    )
 
     async def cancelled() -> None:
         with suppress(asyncio.TimeoutError):

@@ -7,7 +7,7 @@ import pytest
 from tests.support.blockchain_samples import NOW, P2WPKH, item, paid, spent
 from tests.support.coinjoins import whirlpool
 
-from core.transaction import MAX_OUTPOINTS
+from core.transaction import MAX_ADDRESS, MAX_OUTPOINTS
 from data_ingestion.publishing import observe
 
 
@@ -122,3 +122,36 @@ def test_a_malformed_fact_does_not_cost_the_transaction() -> None:
     assert fields["output_value"] == 9_000
     assert "lock_time" not in fields
     assert "output_types" not in fields
+
+
+def test_who_is_spent_from_and_paid_is_kept_with_its_value() -> None:
+    inputs = [spent(9_000, addr="1from"), spent(1_000, tx_index=5, n=3, addr=None)]
+    outputs = [paid(8_000, addr="1to"), paid(0, "6a0101", None)]
+    fields = facts(inputs=inputs, vin_sz=2, out=outputs, vout_sz=2, fee=2_000)
+    assert fields["input_addresses"] == ["1from", inputs[1]["prev_out"]["script"]]
+    assert fields["input_values"] == [9_000, 1_000]
+    assert fields["output_addresses"] == ["1to", "6a0101"]
+    assert fields["output_values"] == [8_000, 0]
+    assert fields["outputs_cut"] is False
+
+
+def test_many_outputs_are_cut_and_say_so_and_a_long_script_is_cut() -> None:
+    outputs = [paid(1) for _ in range(MAX_OUTPOINTS)] + [paid(0, "6a" + "00" * 900, None)]
+    fields = facts(out=outputs, vout_sz=len(outputs), fee=10_000 - MAX_OUTPOINTS)
+    assert len(fields["output_addresses"]) == len(fields["output_values"]) == MAX_OUTPOINTS
+    assert fields["outputs_cut"] is True
+    long = facts(out=outputs[-2:], vout_sz=2, fee=9_999)["output_addresses"][1]
+    assert long == ("6a" + "00" * 900)[:MAX_ADDRESS]
+
+
+@pytest.mark.parametrize("address", ["<b>", "x" * 91, "", "bc1 q"])
+def test_what_is_no_address_is_replaced_by_its_script(address: str) -> None:
+    output = paid(9_000) | {"addr": address}
+    assert facts(out=[output], vout_sz=1)["output_addresses"] == [output["script"]]
+
+
+def test_an_owner_that_is_unknown_leaves_the_side_out() -> None:
+    output = paid(9_000)
+    del output["script"], output["addr"]
+    fields = facts(out=[output], vout_sz=1)
+    assert not {"output_addresses", "output_values"} & fields.keys()

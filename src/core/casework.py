@@ -1,0 +1,108 @@
+"""The tables that people's work is kept in: what is written about transactions, not by the stream.
+
+They are Delta tables in a folder of their own, so that the stream's lake stays read-only for every
+other service. Rows are only appended: what a person changes is a new row, and history is kept. One
+table has one writing service; its processes take turns by a lock.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from core.lake import ORIGIN_PROPERTY, open_table, query, table_uri
+
+CASEWORK_TABLES: dict[str, pa.Schema] = {}
+"""The columns of every casework table by its name."""
+
+_SMALL_COMMITS = 50
+"""After so many commits the writer merges their files, each of a row or some."""
+
+_KEEP_HOURS = 2
+"""Files that were merged stay so long, for readers of the older version."""
+
+
+class CaseworkStore:
+    """The casework tables of one origin (`live` or `simulated`) below `root`.
+
+    Readers on other machines and threads may use one object each; `append` may be called from any
+    thread.
+    """
+
+    def __init__(self, root: str, origin: str) -> None:
+        self.root, self.origin = root, origin
+        self._lock = Lock()
+
+    def append(self, name: str, rows: pa.Table, transaction: tuple[str, int] | None = None) -> None:
+        """Append rows in one commit; create the table with the first.
+
+        `transaction` is an application and its position, kept in the same commit: `position`
+        answers it after a restart. Raises `OriginMismatchError`, and `DeltaError` or `OSError` when
+        the rows cannot be written.
+        """
+        properties = CommitProperties(
+            app_transactions=[Transaction(*transaction)] if transaction else None
+        )
+        with self._writing(name):
+            table = self._created(name)
+            rows = rows.cast(CASEWORK_TABLES[name])
+            write_deltalake(
+                table, rows, mode="append", schema_mode="merge", commit_properties=properties
+            )
+            if (table.version() + 1) % _SMALL_COMMITS == 0:
+                _merge_files(table)
+
+    def position(self, name: str, application: str) -> int | None:
+        """The position that the newest commit of an application has; None without one."""
+        table = open_table(self.root, name, self.origin)
+        return None if table is None else table.transaction_version(application)
+
+    def table(self, name: str) -> DeltaTable | None:
+        """The newest version of a table; None before its first row. Raises as `open_table`."""
+        return open_table(self.root, name, self.origin)
+
+    def query(self, sql: str, *names: str) -> pa.Table | None:
+        """The result of SQL over the named tables; None where one of them has no row yet."""
+        tables = {name: self.table(name) for name in names}
+        if any(table is None for table in tables.values()):
+            return None
+        return query(sql, **{name: table for name, table in tables.items() if table is not None})
+
+    def _created(self, name: str) -> DeltaTable:
+        """The table, created where it is missing; also after a crash in the middle of that."""
+        uri = table_uri(self.root, name)
+        if not DeltaTable.is_deltatable(uri):
+            DeltaTable.create(uri, CASEWORK_TABLES[name], name=name)
+        table = DeltaTable(uri)
+        if ORIGIN_PROPERTY not in table.metadata().configuration:
+            table.alter.set_table_properties(
+                {ORIGIN_PROPERTY: self.origin}, raise_if_not_exists=False
+            )
+        opened = open_table(self.root, name, self.origin)
+        assert opened is not None, "created before"
+        return opened
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        """Let one process and thread write a table at a time; on a local disk by a lock file."""
+        with self._lock:
+            if "://" in self.root:
+                yield
+                return
+            folder = Path(self.root)
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f".{name}.lock").open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+
+
+def _merge_files(table: DeltaTable) -> None:
+    table.update_incremental()
+    table.optimize.compact()
+    table.vacuum(_KEEP_HOURS, dry_run=False, enforce_retention_duration=False)
+    table.create_checkpoint()
+    table.cleanup_metadata()
