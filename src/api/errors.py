@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Scope
 
 MEDIA_TYPE = "application/problem+json"
@@ -165,14 +166,22 @@ def _markup_free(problem: Problem) -> bytes:
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer an `HTTPException` that routing or a route raised."""
     assert isinstance(error, HTTPException)
+    headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
     return problem_response(
         request.scope,
         error.status_code,
         _DETAILS.get(error.status_code, error.detail),
         error.errors if isinstance(error, FieldsError) else None,
-        error.headers,
+        headers,
         logging.DEBUG if isinstance(error, NoModelError) else None,
     )
+
+
+def _methods(request: Request) -> str:
+    """The methods that the path answers, in all of its routes: routing names those of the first."""
+    routes = [each for each in request.app.routes if isinstance(each, Route)]
+    found = [each.methods or set() for each in routes if each.matches(request.scope)[0].value]
+    return ", ".join(sorted(set().union(*found)))
 
 
 async def on_invalid_query(request: Request, error: Exception) -> Response:

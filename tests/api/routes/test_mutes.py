@@ -101,3 +101,9 @@ def test_there_are_not_more_in_force_than_rows_can_be_compared_with(
     assert "end some first" in mute(client).json()["detail"]
     client.delete(f"/mutes/{first}", params={"author": "bob"})
     assert mute(client).status_code == 201
+
+
+def test_a_path_with_two_methods_names_both_where_it_answers_another(client: TestClient) -> None:
+    refused = client.put("/mutes")
+    assert refused.status_code == 405
+    assert refused.headers["Allow"] == "GET, POST"
