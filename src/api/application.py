@@ -26,8 +26,8 @@ from api.middleware import (
 )
 from api.routes.anomalies import ScoredTable, add_anomaly_routes
 from api.routes.health import add_health_routes
-from api.routes.marks import add_mark_routes
-from api.routes.mutes import add_mute_routes
+from api.routes.mark_routes import add_mark_routes
+from api.routes.mute_routes import add_mute_routes
 from api.routes.predictions import prediction_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore

@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
 
-from api.routes import mutes as routes
+from api.routes import mute_routes as routes
 from core.casework import CaseworkStore
 from core.mutes import read_mutes
 
