@@ -26,6 +26,8 @@ from api.middleware import (
 )
 from api.routes.anomalies import ScoredTable, add_anomaly_routes
 from api.routes.health import add_health_routes
+from api.routes.mark_routes import add_mark_routes
+from api.routes.mute_routes import add_mute_routes
 from api.routes.predictions import prediction_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore
@@ -81,6 +83,8 @@ def create_app(
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
     add_anomaly_routes(app.router, scored)
+    add_mark_routes(app.router, scored, casework, metrics)
+    add_mute_routes(app.router, casework)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app
@@ -114,7 +118,7 @@ def _middleware(
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
-                allow_methods=["GET", "POST"],
+                allow_methods=["GET", "POST", "DELETE"],
                 allow_headers=["Content-Type", API_KEY_HEADER],
             )
         )

@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Scope
 
 MEDIA_TYPE = "application/problem+json"
@@ -63,7 +64,15 @@ class Problem(BaseModel):
     errors: list[FieldProblem] = Field(description="The invalid fields, if any; 20 at most")
 
 
-class InvalidBodyError(HTTPException):
+class FieldsError(HTTPException):
+    """A request that is refused because of some of its fields: `errors`, 20 of them at most."""
+
+    def __init__(self, status: int, detail: str, errors: list[FieldProblem] | None = None) -> None:
+        super().__init__(status, detail)
+        self.errors = errors or []
+
+
+class InvalidBodyError(FieldsError):
     """A body that failed validation: status 400 when it is not JSON, 422 when it does not fit.
 
     `details` are its faults in pydantic's form, at least one. `schema` is the JSON schema of the
@@ -71,18 +80,18 @@ class InvalidBodyError(HTTPException):
     """
 
     def __init__(self, details: list[ErrorDetails], schema: Schema) -> None:
-        self.errors: list[FieldProblem] = []
         if details[0]["type"] == "json_invalid":
             reason = details[0]["msg"].removeprefix("Invalid JSON: ")
             super().__init__(400, f"The body is not JSON: {reason}.")
             return
-        self.errors = [_field_problem(each, schema) for each in details[:MAX_FIELD_PROBLEMS]]
-        first, others = self.errors[0], len(details) - 1
+        errors = [_field_problem(each, schema) for each in details[:MAX_FIELD_PROBLEMS]]
+        first, others = errors[0], len(details) - 1
         least = "at least " if len(details) >= MAX_FIELD_PROBLEMS else ""
         super().__init__(
             422,
             f"{first.field or 'the body'}: {first.message}; allowed is {first.allowed}."
             + (f" There are {least}{others} more." if others else ""),
+            errors,
         )
 
 
@@ -157,14 +166,22 @@ def _markup_free(problem: Problem) -> bytes:
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer an `HTTPException` that routing or a route raised."""
     assert isinstance(error, HTTPException)
+    headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
     return problem_response(
         request.scope,
         error.status_code,
         _DETAILS.get(error.status_code, error.detail),
-        error.errors if isinstance(error, InvalidBodyError) else None,
-        error.headers,
+        error.errors if isinstance(error, FieldsError) else None,
+        headers,
         logging.DEBUG if isinstance(error, NoModelError) else None,
     )
+
+
+def _methods(request: Request) -> str:
+    """The methods that the path answers, in all of its routes: routing names those of the first."""
+    routes = [each for each in request.app.routes if isinstance(each, Route)]
+    found = [each.methods or set() for each in routes if each.matches(request.scope)[0].value]
+    return ", ".join(sorted(set().union(*found)))
 
 
 async def on_invalid_query(request: Request, error: Exception) -> Response:

@@ -15,8 +15,60 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from core.lake import ORIGIN_PROPERTY, open_table, query, table_uri
+from core.tables import TIMESTAMP
+from core.transaction import NUMERIC_FIELDS
 
-CASEWORK_TABLES: dict[str, pa.Schema] = {}
+MARKS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("hash", pa.string(), nullable=False),
+        pa.field("mark", pa.string(), nullable=False),
+        pa.field("note", pa.string(), nullable=False),
+        pa.field("author", pa.string(), nullable=False),
+        pa.field("marked_at", TIMESTAMP, nullable=False),
+        *(pa.field(name, pa.int64(), nullable=False) for name in NUMERIC_FIELDS),
+        pa.field("fee_rate", pa.float64(), nullable=False),
+        pa.field("market_fee_rate", pa.float64()),
+        pa.field("anomaly_score", pa.float64(), nullable=False),
+        pa.field("threshold", pa.float64(), nullable=False),
+        pa.field("flagged_by", pa.string()),
+        pa.field("patterns", pa.list_(pa.string()), nullable=False),
+        pa.field("model_version", pa.string(), nullable=False),
+        pa.field("event_time", TIMESTAMP, nullable=False),
+    ]
+)
+"""What people think of transactions; the newest row of a hash counts.
+
+`mark` is one of `core.marks.MARKS`, or `core.marks.WITHDRAWN`. The columns after `marked_at` are
+the transaction and its verdict at that time: the lake forgets them earlier. `flagged_by` is null
+where nothing flagged it.
+"""
+
+MUTES = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("written_at", TIMESTAMP, nullable=False),
+        pa.field("author", pa.string(), nullable=False),
+        pa.field("note", pa.string(), nullable=False),
+        pa.field("address", pa.string()),
+        pa.field("pattern", pa.string()),
+        pa.field("fee_rate_min", pa.float64()),
+        pa.field("fee_rate_max", pa.float64()),
+        pa.field("output_value_min", pa.int64()),
+        pa.field("output_value_max", pa.int64()),
+        pa.field("outputs_count_min", pa.int64()),
+        pa.field("outputs_count_max", pa.int64()),
+        pa.field("created_at", TIMESTAMP, nullable=False),
+        pa.field("until", TIMESTAMP, nullable=False),
+        pa.field("ended_at", TIMESTAMP),
+    ]
+)
+"""What is muted until when, as `core.mutes.Mute`; the newest row of an id counts."""
+
+CASEWORK_TABLES: dict[str, pa.Schema] = {
+    "marks": MARKS,
+    "mutes": MUTES,
+}
 """The columns of every casework table by its name."""
 
 _SMALL_COMMITS = 50

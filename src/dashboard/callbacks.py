@@ -26,6 +26,7 @@ from dashboard.activity.filters import BOUNDED, Filters, problems
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.view import TABLE, model_threshold
 from dashboard.lake.recent import Snapshot
+from dashboard.marking_callbacks import register_marking
 from dashboard.pages import trial
 from dashboard.pages.budget_panel import budget_panel
 from dashboard.pages.layout import (
@@ -36,6 +37,7 @@ from dashboard.pages.layout import (
     readout_text,
     tile_number,
 )
+from dashboard.pages.marking import muted_link
 from dashboard.pages.model_page import model_view
 from dashboard.pages.transaction_panel import transaction_panel
 from dashboard.services import Services, Viewer
@@ -58,6 +60,7 @@ def register_callbacks(app: Dash, services: Services) -> None:
     _register_transaction(app, services)
     _register_trial(app, services)
     _register_model(app, services)
+    register_marking(app, services)
 
 
 def _register_browser(app: Dash) -> None:
@@ -124,6 +127,7 @@ def _register_activity(app: Dash, services: Services) -> None:
             "charts": {name: Output(f"{name}-words", "children") for name in FIGURE_NAMES},
             "rows": Output("table-rows", "data"),
             "note": Output("table-note", "children"),
+            "muted": Output("muted-note", "children"),
             "shown": Output("shown", "data"),
         },
         inputs=[
@@ -180,6 +184,7 @@ def activity_outputs(
         "charts": text.charts,
         "rows": {"query": filters.query, "rows": parts[TABLE]} if TABLE in parts else no_update,
         "note": text.table_note,
+        "muted": muted_link(text.muted_note, filters, services.path_prefix),
         "shown": {"serial": view.snapshot.serial, "of": key},
     }
 
@@ -339,4 +344,5 @@ def _register_model(app: Dash, services: Services) -> None:
             model, problem, prefix = snapshot.model, snapshot.api_problem, services.path_prefix
             budgets = budget_panel(model or {}, snapshot.rows, viewer.theme, prefix)
             zone = ZoneInfo(viewer.zone)
-            return model_view(model, problem, drift, budgets, services.mlflow_url, zone)
+            marks = snapshot.opinions.marks
+            return model_view(model, problem, drift, budgets, services.mlflow_url, zone, marks)

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import SecretStr
 
 from core.background import BackgroundLoop
+from core.casework import CaseworkStore
+from core.mutes import MutesReader
 from core.settings import (
     ApiSettings,
     DashboardSettings,
@@ -21,6 +23,7 @@ from core.settings import (
 )
 from dashboard.activity.export import Exports
 from dashboard.activity.view import ViewCache
+from dashboard.lake.opinions import OpinionsReader
 from dashboard.lake.parts import Parts
 from dashboard.lake.recent import RecentRows
 from dashboard.lake.sources import Api, Lake, Trainer
@@ -65,6 +68,7 @@ class Services:
     mlflow_url: str
     refresh_seconds: float
     exports: Exports
+    casework: CaseworkStore
     password: str | None = None
     path_prefix: str = "/"
     grafana_url: str | None = None
@@ -98,7 +102,8 @@ class Services:
 
     def _summarize_past(self) -> None:
         """One more past day each time, so that a long range is ready when it is asked for."""
-        self.views.long_ranges.warm(self.recent.clock())
+        muted = self.recent.snapshot.opinions.muting.condition
+        self.views.long_ranges.warm(self.recent.clock(), muted)
 
     def record_viewer(self, client: dict[str, Any]) -> None:
         """Count a browser as a viewer for the next minute."""
@@ -119,6 +124,7 @@ def connect() -> Services:
     api = Api(api_settings.url, _secret(api_settings.api_key))
     urls = _urls(settings) | {"API": api_settings.url}
     open_lake = partial(Lake, data.lake, data.data_origin)
+    casework = CaseworkStore(data.casework, data.data_origin)
     recent = RecentRows(
         open_lake(),
         api,
@@ -127,6 +133,7 @@ def connect() -> Services:
         metrics,
         timedelta(hours=settings.dashboard_cache_hours),
         settings.dashboard_cache_rows,
+        OpinionsReader(casework, MutesReader(casework)),
     )
     return Services(
         origin=data.data_origin,
@@ -145,6 +152,7 @@ def connect() -> Services:
         password=_secret(settings.dashboard_password),
         path_prefix=settings.dashboard_path_prefix,
         grafana_url=settings.dashboard_grafana_url,
+        casework=casework,
     )
 
 

@@ -14,6 +14,8 @@ from kafka.errors import KafkaError
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
+from core.casework import CaseworkStore
+from core.mutes import MutesReader
 from core.registry.follower import ChampionFollower
 from core.settings import DataSettings, KafkaSettings, StreamSettings
 from core.topics import ensure_topics
@@ -30,6 +32,7 @@ from data_processing.lake_recovery import delete_unbacked_scores, repair_logs
 from data_processing.lake_tables import LakeTables, create_tables
 from data_processing.last_spenders import LastSpenders
 from data_processing.micro_batch import MicroBatchWriter
+from data_processing.muting import Muting
 from data_processing.query import StreamQuery
 from data_processing.seen_transactions import SeenTransactions
 from data_processing.session import start_session
@@ -174,7 +177,9 @@ def _build_chores(
         webhook = Webhook(settings.webhook_url, settings.webhook_per_minute, outbox, metrics)
         webhook.loop.on_turn = metrics.turn_recorder(webhook.loop.name)
         webhook.start()
-    announcements = Announcements(tables, servers, metrics)
+    mutes = MutesReader(CaseworkStore(config.data.casework, config.data.data_origin))
+    metrics.mutes.set_function(lambda: len(mutes.in_force()))
+    announcements = Announcements(tables, servers, metrics, muting=Muting(tables, mutes))
     announcements.recover(timedelta(hours=settings.dedup_horizon_hours))
     statistics = WindowStatistics(
         tables, settings.statistics_seconds, settings.retention_days, metrics

@@ -1,6 +1,6 @@
 """A challenger: a forest and its threshold from one sample, evaluated on the newest traffic."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -15,6 +15,7 @@ from model.budget_curve import budget_curve, budgets_beside
 from model.drift import drift_reference
 from model.evaluation import Evaluation, evaluate, inject
 from model.gate import interval
+from model.marked_transactions import MarkedRows
 from model.pipeline import FittedForest, ForestShape
 from model.rarity_curve import budget_threshold, rarity_curve, wild_from
 from model.reference_traffic import in_other_markets, reference_rows
@@ -56,7 +57,7 @@ class TrainingData:
     `for_trees` and `for_threshold` come from the drawn rows of the sample, without its wild rows;
     `for_new_threshold` and `judged` are halves of its newest rows: a new threshold for old trees is
     set by the one, and every challenger is judged by the other. `injected` has the anomalies that
-    are injected into these, by kind.
+    are injected into these, by kind, and `marked` the flags that people marked.
     """
 
     sample: Sample
@@ -66,13 +67,18 @@ class TrainingData:
     for_new_threshold: Floats
     judged: Floats
     injected: dict[str, Floats]
+    marked: MarkedRows = field(default_factory=MarkedRows)
 
     @classmethod
-    def prepare(cls, sample: Sample, recipe: Recipe) -> "TrainingData":
+    def prepare(
+        cls, sample: Sample, recipe: Recipe, marked: MarkedRows | None = None
+    ) -> "TrainingData":
         """Leave the wild rows out, split the others, and inject the anomalies."""
         kept = sample.drawn[~wild_rows(sample.drawn)]
         judged = sample.newest[1::2]
-        return cls(sample, recipe, *split(kept, recipe), sample.newest[::2], judged, inject(judged))
+        others = sample.newest[::2]
+        marked = marked or MarkedRows()
+        return cls(sample, recipe, *split(kept, recipe), others, judged, inject(judged), marked)
 
 
 @dataclass(frozen=True)
@@ -170,4 +176,4 @@ def evaluate_champion(champion: Champion, data: TrainingData) -> Evaluation:
 
 def _evaluate(model: Champion, threshold: float, data: TrainingData) -> Evaluation:
     far = float(model.calibration.facts["wild_from"])
-    return evaluate(model.scores, threshold, data.judged, data.injected, far)
+    return evaluate(model.scores, threshold, data.judged, data.injected, far, data.marked)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from core.detector.injected_anomalies import KINDS
+from model.marked_transactions import MarkedRows, MarkedShares
 from model.real_transactions import mean_of_unusual, share_of_ordinary, shares_flagged
 
 Floats = NDArray[np.float64]
@@ -42,7 +43,8 @@ class Evaluation:
     """A detector on one sample: `flagged` of `rows` recent rows, and how it finds each kind.
 
     `wild` of the flagged rows lie so far out that the budget is not meant for them. `real` has the
-    share that is flagged of each group of `model.real_transactions`.
+    share that is flagged of each group of `model.real_transactions`, and `marked` of the flags that
+    people marked, None where there are too few.
     """
 
     rows: int
@@ -50,6 +52,7 @@ class Evaluation:
     wild: int
     kinds: Mapping[str, KindEvaluation]
     real: Mapping[str, float]
+    marked: MarkedShares | None = None
 
     def mean_recall(self, held_out: bool) -> float:
         """Mean recall over the kinds that are held out, or over the others."""
@@ -74,7 +77,8 @@ class Evaluation:
         for name, kind in self.kinds.items():
             metrics |= {f"recall_{name}": kind.recall, f"auc_{name}": kind.auc}
             metrics[f"average_precision_{name}"] = kind.average_precision
-        return metrics | {f"real_flagged_{group}": share for group, share in self.real.items()}
+        metrics |= {f"real_flagged_{group}": share for group, share in self.real.items()}
+        return metrics | (self.marked.metrics() if self.marked else {})
 
 
 def inject(ordinary: Floats, per_kind: int = INJECTED_PER_KIND, seed: int = 0) -> dict[str, Floats]:
@@ -92,6 +96,7 @@ def evaluate(
     ordinary: Floats,
     injected: Mapping[str, Floats],
     wild_from: float = math.inf,
+    marked: MarkedRows | None = None,
 ) -> Evaluation:
     """Evaluate a detector that flags every score from `threshold` on; wild are those above both."""
     usual = score(ordinary)
@@ -105,7 +110,17 @@ def evaluate(
         )
     wild = int((usual >= max(threshold, wild_from)).sum())
     flagged = int((usual >= threshold).sum())
-    return Evaluation(len(usual), flagged, wild, kinds, shares_flagged(score, threshold))
+    real = shares_flagged(score, threshold)
+    shares = marked_shares(score, threshold, marked) if marked and marked.judge else None
+    return Evaluation(len(usual), flagged, wild, kinds, real, shares)
+
+
+def marked_shares(score: Scorer, threshold: float, marked: MarkedRows) -> MarkedShares:
+    """The share of the flags that people marked that a detector flags, of each side."""
+    useful, ordinary = (
+        float((score(rows) >= threshold).mean()) for rows in (marked.useful, marked.ordinary)
+    )
+    return MarkedShares(len(marked.useful), len(marked.ordinary), useful, ordinary)
 
 
 def average_precision(usual: Floats, unusual: Iterable[Floats]) -> float:

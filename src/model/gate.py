@@ -21,6 +21,10 @@ REAL_MARGIN = 0.15
 """How much of the real transactions a challenger may lose to the champion. Forests of other draws
 of the same traffic differ by up to 0.11 there; a lost protocol costs 0.24 or more."""
 
+MARKED_MARGIN = 0.2
+"""How much of its advantage on marked flags a challenger may lose to the champion: about the width
+of the interval of a share of `LEAST_ROWS` rows."""
+
 _ONE_VALUE = 0.999
 """A measure whose commonest value has this share of the rows carries no information."""
 
@@ -64,8 +68,13 @@ def keeps_budget(flagged: int, wild: int, rows: int, budget: float) -> bool:
     return enough and low <= budget * 2 and interval(wild, rows)[0] <= MOST
 
 
-def refusals(challenger: Evaluation, champion: Evaluation | None, rules: Rules) -> list[str]:
-    """The reasons against a challenger; an empty list means that it may become champion."""
+def refusals(
+    challenger: Evaluation, champion: Evaluation | None, rules: Rules, marks_count: bool = True
+) -> list[str]:
+    """The reasons against a challenger; an empty list means that it may become champion.
+
+    `marks_count` is whether people's marks may be one.
+    """
     reasons = []
     if not keeps_budget(challenger.flagged, challenger.wild, challenger.rows, rules.budget):
         reasons.append(
@@ -82,7 +91,22 @@ def refusals(challenger: Evaluation, champion: Evaluation | None, rules: Rules) 
                 f"recall {recall:.3f} is more than {rules.margin:g} below the champion's "
                 f"{champion_recall:.3f}"
             )
-    return reasons + _real_refusals(challenger, champion)
+    reasons += _real_refusals(challenger, champion)
+    return reasons + (_marked_refusals(challenger, champion) if marks_count else [])
+
+
+def _marked_refusals(challenger: Evaluation, champion: Evaluation | None) -> list[str]:
+    """The reason that follows from the flags that people marked: both are judged by the same."""
+    if champion is None or challenger.marked is None or champion.marked is None:
+        return []
+    ours, its = challenger.marked.advantage, champion.marked.advantage
+    if ours >= its - MARKED_MARGIN:
+        return []
+    return [
+        f"flags {challenger.marked.useful:.3f} of the marked flags that were useful and "
+        f"{challenger.marked.ordinary:.3f} of the others, more than {MARKED_MARGIN:g} worse than "
+        f"the champion's {champion.marked.useful:.3f} and {champion.marked.ordinary:.3f}"
+    ]
 
 
 def _real_refusals(challenger: Evaluation, champion: Evaluation | None) -> list[str]:

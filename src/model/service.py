@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from core.casework import CaseworkStore
 from core.lake import OriginMismatchError, open_table
 from core.registry.rest import RegistryUnavailableError
 from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
 from model.challenger import Origin
+from model.marked_transactions import MarkedFlags
 from model.mlflow_runs import Registry
 from model.schedule import Decision, decide
 from model.training import Outcome, Trainer
@@ -30,11 +32,12 @@ NO_TABLE = "there is no table raw_transactions yet"
 
 @dataclass(frozen=True)
 class TrainerConfig:
-    """Where the rows come from, and where the models go."""
+    """Where the rows and people's marks come from, and where the models go."""
 
     lake: str
     origin: Origin
     tracking_uri: str
+    casework: str
 
 
 class Service:
@@ -50,7 +53,8 @@ class Service:
         self._config, self.settings, self._clock = config, settings, clock
         self.metrics = metrics
         self.registry = Registry(config.tracking_uri, config.origin)
-        self.trainer = Trainer(settings, self.registry, clock)
+        self.marked = MarkedFlags(CaseworkStore(config.casework, config.origin))
+        self.trainer = Trainer(settings, self.registry, clock, self.marked.marks)
         self.watch = Watch(self.registry, settings, metrics, clock)
         self._logged_waiting = 0.0
 
@@ -81,6 +85,7 @@ class Service:
         origin: waiting would not help.
         """
         try:
+            self.marked.publish(self.metrics)
             table = self.open_table()
             if table is None:
                 self._log_waiting(NO_TABLE)

@@ -44,7 +44,9 @@ def main() -> None:
     from model.service import Service, TrainerConfig
 
     data, registry = DataSettings(), new_registry("trainer")
-    config = TrainerConfig(data.lake, data.data_origin, MlflowSettings().tracking_uri)
+    config = TrainerConfig(
+        data.lake, data.data_origin, MlflowSettings().tracking_uri, data.casework
+    )
     service = Service(config, TrainerSettings(), TrainerMetrics(registry))
     try:
         if chosen:

@@ -4,13 +4,14 @@ The order makes every failure harmless. The run, the sample, the model and the v
 first. The gate checks what it loads back from the registry. The alias moves last.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import numpy as np
 from deltalake import DeltaTable
 
+from core.marks import MarkRow
 from core.registry.follower import load_champion
 from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
@@ -23,6 +24,12 @@ from model.challenger import (
     train_challenger,
 )
 from model.gate import Rules, refusals, unfit_data
+from model.marked_transactions import (
+    marked_rows,
+    may_hold,
+    precision_metrics,
+    precision_table,
+)
 from model.mlflow_runs import Registry, Run
 from model.pruning import prune_or_log
 from model.report import attach_report
@@ -60,12 +67,20 @@ class Outcome:
 
 
 class Trainer:
-    """Trains from a table into MLflow; raises `RegistryUnavailableError` when that fails."""
+    """Trains from a table into MLflow; raises `RegistryUnavailableError` when that fails.
+
+    `marks` gives what people marked, the newest first.
+    """
 
     def __init__(
-        self, settings: TrainerSettings, registry: Registry, clock: Callable[[], float]
+        self,
+        settings: TrainerSettings,
+        registry: Registry,
+        clock: Callable[[], float],
+        marks: Callable[[], Sequence[MarkRow]] = list,
     ) -> None:
         self._settings, self._registry, self._clock = settings, registry, clock
+        self._marks = marks
         self._recipe = Recipe.from_settings(settings, registry.origin)
         self._plan = SamplingPlan.from_settings(settings, self._recipe.rows)
         self._rules = Rules(settings.alert_budget, settings.recall_margin, settings.least_recall)
@@ -83,7 +98,8 @@ class Trainer:
 
     def dry_run(self, table: DeltaTable) -> Outcome:
         """Train a challenger and apply the gate, without writing anything."""
-        challenger = train_challenger(self._training_data(table), self._clock())
+        data = self._training_data(table, self._marks())
+        challenger = train_challenger(data, self._clock())
         return Outcome(None, self._refusals(challenger), challenger)
 
     def _run(
@@ -98,17 +114,26 @@ class Trainer:
         run = Run.start(self._registry.tracking_uri, tags, self._clock())
         status = "FAILED"
         try:
-            data = self._training_data(table)
+            marks = self._marks()
+            data = self._training_data(table, marks)
             self._log_inputs(run, data)
+            self._log_precision(run, marks)
             outcome = self._register(run, build(data, self._clock()))
             status = "FINISHED"
         finally:
             run.end(status)
         return outcome
 
-    def _training_data(self, table: DeltaTable) -> TrainingData:
+    def _training_data(self, table: DeltaTable, marks: Sequence[MarkRow]) -> TrainingData:
         sample = draw_sample(table, self._plan, self._settings.training_seed)
-        return TrainingData.prepare(sample, self._recipe)
+        return TrainingData.prepare(sample, self._recipe, marked_rows(marks))
+
+    def _log_precision(self, run: Run, marks: Sequence[MarkRow]) -> None:
+        """Log how many of the champion's flags were of use, and keep that of every group."""
+        if marks:
+            figures = precision_metrics(marks, self._registry.champion_version())
+            run.log_metrics(figures, self._clock())
+            run.log_json("marked_flags.json", precision_table(marks))
 
     def _log_inputs(self, run: Run, data: TrainingData) -> None:
         sample, recipe = data.sample, data.recipe
@@ -140,7 +165,8 @@ class Trainer:
         """The reasons against a challenger, compared with the champion of this moment."""
         champion = self._registry.champion()
         compared = evaluate_champion(champion, challenger.data) if champion else None
-        reasons = refusals(challenger.evaluation, compared, self._rules)
+        counts = champion is not None and may_hold(champion, self._clock())
+        reasons = refusals(challenger.evaluation, compared, self._rules, counts)
         return tuple(reasons + unfit_data(challenger.data.sample.drawn))
 
     def _loads_back(self, version: str, challenger: Challenger) -> tuple[str, ...]:

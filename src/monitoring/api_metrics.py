@@ -17,6 +17,9 @@ BUCKETS = (
 FLAGGERS = ("model", "rule", "both")
 """What can flag a transaction."""
 
+MARKS = ("useful", "not_useful", "known", "withdrawn")
+"""What callers can say of a transaction."""
+
 UNMATCHED = "unmatched"
 """The route of a request to a path that does not exist: the path itself is never a label."""
 
@@ -54,6 +57,11 @@ class ApiMetrics(ServiceMetrics):
             "anomalies",
             "Transactions flagged for callers, by what flags them",
             flagged_by=FLAGGERS,
+        )
+        self.marks = self.counter(
+            "marks",
+            "Marks of transactions that callers have written, by mark",
+            mark=MARKS,
         )
         self._declare_model()
         self.declare_loops("champion", "heartbeat", "market")

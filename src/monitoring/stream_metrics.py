@@ -45,8 +45,14 @@ class StreamMetrics(ServiceMetrics):
         self.announced = counter(
             "anomalies_published", "Flagged transactions published to bitcoin-anomalies"
         )
+        self.muted = counter(
+            "anomalies_muted", "Flagged transactions published that a mute in force matches"
+        )
         self.webhook_posts = counter(
             "webhook_posts", "Posts to WEBHOOK_URL, by result", result=("accepted", "failed")
+        )
+        self.webhook_muted = counter(
+            "webhook_muted", "Messages that were not posted to WEBHOOK_URL because they are muted"
         )
         self.failures = counter("failures", "Queries that ended with an error")
         self.batch_seconds = histogram(
@@ -98,6 +104,7 @@ class StreamMetrics(ServiceMetrics):
         self.webhook_waiting = gauge(
             "webhook_waiting", "Messages of bitcoin-anomalies that are not posted to WEBHOOK_URL"
         )
+        self.mutes = gauge("mutes_in_force", "Mutes that keep flagged transactions from being news")
         self.disk_bytes = gauge(
             "disk_bytes", "Size of the disk that holds the lake; 0 where the lake is not on a disk"
         )

@@ -75,4 +75,20 @@ class TrainerMetrics(ServiceMetrics):
             "drift_limit_index",
             "Index from which a training starts early; +Inf until both samples cover a day",
         )
+        self.marks = gauge(
+            "marks",
+            "Transactions that people marked, by their newest mark",
+            mark=("useful", "not_useful", "known"),
+        )
+        self.precision = gauge(
+            "flags_precision_ratio",
+            "Share of the marked flags that were useful, by pattern (95 % interval: GET "
+            "/marks/precision)",
+            pattern=(),
+        )
+        self.version_precision = gauge(
+            "version_flags_precision_ratio",
+            "Share of the marked flags that were useful, by model version (the newest ten)",
+            version=(),
+        )
         self.table_rows = gauge("table_rows", "Rows of raw_transactions at the last check")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -16,6 +18,7 @@ from model.gate import (
     repeated_row,
     unfit_data,
 )
+from model.marked_transactions import MarkedShares
 from model.rarity_curve import ORDINARY_SHARE
 from model.real_transactions import GROUPS, UNUSUAL
 
@@ -171,3 +174,25 @@ def test_no_promotion_that_loses_real_transactions(
     found = refusals(challenger, champion, RULES)
     assert len(found) == (named is not None) and (named or "") in "".join(found), found
     assert refusals(challenger, None, RULES) == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "its", "refused"),
+    [
+        ((0.8, 0.6), (1.0, 1.0), False),  # drops more false alarms than useful flags
+        ((0.79, 1.0), (1.0, 1.0), True),
+        ((0.81, 1.0), (1.0, 1.0), False),
+        ((1.0, 0.3), (1.0, 0.0), True),
+        ((0.0, 0.0), (1.0, 1.0), False),
+    ],
+)
+def test_a_challenger_keeps_its_advantage_on_what_people_marked(
+    ours: tuple[float, float], its: tuple[float, float], refused: bool
+) -> None:
+    whole = evaluation(20, 20_000, 0.95)
+    challenger = replace(whole, marked=MarkedShares(40, 40, *ours))
+    champion = replace(whole, marked=MarkedShares(40, 40, *its))
+    found = refusals(challenger, champion, RULES)
+    assert [("marked flags" in reason) for reason in found] == [True] * refused
+    assert refusals(challenger, champion, RULES, marks_count=False) == []
+    assert refusals(challenger, whole, RULES) == refusals(whole, champion, RULES) == []

@@ -49,7 +49,7 @@ def test_what_a_month_leaves_in_mlflow_is_bounded(
     server: TrackingServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock, config = Clock(), TrainerConfig(lake, "simulated", tracking_uri)
+    clock, config = Clock(), TrainerConfig(lake, "simulated", tracking_uri, f"{lake}-casework")
     service = Service(config, SETTINGS, TrainerMetrics(new_registry("trainer")), clock)
     attempts: Counter[int] = Counter()
     causes: dict[int, Counter[str]] = {}

@@ -46,7 +46,7 @@ def service_of(
     lake: str, uri: str, settings: TrainerSettings, clock: Clock, origin: Origin = "simulated"
 ) -> Service:
     metrics = TrainerMetrics(new_registry("trainer"))
-    return Service(TrainerConfig(lake, origin, uri), settings, metrics, clock)
+    return Service(TrainerConfig(lake, origin, uri, f"{lake}-casework"), settings, metrics, clock)
 
 
 def value(service: Service, name: str, **labels: str) -> float | None:

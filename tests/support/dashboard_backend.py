@@ -20,8 +20,11 @@ from tests.support.delta_tables import (
     write,
 )
 
+from core.casework import CaseworkStore
+from core.mutes import MutesReader
 from dashboard.activity.export import Exports
 from dashboard.activity.view import ViewCache
+from dashboard.lake.opinions import OpinionsReader
 from dashboard.lake.parts import Parts
 from dashboard.lake.recent import RecentRows
 from dashboard.lake.sources import Api, Lake, Trainer
@@ -49,6 +52,7 @@ def make_services(lake: Path, api_url: str, origin: str = "simulated", **changes
     metrics, api = DashboardMetrics(new_registry("dashboard")), Api(api_url)
     clock = changes.get("clock", lambda: datetime.now(UTC))
     open_lake = partial(Lake, str(lake), origin)
+    casework = CaseworkStore(f"{lake}-casework", origin)
     recent = RecentRows(
         open_lake(),
         api,
@@ -57,6 +61,7 @@ def make_services(lake: Path, api_url: str, origin: str = "simulated", **changes
         metrics,
         timedelta(hours=25),
         changes.get("cache_rows", 1_000_000),
+        OpinionsReader(casework, MutesReader(casework, clock)),
     )
     return Services(
         origin=origin,
@@ -78,6 +83,7 @@ def make_services(lake: Path, api_url: str, origin: str = "simulated", **changes
         password=changes.get("password"),
         path_prefix=changes.get("path_prefix", "/"),
         grafana_url=changes.get("grafana_url"),
+        casework=casework,
     )
 
 

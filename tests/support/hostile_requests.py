@@ -37,6 +37,11 @@ HEALTH_SECONDS = 1.0
 RANGES = ("1h", "6h", "24h", "7d", "30d", "all", "custom", "", "\0")
 
 
+MARK = {"hashes": ["a" * 64], "mark": "useful", "note": "", "author": "somebody"}
+MUTE = {"pattern": "zero_fee", "until": "2027-01-01T00:00:00Z", "author": "somebody"}
+"""Bodies about people's work; the hash is of no transaction."""
+
+
 @dataclass(frozen=True)
 class Hostile:
     """One request; `service` is `api` or `dashboard`."""
@@ -80,7 +85,10 @@ _BODIES = (_TRANSACTIONS | _BATCHES).map(lambda value: json.dumps(value).encode(
     max_size=400
 )
 _QUERIES = st.dictionaries(
-    st.sampled_from(["range", "from", "to", "fee_rate_min", "value_max", "hash", "limit", "since"])
+    st.sampled_from(
+        ["range", "from", "to", "fee_rate_min", "value_max", "hash", "limit", "since", "muted"]
+        + ["cursor", "author", "mark"]
+    )
     | st.text(max_size=8),
     st.sampled_from(RANGES) | st.text(max_size=30) | st.integers().map(str),
     max_size=5,
@@ -94,11 +102,21 @@ _POSTS = st.builds(
     _BODIES,
     st.sampled_from(["application/json"] * 3 + ["text/plain", "application/json; charset=utf-16"]),
 )
+_CASEWORK = st.builds(
+    Hostile,
+    st.just("api"),
+    st.just("POST"),
+    st.sampled_from(["/marks", "/mutes"]),
+    (_changed(MARK) | _changed(MUTE) | _JSON).map(lambda value: json.dumps(value).encode())
+    | st.binary(max_size=400),
+)
 _READS = st.builds(
     Hostile,
     st.just("api"),
     st.sampled_from(["GET", "HEAD", "OPTIONS", "DELETE"]),
-    _QUERIES.map(lambda query: f"/anomalies/recent?{query}"),
+    st.tuples(
+        st.sampled_from(["/anomalies/recent", "/marks", "/mutes", f"/mutes/{'0' * 32}"]), _QUERIES
+    ).map("?".join),
 )
 _PAGES = st.builds(
     Hostile,
@@ -114,10 +132,11 @@ _CALLBACKS = st.builds(
     _changed(READ_OUT).map(lambda body: json.dumps(body).encode()),
 )
 
-REQUESTS = st.integers(0, 6).flatmap(
-    lambda number: {0: _READS, 1: _PAGES, 2: _CALLBACKS}.get(number, _POSTS)
+REQUESTS = st.integers(0, 7).flatmap(
+    lambda number: {0: _READS, 1: _PAGES, 2: _CALLBACKS, 3: _CASEWORK}.get(number, _POSTS)
 )
-"""Any request: of seven one reads the API's table, two ask the dashboard, the others are scored."""
+"""Any request: of eight one reads the API's tables, one writes what people think, two ask the
+dashboard, the others are scored."""
 
 
 class HealthWatch(threading.Thread):

@@ -1,7 +1,7 @@
 """The newest unusual transactions of the stream, read from the lake with delta-rs."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -18,7 +18,7 @@ from core.delta_log import LogDamagedError
 from core.detector.explanation import explanation
 from core.detector.rules import rules_of_row
 from core.detector.verdict import FlaggedBy, Verdict
-from core.lake import OriginMismatchError, batches, open_table, sql_time
+from core.lake import OriginMismatchError, batches, open_table, sql_list, sql_time
 from core.tables import EVENT_AFTER
 from core.transaction import COINBASE_SQL
 
@@ -66,6 +66,23 @@ class ScoredTable:
                 self._table = None
             rows = self._rows(chosen, earliest, limit, flagged_by)
         return [_anomaly(row) for row in rows]
+
+    def rows_of(self, hashes: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The rows of these hashes, each 64 hexadecimal digits, by hash; raises as `recent`.
+
+        Days are read from the newest on until all are found: marks are made of what is new.
+        """
+        table = self._updated()
+        days = {each["date"] for each in table.partitions()} if table is not None else set()
+        found: dict[str, dict[str, Any]] = {}
+        for day in sorted(days, reverse=True):
+            missing = set(hashes) - found.keys()
+            if table is None or not missing:
+                break
+            where = f"date = DATE '{day}' AND hash IN {sql_list(missing)}"
+            for row in _read(f"SELECT * FROM scored WHERE {where}", table):
+                found.setdefault(row["hash"], row)
+        return found
 
     def _rows(
         self, chosen: str, earliest: datetime, limit: int, flagged_by: FlaggedBy | None
@@ -145,7 +162,7 @@ def _anomaly(row: Mapping[str, Any]) -> Anomaly:
     )
 
 
-def _refuse_bare_number(text: str) -> str:
+def refuse_bare_number(text: str) -> str:
     """Refuse a bare number, which pydantic would read as Unix seconds or milliseconds."""
     if "T" not in text.upper() and " " not in text:
         raise ValueError("a date and a time are needed")
@@ -154,7 +171,7 @@ def _refuse_bare_number(text: str) -> str:
 
 Limit = Annotated[int, Query(ge=1, le=MAX_ANOMALIES, description="Most transactions to return")]
 Since = Annotated[
-    Annotated[AwareDatetime, BeforeValidator(_refuse_bare_number)] | None,
+    Annotated[AwareDatetime, BeforeValidator(refuse_bare_number)] | None,
     Query(description="Earliest event time, ISO 8601 with its offset; by default a day ago"),
 ]
 MinimumScore = Annotated[

@@ -47,6 +47,8 @@ def _in_words(filters: Filters) -> dict[str, str]:
     if filters.flagged_by:
         flaggers = [FLAGGERS[name] for name in filters.flagged_by]
         words["flagged_by"] = f"flagged by {' or '.join(flaggers)}"
+    if filters.muted:
+        words["muted"] = "muted shown"
     if filters.hash:
         words["hash"] = f"hash {filters.hash[:12]}…"
     return words

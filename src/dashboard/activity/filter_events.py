@@ -53,7 +53,8 @@ def _after_input(
     parameters = {name: value for name, value in inputs.items() if value not in (None, "", [])}
     parameters["pattern"] = ",".join(parameters.get("pattern", ()))
     parameters["flagged_by"] = ",".join(parameters.get("flagged_by", ()))
-    parameters["flagged"] = "1" if parameters.get("flagged") else ""
+    for box in ("flagged", "muted"):
+        parameters[box] = "1" if parameters.get(box) else ""
     for side in ("start", "end"):
         typed, time = parameters.get(side), getattr(old, side)
         kept = time is not None and typed == _shown(time, zone)  # the input shows no seconds
@@ -141,6 +142,7 @@ def input_values(filters: Filters, model_threshold: float | None, zone: ZoneInfo
         "threshold": round(filters.threshold or model_threshold or 0.6, 4),
         "pattern": list(filters.pattern),
         "flagged": ["1"] if filters.flagged else [],
+        "muted": ["1"] if filters.muted else [],
         "flagged_by": list(filters.flagged_by),
         "axis": filters.axis,
         "hash": filters.hash,

@@ -33,7 +33,7 @@ BOUNDS = (
 INPUTS = (
     *("range", "start", "end", "threshold"),
     *(f"{name}_{side}" for _, name, *_ in BOUNDS for side in ("min", "max")),
-    *("pattern", "flagged", "flagged_by", "hash", "order", "axis"),
+    *("pattern", "flagged", "flagged_by", "muted", "hash", "order", "axis"),
 )
 """The ids of all inputs."""
 
@@ -53,7 +53,14 @@ def filter_bar() -> html.Section:
     reset = html.Button(
         "Reset all", id="reset", className="quiet reset", title="Back to the default"
     )
-    more = [*(_bound(*bound) for bound in BOUNDS), _pattern(), _flagged_by(), _hash(), _flagged()]
+    more = [
+        *(_bound(*bound) for bound in BOUNDS),
+        _pattern(),
+        _flagged_by(),
+        _hash(),
+        _flagged(),
+        _muted(),
+    ]
     return html.Section(
         [
             html.Div([_time_range(), _threshold(), reset], className="bar-row"),
@@ -180,6 +187,15 @@ def _hash() -> html.Div:
 def _flagged() -> html.Div:
     box = dcc.Checklist([{"label": "only flagged", "value": "1"}], [], id="flagged")
     return html.Div([html.Span("show", className="caption"), box], className="control")
+
+
+def _muted() -> html.Div:
+    box = dcc.Checklist([{"label": "show muted", "value": "1"}], [], id="muted")
+    return html.Div(
+        [html.Span("in the table", className="caption"), box],
+        className="control",
+        title="Flags that a mute keeps from being news; numbers and charts count them always",
+    )
 
 
 def _flagged_by() -> html.Div:

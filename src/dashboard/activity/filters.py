@@ -49,13 +49,17 @@ NO_PATTERN = "none"
 """The filter's name for a transaction without a known pattern."""
 
 
+_NO_ROW_FILTERS = {"range", "start", "end", "threshold", "order", "axis", "muted"}
+
+
 @dataclass(frozen=True)
 class Filters:
     """What a viewer asks for: satoshi, sat/vB and UTC times; None is no bound.
 
     `times_min` and `times_max` are bounds of the fee rate in multiples of the market's. With a
     `threshold`, a position of its slider, everything is flagged as if it had applied to all;
-    without one as it was, each by the threshold of its model's version.
+    without one as it was, each by the threshold of its model's version. `muted` is whether the
+    table shows what is muted; numbers and figures always count it.
     """
 
     range: str = DEFAULT_RANGE
@@ -75,6 +79,7 @@ class Filters:
     pattern: tuple[str, ...] = ()
     flagged: bool = False
     flagged_by: tuple[str, ...] = ()
+    muted: bool = False
     hash: str = ""
     order: str = "score"
     axis: str = "fee_rate"
@@ -114,7 +119,7 @@ class Filters:
     @property
     def row_filters(self) -> int:
         """How many filters are set that leave out rows, the time range not counted."""
-        return len(self.parameters.keys() - {"range", "start", "end", "threshold", "order", "axis"})
+        return len(self.parameters.keys() - _NO_ROW_FILTERS)
 
     @property
     def only_flagged(self) -> bool:
@@ -199,7 +204,7 @@ def _parse(name: str, text: str) -> object:
         return tuple(each for each in FLAGGERS if each in text.split(",")) or None
     if name == "axis":
         return text if text in AXES else None
-    if name == "flagged":
+    if name in ("flagged", "muted"):
         return True if text in ("1", "true", "True") else None
     if name == "hash":
         return text.lower()[:64]

@@ -60,11 +60,14 @@ class LongRanges:
         self._lock = Lock()
 
     def aggregate(
-        self, filters: Filters, start: datetime, end: datetime, now: datetime
+        self, filters: Filters, start: datetime, end: datetime, now: datetime, muted: str = ""
     ) -> Aggregates:
-        """All that the page shows of a range; raises `LAKE_ERRORS`."""
+        """All that the page shows of a range; raises `LAKE_ERRORS`.
+
+        `muted` are flagged rows that are muted, as SQL.
+        """
         edges = queries.bin_edges(start, min(end, now))
-        question = _question(filters, int(edges[1] - edges[0]))
+        question = _question(filters, int(edges[1] - edges[0]), muted)
         with self._lock:
             try:
                 found = [p for p in partitions(self.lake) if p.overlaps(start, end)]
@@ -83,9 +86,9 @@ class LongRanges:
                 self.lake.close()
                 raise
 
-    def warm(self, now: datetime) -> bool:
+    def warm(self, now: datetime, muted: str = "") -> bool:
         """Summarise one more past day without filters; False when none is left."""
-        question, start = _question(Filters(), TEN_MINUTES), now - WARMED
+        question, start = _question(Filters(), TEN_MINUTES, muted), now - WARMED
         with self._lock:
             for partition in reversed(partitions(self.lake)):
                 past = partition.day < now.astimezone(UTC).date()
@@ -109,7 +112,7 @@ class LongRanges:
         return self._kept[key]
 
 
-def _question(filters: Filters, width: int) -> Question:
+def _question(filters: Filters, width: int, muted: str) -> Question:
     """What to ask of each partition; wide time bins are made of ten-minute ones."""
     return Question(
         passing=passing_condition(filters),
@@ -124,6 +127,7 @@ def _question(filters: Filters, width: int) -> Question:
         top=TABLE_ROWS,
         marked=MAX_POINTS,
         outlying=OUTLYING,
+        muted=muted,
     )
 
 
@@ -168,6 +172,7 @@ def add_up(
         flagged=marks,
         drawn=queries.sample(rows, marks, MAX_POINTS, MAX_POINTS),
         champions=_first_scored(summaries),
+        muted=sum(each.muted for each in summaries),
     )
 
 

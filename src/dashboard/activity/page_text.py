@@ -72,6 +72,7 @@ class PageText:
     empty: dict[str, str]
     charts: dict[str, str]
     table_note: str
+    muted_note: str
 
 
 def page_text(view: ActivityView, filters: Filters, refresh_seconds: float) -> PageText:
@@ -90,6 +91,7 @@ def page_text(view: ActivityView, filters: Filters, refresh_seconds: float) -> P
         empty=empty | {"windows": waiting, "market": no_market},
         charts=chart_words(view, filters.threshold),
         table_note=_table_note(view, filters),
+        muted_note=_muted_note(view, filters),
     )
 
 
@@ -135,12 +137,14 @@ def _volume_note(view: ActivityView, range_words: str) -> str:
 
 def _flagged_note(view: ActivityView, filters: Filters) -> str:
     """The share of the flagged, beside the budget where it is that of the whole traffic."""
-    part = share(view.summary.flagged_share)
+    part, muted = share(view.summary.flagged_share), view.aggregates.muted
+    rest = f"; {muted:,} muted" if muted else ""
     if filters.row_filters:
-        return f"{part} of what passes the filters"
+        return f"{part} of what passes the filters{rest}"
     budget = (view.snapshot.model or {}).get("budget")
     note = f"{part} of transactions"
-    return f"{note}; budget {share(budget)}" if isinstance(budget, int | float) else note
+    note += f"; budget {share(budget)}" if isinstance(budget, int | float) else ""
+    return note + rest
 
 
 def market_tile(snapshot: Snapshot, median_fee_rate: float, range_words: str) -> Tile:
@@ -209,8 +213,17 @@ def _empty(view: ActivityView, filters: Filters, state: State) -> str:
 
 def _table_note(view: ActivityView, filters: Filters) -> str:
     total = view.summary.flagged if filters.only_flagged else view.summary.transactions
+    total -= 0 if filters.muted else view.aggregates.muted
     shown = min(TABLE_ROWS, total)
     return f"the {shown:,} {ORDER_WORDS[filters.order]} of {total:,}" if total else ""
+
+
+def _muted_note(view: ActivityView, filters: Filters) -> str:
+    """How many the table leaves out, or shows, because of a mute; no words where there is none."""
+    muted = view.aggregates.muted
+    if not muted:
+        return ""
+    return f"{muted:,} muted: {'hide' if filters.muted else 'show'}"
 
 
 def threshold_readout(

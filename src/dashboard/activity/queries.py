@@ -59,7 +59,7 @@ class Aggregates:
     model alone flagged as they were scored. `margin_counts` are all but the coinbases by thousandth
     of the margin, from -1 on. `flagged` is for each of `rows`; `drawn` are those of the scatter,
     ordinary and flagged. `champions` are the model versions, each with the microsecond at which it
-    scored first, in order.
+    scored first, in order. `muted` is how many of the flagged a mute in force matches.
     """
 
     summary: Summary
@@ -77,6 +77,7 @@ class Aggregates:
     flagged: Mask
     drawn: tuple[Index, Index]
     champions: list[tuple[str, int]]
+    muted: int = 0
 
     def count_above(self, threshold: float, flagged_by: tuple[str, ...] = ()) -> int:
         """How many that pass the filters are flagged at a threshold, a position of the slider."""

@@ -1,5 +1,6 @@
 """The table of transactions: its columns in the browser, and the rows that it shows."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import dash_ag_grid
@@ -9,27 +10,37 @@ from numpy.typing import NDArray
 
 from dashboard.activity.filter_inputs import order_choice
 from dashboard.activity.queries import FLAGGED_BY, TABLE_ROWS, Mask, flagger_codes, top
+from dashboard.activity.selection_bar import selection_bar
 from dashboard.lake.rows import Rows
 
 Column = dict[str, Any]
 
 
 def table_rows(
-    rows: Rows, flagged: Mask, order: str, threshold: float | None = None
+    rows: Rows,
+    flagged: Mask,
+    order: str,
+    threshold: float | None = None,
+    muted: Mask | None = None,
+    mark_of: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """The first rows of an order: money in satoshi, time in milliseconds; the browser formats.
 
-    What is not known is None. `threshold` is the viewer's, by which the model flags.
+    What is not known is None. `threshold` is the viewer's, by which the model flags. `muted` is for
+    each row, and `mark_of` has the mark of those that people marked.
     """
     index = top(rows, order, TABLE_ROWS)
     rows = rows.take(index)
     times, market = rows.times_market(), rows["market_fee_rate"]
+    hashes, marks = rows.hashes(), mark_of or {}
     columns = {
-        "hash": rows.hashes(),
+        "hash": hashes,
         "time": (rows["time"] // 1000).tolist(),
         "score": _known(rows["anomaly_score"].round(4), ~rows.unscored()),
         "flagged": flagged[index].tolist(),
         "flagged_by": [FLAGGED_BY[code] for code in flagger_codes(rows, threshold).tolist()],
+        "mark": [marks.get(hash) for hash in hashes],
+        "muted": (np.zeros(len(rows), bool) if muted is None else muted[index]).tolist(),
         "pattern": [", ".join(names) for names in rows.patterns()],
         "value": rows["output_value"].tolist(),
         "fee": rows["fee"].tolist(),
@@ -57,8 +68,11 @@ def transaction_table(prefix: str) -> html.Section:
         title="All transactions that pass the filters",
     )
     note = html.Span(id="table-note", className="note")
+    muted = html.Span(id="muted-note", className="muted-note")
     new = html.Button(id="show-new", className="button", hidden=True, title="Show them")
-    head = html.Div([html.H2("Transactions"), note, new, order_choice(), export], className="head")
+    head = html.Div(
+        [html.H2("Transactions"), note, muted, new, order_choice(), export], className="head"
+    )
     grid = dash_ag_grid.AgGrid(
         id="grid",
         columnDefs=COLUMNS,
@@ -68,9 +82,10 @@ def transaction_table(prefix: str) -> html.Section:
         dashGridOptions={
             "theme": {"function": "gridTheme(themeQuartz)"},
             "rowSelection": {
-                "mode": "singleRow",
-                "checkboxes": False,
-                "enableClickSelection": True,
+                "mode": "multiRow",
+                "checkboxes": True,
+                "headerCheckbox": True,
+                "enableClickSelection": False,
             },
             "animateRows": False,
             "suppressColumnVirtualisation": True,  # a row without its cells is none to a reader
@@ -81,11 +96,11 @@ def transaction_table(prefix: str) -> html.Section:
             "headerHeight": 36,
             "localeText": {"noRowsToShow": "No transaction passes the filters."},
         },
-        rowClassRules={"anomalous": "params.data.flagged"},
+        rowClassRules={"anomalous": "params.data.flagged", "muted": "params.data.muted"},
         className="grid",
         style={"height": None},
     )
-    return html.Section([head, grid], id="transactions", className="panel table")
+    return html.Section([head, selection_bar(), grid], id="transactions", className="panel table")
 
 
 def _column(
@@ -112,6 +127,7 @@ COLUMNS = [
     _column("hash", "transaction", 190) | {"cellRenderer": "HashCell"},
     _column("time", "time", 124, "clock(params.value)", "utc(params.value)"),
     _column("flagged_by", "flagged by", 92, "flaggers(params.value)", "verdict(params.data)"),
+    _column("mark", "mark", 84, "mark(params.data)", "mark(params.data)"),
     _column("pattern", "pattern", 130, "words(params.value)", "words(params.value)"),
     _number("value", "value (BTC)", 136, "btc(params.value)", "sat(params.value)"),
     _number("fee", "fee (BTC)", 108, "btc(params.value)", "sat(params.value)"),

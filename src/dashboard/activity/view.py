@@ -72,7 +72,7 @@ class ViewCache:
         self._views: OrderedDict[object, ActivityView] = OrderedDict()
         self._sent: OrderedDict[object, tuple[dict[str, Any], dict[str, int]]] = OrderedDict()
         self._aggregates: OrderedDict[Filters, Aggregates] = OrderedDict()
-        self._reads: OrderedDict[Filters, tuple[datetime, Aggregates]] = OrderedDict()
+        self._reads: OrderedDict[object, tuple[datetime, Aggregates]] = OrderedDict()
         self._markets: OrderedDict[object, tuple[datetime, pa.Table | None]] = OrderedDict()
         self._serial = -1
         self._lock, self._reading = Lock(), Lock()
@@ -110,7 +110,7 @@ class ViewCache:
             return self._from_memory(filters, snapshot), None
         try:
             with self._reading:
-                return self._from_lake(filters, start, end, snapshot.taken_at), None
+                return self._from_lake(filters, start, end, snapshot), None
         except LAKE_ERRORS:
             return self._from_memory(filters, snapshot), (
                 "The older part of this range cannot be read just now; the newest hours are shown."
@@ -151,18 +151,22 @@ class ViewCache:
             if filters not in self._aggregates:
                 start, end = filters.interval(snapshot.taken_at)
                 rows, until = snapshot.rows.between(start, end), min(end, snapshot.taken_at)
-                self._aggregates[filters] = queries.aggregate(rows, filters, start, until)
+                found = queries.aggregate(rows, filters, start, until)
+                muted = int(snapshot.opinions.muting.mask(found.rows, found.flagged).sum())
+                self._aggregates[filters] = replace(found, muted=muted)
             _drop_oldest(self._aggregates, CACHED_VIEWS)
             return self._aggregates[filters]
 
     def _from_lake(
-        self, filters: Filters, start: datetime, end: datetime, now: datetime
+        self, filters: Filters, start: datetime, end: datetime, snapshot: Snapshot
     ) -> Aggregates:
-        read_at, aggregates = self._reads.get(filters, (now, None))
+        now, muted = snapshot.taken_at, snapshot.opinions.muting.condition
+        key = (filters, muted)
+        read_at, aggregates = self._reads.get(key, (now, None))
         if aggregates is None or now - read_at > timedelta(seconds=READ_SECONDS):
-            aggregates = self.long_ranges.aggregate(filters, start, end, now)
-            self._reads.pop(filters, None)
-            self._reads[filters] = (now, aggregates)
+            aggregates = self.long_ranges.aggregate(filters, start, end, now, muted)
+            self._reads.pop(key, None)
+            self._reads[key] = (now, aggregates)
             _drop_oldest(self._reads, CACHED_VIEWS)
         return aggregates
 
@@ -206,8 +210,18 @@ def draw_view(
     statistics = _statistics_between(snapshot.statistics, start, min(end, snapshot.taken_at))
     if statistics is not None:
         drawn["windows"] = figures.windows(statistics, *times)
-    table = table_rows(numbers.rows, numbers.flagged, filters.order, own)
+    table = _table(snapshot, numbers, filters)
     return ActivityView(snapshot, aggregates, drawn, table, problem)
+
+
+def _table(snapshot: Snapshot, numbers: Aggregates, filters: Filters) -> list[dict[str, Any]]:
+    """The table's rows; the muted are left out unless the viewer asks for them."""
+    rows, marks = numbers.rows, numbers.flagged
+    muted = snapshot.opinions.muting.mask(rows, marks)
+    if not filters.muted and muted.any():
+        rows, marks, muted = rows.take(~muted), marks[~muted], muted[~muted]
+    mark_of = snapshot.opinions.mark_of
+    return table_rows(rows, marks, filters.order, filters.threshold, muted, mark_of)
 
 
 def _statistics_between(

@@ -26,6 +26,7 @@ dagfuncs.market = (row) =>
     : dagfuncs.times(row.times) + " times what others paid then (" + row.market + " sat/vB)";
 dagfuncs.shortened = (hash) => hash.slice(0, 10) + "…" + hash.slice(-6);
 dagfuncs.words = (name) => (name ? name.replaceAll("_", " ") : "–");
+dagfuncs.mark = (row) => [dagfuncs.words(row.mark || ""), row.muted ? "muted" : ""].filter((word) => word && word !== "–").join(", ") || "–";
 dagfuncs.clock = (time) => {
   const date = new Date(time);
   const today = date.toDateString() === new Date().toDateString();

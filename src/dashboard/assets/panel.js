@@ -36,11 +36,19 @@
     (cell || opener)?.focus();
   }
 
+  // The row of the panel's transaction stands out, also where the table draws it again.
+  const pointer = document.head.appendChild(document.createElement("style"));
+  function pointOut(hash) {
+    const digits = /^[0-9a-f]{16,64}$/.test(hash) ? hash : "";
+    pointer.textContent = digits && `#grid .ag-row[row-id^="${digits}"] { background: var(--accent-soft); }`;
+  }
+
   // The panel's class for a hash. Dash sets it first; then the focus moves.
   function follow(_hash) {
     const before = panel().classList.contains("open"), now = isOpen();
     if (now !== before) setTimeout(now ? takeFocus : returnFocus);
     if (now) shown = location.hash.slice(1);
+    pointOut(now ? shown : "");
     return now ? "open" : "closed";
   }
 
@@ -49,7 +57,7 @@
     const step = event.target.closest("[data-step]");
     if (step) walk(Number(step.dataset.step));
     if (event.target.closest(".close")) open("");
-    else if (!event.target.closest("a")) explainRow(event.target.closest("#grid .ag-row"));
+    else if (!event.target.closest("a, [col-id='ag-Grid-SelectionColumn']")) explainRow(event.target.closest("#grid .ag-row"));
   }, true);
 
   document.addEventListener("keydown", (event) => {

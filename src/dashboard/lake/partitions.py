@@ -66,7 +66,8 @@ class Question:
     `then` is what the model alone flagged as it was scored, and `margin` how far a score lies above
     the threshold of its version. `base` is the width of a time bin in
     microseconds; `top` is how many rows the table shows and `marked` how many anomalies the scatter
-    shows, at most. `outlying` rows of each end of fee rates and values are kept.
+    shows, at most. `outlying` rows of each end of fee rates and values are kept. `muted` are the
+    flagged rows that the table may leave out, empty where there are none.
     """
 
     passing: str
@@ -81,6 +82,7 @@ class Question:
     top: int
     marked: int
     outlying: int
+    muted: str = ""
 
     @property
     def marked_rows(self) -> str:
@@ -100,7 +102,7 @@ class PartitionSummary:
     `patterns` has how many of the flagged have each, and None those without; one may have several.
     `rates` has columns bin, rate, flagged, count; `scores` score, margin, flagged, coinbase,
     by_rule, then, count. `champions` has the microsecond at which each model version scored first.
-    `kept` has `SELECTED_COLUMNS`.
+    `kept` has `SELECTED_COLUMNS`; `muted` is how many of the flagged are muted.
     """
 
     rates: NDArray[np.int32]
@@ -109,6 +111,7 @@ class PartitionSummary:
     volume: int
     champions: dict[str, int]
     kept: pa.Table
+    muted: int = 0
 
 
 def partitions(lake: Lake) -> list[Partition]:
@@ -180,7 +183,15 @@ def summarize(
         pc.sum(rates["volume"]).as_py() or 0,
         dict(zip(*(column.to_pylist() for column in champions.columns), strict=True)),
         _kept(ask, question, scores),
+        _count_muted(ask, question),
     )
+
+
+def _count_muted(ask: Ask, question: Question) -> int:
+    if not question.muted:
+        return 0
+    found = ask("count(*) AS count", f"{question.marked_rows} AND ({question.muted})", "")
+    return int(found["count"][0].as_py())
 
 
 def _by_pattern(combinations: list[dict[str, Any]]) -> dict[str | None, int]:
@@ -194,7 +205,10 @@ def _by_pattern(combinations: list[dict[str, Any]]) -> dict[str | None, int]:
 def _kept(ask: Ask, question: Question, scores: pa.Table) -> pa.Table:
     """The first rows of the table's order, the anomalies, the outlying, and a sample of others."""
     key = question.order
-    best = ask(f"{key} AS key", question.shown, f"ORDER BY {key} DESC, hash LIMIT {question.top}")
+    listed = question.shown
+    if question.muted:
+        listed += f" AND NOT ({question.flagged} AND ({question.muted}))"
+    best = ask(f"{key} AS key", listed, f"ORDER BY {key} DESC, hash LIMIT {question.top}")
     lowest = _lowest_marked(scores, question.marked)
     wanted = [f"({question.flagged} AND (anomaly_score >= {lowest} OR {question.by_rule}))"]
     if len(best):

@@ -17,6 +17,7 @@ import requests
 
 from core.lake import OriginMismatchError
 from core.market import Market
+from dashboard.lake.opinions import Opinions, OpinionsReader
 from dashboard.lake.parts import Health, Parts
 from dashboard.lake.rows import EPOCH, Rows, concatenate, from_micros, no_rows, to_micros
 from dashboard.lake.sources import LAKE_ERRORS, Api, Lake
@@ -53,6 +54,7 @@ class Snapshot:
     model: dict[str, Any] | None = None
     api_problem: str | None = None
     health: Health = Health()
+    opinions: Opinions = field(default_factory=Opinions)
     serial: int = 0
 
 
@@ -68,10 +70,11 @@ class RecentRows:
         metrics: DashboardMetrics,
         kept: timedelta,
         max_rows: int,
+        opinions: OpinionsReader | None = None,
     ) -> None:
         self.lake, self.api, self.parts = lake, api, parts
         self.clock, self.metrics = clock, metrics
-        self.kept, self.max_rows = kept, max_rows
+        self.kept, self.max_rows, self._opinions = kept, max_rows, opinions
         self.snapshot = Snapshot(clock(), serial=int(clock().timestamp()))
         self._identity: str | None = None
         self._cut = EPOCH
@@ -111,6 +114,8 @@ class RecentRows:
                 statistics=self.lake.window_statistics(old.taken_at - STATISTICS_KEPT),
                 problem=None,
             )
+            if self._opinions is not None:
+                new = replace(new, opinions=self._opinions.read(new.rows, self.lake))
         except OriginMismatchError as error:
             return self._with_problem(replace(old, rows=no_rows(), statistics=None), str(error))
         except LAKE_ERRORS as error:

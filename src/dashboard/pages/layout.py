@@ -11,6 +11,7 @@ from dashboard.activity.page_text import Readout, Tile
 from dashboard.activity.pipeline_state import PartLine
 from dashboard.activity.table import transaction_table
 from dashboard.look.formats import attribute
+from dashboard.pages.marking import marking_section, mutes_page
 from dashboard.pages.trial import trial_page
 from dashboard.services import Services
 
@@ -31,7 +32,12 @@ EMPTY_FIGURE: dict[str, Any] = {
 }
 """A transparent figure: without one Plotly draws a white plot."""
 
-PAGES = (("/", "Activity"), ("/try", "Try a transaction"), ("/model", "Model"))
+PAGES = (
+    ("/", "Activity"),
+    ("/try", "Try a transaction"),
+    ("/mutes", "Mutes"),
+    ("/model", "Model"),
+)
 
 ORIGIN_WORDS = {
     "live": "Bitcoin's transactions, as Blockchain.com shows them",
@@ -78,6 +84,8 @@ def page(services: Services) -> html.Div:
             dcc.Store(id="drawn"),
             *(dcc.Store(id=f"{name}-figure") for name in FIGURE_NAMES),
             dcc.Store(id="table-rows"),
+            dcc.Store(id="written-opinion", data=0),
+            dcc.Store(id="mute-to-end"),
             dcc.Interval(id="tick", interval=int(services.refresh_seconds * 1000)),
             dcc.Interval(id="slow", interval=15_000),
             html.A("Skip to the transactions", href="#transactions", className="skip"),
@@ -94,11 +102,16 @@ def page(services: Services) -> html.Div:
                         className="activity",
                     ),
                     html.Section(trial_page(), id="page-try", hidden=True),
+                    html.Section(mutes_page(), id="page-mutes", hidden=True),
                     html.Section(id="page-model", hidden=True),
                 ]
             ),
             html.Aside(
-                html.Div(id="why"), id="drawer", className="closed", tabIndex=-1, **drawer_name
+                [html.Div(id="why"), marking_section()],
+                id="drawer",
+                className="closed",
+                tabIndex=-1,
+                **drawer_name,
             ),
             html.Div(id="toast", className="toast", role="status"),
         ],

@@ -1,13 +1,15 @@
 """The page of the model: what the API says about the champion, as far as it says it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from dash import html
 
+from core.marks import MarkRow
 from dashboard.look.formats import share, short_number, spaced, utc
+from dashboard.pages.precision_panel import precision_panel
 from dashboard.pages.verdict_panel import feature_words
 
 Facts = Mapping[str, Any]
@@ -32,11 +34,12 @@ def model_view(
     budgets: list[Any] | None,
     mlflow_url: str,
     zone: ZoneInfo,
+    marks: Sequence[MarkRow] = (),
 ) -> list[Any]:
     """The champion, its evaluation and the drift since, or a sentence why there is no model.
 
     `drift` is None while the trainer does not answer, and `budgets`, the panel of other thresholds,
-    where the version tells of none.
+    where the version tells of none. `marks` are what people marked.
     """
     if model is None:
         sentence = problem or "Asking the API …"
@@ -56,6 +59,7 @@ def model_view(
     left = [_panel(champion), _panel(_drift(drift)), *map(_panel, _real_transactions(model))]
     right = [
         *([_panel(budgets)] if budgets else []),
+        _panel(precision_panel(marks)),
         _panel(_evaluation(model)),
         _panel(_features(model)),
         _panel(_rules(model)),
@@ -150,7 +154,10 @@ def _real_transactions(model: Facts) -> list[list[Any]]:
     }
     if not groups:
         return []
-    note = "Share of real transactions that it flags: the first three groups are to be found"
+    note = (
+        "Share of real transactions that it flags: the first three groups are to be found, and what"
+        " people marked as useful"
+    )
     bars = [_bar(spaced(group), flagged, share(flagged)) for group, flagged in groups.items()]
     heading = html.H2("Real transactions")
     return [[heading, html.P(note, className="note"), html.Ul(bars, className="bars")]]

@@ -23,6 +23,7 @@ from core.topics import ANOMALIES
 from core.transaction import NUMERIC_FIELDS
 from data_processing.lake_tables import LakeTables
 from data_processing.micro_batch import MicroBatch
+from data_processing.muting import Muting
 from data_processing.start_offsets import describe_topics, partition_numbers
 from monitoring.stream_metrics import StreamMetrics
 
@@ -37,12 +38,16 @@ _COPIED = ("hash", *NUMERIC_FIELDS, "fee_rate", *VERDICT.names)
 
 
 def anomaly_message(row: dict[str, Any]) -> dict[str, Any]:
-    """The message for a flagged row of `scored_transactions`: the row and its explanation."""
+    """The message for a flagged row of `scored_transactions`: the row and its explanation.
+
+    `muted_by` is the mute in force that matches it: such a message is no news.
+    """
     verdict = Verdict.from_row(row)
     return {name: row[name] for name in _COPIED} | {
         "patterns": list(verdict.patterns),
         "event_time": row["event_time"].isoformat(),
         "explanation": explanation.explanation(verdict, rules_of_row(row)),
+        "muted_by": row.get("muted_by"),
     }
 
 
@@ -57,9 +62,10 @@ class Announcements:
         bootstrap_servers: str,
         metrics: StreamMetrics,
         clock: Callable[[], float] = time.monotonic,
+        muting: Muting | None = None,
     ) -> None:
         self._tables, self._servers, self._metrics = tables, bootstrap_servers, metrics
-        self._clock = clock
+        self._clock, self._muting = clock, muting
         self._producer: KafkaProducer | None = None
         self._unpublished: list[dict[str, Any]] = []
         self._commits: list[datetime] = []
@@ -135,6 +141,8 @@ class Announcements:
             else:
                 self._unpublished.remove(row)
                 self._metrics.announced.inc()
+                if row.get("muted_by"):
+                    self._metrics.muted.inc()
         if first_error is not None:
             raise first_error
 
@@ -146,6 +154,8 @@ class Announcements:
     def _flagged(self, where: str) -> list[dict[str, Any]]:
         sql = f"SELECT * FROM scored_transactions WHERE is_anomaly AND {where} ORDER BY scored_at"
         rows: list[dict[str, Any]] = self._tables.query(sql, "scored_transactions").to_pylist()
+        if self._muting is not None:
+            self._muting.note(rows)
         return rows
 
 

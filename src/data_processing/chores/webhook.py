@@ -93,12 +93,23 @@ class Webhook:
         self._metrics.webhook_waiting.set(self._messages.waiting())
         if message is None or self._is_repeat(message.content["hash"]):
             return None
+        if message.content.get("muted_by"):
+            return self._skip(message)
         if self._posted >= self._per_minute:
             self._held_back[message.content["hash"]] = message
             return None
         self._posted += 1
         self._deliver({"text": message.content["explanation"], **message.content})
         return self._mark_posted(message)
+
+    def _skip(self, message: OutboxMessage) -> None:
+        """Pass a muted message over, and count it.
+
+        While others are held back its position is not noted, since theirs come before it.
+        """
+        self._metrics.webhook_muted.inc()
+        if not self._held_back:
+            self._messages.mark_posted(message)
 
     def _start_minute(self) -> None:
         """When the minute has ended, post the summary of what it held back, and start the next."""

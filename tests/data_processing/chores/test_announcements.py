@@ -1,18 +1,23 @@
 import json
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaTimeoutError
+from tests.support.casework_rows import NOW, a_mute, add_mute
 from tests.support.micro_batches import FakeKafka, Writer
 from tests.support.stream_samples import a_champion, a_transaction
 
+from core.casework import CaseworkStore
+from core.mutes import MutesReader
 from core.topics import ANOMALIES
 from core.transaction import Transaction
 from data_processing.chores.announcements import Announcements, published_hashes
 from data_processing.lake_tables import LakeTables
+from data_processing.muting import Muting
 from monitoring.stream_metrics import StreamMetrics
 
 pytestmark = pytest.mark.stack
@@ -143,3 +148,36 @@ def test_what_was_sent_before_a_send_that_fails_is_not_sent_again(
     ours = {transaction["hash"] for transaction in transactions}
     keys = [message["hash"] for message in on_topic(broker) if message["hash"] in ours]
     assert len(keys) == len(set(keys)) == batch.flagged
+
+
+def test_what_a_mute_in_force_matches_is_announced_as_muted_and_counted(
+    flagging: Writer,
+    kafka: FakeKafka,
+    tables: LakeTables,
+    broker: str,
+    metrics: StreamMetrics,
+    tmp_path: Path,
+) -> None:
+    rng = random.Random()
+    store = CaseworkStore(str(tmp_path / "casework"), "simulated")
+    numbers = {"fee": 10**9, "input_value": 3 * 10**9, "output_value": 2 * 10**9}
+    odd, other, unknown = (a_transaction(rng, **numbers) for _ in range(3))
+    odd |= {"input_addresses": ["payer"], "input_values": [3 * 10**9]}
+    other |= {"input_addresses": ["somebody"], "input_values": [3 * 10**9]}
+    lasts = {"created_at": datetime.now(UTC), "until": datetime.now(UTC) + timedelta(days=1)}
+    mute = a_mute(address="payer", output_value_min=10**9, **lasts)
+    over = {"created_at": NOW - timedelta(days=9), "until": NOW - timedelta(days=8)}
+    for each in (mute, a_mute(address="somebody", **over)):
+        add_mute(store, each)
+    muting = Muting(tables, MutesReader(store))
+    announcements = Announcements(tables, broker, metrics, muting=muting)
+    announcements.on_batch(flagging.write(kafka.records(odd, other, unknown)))
+    announcements.run()
+    said = {message["hash"]: message["muted_by"] for message in on_topic(broker)[-3:]}
+    assert said == {odd["hash"]: mute.id, other["hash"]: None, unknown["hash"]: None}
+    assert metrics.announced._value.get() == 3
+    assert metrics.muted._value.get() == 1
+    flagged = tables.query(
+        "SELECT COUNT(*) AS count FROM scored_transactions WHERE is_anomaly", "scored_transactions"
+    )
+    assert flagged["count"][0].as_py() == 3, "what is muted is flagged and stored as before"

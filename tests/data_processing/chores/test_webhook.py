@@ -18,6 +18,7 @@ class ListOfMessages:
 
     def __init__(self) -> None:
         self.hashes: list[str] = []
+        self.muted: set[str] = set()
         self.read, self.posted = 0, 0
 
     def add(self, *numbers: int) -> None:
@@ -28,7 +29,9 @@ class ListOfMessages:
         if self.read == len(self.hashes):
             return None
         self.read += 1
-        content = {"hash": self.hashes[self.read - 1], "explanation": "Unusual."}
+        content: dict[str, Any] = {"hash": self.hashes[self.read - 1], "explanation": "Unusual."}
+        if content["hash"] in self.muted:
+            content["muted_by"] = "a mute"
         return OutboxMessage(0, self.read - 1, content)
 
     def mark_posted(self, message: OutboxMessage) -> None:
@@ -213,3 +216,25 @@ def test_only_a_success_counts_as_accepted(answering: tuple[str, list[int]], sta
     statuses.append(status)
     with pytest.raises(requests.HTTPError, match=str(status)):
         post(url, {"hash": "1"})
+
+
+def test_what_is_muted_is_not_posted_but_counted(
+    receiver: Receiver, metrics: StreamMetrics
+) -> None:
+    receiver.messages.add(*range(40))
+    receiver.messages.muted = {f"{number:064x}" for number in range(0, 40, 2)}
+    post_all(receiver.webhook(per_minute=3), receiver)
+    assert receiver.announced() == list(range(1, 40, 2))
+    assert metrics.webhook_muted._value.get() == 20
+
+
+def test_what_is_held_back_survives_a_restart_after_a_muted_one(receiver: Receiver) -> None:
+    receiver.messages.add(1, 2, 3)
+    receiver.messages.muted = {f"{3:064x}"}
+    webhook = receiver.webhook(per_minute=1)
+    for _ in range(3):
+        webhook.post_next(wait_seconds=1)
+    assert receiver.announced() == [1]
+    restarted = receiver.webhook(per_minute=1)
+    post_all(restarted, receiver)
+    assert receiver.announced() == [1, 2]
