@@ -7,6 +7,9 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import pyarrow as pa
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """What makes a cell a formula in Excel, LibreOffice or Google Sheets (OWASP, "CSV Injection")."""
@@ -21,6 +24,24 @@ def csv_text(records: Iterable[Sequence[object]]) -> str:
     writer = csv.writer(text)
     writer.writerows([_harmless(cell) for cell in record] for record in records)
     return text.getvalue()
+
+
+def csv_of_batch(batch: pa.RecordBatch) -> str:
+    """Write the rows of a batch without a heading.
+
+    Times are in ISO 8601, and a list of texts is one text with spaces between them.
+    """
+    return csv_text(zip(*map(_cells, batch.columns), strict=True))
+
+
+def _cells(column: pa.Array) -> list[object]:
+    return [_cell(value) for value in column.to_pylist()]
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return " ".join(value) if isinstance(value, list) else value
 
 
 def _harmless(cell: object) -> object:

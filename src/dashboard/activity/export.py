@@ -10,7 +10,7 @@ from threading import BoundedSemaphore
 
 import pyarrow as pa
 
-from core.csv_text import csv_text
+from core.csv_text import csv_of_batch, csv_text
 from dashboard.activity.conditions import (
     TIMES_MARKET,
     flagged_by_column,
@@ -96,7 +96,7 @@ def csv_lines(
                 yield _cut(rows, "an export may take no longer (DASHBOARD_EXPORT_SECONDS)")
                 return
             for first in range(0, batch.num_rows, ROWS_AT_ONCE):
-                yield csv_text(_records(batch.slice(first, ROWS_AT_ONCE)))
+                yield csv_of_batch(batch.slice(first, ROWS_AT_ONCE))
             rows += batch.num_rows
     except LAKE_ERRORS as error:
         log.warning("event=export_failed rows=%d reason=%s", rows, error)
@@ -119,12 +119,6 @@ def _batches(lake: Lake, filters: Filters, now: datetime) -> Iterator[pa.RecordB
         if partition.overlaps(start, end):
             where = f"{range_condition(partition, start, end)} AND {condition}"
             yield from lake.batches(SCORED, f"SELECT {columns} FROM {SCORED} WHERE {where}")
-
-
-def _records(batch: pa.RecordBatch) -> list[tuple[object, ...]]:
-    columns = [batch.column(name).to_pylist() for name in COLUMNS]
-    columns[1] = [time.isoformat() for time in columns[1]]
-    return list(zip(*columns, strict=True))
 
 
 def _cut(rows: int, reason: str) -> str:
