@@ -11,7 +11,7 @@ from threading import BoundedSemaphore
 import pyarrow as pa
 
 from core.csv_text import csv_of_batch, csv_text
-from dashboard.activity.conditions import (
+from core.row_filters import (
     TIMES_MARKET,
     flagged_by_column,
     flagged_condition,
