@@ -27,6 +27,7 @@ from api.middleware import (
 from api.routes.anomalies import ScoredTable, add_anomaly_routes
 from api.routes.health import add_health_routes
 from api.routes.predictions import prediction_routes
+from api.routes.scored_lists import add_list_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore
 from core.settings import ApiSettings
@@ -81,6 +82,7 @@ def create_app(
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
     add_anomaly_routes(app.router, scored)
+    add_list_routes(app.router, scored, in_flight)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app

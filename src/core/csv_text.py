@@ -18,7 +18,8 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def csv_text(records: Iterable[Sequence[object]]) -> str:
     """Write records as lines (RFC 4180).
 
-    A text that would be a formula gets an apostrophe before it. Numbers stay as they are, negative ones too, and None is an empty cell.
+    A text that would be a formula gets an apostrophe before it. Numbers stay as they are,
+    negative ones too, and None is an empty cell.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
