@@ -187,7 +187,8 @@ async def on_invalid_query(request: Request, error: Exception) -> Response:
         )
         for details in error.errors()[:MAX_FIELD_PROBLEMS]
     ]
-    detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
+    faults = [f"{each.field}: {each.message}" if each.field else each.message for each in errors]
+    detail = "; ".join(faults)
     detail = f"The address has a wrong parameter: {detail}."
     return problem_response(request.scope, 422, detail, errors)
 

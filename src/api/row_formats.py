@@ -1,6 +1,6 @@
 """Scored transactions as JSON objects, CSV and Parquet; amounts in satoshi, times in UTC."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -31,6 +31,9 @@ PARQUET = pa.schema([*(field for field in SCORED_TRANSACTIONS if field.name != "
 )
 """The columns of Parquet: those of the table, and the fee rate in multiples of the market's."""
 
+JSON_COLUMNS = (*SCORED_TRANSACTIONS.names, "times_market")
+"""The columns that `stored_transaction` takes."""
+
 CSV = tuple(name for name in PARQUET.names if name not in ("pattern", "reasons"))
 """The columns of CSV; `patterns` has spaces between them."""
 
@@ -48,7 +51,7 @@ def asked_format(given: Format | None, accept: str) -> Format:
     return next((known[name] for name in named if name in known), "json")
 
 
-def columns(names: tuple[str, ...] | list[str], filters: RowFilters) -> str:
+def columns(names: Iterable[str], filters: RowFilters) -> str:
     """Columns in SQL: flagged by the caller's threshold where there is one."""
     own = RowFilters(threshold=filters.threshold)
     computed = {

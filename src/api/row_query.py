@@ -7,7 +7,7 @@ let everything pass.
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -36,6 +36,20 @@ Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 
 def _describe(words: str) -> str:
     return f"{words}; by default no bound"
+
+
+PATTERNS: Any = Field(
+    None,
+    pattern=r"^[a-z0-9_]{1,40}(,[a-z0-9_]{1,40}){0,19}$",
+    description="Known shapes of which it has one, with commas; `none` is without any",
+    examples=["fee_overpaid,dust_fan_out"],
+)
+FLAGGED_BY: Any = Field(
+    None,
+    pattern=r"^(model|rule|both)(,(model|rule|both)){0,2}$",
+    description="Only what was flagged by one of these, with commas: model, rule, both",
+    examples=["rule,both"],
+)
 
 
 class RowQuery(BaseModel):
@@ -71,18 +85,8 @@ class RowQuery(BaseModel):
     inputs_max: Count | None = Field(None, description=_describe("Most inputs"))
     outputs_min: Count | None = Field(None, description=_describe("Fewest outputs"))
     outputs_max: Count | None = Field(None, description=_describe("Most outputs"))
-    pattern: str | None = Field(
-        None,
-        pattern=r"^[a-z0-9_]{1,40}(,[a-z0-9_]{1,40}){0,19}$",
-        description="Known shapes of which it has one, with commas; `none` is without any",
-        examples=["fee_overpaid,dust_fan_out"],
-    )
-    flagged_by: str | None = Field(
-        None,
-        pattern=r"^(model|rule|both)(,(model|rule|both)){0,2}$",
-        description="Only what was flagged by one of these, with commas: model, rule, both",
-        examples=["rule,both"],
-    )
+    pattern: str | None = PATTERNS
+    flagged_by: str | None = FLAGGED_BY
     hash: str | None = Field(
         None, pattern=r"^[0-9a-fA-F]{1,64}$", description="What the hash begins with"
     )
@@ -146,9 +150,9 @@ class RowQuery(BaseModel):
             inputs_max=self.inputs_max,
             outputs_min=self.outputs_min,
             outputs_max=self.outputs_max,
-            pattern=_names(self.pattern),
+            pattern=split_names(self.pattern),
             flagged=self.only_flagged,
-            flagged_by=_names(self.flagged_by),
+            flagged_by=split_names(self.flagged_by),
             hash=(self.hash or "").lower(),
         )
 
@@ -199,7 +203,8 @@ def _satoshi(amount: Decimal | None) -> int | None:
     return None if amount is None else int(amount * COIN)
 
 
-def _names(text: str | None) -> tuple[str, ...]:
+def split_names(text: str | None) -> tuple[str, ...]:
+    """The names of a list with commas, each once; none without a text."""
     return tuple(sorted(set(text.split(",")))) if text else ()
 
 

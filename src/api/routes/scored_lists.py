@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from api.cursors import InvalidCursorError, read_cursor, write_cursor
+from api.downloads import Downloads
 from api.errors import error_responses
 from api.lake_reads import LakeReads
 from api.middleware import RequestsInFlight
 from api.routes.anomalies import FIRST_TIME, LAST_TIME, ScoredTable
-from api.row_downloads import Downloads
 from api.row_formats import (
     CSV,
+    JSON_COLUMNS,
     MEDIA_TYPES,
     PARQUET,
     ROWS_AT_ONCE,
@@ -30,12 +31,9 @@ from api.row_query import DEFAULT_PAGE, MAX_DOWNLOAD, MAX_PAGE, RowQuery, Transa
 from api.schemas import AnomaliesPage, StoredTransaction, TransactionsPage
 from api.scored_pages import Listing, Page, Place, from_micros, to_micros
 from core.row_filters import flagged_condition, passing_condition
-from core.tables import SCORED_TRANSACTIONS
 
 _CURSOR = (int, int, int, str)
 """First and last event time of the list, event time and hash of the last row."""
-
-_JSON_COLUMNS = [*SCORED_TRANSACTIONS.names, "times_market"]
 
 
 def _described(what: str) -> dict[int | str, dict[str, Any]]:
@@ -112,7 +110,7 @@ class _Lists:
         self, listing: Listing, query: RowQuery
     ) -> tuple[list[StoredTransaction], str | None]:
         page = self._page(listing)
-        selected = columns(_JSON_COLUMNS, query.filters)
+        selected = columns(JSON_COLUMNS, query.filters)
         rows = [row for table in page.rows(selected, MAX_PAGE) for row in table.to_pylist()]
         return [stored_transaction(row) for row in rows], _next(page, listing, query)
 

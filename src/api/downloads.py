@@ -1,7 +1,7 @@
 """Answers in parts: how many there may be at one time, and how long each of them may take."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 from fastapi import HTTPException
 from starlette.responses import StreamingResponse
@@ -20,14 +20,22 @@ DOWNLOAD_SECONDS = 600
 class PartedResponse(StreamingResponse):
     """A streamed answer that calls `release` at its end, however that comes."""
 
-    release: Callable[[], None]
+    def __init__(
+        self,
+        parts: AsyncIterator[bytes],
+        release: Callable[[], None],
+        headers: Mapping[str, str],
+        media_type: str,
+    ) -> None:
+        super().__init__(parts, headers=headers, media_type=media_type)
+        self._release = release
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self.release()
+            self._release()
 
 
 class Downloads:
@@ -57,9 +65,7 @@ class Downloads:
             self._release()
             raise
         body = self._body(first, parts, self._in_flight.begin_stream())
-        response = PartedResponse(body, headers=headers, media_type=media_type)
-        response.release = self._release
-        return response
+        return PartedResponse(body, self._release, headers, media_type)
 
     async def _body(
         self, first: bytes, parts: Iterator[bytes], taken: Callable[[], None]
