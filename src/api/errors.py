@@ -7,7 +7,7 @@ body names each field at fault, the value that was sent and the values that are 
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -64,15 +64,15 @@ class Problem(BaseModel):
     errors: list[FieldProblem] = Field(description="The invalid fields, if any; 20 at most")
 
 
-class FieldsError(HTTPException):
-    """A request that is refused because of some of its fields: `errors`, 20 of them at most."""
+class InvalidFieldsError(HTTPException):
+    """What a caller sent is not valid; `errors` are the fields at fault."""
 
-    def __init__(self, status: int, detail: str, errors: list[FieldProblem] | None = None) -> None:
+    def __init__(self, status: int, detail: str, errors: Sequence[FieldProblem] = ()) -> None:
         super().__init__(status, detail)
-        self.errors = errors or []
+        self.errors = list(errors)
 
 
-class InvalidBodyError(FieldsError):
+class InvalidBodyError(InvalidFieldsError):
     """A body that failed validation: status 400 when it is not JSON, 422 when it does not fit.
 
     `details` are its faults in pydantic's form, at least one. `schema` is the JSON schema of the
@@ -171,7 +171,7 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         request.scope,
         error.status_code,
         _DETAILS.get(error.status_code, error.detail),
-        error.errors if isinstance(error, FieldsError) else None,
+        error.errors if isinstance(error, InvalidFieldsError) else None,
         headers,
         logging.DEBUG if isinstance(error, NoModelError) else None,
     )
@@ -196,7 +196,8 @@ async def on_invalid_query(request: Request, error: Exception) -> Response:
         )
         for details in error.errors()[:MAX_FIELD_PROBLEMS]
     ]
-    detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
+    faults = [f"{each.field}: {each.message}" if each.field else each.message for each in errors]
+    detail = "; ".join(faults)
     detail = f"The address has a wrong parameter: {detail}."
     return problem_response(request.scope, 422, detail, errors)
 

@@ -20,7 +20,7 @@ from api.casework_schemas import (
     PrecisionOfFlags,
     TransactionHash,
 )
-from api.errors import MAX_FIELD_PROBLEMS, FieldProblem, FieldsError, error_responses
+from api.errors import MAX_FIELD_PROBLEMS, FieldProblem, InvalidFieldsError, error_responses
 from api.routes.anomalies import ScoredTable, refuse_bare_number
 from core.casework import MARKS, CaseworkStore
 from core.detector.verdict import row_patterns
@@ -47,10 +47,10 @@ Cursor = Annotated[
 Limit = Annotated[int, Query(ge=1, le=MOST_LISTED, description="Most marks to return")]
 
 
-def unknown_hashes(unknown: list[tuple[int, str]], asked: int) -> FieldsError:
+def unknown_hashes(unknown: list[tuple[int, str]], asked: int) -> InvalidFieldsError:
     """The answer to hashes of no scored transaction, by their positions: nothing was marked."""
     first = unknown[0][0]
-    return FieldsError(
+    return InvalidFieldsError(
         422,
         f"{len(unknown)} of {asked} hashes are of no scored transaction, the first of them at"
         f" position {first}; nothing was marked.",
