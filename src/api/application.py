@@ -31,6 +31,7 @@ from api.routes.mute_routes import add_mute_routes
 from api.routes.predictions import prediction_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore
+from core.mutes import MutesReader
 from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
 
@@ -82,7 +83,7 @@ def create_app(
     # The busiest routes first.
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
-    add_anomaly_routes(app.router, scored)
+    add_anomaly_routes(app.router, scored, MutesReader(casework))
     add_mark_routes(app.router, scored, casework, metrics)
     add_mute_routes(app.router, casework)
     add_documentation(app, settings)

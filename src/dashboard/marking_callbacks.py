@@ -44,6 +44,7 @@ def register_marking(app: Dash, services: Services) -> None:
     _register_panel(app, services)
     _register_selection(app, services)
     _register_mute_form(app, services)
+    _register_mute_save(app, services)
     _register_mutes_page(app, services)
 
 
@@ -127,6 +128,8 @@ def _register_panel(app: Dash, services: Services) -> None:
     )
     def show_marks(fragment: str | None, _: float, __: int, client: Json | None) -> Any:
         hash = whole_hash(services.recent.snapshot, fragment)
+        if ctx.triggered_id == "url":
+            set_props("mark-answer", {"children": ""})  # of the transaction before
         if client is None or hash is None:
             return [], True
         try:
@@ -137,14 +140,6 @@ def _register_panel(app: Dash, services: Services) -> None:
             return "What was marked cannot be read just now.", True
         marked = bool(history) and history[0]["mark"] != WITHDRAWN
         return mark_state(history, mute, ZoneInfo(Viewer.from_client(client).zone)), not marked
-
-    @app.callback(
-        Output("mark-answer", "children", allow_duplicate=True),
-        Input("url", "hash"),
-        prevent_initial_call=True,
-    )
-    def forget_answer(_: str | None) -> str:
-        return ""
 
 
 def _history(services: Services, hash: str) -> list[Json]:
@@ -189,14 +184,6 @@ def _register_selection(app: Dash, services: Services) -> None:
             return why, no_update, no_update
         return f"{len(hashes)} marked as {spaced(mark)}.", "", []
 
-    @app.callback(
-        Output("selection-answer", "children", allow_duplicate=True),
-        Input("grid", "selectedRows"),
-        prevent_initial_call=True,
-    )
-    def forget_selection_answer(rows: list[Json] | None) -> Any:
-        return "" if rows else no_update
-
 
 def _register_mute_form(app: Dash, services: Services) -> None:
     @app.callback(
@@ -230,10 +217,10 @@ def _register_mute_form(app: Dash, services: Services) -> None:
                 services.metrics.errors.labels("lake").inc()
                 return shut | {"hidden": False, "answer": "The lake cannot be read just now."}
 
+
+def _register_mute_save(app: Dash, services: Services) -> None:
     @app.callback(
-        Output("mute-answer", "children", allow_duplicate=True),
-        Output("mute-form", "hidden", allow_duplicate=True),
-        Output("mark-answer", "children", allow_duplicate=True),
+        Output("mute-saved", "children"),
         Input("mute-save", "n_clicks"),
         {name: State(f"mute-{name}", "value") for name in (*FORM, "note")},
         State("author", "value"),
@@ -245,14 +232,16 @@ def _register_mute_form(app: Dash, services: Services) -> None:
         try:
             body = mute_body(form, zone)
         except (ValueError, OverflowError):
-            return "Until when? A date is needed.", no_update, no_update
+            return "Until when? A date is needed."
         if author and author.strip():
             body["author"] = author.strip()
         with services.metrics.callback_seconds.labels("mutes").time():
             written, why = write(services, "POST", "/mutes", body)
-        if not written:
-            return why, no_update, no_update
-        return "", True, "Muted: the table leaves it out from its next refresh on."
+        if written:
+            set_props("mute-form", {"hidden": True})
+            done = "Muted: the table leaves it out from its next refresh on."
+            set_props("mark-answer", {"children": done})
+        return why
 
 
 def _opened_form(services: Services, hash: str) -> Json:

@@ -1,7 +1,7 @@
 """The newest unusual transactions of the stream, read from the lake with delta-rs."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -18,11 +18,12 @@ from core.delta_log import LogDamagedError
 from core.detector.explanation import explanation
 from core.detector.rules import rules_of_row
 from core.detector.verdict import FlaggedBy, Verdict
-from core.lake import OriginMismatchError, batches, open_table, sql_list, sql_time
+from core.lake import OriginMismatchError, batches, open_table, query, sql_list, sql_time
+from core.mutes import PAYERS, Mute, MutesReader, note_mutes
 from core.tables import EVENT_AFTER
 from core.transaction import COINBASE_SQL
 
-TABLE = "scored_transactions"
+TABLE, RAW_TABLE = "scored_transactions", "raw_transactions"
 MAX_ANOMALIES = 1_000
 _READS_AT_ONCE = 1
 """A read uses every core itself; a second one beside it takes another 150 MiB of the container."""
@@ -48,10 +49,12 @@ class ScoredTable:
         minimum_score: float | None,
         limit: int,
         flagged_by: FlaggedBy | None = None,
+        mutes: Sequence[Mute] = (),
     ) -> list[Anomaly]:
         """Read the newest first: those that were flagged, or those of at least `minimum_score`.
 
-        With `flagged_by` only those that exactly this flagged.
+        With `flagged_by` only those that exactly this flagged. Of `mutes`, those in force, each
+        names the one that keeps it from being news.
 
         Empty while there is no table. Raises `OriginMismatchError` for a lake of the other origin,
         and `DeltaError` or `OSError` when it cannot be read.
@@ -65,7 +68,15 @@ class ScoredTable:
             with self._lock:
                 self._table = None
             rows = self._rows(chosen, earliest, limit, flagged_by)
+        note_mutes([row for row in rows if row["is_anomaly"]], mutes, self._raw)
         return [_anomaly(row) for row in rows]
+
+    def _raw(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of `raw_transactions`; none of a table of an earlier release, without who pays."""
+        table = open_table(self.lake, RAW_TABLE, self.origin)
+        if table is None or all(field.name != PAYERS for field in table.schema().fields):
+            return []
+        return list(query(sql, raw_transactions=table).to_pylist())
 
     def rows_of(self, hashes: Collection[str]) -> dict[str, dict[str, Any]]:
         """The rows of these hashes, each 64 hexadecimal digits, by hash; raises as `recent`.
@@ -159,6 +170,7 @@ def _anomaly(row: Mapping[str, Any]) -> Anomaly:
         market_fee_rate=verdict.market_fee_rate,
         package_fee_rate=verdict.package_fee_rate,
         replaced_fee=verdict.replaced_fee,
+        muted_by=row.get("muted_by"),
     )
 
 
@@ -188,13 +200,18 @@ By = Annotated[
 ]
 
 
-def add_anomaly_routes(router: APIRouter, scored: ScoredTable) -> None:
+def add_anomaly_routes(router: APIRouter, scored: ScoredTable, mutes: MutesReader) -> None:
     """Add the route.
 
     A read whose request was cancelled occupies its thread until it ends, so that slow reads never
     become more than there are threads.
     """
     threads = ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="lake")
+
+    def recent(
+        since: datetime, minimum_score: float | None, limit: int, flagged_by: FlaggedBy | None
+    ) -> list[Anomaly]:
+        return scored.recent(since, minimum_score, limit, flagged_by, mutes.in_force())
 
     @router.get(
         "/anomalies/recent", responses=error_responses(401, 422, 500, 503), tags=["anomalies"]
@@ -210,7 +227,7 @@ def add_anomaly_routes(router: APIRouter, scored: ScoredTable) -> None:
         loop = asyncio.get_running_loop()
         try:
             anomalies = await loop.run_in_executor(
-                threads, scored.recent, earliest, minimum_score, limit, flagged_by
+                threads, recent, earliest, minimum_score, limit, flagged_by
             )
         except OriginMismatchError as error:
             raise HTTPException(503, f"The lake is not this service's: {error}.") from error
