@@ -13,6 +13,7 @@ from core.marks import MARKS, WITHDRAWN
 from core.mutes import Mute
 from dashboard.lake.opinions import Muting, payers
 from dashboard.lake.recent import Snapshot
+from dashboard.lake.rows import from_micros
 from dashboard.lake.sources import LAKE_ERRORS
 from dashboard.look.formats import spaced
 from dashboard.pages.marking import (
@@ -153,11 +154,19 @@ def _history(services: Services, hash: str) -> list[Json]:
 def _mute_of(services: Services, hash: str) -> Mute | None:
     """The mute in force that matches a flagged transaction."""
     muting = services.recent.snapshot.opinions.muting
-    row = services.lake.transaction(hash, None) if muting.mutes else None
+    row = _row(services, hash) if muting.mutes else None
     if row is None or not row["is_anomaly"]:
         return None
     id = muting.muted_by(row)
     return next((mute for mute in muting.mutes if mute.id == id), None)
+
+
+def _row(services: Services, hash: str) -> Json | None:
+    """The scored transaction; its time, where it is in memory, saves reading other days."""
+    rows = services.recent.snapshot.rows
+    found = rows.take(rows.hash_starts_with(hash))
+    seen = from_micros(int(found["time"][0])) if len(found) else None
+    return services.lake.transaction(hash, seen)
 
 
 def _register_selection(app: Dash, services: Services) -> None:
@@ -245,7 +254,7 @@ def _register_mute_save(app: Dash, services: Services) -> None:
 
 
 def _opened_form(services: Services, hash: str) -> Json:
-    row = services.lake.transaction(hash, None)
+    row = _row(services, hash)
     if row is None:
         raise PreventUpdate
     seen = row["event_time"]
