@@ -35,6 +35,7 @@ from api.routes.predictions import prediction_routes
 from api.routes.scored_lists import add_list_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore
+from core.mutes import MutesReader
 from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
 
@@ -89,10 +90,11 @@ def create_app(
     # The busiest routes first.
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
-    add_anomaly_routes(app.router, scored)
+    mutes = MutesReader(casework)
+    add_anomaly_routes(app.router, scored, mutes)
     add_mark_routes(app.router, scored, casework, metrics)
     add_mute_routes(app.router, casework)
-    add_list_routes(app.router, scored, in_flight)
+    add_list_routes(app.router, scored, mutes, in_flight)
     add_stream_route(app.router, feed, in_flight)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))

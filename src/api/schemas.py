@@ -204,6 +204,9 @@ class Anomaly(ScoredTransaction):
     replaced_fee: Annotated[
         int | None, Field(description="Fee of what it replaces in satoshi, or null")
     ]
+    muted_by: Annotated[
+        str | None, Field(description="The mute in force that keeps it from being news, or null")
+    ]
 
 
 class Anomalies(TypedDict):

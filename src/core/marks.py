@@ -24,8 +24,8 @@ BY_RULES = "rules"
 NO_PATTERN = "none"
 """The group of flags without a known pattern."""
 
-MOST_MARKS = 100_000
-"""Newest rows that are read; more than a team writes in a year."""
+MOST_MARKS = 20_000
+"""Newest rows that are read: some fifty a day for a year."""
 
 _Z = 1.959964
 """The two-sided 95 % quantile of the normal distribution."""

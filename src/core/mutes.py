@@ -5,7 +5,7 @@ announced as news, and the dashboard's table leaves it out until a reader asks f
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError
 
 from core.casework import CaseworkStore
 from core.detector.verdict import row_patterns
-from core.lake import OriginMismatchError
+from core.lake import OriginMismatchError, sql_list, sql_time
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,12 @@ RANGES = ("fee_rate", "output_value", "outputs_count")
 
 RELOAD = timedelta(seconds=5)
 """How long a service goes on with the mutes that it has read."""
+
+PAYERS = "input_addresses"
+"""The column of who pays, in `raw_transactions` and in messages."""
+
+Row = dict[str, Any]
+Ask = Callable[[str], list[Row]]
 
 _UNREADABLE = (DeltaError, OSError, OriginMismatchError)
 
@@ -76,7 +82,7 @@ class Mute(NamedTuple):
         `row` is one of `scored_transactions`, or a message of the topic `bitcoin-anomalies`, with
         `input_addresses` where they are known: without them no mute of an address matches.
         """
-        if self.address is not None and self.address not in (row.get("input_addresses") or ()):
+        if self.address is not None and self.address not in (row.get(PAYERS) or ()):
             return False
         if self.pattern is not None and self.pattern not in row_patterns(row):
             return False
@@ -99,6 +105,33 @@ def in_force(mutes: Iterable[Mute], at: datetime) -> list[Mute]:
 def addresses(mutes: Collection[Mute]) -> set[str]:
     """The addresses whose payments are muted: only for these one must know who pays."""
     return {mute.address for mute in mutes if mute.address is not None}
+
+
+def note_mutes(rows: Sequence[Row], mutes: Collection[Mute], ask: Ask) -> None:
+    """Set `muted_by` of flagged rows of `scored_transactions`, None where no mute matches.
+
+    Only while an address is muted must one know who pays: `ask` then answers SQL on the table
+    `raw_transactions`, for the rows that do not have `input_addresses`.
+    """
+    if addresses(mutes):
+        _add_payers([row for row in rows if row.get(PAYERS) is None], ask)
+    for row in rows:
+        row["muted_by"] = muted_by(row, mutes)
+
+
+def _add_payers(rows: Sequence[Row], ask: Ask) -> None:
+    if not rows:
+        return
+    days, times = {row["date"] for row in rows}, [row["append_time"] for row in rows]
+    where = (
+        f"date BETWEEN DATE '{min(days)}' AND DATE '{max(days)}'"
+        f" AND append_time BETWEEN {sql_time(min(times))} AND {sql_time(max(times))}"
+        f" AND hash IN {sql_list({row['hash'] for row in rows})}"
+    )
+    found = ask(f"SELECT hash, {PAYERS} FROM raw_transactions WHERE {where}")
+    payers = {row["hash"]: row[PAYERS] for row in found}
+    for row in rows:
+        row[PAYERS] = payers.get(row["hash"])
 
 
 def read_mutes(store: CaseworkStore) -> list[Mute]:

@@ -13,6 +13,7 @@ from core.marks import MARKS, WITHDRAWN
 from core.mutes import Mute
 from dashboard.lake.opinions import Muting, payers
 from dashboard.lake.recent import Snapshot
+from dashboard.lake.rows import from_micros
 from dashboard.lake.sources import LAKE_ERRORS
 from dashboard.look.formats import spaced
 from dashboard.pages.marking import (
@@ -44,6 +45,7 @@ def register_marking(app: Dash, services: Services) -> None:
     _register_panel(app, services)
     _register_selection(app, services)
     _register_mute_form(app, services)
+    _register_mute_save(app, services)
     _register_mutes_page(app, services)
 
 
@@ -127,6 +129,8 @@ def _register_panel(app: Dash, services: Services) -> None:
     )
     def show_marks(fragment: str | None, _: float, __: int, client: Json | None) -> Any:
         hash = whole_hash(services.recent.snapshot, fragment)
+        if ctx.triggered_id == "url":
+            set_props("mark-answer", {"children": ""})  # of the transaction before
         if client is None or hash is None:
             return [], True
         try:
@@ -137,14 +141,6 @@ def _register_panel(app: Dash, services: Services) -> None:
             return "What was marked cannot be read just now.", True
         marked = bool(history) and history[0]["mark"] != WITHDRAWN
         return mark_state(history, mute, ZoneInfo(Viewer.from_client(client).zone)), not marked
-
-    @app.callback(
-        Output("mark-answer", "children", allow_duplicate=True),
-        Input("url", "hash"),
-        prevent_initial_call=True,
-    )
-    def forget_answer(_: str | None) -> str:
-        return ""
 
 
 def _history(services: Services, hash: str) -> list[Json]:
@@ -158,11 +154,19 @@ def _history(services: Services, hash: str) -> list[Json]:
 def _mute_of(services: Services, hash: str) -> Mute | None:
     """The mute in force that matches a flagged transaction."""
     muting = services.recent.snapshot.opinions.muting
-    row = services.lake.transaction(hash, None) if muting.mutes else None
+    row = _row(services, hash) if muting.mutes else None
     if row is None or not row["is_anomaly"]:
         return None
     id = muting.muted_by(row)
     return next((mute for mute in muting.mutes if mute.id == id), None)
+
+
+def _row(services: Services, hash: str) -> Json | None:
+    """The scored transaction; its time, where it is in memory, saves reading other days."""
+    rows = services.recent.snapshot.rows
+    found = rows.take(rows.hash_starts_with(hash))
+    seen = from_micros(int(found["time"][0])) if len(found) else None
+    return services.lake.transaction(hash, seen)
 
 
 def _register_selection(app: Dash, services: Services) -> None:
@@ -188,14 +192,6 @@ def _register_selection(app: Dash, services: Services) -> None:
         if not written:
             return why, no_update, no_update
         return f"{len(hashes)} marked as {spaced(mark)}.", "", []
-
-    @app.callback(
-        Output("selection-answer", "children", allow_duplicate=True),
-        Input("grid", "selectedRows"),
-        prevent_initial_call=True,
-    )
-    def forget_selection_answer(rows: list[Json] | None) -> Any:
-        return "" if rows else no_update
 
 
 def _register_mute_form(app: Dash, services: Services) -> None:
@@ -230,10 +226,10 @@ def _register_mute_form(app: Dash, services: Services) -> None:
                 services.metrics.errors.labels("lake").inc()
                 return shut | {"hidden": False, "answer": "The lake cannot be read just now."}
 
+
+def _register_mute_save(app: Dash, services: Services) -> None:
     @app.callback(
-        Output("mute-answer", "children", allow_duplicate=True),
-        Output("mute-form", "hidden", allow_duplicate=True),
-        Output("mark-answer", "children", allow_duplicate=True),
+        Output("mute-saved", "children"),
         Input("mute-save", "n_clicks"),
         {name: State(f"mute-{name}", "value") for name in (*FORM, "note")},
         State("author", "value"),
@@ -245,18 +241,20 @@ def _register_mute_form(app: Dash, services: Services) -> None:
         try:
             body = mute_body(form, zone)
         except (ValueError, OverflowError):
-            return "Until when? A date is needed.", no_update, no_update
+            return "Until when? A date is needed."
         if author and author.strip():
             body["author"] = author.strip()
         with services.metrics.callback_seconds.labels("mutes").time():
             written, why = write(services, "POST", "/mutes", body)
-        if not written:
-            return why, no_update, no_update
-        return "", True, "Muted: the table leaves it out from its next refresh on."
+        if written:
+            set_props("mute-form", {"hidden": True})
+            done = "Muted: the table leaves it out from its next refresh on."
+            set_props("mark-answer", {"children": done})
+        return why
 
 
 def _opened_form(services: Services, hash: str) -> Json:
-    row = services.lake.transaction(hash, None)
+    row = _row(services, hash)
     if row is None:
         raise PreventUpdate
     seen = row["event_time"]

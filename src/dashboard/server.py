@@ -165,7 +165,8 @@ def _add_routes(server: Flask, services: Services) -> None:
     @server.get("/export.csv")
     def export() -> Response:
         filters = Filters.from_query(request.query_string.decode(errors="replace"))
-        lines = services.exports.start(filters, services.recent.clock())
+        muting = services.recent.snapshot.opinions.muting
+        lines = services.exports.start(filters, services.recent.clock(), muting)
         if lines is None:
             reason = "As many CSV exports as are allowed are under way; try again in a minute.\n"
             return Response(reason, 503, {"Retry-After": "60"}, mimetype="text/plain")

@@ -32,7 +32,6 @@ from data_processing.lake_recovery import delete_unbacked_scores, repair_logs
 from data_processing.lake_tables import LakeTables, create_tables
 from data_processing.last_spenders import LastSpenders
 from data_processing.micro_batch import MicroBatchWriter
-from data_processing.muting import Muting
 from data_processing.query import StreamQuery
 from data_processing.seen_transactions import SeenTransactions
 from data_processing.session import start_session
@@ -179,7 +178,7 @@ def _build_chores(
         webhook.start()
     mutes = MutesReader(CaseworkStore(config.data.casework, config.data.data_origin))
     metrics.mutes.set_function(lambda: len(mutes.in_force()))
-    announcements = Announcements(tables, servers, metrics, muting=Muting(tables, mutes))
+    announcements = Announcements(tables, servers, metrics, mutes=mutes)
     announcements.recover(timedelta(hours=settings.dedup_horizon_hours))
     statistics = WindowStatistics(
         tables, settings.statistics_seconds, settings.retention_days, metrics

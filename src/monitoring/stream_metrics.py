@@ -45,14 +45,8 @@ class StreamMetrics(ServiceMetrics):
         self.announced = counter(
             "anomalies_published", "Flagged transactions published to bitcoin-anomalies"
         )
-        self.muted = counter(
-            "anomalies_muted", "Flagged transactions published that a mute in force matches"
-        )
         self.webhook_posts = counter(
             "webhook_posts", "Posts to WEBHOOK_URL, by result", result=("accepted", "failed")
-        )
-        self.webhook_muted = counter(
-            "webhook_muted", "Messages that were not posted to WEBHOOK_URL because they are muted"
         )
         self.failures = counter("failures", "Queries that ended with an error")
         self.batch_seconds = histogram(
@@ -78,6 +72,7 @@ class StreamMetrics(ServiceMetrics):
             stage=STAGES,
         )
         self._declare_state()
+        self._declare_mutes()
         self.declare_loops("champion", "webhook")
 
     def _declare_state(self) -> None:
@@ -104,7 +99,6 @@ class StreamMetrics(ServiceMetrics):
         self.webhook_waiting = gauge(
             "webhook_waiting", "Messages of bitcoin-anomalies that are not posted to WEBHOOK_URL"
         )
-        self.mutes = gauge("mutes_in_force", "Mutes that keep flagged transactions from being news")
         self.disk_bytes = gauge(
             "disk_bytes", "Size of the disk that holds the lake; 0 where the lake is not on a disk"
         )
@@ -113,6 +107,17 @@ class StreamMetrics(ServiceMetrics):
         )
         self.table_files = gauge("table_files", "Files of a table", table=TABLES)
         self.table_bytes = gauge("table_bytes", "Size of a table", table=TABLES)
+
+    def _declare_mutes(self) -> None:
+        self.mutes = self.gauge(
+            "mutes_in_force", "Mutes that keep flagged transactions from being news"
+        )
+        self.muted = self.counter(
+            "anomalies_muted", "Flagged transactions published that a mute in force matches"
+        )
+        self.webhook_muted = self.counter(
+            "webhook_muted", "Messages that were not posted to WEBHOOK_URL because they are muted"
+        )
 
     def read(self, newest: float) -> None:
         """Note the append time of the newest record of a micro-batch, in Unix seconds.

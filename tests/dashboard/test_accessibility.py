@@ -3,8 +3,10 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from tests.support.casework_rows import add_marks, add_mute, mark_row
 from tests.support.dashboard_backend import Backend
 from tests.support.dashboard_browser import WatchedPage, serving
+from tests.support.muted_lake import lasting, pay
 
 pytestmark = pytest.mark.browser
 
@@ -30,7 +32,11 @@ def test_axe_finds_nothing_on_any_page_and_state(
     browser: Browser, backend: Backend, width: str, theme: str
 ) -> None:
     size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
-    with serving(backend.services(refresh_seconds=3_600)) as url:
+    pay(backend, backend.flagged[:3])
+    services = backend.services(refresh_seconds=3_600)
+    add_mute(services.casework, lasting(backend, pattern="version_3"))
+    add_marks(services.casework, *(mark_row(hash, "useful") for hash in backend.flagged[:9]))
+    with serving(services) as url:
         context = browser.new_context(
             viewport=size,  # type: ignore[arg-type]
             color_scheme=theme,  # type: ignore[arg-type]
@@ -44,6 +50,17 @@ def test_axe_finds_nothing_on_any_page_and_state(
         watched.open(f"/?range=24h#{backend.flagged[0]}")
         page.wait_for_selector("#drawer.open [data-feature]")
         found["panel"] = violations(page)
+        page.click("#mute-open")
+        page.wait_for_selector("#mute-form:not([hidden])")
+        found["mute"] = violations(page)
+        page.click("#drawer .close")
+        page.locator("#grid").scroll_into_view_if_needed()
+        page.locator("#grid .ag-row .ag-selection-checkbox input").first.check()
+        page.wait_for_selector("#selection:not([hidden])")
+        found["selection"] = violations(page)
+        page.goto(f"{url}/mutes")
+        page.wait_for_selector("#mutes-list td")
+        found["mutes"] = violations(page)
         watched.open("/?range=custom&start=2020-01-02T00:00:00Z&end=2020-01-01T00:00:00Z")
         found["nothing"] = violations(page)
         page.goto(f"{url}/try")

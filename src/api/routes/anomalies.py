@@ -1,6 +1,6 @@
 """The newest unusual transactions of the stream, read from the lake with delta-rs."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
@@ -17,11 +17,12 @@ from api.schemas import Anomalies, Anomaly
 from core.detector.explanation import explanation
 from core.detector.rules import rules_of_row
 from core.detector.verdict import FlaggedBy, Verdict
-from core.lake import batches, open_table, sql_list, sql_time
+from core.lake import batches, open_table, query, sql_list, sql_time
+from core.mutes import PAYERS, Mute, MutesReader, note_mutes
 from core.tables import EVENT_AFTER
 from core.transaction import COINBASE_SQL
 
-TABLE = "scored_transactions"
+TABLE, RAW_TABLE = "scored_transactions", "raw_transactions"
 MAX_ANOMALIES = 1_000
 _DEFAULT_PERIOD = timedelta(days=1)
 FIRST_TIME, LAST_TIME = datetime(2009, 1, 3, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -47,10 +48,12 @@ class ScoredTable:
         minimum_score: float | None,
         limit: int,
         flagged_by: FlaggedBy | None = None,
+        mutes: Sequence[Mute] = (),
     ) -> list[Anomaly]:
         """Read the newest first: those that were flagged, or those of at least `minimum_score`.
 
-        With `flagged_by` only those that exactly this flagged.
+        With `flagged_by` only those that exactly this flagged. Of `mutes`, those in force, each
+        names the one that keeps it from being news.
 
         Empty while there is no table. Raises `OriginMismatchError` for a lake of the other origin,
         and `DeltaError` or `OSError` when it cannot be read.
@@ -58,6 +61,7 @@ class ScoredTable:
         earliest = min(max(since, FIRST_TIME), LAST_TIME).astimezone(UTC)
         chosen = _chosen(minimum_score, flagged_by)
         rows = self.read(partial(self._rows, chosen, earliest, limit, flagged_by))
+        self.note_mutes(rows, mutes)
         return [anomaly(row) for row in rows]
 
     def read(self, rows: Callable[[DeltaTable | None], Rows]) -> Rows:
@@ -73,6 +77,17 @@ class ScoredTable:
             with self._lock:
                 self._table = None
             return rows(self._updated())
+
+    def note_mutes(self, rows: Sequence[dict[str, Any]], mutes: Sequence[Mute]) -> None:
+        """Name the mute that keeps each flagged row from being news; raises as `recent`."""
+        note_mutes([row for row in rows if row["is_anomaly"]], mutes, self._raw)
+
+    def _raw(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of `raw_transactions`; none of a table of an earlier release, without who pays."""
+        table = open_table(self.lake, RAW_TABLE, self.origin)
+        if table is None or all(field.name != PAYERS for field in table.schema().fields):
+            return []
+        return list(query(sql, raw_transactions=table).to_pylist())
 
     def rows_of(self, hashes: Collection[str]) -> dict[str, dict[str, Any]]:
         """The rows of these hashes, each 64 hexadecimal digits, by hash; raises as `recent`.
@@ -171,6 +186,7 @@ def anomaly(row: Mapping[str, Any]) -> Anomaly:
         market_fee_rate=verdict.market_fee_rate,
         package_fee_rate=verdict.package_fee_rate,
         replaced_fee=verdict.replaced_fee,
+        muted_by=row.get("muted_by"),
     )
 
 
@@ -200,9 +216,14 @@ By = Annotated[
 ]
 
 
-def add_anomaly_routes(router: APIRouter, scored: ScoredTable) -> None:
+def add_anomaly_routes(router: APIRouter, scored: ScoredTable, mutes: MutesReader) -> None:
     """Add the route."""
     reads = LakeReads("lake")
+
+    def recent(
+        since: datetime, minimum_score: float | None, limit: int, flagged_by: FlaggedBy | None
+    ) -> list[Anomaly]:
+        return scored.recent(since, minimum_score, limit, flagged_by, mutes.in_force())
 
     @router.get(
         "/anomalies/recent", responses=error_responses(401, 422, 500, 503), tags=["anomalies"]
@@ -215,5 +236,5 @@ def add_anomaly_routes(router: APIRouter, scored: ScoredTable) -> None:
     ) -> Anomalies:
         """List the newest unusual transactions of the stream, from the lake."""
         earliest = since or datetime.now(UTC) - _DEFAULT_PERIOD
-        anomalies = await reads.run(scored.recent, earliest, minimum_score, limit, flagged_by)
+        anomalies = await reads.run(recent, earliest, minimum_score, limit, flagged_by)
         return {"anomalies": anomalies}

@@ -30,6 +30,7 @@ from api.row_formats import (
 from api.row_query import DEFAULT_PAGE, MAX_DOWNLOAD, MAX_PAGE, RowQuery, TransactionQuery
 from api.schemas import AnomaliesPage, StoredTransaction, TransactionsPage
 from api.scored_pages import Listing, Page, Place, from_micros, to_micros
+from core.mutes import MutesReader
 from core.row_filters import flagged_condition, passing_condition
 
 _CURSOR = (int, int, int, str)
@@ -51,9 +52,11 @@ def _described(what: str) -> dict[int | str, dict[str, Any]]:
     return {200: answer} | error_responses(401, 403, 422, 500, 503)
 
 
-def add_list_routes(router: APIRouter, scored: ScoredTable, in_flight: RequestsInFlight) -> None:
+def add_list_routes(
+    router: APIRouter, scored: ScoredTable, mutes: MutesReader, in_flight: RequestsInFlight
+) -> None:
     """Add the routes; their reads are beside those of `/anomalies/recent`."""
-    lists = _Lists(scored, in_flight)
+    lists = _Lists(scored, mutes, in_flight)
 
     @router.get(
         "/anomalies", responses=_described("A page of flagged transactions"), tags=["anomalies"]
@@ -81,8 +84,10 @@ def add_list_routes(router: APIRouter, scored: ScoredTable, in_flight: RequestsI
 
 
 class _Lists:
-    def __init__(self, scored: ScoredTable, in_flight: RequestsInFlight) -> None:
-        self._scored, self._reads = scored, LakeReads("lists")
+    def __init__(
+        self, scored: ScoredTable, mutes: MutesReader, in_flight: RequestsInFlight
+    ) -> None:
+        self._scored, self._mutes, self._reads = scored, mutes, LakeReads("lists")
         self._downloads = Downloads(self._reads, in_flight)
 
     async def answer(
@@ -112,6 +117,7 @@ class _Lists:
         page = self._page(listing)
         selected = columns(JSON_COLUMNS, query.filters)
         rows = [row for table in page.rows(selected, MAX_PAGE) for row in table.to_pylist()]
+        self._scored.note_mutes(rows, self._mutes.in_force())
         return [stored_transaction(row) for row in rows], _next(page, listing, query)
 
     def _file(

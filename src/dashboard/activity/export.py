@@ -18,6 +18,7 @@ from core.row_filters import (
     passing_condition,
 )
 from dashboard.activity.filters import Filters
+from dashboard.lake.opinions import Muting
 from dashboard.lake.partitions import SCORED, partitions, range_condition
 from dashboard.lake.sources import LAKE_ERRORS, Lake
 
@@ -27,8 +28,9 @@ COLUMNS = (
     *("hash", "event_time", "size", "weight", "fee", "inputs_count", "outputs_count"),
     *("input_value", "output_value", "fee_rate", "anomaly_score", "percentile", "threshold"),
     *("is_anomaly", "pattern", "model_version", "flagged_by", "market_fee_rate", "times_market"),
-    "patterns",
+    *("patterns", "muted_by"),
 )
+"""`muted_by` is the mute in force that keeps a flagged row from being news."""
 
 
 ROWS_AT_ONCE = 500
@@ -47,11 +49,14 @@ class Exports:
         self.open_lake, self.clock, self.seconds = open_lake, clock, seconds
         self._free = BoundedSemaphore(most)
 
-    def start(self, filters: Filters, now: datetime) -> "Export | None":
+    def start(
+        self, filters: Filters, now: datetime, muting: Muting | None = None
+    ) -> "Export | None":
         """An export, which must be closed; None while as many as there may be are under way."""
         if not self._free.acquire(blocking=False):
             return None
-        lines = csv_lines(self.open_lake(), filters, now, self._deadline())
+        muting = muting or Muting()
+        lines = csv_lines(self.open_lake(), filters, now, self._deadline(), muting)
         return Export(lines, self._free.release)
 
     def _deadline(self) -> Callable[[], bool]:
@@ -82,7 +87,11 @@ class Export:
 
 
 def csv_lines(
-    lake: Lake, filters: Filters, now: datetime, too_late: Callable[[], bool]
+    lake: Lake,
+    filters: Filters,
+    now: datetime,
+    too_late: Callable[[], bool],
+    muting: Muting | None = None,
 ) -> Iterator[str]:
     """CSV with a heading: amounts in satoshi, times in UTC, by the day of arrival.
 
@@ -91,7 +100,7 @@ def csv_lines(
     yield csv_text([COLUMNS])
     rows = 0
     try:
-        for batch in _batches(lake, filters, now):
+        for batch in _batches(lake, filters, now, muting or Muting()):
             if too_late():
                 yield _cut(rows, "an export may take no longer (DASHBOARD_EXPORT_SECONDS)")
                 return
@@ -103,7 +112,9 @@ def csv_lines(
         yield _cut(rows, "the lake cannot be read just now")
 
 
-def _batches(lake: Lake, filters: Filters, now: datetime) -> Iterator[pa.RecordBatch]:
+def _batches(
+    lake: Lake, filters: Filters, now: datetime, muting: Muting
+) -> Iterator[pa.RecordBatch]:
     """The rows of each partition of the range, some thousand at a time."""
     start, end = filters.interval(now)
     flagged = flagged_condition(filters)
@@ -112,6 +123,7 @@ def _batches(lake: Lake, filters: Filters, now: datetime) -> Iterator[pa.RecordB
         "flagged_by": flagged_by_column(filters),
         "times_market": TIMES_MARKET,
         "patterns": "coalesce(array_to_string(patterns, ' '), pattern)",
+        "muted_by": f"CASE WHEN {flagged} THEN {muting.name_in_sql} END",
     }
     columns = ", ".join(f"{computed[c]} AS {c}" if c in computed else c for c in COLUMNS)
     condition = passing_condition(filters) + (f" AND {flagged}" if filters.only_flagged else "")

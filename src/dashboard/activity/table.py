@@ -127,7 +127,7 @@ COLUMNS = [
     _column("hash", "transaction", 190) | {"cellRenderer": "HashCell"},
     _column("time", "time", 124, "clock(params.value)", "utc(params.value)"),
     _column("flagged_by", "flagged by", 92, "flaggers(params.value)", "verdict(params.data)"),
-    _column("mark", "mark", 84, "mark(params.data)", "mark(params.data)"),
+    _column("mark", "mark", 96, "mark(params.data)", "mark(params.data)"),
     _column("pattern", "pattern", 130, "words(params.value)", "words(params.value)"),
     _number("value", "value (BTC)", 136, "btc(params.value)", "sat(params.value)"),
     _number("fee", "fee (BTC)", 108, "btc(params.value)", "sat(params.value)"),

@@ -17,6 +17,7 @@
 
   function selection(rows) {
     const count = (rows || []).length;
+    if (count) window.dash_clientside.set_props("selection-answer", { children: "" });
     return [!count, `${count} selected: mark as`];
   }
 

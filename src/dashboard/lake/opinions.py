@@ -64,6 +64,12 @@ class Muting:
         """Flagged rows that a mute in force matches, in SQL; empty without a mute."""
         return " OR ".join(f"({self._in_sql(mute)})" for mute in self.mutes)
 
+    @property
+    def name_in_sql(self) -> str:
+        """The id of the first mute that matches a row, in SQL; null where none does."""
+        cases = "".join(f" WHEN {self._in_sql(mute)} THEN '{mute.id}'" for mute in self.mutes)
+        return f"CASE{cases} END" if cases else "CAST(NULL AS STRING)"
+
     def _in_sql(self, mute: Mute) -> str:
         conditions = []
         if mute.pattern is not None:

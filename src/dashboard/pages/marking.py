@@ -58,7 +58,7 @@ def marking_section() -> html.Section:
         text_input("mark-note", "note", MAX_NOTE),
         text_input("author", "your name", MAX_AUTHOR),
     ]
-    mute = html.Button("Mute this shape …", id="mute-open", className="quiet")
+    mute = html.Button("Mute …", id="mute-open", className="quiet", title="Mute this shape")
     return html.Section(
         [
             html.Div(id="mark-state"),
@@ -94,6 +94,7 @@ def _mute_form() -> html.Div:
             html.Div(fields, className="mute-fields"),
             html.Div(buttons, className="mark-buttons"),
             html.P(id="mute-answer", className="answer", role="status"),
+            html.P(id="mute-saved", className="problem", role="status"),
         ],
         id="mute-form",
         className="mute-form",
@@ -136,8 +137,8 @@ def prefilled(row: Mapping[str, Any], payers: Sequence[str], now: datetime) -> d
         "pattern": patterns[0] if patterns else None,
         "fee-rate-min": round(rate / 2, 1),
         "fee-rate-max": round(rate * 2, 1),
-        "value-min": value // 2 / COIN,
-        "value-max": value * 2 / COIN,
+        "value-min": float(f"{value / 2 / COIN:.3g}"),
+        "value-max": float(f"{value * 2 / COIN:.3g}"),
         "outputs-min": outputs,
         "outputs-max": outputs,
         "until": f"{now + USUAL_MUTE:%Y-%m-%d}",

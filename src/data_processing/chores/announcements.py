@@ -18,12 +18,12 @@ from core.detector import explanation
 from core.detector.rules import rules_of_row
 from core.detector.verdict import Verdict
 from core.lake import sql_time
+from core.mutes import MutesReader, note_mutes
 from core.tables import VERDICT
 from core.topics import ANOMALIES
 from core.transaction import NUMERIC_FIELDS
 from data_processing.lake_tables import LakeTables
 from data_processing.micro_batch import MicroBatch
-from data_processing.muting import Muting
 from data_processing.start_offsets import describe_topics, partition_numbers
 from monitoring.stream_metrics import StreamMetrics
 
@@ -62,10 +62,10 @@ class Announcements:
         bootstrap_servers: str,
         metrics: StreamMetrics,
         clock: Callable[[], float] = time.monotonic,
-        muting: Muting | None = None,
+        mutes: MutesReader | None = None,
     ) -> None:
         self._tables, self._servers, self._metrics = tables, bootstrap_servers, metrics
-        self._clock, self._muting = clock, muting
+        self._clock, self._mutes = clock, mutes
         self._producer: KafkaProducer | None = None
         self._unpublished: list[dict[str, Any]] = []
         self._commits: list[datetime] = []
@@ -154,9 +154,12 @@ class Announcements:
     def _flagged(self, where: str) -> list[dict[str, Any]]:
         sql = f"SELECT * FROM scored_transactions WHERE is_anomaly AND {where} ORDER BY scored_at"
         rows: list[dict[str, Any]] = self._tables.query(sql, "scored_transactions").to_pylist()
-        if self._muting is not None:
-            self._muting.note(rows)
+        if self._mutes is not None:
+            note_mutes(rows, self._mutes.in_force(), self._raw)
         return rows
+
+    def _raw(self, sql: str) -> list[dict[str, Any]]:
+        return list(self._tables.query(sql, "raw_transactions").to_pylist())
 
 
 def published_hashes(bootstrap_servers: str) -> set[str]:

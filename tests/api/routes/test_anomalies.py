@@ -10,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
 from tests.support.asgi_calls import Call, send_call
-from tests.support.delta_tables import cut_off_checkpoint
+from tests.support.casework_rows import a_mute, add_mute
+from tests.support.delta_tables import cut_off_checkpoint, write_raw
 from tests.support.scored_lake import NOW, REASON, ROWS, append_scored, scored_row
 
 from api.application import create_app
@@ -166,6 +167,27 @@ def test_a_time_before_bitcoin_is_its_first_day(client: TestClient, since: str) 
 
 def test_a_time_far_ahead_has_nothing_yet(client: TestClient) -> None:
     assert hashes(client, since="9999-12-31T23:59:59-23:59") == []
+
+
+def test_what_a_mute_keeps_from_being_news_says_so(lake: str, tmp_path: Path) -> None:
+    paid, free, quiet = (digit * 64 for digit in "abc")
+    rows = [scored_row(name, timedelta(minutes=n), 0.7) for n, name in enumerate([paid, free])]
+    append_scored(lake, [*rows, scored_row(quiet, timedelta(minutes=5), 0.4)])
+    write_raw(Path(lake), *(row | {"input_addresses": ["payer"]} for row in rows[:1]))
+    store = CaseworkStore(str(tmp_path / "casework"), "simulated")
+    lasts = {"created_at": NOW - timedelta(hours=1), "until": NOW + timedelta(days=1)}
+    mute = a_mute(address="payer", **lasts)
+    client = TestClient(application(FixedFollower(), lake=lake, casework=store.root))
+
+    def muted() -> dict[str, str | None]:
+        answer = client.get("/anomalies/recent", params={"minimum_score": 0.1}).json()
+        return {each["transaction_hash"]: each["muted_by"] for each in answer["anomalies"]}
+
+    add_mute(store, mute)
+    assert muted() == {paid: mute.id, free: None, quiet: None}
+    add_mute(store, mute._replace(ended_at=NOW - timedelta(minutes=1)))
+    client = TestClient(application(FixedFollower(), lake=lake, casework=store.root))
+    assert muted() == {paid: None, free: None, quiet: None}
 
 
 class StuckTable(ScoredTable):

@@ -17,7 +17,6 @@ from core.topics import ANOMALIES
 from core.transaction import Transaction
 from data_processing.chores.announcements import Announcements, published_hashes
 from data_processing.lake_tables import LakeTables
-from data_processing.muting import Muting
 from monitoring.stream_metrics import StreamMetrics
 
 pytestmark = pytest.mark.stack
@@ -169,8 +168,7 @@ def test_what_a_mute_in_force_matches_is_announced_as_muted_and_counted(
     over = {"created_at": NOW - timedelta(days=9), "until": NOW - timedelta(days=8)}
     for each in (mute, a_mute(address="somebody", **over)):
         add_mute(store, each)
-    muting = Muting(tables, MutesReader(store))
-    announcements = Announcements(tables, broker, metrics, muting=muting)
+    announcements = Announcements(tables, broker, metrics, mutes=MutesReader(store))
     announcements.on_batch(flagging.write(kafka.records(odd, other, unknown)))
     announcements.run()
     said = {message["hash"]: message["muted_by"] for message in on_topic(broker)[-3:]}
