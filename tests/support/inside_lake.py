@@ -1,0 +1,141 @@
+"""A small lake of transactions that spend from each other, with what is inside them.
+
+payer ──► parent ──► child ──► grandchild
+stranger ──┘           └──► "bc1qhub"
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from tests.support.delta_tables import write, write_raw
+
+from core.tables import RAW_TRANSACTIONS, SCORED_TRANSACTIONS
+from core.transaction import tx_index
+from data_processing.movements import movement_rows
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def a_hash(number: int) -> str:
+    """A hash whose number of the API differs from that of every other number."""
+    return f"{number:04x}" * 16
+
+
+def outpoint(hash: str, position: int) -> str:
+    return f"{tx_index(hash)}:{position}"
+
+
+def a_payment(
+    number: int,
+    age: timedelta,
+    inputs: Mapping[str, tuple[str, int]],
+    outputs: list[tuple[str, int]],
+    **changes: Any,
+) -> dict[str, Any]:
+    """A row of `raw_transactions`; `inputs` has address and value by their outpoints."""
+    spent = sum(value for _, value in inputs.values())
+    paid = sum(value for _, value in outputs)
+    row = {
+        "hash": a_hash(number),
+        "size": 250,
+        "weight": 1_000,
+        "fee": spent - paid,
+        "inputs_count": len(inputs),
+        "outputs_count": len(outputs),
+        "input_value": spent,
+        "output_value": paid,
+        "spent_outpoints": list(inputs),
+        "input_addresses": [address for address, _ in inputs.values()],
+        "input_values": [value for _, value in inputs.values()],
+        "outpoints_cut": False,
+        "output_addresses": [address for address, _ in outputs],
+        "output_values": [value for _, value in outputs],
+        "outputs_cut": False,
+        "event_time": NOW - age,
+        "append_time": NOW - age + timedelta(seconds=2),
+        "partition": 0,
+        "offset": number,
+        "first_seen": 0,
+        "source": "mempool",
+    }
+    return row | changes
+
+
+PARENT = a_payment(
+    1,
+    timedelta(hours=30),
+    {"77:0": ("bc1qpayer", 60_000), "78:4": ("bc1qstranger", 40_000)},
+    [("bc1qmiddle", 70_000), ("bc1qpayer", 29_000), ("6a0101", 0)],
+)
+CHILD = a_payment(
+    2,
+    timedelta(hours=3),
+    {outpoint(a_hash(1), 0): ("bc1qmiddle", 70_000)},
+    [("bc1qhub", 50_000), ("bc1qlast", 10_000), ("bc1qlast", 9_000)],
+)
+GRANDCHILD = a_payment(
+    3,
+    timedelta(minutes=5),
+    {
+        outpoint(a_hash(2), 1): ("bc1qlast", 10_000),
+        outpoint(a_hash(2), 2): ("bc1qlast", 9_000),
+    },
+    [("bc1qhub", 18_000)],
+)
+UNRELATED = a_payment(
+    4,
+    timedelta(minutes=4),
+    {"99:0": ("bc1qlast", 10_000)},
+    [("bc1qhub", 9_500)],
+)
+"""It spends from the same address and the same value, but another output."""
+
+EARLIER = a_payment(5, timedelta(hours=2), {}, []) | dict.fromkeys(
+    (
+        *("input_addresses", "input_values", "output_addresses", "output_values"),
+        *("outpoints_cut", "outputs_cut", "spent_outpoints"),
+    )
+)
+"""A row of an earlier version: only the facts were kept."""
+
+FAMILY = (PARENT, CHILD, GRANDCHILD, UNRELATED, EARLIER)
+
+
+def write_insides(lake: str | Path, *rows: Mapping[str, Any]) -> None:
+    """Write rows to `raw_transactions`, and their movements."""
+    dated = [{**row, "date": row["append_time"].date()} for row in rows]
+    write_movements(lake, *dated)
+    write_raw(Path(lake), *dated)
+
+
+def write_movements(lake: str | Path, *rows: Mapping[str, Any]) -> None:
+    """Write the movements alone, as the stream does before the transactions."""
+    table = pa.Table.from_pylist([{**row, "date": None} for row in rows], _nullable())
+    write(Path(lake), "movements", movement_rows(table))
+
+
+def write_verdict(lake: str | Path, row: Mapping[str, Any], flagged: bool) -> None:
+    """Write the verdict on a row to `scored_transactions`."""
+    verdict = {
+        "fee_rate": row["fee"] * 4 / row["weight"],
+        "anomaly_score": 0.7 if flagged else 0.4,
+        "percentile": 0.999,
+        "threshold": 0.6,
+        "is_anomaly": flagged,
+        "flagged_by": "model" if flagged else None,
+        "reasons": [],
+        "patterns": [],
+        "model_version": "3",
+        "scored_at": row["append_time"],
+        "date": row["append_time"].date(),
+        "market_fee_rate": 15.5,
+    }
+    scored = pa.Table.from_pylist([{**row, **verdict}], SCORED_TRANSACTIONS)
+    write(Path(lake), "scored_transactions", scored)
+
+
+def _nullable() -> pa.Schema:
+    return pa.schema([field.with_nullable(True) for field in RAW_TRANSACTIONS])
