@@ -14,8 +14,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from api.callers import API_KEY_HEADER, Callers
+from api.connection import CLOSING
 from api.docs_page import add_documentation
 from api.errors import on_http_exception, on_invalid_query
+from api.flag_feed import FlagFeed
 from api.going_rate import GoingRate
 from api.heartbeat import Heartbeat
 from api.middleware import (
@@ -25,8 +27,10 @@ from api.middleware import (
     RequestsInFlight,
 )
 from api.routes.anomalies import ScoredTable, add_anomaly_routes
+from api.routes.anomaly_stream import add_stream_route
 from api.routes.health import add_health_routes
 from api.routes.predictions import prediction_routes
+from api.routes.scored_lists import add_list_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore
 from core.settings import ApiSettings
@@ -47,16 +51,19 @@ def create_app(
     """Make the application, which starts and stops what follows the champion and the market."""
     rate = GoingRate(scored.lake, scored.origin)
     in_flight = RequestsInFlight()
+    closing = asyncio.Event()
+    seconds = settings.api_stream_seconds
+    feed = FlagFeed(scored, metrics, closing, settings.api_stream_clients, seconds)
     rate.loop.on_turn = metrics.turn_recorder(rate.loop.name)
     heartbeat = Heartbeat(in_flight, follower, metrics, settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         follower.start()
         rate.loop.start()
         beating = asyncio.create_task(heartbeat.run())
         with _long_lived_objects_set_apart():
-            yield
+            yield {CLOSING: closing}
         beating.cancel()
         await asyncio.to_thread(rate.loop.stop, _STOP_SECONDS)
         stopping = Thread(target=follower.stop, daemon=True)  # it may be waiting for MLflow
@@ -81,6 +88,8 @@ def create_app(
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
     add_anomaly_routes(app.router, scored)
+    add_list_routes(app.router, scored, in_flight)
+    add_stream_route(app.router, feed, in_flight)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app
@@ -115,7 +124,8 @@ def _middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST"],
-                allow_headers=["Content-Type", API_KEY_HEADER],
+                allow_headers=["Content-Type", "Last-Event-ID", API_KEY_HEADER],
+                expose_headers=["Link"],
             )
         )
     callers = Callers(settings)

@@ -1,4 +1,4 @@
-"""Limits what a slow or endless client can hold: headers, and a body that goes on after its answer.
+"""Limits what a slow or endless client can hold: headers, an unread answer, a body without end.
 
 uvicorn limits neither the size of a request's head (request line and headers) nor the time that it
 takes. After an answer that came before the end of the body, it reads the rest without limit.
@@ -6,6 +6,7 @@ takes. After an answer that came before the end of the body, it reads the rest w
 """
 
 import asyncio
+import socket
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -14,6 +15,12 @@ MAX_HEAD_BYTES = 64 * 1024
 
 MAX_WAIT_SECONDS = 10.0
 """The longest wait for a whole head, and for the rest of a body after its answer."""
+
+MAX_UNREAD_SECONDS = 60.0
+"""A connection is closed when its client takes nothing of what was sent for so long."""
+
+CLOSING = "closing"
+"""In the state of the application's lifespan: an event that is set when the server closes."""
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -24,9 +31,20 @@ class BoundedConnection(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timer for the first head."""
+        """Start the timer for the first head, and the limit for an unread answer."""
         super().connection_made(transport)
+        opened = transport.get_extra_info("socket")
+        if opened is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # of Linux
+            milliseconds = int(MAX_UNREAD_SECONDS * 1000)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         self._watch()
+
+    def shutdown(self) -> None:
+        """Say that the server closes, so that answers without an end come to one."""
+        closing = self.app_state.get(CLOSING)
+        if closing is not None:
+            closing.set()
+        super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the timer."""

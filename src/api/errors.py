@@ -7,7 +7,7 @@ body names each field at fault, the value that was sent and the values that are 
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -63,7 +63,15 @@ class Problem(BaseModel):
     errors: list[FieldProblem] = Field(description="The invalid fields, if any; 20 at most")
 
 
-class InvalidBodyError(HTTPException):
+class InvalidFieldsError(HTTPException):
+    """What a caller sent is not valid; `errors` are the fields at fault."""
+
+    def __init__(self, status: int, detail: str, errors: Sequence[FieldProblem] = ()) -> None:
+        super().__init__(status, detail)
+        self.errors = list(errors)
+
+
+class InvalidBodyError(InvalidFieldsError):
     """A body that failed validation: status 400 when it is not JSON, 422 when it does not fit.
 
     `details` are its faults in pydantic's form, at least one. `schema` is the JSON schema of the
@@ -71,18 +79,18 @@ class InvalidBodyError(HTTPException):
     """
 
     def __init__(self, details: list[ErrorDetails], schema: Schema) -> None:
-        self.errors: list[FieldProblem] = []
         if details[0]["type"] == "json_invalid":
             reason = details[0]["msg"].removeprefix("Invalid JSON: ")
             super().__init__(400, f"The body is not JSON: {reason}.")
             return
-        self.errors = [_field_problem(each, schema) for each in details[:MAX_FIELD_PROBLEMS]]
-        first, others = self.errors[0], len(details) - 1
+        errors = [_field_problem(each, schema) for each in details[:MAX_FIELD_PROBLEMS]]
+        first, others = errors[0], len(details) - 1
         least = "at least " if len(details) >= MAX_FIELD_PROBLEMS else ""
         super().__init__(
             422,
             f"{first.field or 'the body'}: {first.message}; allowed is {first.allowed}."
             + (f" There are {least}{others} more." if others else ""),
+            errors,
         )
 
 
@@ -161,7 +169,7 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         request.scope,
         error.status_code,
         _DETAILS.get(error.status_code, error.detail),
-        error.errors if isinstance(error, InvalidBodyError) else None,
+        error.errors if isinstance(error, InvalidFieldsError) else None,
         error.headers,
         logging.DEBUG if isinstance(error, NoModelError) else None,
     )
@@ -179,7 +187,8 @@ async def on_invalid_query(request: Request, error: Exception) -> Response:
         )
         for details in error.errors()[:MAX_FIELD_PROBLEMS]
     ]
-    detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
+    faults = [f"{each.field}: {each.message}" if each.field else each.message for each in errors]
+    detail = "; ".join(faults)
     detail = f"The address has a wrong parameter: {detail}."
     return problem_response(request.scope, 422, detail, errors)
 

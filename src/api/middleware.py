@@ -8,6 +8,7 @@ requests are in flight, and for how long.
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,7 +69,10 @@ class RequestMiddleware:
         except ClientDisconnect:
             status = _CLIENT_LEFT
         except Exception as error:
-            if status:  # the answer has begun: the server can only close the connection
+            if status and isinstance(error, AnswerCutError | OverdueError):
+                _log.warning("event=answer_cut path=%r reason=%s", scope["path"][:200], error)
+                return  # the answer has begun: the server closes the connection
+            if status:
                 raise
             await _answer_error(error, scope, receive, send_secured)
         finally:
@@ -148,21 +152,47 @@ class OverdueError(Exception):
     """A request took longer than the limit."""
 
 
-class RequestsInFlight:
-    """The requests in flight, each with its arrival time on the monotonic clock.
+class AnswerCutError(Exception):
+    """An answer in parts cannot be continued; the caller sees a connection that breaks."""
 
-    No timer is set for a request, since that would cost more than scoring one. Instead the
-    heartbeat calls `cancel_overdue` once a second.
+
+class RequestsInFlight:
+    """The requests in flight, each with the time since when it may take no longer than the limit.
+
+    That is its arrival, on the monotonic clock. An answer in parts is one of `streams` instead: it
+    does not count among the requests, its route bounds their number, and its time begins anew
+    whenever its caller has taken a part. No timer is set for a request, since that would cost more
+    than scoring one: the heartbeat calls `cancel_overdue` once a second.
     """
 
     def __init__(self) -> None:
         self.arrivals: dict[asyncio.Task[object], float] = {}
+        self.streams: dict[asyncio.Task[object], float] = {}
         self.overdue: set[asyncio.Task[object]] = set()
 
+    def begin_stream(self) -> Callable[[], None]:
+        """Make the present request a stream; call the result whenever a part has been taken."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.arrivals.pop(task, None)
+
+        def taken() -> None:
+            self.streams[task] = time.monotonic()
+
+        taken()
+        return taken
+
+    def end(self, task: asyncio.Task[object]) -> None:
+        """Forget a request."""
+        self.arrivals.pop(task, None)
+        self.streams.pop(task, None)
+        self.overdue.discard(task)
+
     def cancel_overdue(self, seconds: float) -> None:
-        """Cancel the requests that arrived more than so many seconds ago."""
+        """Cancel the requests that have taken more than so many seconds."""
         earliest = time.monotonic() - seconds
-        for task in [task for task, arrival in self.arrivals.items() if arrival < earliest]:
+        timed = [*self.arrivals.items(), *self.streams.items()]
+        for task in [task for task, since in timed if since < earliest]:
             if task not in self.overdue:
                 self.overdue.add(task)
                 task.cancel()
@@ -198,5 +228,4 @@ class LimitMiddleware:
             detail = f"The request took longer than the limit of {self.max_seconds:g} s."
             raise OverdueError(detail) from None
         finally:
-            arrivals.pop(task, None)
-            self.in_flight.overdue.discard(task)
+            self.in_flight.end(task)

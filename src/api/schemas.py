@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from typing_extensions import TypedDict
 
-from core.transaction import DescribedTransaction
+from core.transaction import DescribedTransaction, TransactionSource
 
 EXAMPLE: dict[str, Any] = {
     "hash": "a1b2c3d4e5f6...",
@@ -210,6 +210,36 @@ class Anomalies(TypedDict):
     """Transactions of the stream, the newest first."""
 
     anomalies: Annotated[list[Anomaly], Field(description="The newest first")]
+
+
+class StoredTransaction(Anomaly):
+    """A transaction of the lake, flagged or not."""
+
+    source: Annotated[TransactionSource, Field(description="Where it was seen first")]
+    scored_at: Annotated[datetime, Field(description="When it was scored")]
+    times_market: Annotated[
+        float | None,
+        Field(description="Its fee rate in multiples of the market's; null if unknown"),
+    ]
+
+
+NextPage = Annotated[
+    str | None, Field(description="The `cursor` of the next page; null after the last one")
+]
+
+
+class AnomaliesPage(TypedDict):
+    """A page of flagged transactions."""
+
+    anomalies: Annotated[list[StoredTransaction], Field(description="The newest first")]
+    next: NextPage
+
+
+class TransactionsPage(TypedDict):
+    """A page of scored transactions."""
+
+    transactions: Annotated[list[StoredTransaction], Field(description="The newest first")]
+    next: NextPage
 
 
 class Health(TypedDict):

@@ -3,7 +3,7 @@
 Only the stream creates tables. For a reader a table that does not exist yet is `None`.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -90,6 +90,23 @@ def batches(sql: str, **tables: DeltaTable) -> Iterator[pa.RecordBatch]:
         yield from _executed(engine, sql)
     except Exception as error:  # the engine raises nothing narrower
         raise LakeUnreadableError(str(error)) from error
+
+
+def snapshot(**tables: DeltaTable) -> Callable[[str], pa.Table]:
+    """Answer SQL as `query` does, each time from the versions that the tables have now.
+
+    A single thread reads, as for `batches`; also raises as they do.
+    """
+    engine = _engine(tables)
+    engine.execute("SET datafusion.execution.target_partitions = 1")
+
+    def ask(sql: str) -> pa.Table:
+        try:
+            return _executed(engine, sql).read_all()
+        except Exception as error:  # the engine raises nothing narrower
+            raise LakeUnreadableError(str(error)) from error
+
+    return ask
 
 
 def _executed(engine: QueryBuilder, sql: str) -> pa.RecordBatchReader:

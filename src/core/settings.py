@@ -297,6 +297,10 @@ class ApiSettings(Settings):
     """Most requests in progress in one process; further ones get 503"""
     api_request_seconds: float = Field(30, gt=0, le=3600)
     """Longest time for one request; after it the answer is 503"""
+    api_stream_clients: int = Field(100, ge=1, le=10_000)
+    """Most clients of /anomalies/stream in one process; further ones get 503"""
+    api_stream_seconds: float = Field(3600, gt=0)
+    """Longest time for one connection to /anomalies/stream; a client then connects again"""
     api_model_poll_seconds: float = Field(5, gt=0, le=3600)
     """How often the API asks MLflow for a new champion"""
     api_access_log: bool = False

@@ -17,6 +17,9 @@ BUCKETS = (
 FLAGGERS = ("model", "rule", "both")
 """What can flag a transaction."""
 
+STREAM_ENDS = ("lake", "restart", "slow", "time")
+"""Why a stream ends: no lake, the service closes, the client is slow, it has lasted its time."""
+
 UNMATCHED = "unmatched"
 """The route of a request to a path that does not exist: the path itself is never a label."""
 
@@ -54,6 +57,17 @@ class ApiMetrics(ServiceMetrics):
             "anomalies",
             "Transactions flagged for callers, by what flags them",
             flagged_by=FLAGGERS,
+        )
+        self.streams = self.gauge(
+            "streams", "Clients that are connected to /anomalies/stream", "livesum"
+        )
+        self.stream_events = self.counter(
+            "stream_events", "Flagged transactions announced to the clients of /anomalies/stream"
+        )
+        self.streams_ended = self.counter(
+            "streams_ended",
+            "Connections to /anomalies/stream that the service ended, by reason",
+            reason=STREAM_ENDS,
         )
         self._declare_model()
         self.declare_loops("champion", "heartbeat", "market")

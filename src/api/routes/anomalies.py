@@ -1,34 +1,33 @@
 """The newest unusual transactions of the stream, read from the lake with delta-rs."""
 
-import asyncio
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BeforeValidator
 
 from api.errors import error_responses
+from api.lake_reads import LakeReads
 from api.schemas import Anomalies, Anomaly
-from core.delta_log import LogDamagedError
 from core.detector.explanation import explanation
 from core.detector.rules import rules_of_row
 from core.detector.verdict import FlaggedBy, Verdict
-from core.lake import OriginMismatchError, batches, open_table, sql_time
+from core.lake import batches, open_table, sql_time
 from core.tables import EVENT_AFTER
 from core.transaction import COINBASE_SQL
 
 TABLE = "scored_transactions"
 MAX_ANOMALIES = 1_000
-_READS_AT_ONCE = 1
-"""A read uses every core itself; a second one beside it takes another 150 MiB of the container."""
 _DEFAULT_PERIOD = timedelta(days=1)
-_FIRST_TIME, _LAST_TIME = datetime(2009, 1, 3, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+FIRST_TIME, LAST_TIME = datetime(2009, 1, 3, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """Bitcoin's first day, and a time that is within the calendar in every time zone."""
+
+Rows = TypeVar("Rows")
 
 
 class ScoredTable:
@@ -56,26 +55,38 @@ class ScoredTable:
         Empty while there is no table. Raises `OriginMismatchError` for a lake of the other origin,
         and `DeltaError` or `OSError` when it cannot be read.
         """
-        earliest = min(max(since, _FIRST_TIME), _LAST_TIME).astimezone(UTC)
+        earliest = min(max(since, FIRST_TIME), LAST_TIME).astimezone(UTC)
         chosen = _chosen(minimum_score, flagged_by)
+        rows = self.read(partial(self._rows, chosen, earliest, limit, flagged_by))
+        return [anomaly(row) for row in rows]
+
+    def read(self, rows: Callable[[DeltaTable | None], Rows]) -> Rows:
+        """Call a function with the newest version of the table, None while there is none.
+
+        Raises `OriginMismatchError` for a lake of the other origin, and `DeltaError` or `OSError`
+        when it cannot be read.
+        """
         try:
-            rows = self._rows(chosen, earliest, limit, flagged_by)
+            return rows(self._updated())
         except (DeltaError, OSError):
             # Another table may be in its place, and then only opening it again helps.
             with self._lock:
                 self._table = None
-            rows = self._rows(chosen, earliest, limit, flagged_by)
-        return [_anomaly(row) for row in rows]
+            return rows(self._updated())
 
+    @staticmethod
     def _rows(
-        self, chosen: str, earliest: datetime, limit: int, flagged_by: FlaggedBy | None
+        chosen: str,
+        earliest: datetime,
+        limit: int,
+        flagged_by: FlaggedBy | None,
+        table: DeltaTable | None,
     ) -> list[dict[str, Any]]:
         """The newest rows of a condition, read in two steps.
 
         The first finds how far back they lie, from few columns. To sort whole rows of days would
         take half of the memory that the container has.
         """
-        table = self._updated()
         if table is None:
             return []
         if flagged_by and all(field.name != "flagged_by" for field in table.schema().fields):
@@ -115,7 +126,8 @@ def _since(earliest: datetime, chosen: str) -> str:
     return f"{day} AND event_time >= {sql_time(earliest)} AND {chosen}"
 
 
-def _anomaly(row: Mapping[str, Any]) -> Anomaly:
+def anomaly(row: Mapping[str, Any]) -> Anomaly:
+    """A row of `scored_transactions` as an answer has it."""
     verdict = Verdict.from_row(row)
     return Anomaly(
         transaction_hash=row["hash"],
@@ -145,7 +157,7 @@ def _anomaly(row: Mapping[str, Any]) -> Anomaly:
     )
 
 
-def _refuse_bare_number(text: str) -> str:
+def refuse_bare_number(text: str) -> str:
     """Refuse a bare number, which pydantic would read as Unix seconds or milliseconds."""
     if "T" not in text.upper() and " " not in text:
         raise ValueError("a date and a time are needed")
@@ -154,7 +166,7 @@ def _refuse_bare_number(text: str) -> str:
 
 Limit = Annotated[int, Query(ge=1, le=MAX_ANOMALIES, description="Most transactions to return")]
 Since = Annotated[
-    Annotated[AwareDatetime, BeforeValidator(_refuse_bare_number)] | None,
+    Annotated[AwareDatetime, BeforeValidator(refuse_bare_number)] | None,
     Query(description="Earliest event time, ISO 8601 with its offset; by default a day ago"),
 ]
 MinimumScore = Annotated[
@@ -172,12 +184,8 @@ By = Annotated[
 
 
 def add_anomaly_routes(router: APIRouter, scored: ScoredTable) -> None:
-    """Add the route.
-
-    A read whose request was cancelled occupies its thread until it ends, so that slow reads never
-    become more than there are threads.
-    """
-    threads = ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="lake")
+    """Add the route."""
+    reads = LakeReads("lake")
 
     @router.get(
         "/anomalies/recent", responses=error_responses(401, 422, 500, 503), tags=["anomalies"]
@@ -190,15 +198,5 @@ def add_anomaly_routes(router: APIRouter, scored: ScoredTable) -> None:
     ) -> Anomalies:
         """List the newest unusual transactions of the stream, from the lake."""
         earliest = since or datetime.now(UTC) - _DEFAULT_PERIOD
-        loop = asyncio.get_running_loop()
-        try:
-            anomalies = await loop.run_in_executor(
-                threads, scored.recent, earliest, minimum_score, limit, flagged_by
-            )
-        except OriginMismatchError as error:
-            raise HTTPException(503, f"The lake is not this service's: {error}.") from error
-        except LogDamagedError as error:
-            raise HTTPException(503, f"The lake cannot be read just now: {error}.") from error
-        except (DeltaError, OSError) as error:
-            raise HTTPException(503, "The lake cannot be read just now.") from error
+        anomalies = await reads.run(scored.recent, earliest, minimum_score, limit, flagged_by)
         return {"anomalies": anomalies}

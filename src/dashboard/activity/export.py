@@ -3,16 +3,15 @@
 Memory is bounded by a batch of rows, time by a deadline, and the number of exports by `Exports`.
 """
 
-import csv
-import io
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from threading import BoundedSemaphore
 
 import pyarrow as pa
 
-from dashboard.activity.conditions import (
+from core.csv_text import csv_of_batch, csv_text
+from core.row_filters import (
     TIMES_MARKET,
     flagged_by_column,
     flagged_condition,
@@ -89,7 +88,7 @@ def csv_lines(
 
     If not all rows are in it, the last line begins with `#` and says so.
     """
-    yield _csv([COLUMNS])
+    yield csv_text([COLUMNS])
     rows = 0
     try:
         for batch in _batches(lake, filters, now):
@@ -97,7 +96,7 @@ def csv_lines(
                 yield _cut(rows, "an export may take no longer (DASHBOARD_EXPORT_SECONDS)")
                 return
             for first in range(0, batch.num_rows, ROWS_AT_ONCE):
-                yield _csv(_records(batch.slice(first, ROWS_AT_ONCE)))
+                yield csv_of_batch(batch.slice(first, ROWS_AT_ONCE))
             rows += batch.num_rows
     except LAKE_ERRORS as error:
         log.warning("event=export_failed rows=%d reason=%s", rows, error)
@@ -122,18 +121,6 @@ def _batches(lake: Lake, filters: Filters, now: datetime) -> Iterator[pa.RecordB
             yield from lake.batches(SCORED, f"SELECT {columns} FROM {SCORED} WHERE {where}")
 
 
-def _records(batch: pa.RecordBatch) -> list[tuple[object, ...]]:
-    columns = [batch.column(name).to_pylist() for name in COLUMNS]
-    columns[1] = [time.isoformat() for time in columns[1]]
-    return list(zip(*columns, strict=True))
-
-
 def _cut(rows: int, reason: str) -> str:
     log.warning("event=export_cut rows=%d reason=%s", rows, reason)
     return f"# Not all: {rows:,} rows, then it stopped, since {reason}. Choose a shorter range.\n"
-
-
-def _csv(records: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(records)
-    return text.getvalue()

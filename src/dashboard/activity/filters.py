@@ -8,25 +8,17 @@ The URL is the only place where they are stored, so a page can be shared and sur
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from core.tables import EVENT_AFTER
+from core import row_filters
 from core.transaction import COIN, MAX_MONEY
 
-PRESETS = {
-    "15m": timedelta(minutes=15),
-    "1h": timedelta(hours=1),
-    "6h": timedelta(hours=6),
-    "24h": timedelta(hours=24),
-    "7d": timedelta(days=7),
-}
-"""The ranges that end now, by their name in the URL."""
+PRESETS, CUSTOM, NO_PATTERN = row_filters.PRESETS, row_filters.CUSTOM, row_filters.NO_PATTERN
+DEFAULT_RANGE = row_filters.RowFilters.range
 
-DEFAULT_RANGE = "1h"
-CUSTOM = "custom"
 ORDERS = {
     "score": "most unusual",
     "newest": "newest",
@@ -45,37 +37,11 @@ AXES = {"fee_rate": "fee rate", "times": "times the market"}
 ZERO_LANE = 1e-4
 """Where the scatter draws a fee rate of zero, or one below this, on its logarithmic axis."""
 
-NO_PATTERN = "none"
-"""The filter's name for a transaction without a known pattern."""
-
 
 @dataclass(frozen=True)
-class Filters:
-    """What a viewer asks for: satoshi, sat/vB and UTC times; None is no bound.
+class Filters(row_filters.RowFilters):
+    """What a viewer asks for; `threshold` is a position of its slider."""
 
-    `times_min` and `times_max` are bounds of the fee rate in multiples of the market's. With a
-    `threshold`, a position of its slider, everything is flagged as if it had applied to all;
-    without one as it was, each by the threshold of its model's version.
-    """
-
-    range: str = DEFAULT_RANGE
-    start: datetime | None = None
-    end: datetime | None = None
-    threshold: float | None = None
-    value_min: int | None = None
-    value_max: int | None = None
-    fee_rate_min: float | None = None
-    fee_rate_max: float | None = None
-    times_min: float | None = None
-    times_max: float | None = None
-    inputs_min: int | None = None
-    inputs_max: int | None = None
-    outputs_min: int | None = None
-    outputs_max: int | None = None
-    pattern: tuple[str, ...] = ()
-    flagged: bool = False
-    flagged_by: tuple[str, ...] = ()
-    hash: str = ""
     order: str = "score"
     axis: str = "fee_rate"
 
@@ -115,18 +81,6 @@ class Filters:
     def row_filters(self) -> int:
         """How many filters are set that leave out rows, the time range not counted."""
         return len(self.parameters.keys() - {"range", "start", "end", "threshold", "order", "axis"})
-
-    @property
-    def only_flagged(self) -> bool:
-        """Whether only flagged transactions are shown."""
-        return self.flagged or bool(self.flagged_by)
-
-    def interval(self, now: datetime) -> tuple[datetime, datetime]:
-        """First and last event time, both included."""
-        if self.range == CUSTOM:
-            end = min(self.end or now, now)
-            return min(self.start or end - timedelta(days=1), end), end
-        return now - PRESETS[self.range], now + EVENT_AFTER
 
 
 BOUNDED = tuple(f.name.removesuffix("_min") for f in fields(Filters) if f.name.endswith("_min"))

@@ -14,8 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dashboard.activity import queries
-from dashboard.activity.conditions import (
+from core.row_filters import (
     BY_MODEL_ALONE,
     BY_RULE,
     IS_COINBASE,
@@ -24,6 +23,7 @@ from dashboard.activity.conditions import (
     flagged_condition,
     passing_condition,
 )
+from dashboard.activity import queries
 from dashboard.activity.filters import NO_PATTERN, Filters
 from dashboard.activity.queries import (
     FEE_RATE_PERCENTILES,

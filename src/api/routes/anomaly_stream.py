@@ -1,0 +1,83 @@
+"""The route that sends flagged transactions as they are committed, as server-sent events."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from fastapi.sse import EventSourceResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.downloads import PartedResponse
+from api.errors import error_responses
+from api.flag_feed import EventPlace, FlagFeed, Wanted
+from api.middleware import RequestsInFlight
+from api.row_query import FLAGGED_BY, PATTERNS, split_names
+
+_ID = r"^([0-9]{1,16}-[0-9a-f]{64})?$"
+
+_EXAMPLE = f"""retry: 3000
+
+event: anomaly
+data: {{"transaction_hash": "{"ab" * 32}", "anomaly_score": 0.71, ...}}
+id: 1796034000000000-{"ab" * 32}
+
+: no news
+
+event: end
+data: {{"reason": "time", "detail": "A connection lasts no longer: connect again."}}
+
+"""
+
+_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events `anomaly`, each with an object as `/anomalies` has it, and its id;"
+        " comments while there are none; `end` with the reason before the service ends it",
+        "content": {
+            EventSourceResponse.media_type: {"schema": {"type": "string"}, "example": _EXAMPLE}
+        },
+    }
+}
+
+
+class StreamQuery(BaseModel):
+    """Which events a client wants."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    after: str | None = Field(
+        None,
+        pattern=_ID,
+        description="Id of the last event that the client has; what came after it is sent first",
+    )
+    flagged_by: str | None = FLAGGED_BY
+    pattern: str | None = PATTERNS
+
+    @property
+    def wanted(self) -> Wanted:
+        """The filter."""
+        return Wanted(split_names(self.flagged_by), split_names(self.pattern))
+
+
+def add_stream_route(router: APIRouter, feed: FlagFeed, in_flight: RequestsInFlight) -> None:
+    """Add the route."""
+
+    @router.get(
+        "/anomalies/stream",
+        response_class=EventSourceResponse,
+        responses=_ANSWER | error_responses(401, 403, 422, 500, 503),
+        tags=["anomalies"],
+    )
+    async def stream(
+        query: Annotated[StreamQuery, Query()],
+        last_event_id: Annotated[
+            str | None,
+            Header(pattern=_ID, description="As `after`, which it overrides; browsers send it"),
+        ] = None,
+    ) -> PartedResponse:
+        """Send flagged transactions as they are committed, until the client leaves."""
+        after = last_event_id or query.after
+        await feed.join()
+        events = feed.events(
+            EventPlace.from_id(after) if after else None, query.wanted, in_flight.begin_stream()
+        )
+        headers = {"X-Accel-Buffering": "no"}  # nginx: pass each event on at once
+        return PartedResponse(events, feed.leave, headers, EventSourceResponse.media_type)
