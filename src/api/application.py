@@ -29,10 +29,12 @@ from api.middleware import (
 from api.routes.anomalies import ScoredTable, add_anomaly_routes
 from api.routes.anomaly_stream import add_stream_route
 from api.routes.health import add_health_routes
+from api.routes.ledger import add_ledger_routes
 from api.routes.predictions import prediction_routes
 from api.routes.scored_lists import add_list_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore
+from core.open_tables import OpenTables
 from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
 
@@ -89,6 +91,7 @@ def create_app(
     add_health_routes(app.router, follower, heartbeat, rate)
     add_anomaly_routes(app.router, scored)
     add_list_routes(app.router, scored, in_flight)
+    add_ledger_routes(app.router, OpenTables(scored.lake, scored.origin))
     add_stream_route(app.router, feed, in_flight)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))

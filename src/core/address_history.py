@@ -8,7 +8,7 @@ one from a stranger validates it first.
 
 import re
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from core.blockchain_json.scripts import script_type
@@ -24,9 +24,6 @@ MOST_FOR_COUNTERPARTIES = 100
 MOST_COUNTERPARTIES = 25
 """Counterparties of each direction that are named, the largest."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CURSOR = re.compile(r"([0-9]{1,16})\.([0-9a-f]{64})")
-
 _HEX = re.compile("[0-9a-f]+")
 _PREFIXES = (
     ("p2a", r"bc1pfeessrawgf|tb1pfees9rn5nz"),
@@ -40,15 +37,11 @@ _PREFIXES = (
 """The script types by the form of their addresses: BIP 173, BIP 350, and Base58 by first digit."""
 
 
-class Cursor(NamedTuple):
-    """The last transaction of a page of transactions, the newest first."""
+class Place(NamedTuple):
+    """Where a transaction is among those of an address, the newest first."""
 
     append_time: datetime
     hash: str
-
-    def __str__(self) -> str:
-        """The cursor as text, in microseconds since 1970."""
-        return f"{(self.append_time - _EPOCH) // timedelta(microseconds=1)}.{self.hash}"
 
 
 class AddressSums(NamedTuple):
@@ -109,19 +102,13 @@ def address_type(address: str) -> str | None:
     return script_type(address) if _HEX.fullmatch(address) else None
 
 
-def read_cursor(text: str) -> Cursor | None:
-    """The cursor that a text stands for, None where it is none.
+def canonical(address: str) -> str:
+    """An address in the form that the lake has: segwit ones in lower case (BIP 173).
 
-    >>> str(read_cursor(f"1790000000000001.{'ab' * 32}"))[:20]
-    '1790000000000001.aba'
+    >>> canonical("BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4")
+    'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4'
     """
-    match = _CURSOR.fullmatch(text)
-    if match is None:
-        return None
-    try:
-        return Cursor(_EPOCH + timedelta(microseconds=int(match[1])), match[2])
-    except OverflowError:
-        return None
+    return address.lower() if re.fullmatch("(BC|TB)1[0-9A-Z]+", address) else address
 
 
 def lake_since(ask: Ask) -> datetime | None:
@@ -146,9 +133,9 @@ def address_sums(ask: Ask, address: str) -> AddressSums | None:
 
 
 def address_transactions(
-    ask: Ask, address: str, limit: int, before: Cursor | None = None
+    ask: Ask, address: str, limit: int, before: Place | None = None
 ) -> list[AddressTransaction]:
-    """The newest transactions of an address, of those before the cursor."""
+    """The newest transactions of an address, of those that are older than `before`."""
     where = ""
     if before is not None:
         at = sql_time(before.append_time)

@@ -1,8 +1,6 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.support.inside_lake import (
     CHILD,
     FAMILY,
@@ -17,8 +15,8 @@ from tests.support.inside_lake import (
 
 from core.address_history import (
     Counterparty,
-    Cursor,
     Flag,
+    Place,
     address_flags,
     address_flow,
     address_sums,
@@ -26,7 +24,6 @@ from core.address_history import (
     address_type,
     counterparties,
     lake_since,
-    read_cursor,
 )
 from core.open_tables import OpenTables
 from core.ordinary_traffic.script_types import SCRIPT_TYPES, TYPE_NAMES, ScriptType
@@ -75,7 +72,7 @@ def test_its_transactions_come_newest_first_and_page_by_page(lake: str, ask: Ask
     first, second = address_transactions(ask, "bc1qhub", 2)
     assert (first.hash, first.received, first.is_anomaly) == (UNRELATED["hash"], 9_500, None)
     assert (second.hash, second.is_anomaly) == (GRANDCHILD["hash"], True)
-    rest = address_transactions(ask, "bc1qhub", 2, Cursor(second.append_time, second.hash))
+    rest = address_transactions(ask, "bc1qhub", 2, Place(second.append_time, second.hash))
     assert [each.hash for each in rest] == [CHILD["hash"]]
 
 
@@ -85,23 +82,8 @@ def test_pages_of_transactions_of_one_moment_leave_none_out(lake: str) -> None:
     ask, cursor, seen = OpenTables(lake, "simulated").ask, None, list[str]()
     while page := address_transactions(ask, "bc1qhub", 3, cursor):
         seen += [each.hash for each in page]
-        cursor = read_cursor(str(Cursor(page[-1].append_time, page[-1].hash)))
-        assert cursor is not None
+        cursor = Place(page[-1].append_time, page[-1].hash)
     assert sorted(seen) == sorted(row["hash"] for row in rows) and len(set(seen)) == 7
-
-
-@given(
-    st.datetimes(datetime(2009, 1, 3), datetime(2200, 1, 1)), st.binary(min_size=32, max_size=32)
-)
-def test_a_cursor_survives_as_text(at: datetime, digits: bytes) -> None:
-    cursor = Cursor(at.replace(tzinfo=UTC), digits.hex())
-    assert read_cursor(str(cursor)) == cursor
-
-
-@given(st.text(max_size=90) | st.from_regex(r"\A[0-9]{1,20}\.[0-9a-f]{60,66}\Z"))
-def test_any_text_is_a_cursor_or_none(text: str) -> None:
-    cursor = read_cursor(text)
-    assert cursor is None or cursor.hash == text[-64:]
 
 
 def test_its_flags_are_counted_and_named(lake: str, ask: Ask) -> None:

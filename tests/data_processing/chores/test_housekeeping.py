@@ -148,6 +148,25 @@ def test_a_day_of_movements_that_has_ended_is_sorted_by_address_once(
 
 
 @pytest.mark.stack
+def test_a_day_that_is_too_large_to_be_sorted_is_joined_all_the_same(
+    kafka: FakeKafka,
+    rng: random.Random,
+    tables: LakeTables,
+    housekeeping: Callable[..., Housekeeping],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("data_processing.chores.housekeeping._SORTING_BYTES", 1)
+    for number in range(3):
+        row = {"address": "bc1q", "hash": a_hash(rng), "spent": False, "position": 0, "value": 1}
+        row |= {"event_time": kafka.now, "append_time": kafka.now, "date": kafka.now.date()}
+        rows = [row | {"address": f"bc1q{number}{i}"} for i in range(2_000)]
+        tables.append_arrow("movements", pa.Table.from_pylist(rows, TABLES["movements"]))
+    housekeeping(timedelta(days=1)).run()
+    assert len(files_of(tables.open("movements"))) == 1
+    assert tables.rows_by_date("movements") == {kafka.now.date(): 6_000}
+
+
+@pytest.mark.stack
 def test_a_vacuum_removes_what_a_crash_left_behind_once_no_reader_can_need_it(
     writer: Writer,
     kafka: FakeKafka,
