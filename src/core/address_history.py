@@ -102,6 +102,19 @@ def address_type(address: str) -> str | None:
     return script_type(address) if _HEX.fullmatch(address) else None
 
 
+_DUST_LIMITS = {"p2pkh": 546, "p2sh": 540, "p2wpkh": 294, "p2wsh": 330, "p2tr": 330, "p2a": 240}
+"""By script type, as `core.blockchain_json.scripts.dust_limit` computes them."""
+
+
+def dust_limit_of(address: str) -> int:
+    """The value in satoshi below which an output to this address or script is dust; 0 if unknown.
+
+    >>> dust_limit_of("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"), dust_limit_of("6a0101")
+    (294, 0)
+    """
+    return _DUST_LIMITS.get(address_type(address) or "", 0)
+
+
 def canonical(address: str) -> str:
     """An address in the form that the lake has: segwit ones in lower case (BIP 173).
 

@@ -138,7 +138,7 @@ _CALLBACKS = st.builds(
 REQUESTS = st.integers(0, 6).flatmap(
     lambda number: {0: _READS | _LOOKUPS, 1: _PAGES, 2: _CALLBACKS}.get(number, _POSTS)
 )
-"""Any request: of seven one reads the API's tables, two ask the dashboard, the others are scored."""
+"""Any request: of seven one reads the API's tables, two ask the dashboard, others are scored."""
 
 
 class HealthWatch(threading.Thread):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, HTTPException, Path, Query
 
@@ -86,7 +86,7 @@ class Ledger:
         flags = flags_of(self._ask, {each.hash: each.append_time for each in above + below})
         scored = rows_by_hash(self._ask, "scored_transactions", "*", {hash: appended})
         numbers: Any = {name: row[name] for name in Transaction.model_fields if name != "hash"}
-        found: Any = {
+        found = {
             "transaction_hash": hash,
             "event_time": row["event_time"],
             "append_time": appended,
@@ -105,7 +105,7 @@ class Ledger:
             "parents": [_relative(each, flags) for each in above],
             "children": [_relative(each, flags) for each in below],
         }
-        return TransactionSeen(**found)
+        return cast(TransactionSeen, found)
 
     def address(self, address: str, limit: int, cursor: str | None) -> AddressSeen | None:
         """An address with a page of its transactions; None where the lake has not seen it.
