@@ -90,7 +90,7 @@ def partitions_to_compact(files: list[DataFile], today: date, most_small: int) -
     }
 
 
-def _rewrite(table: DeltaTable, day: date, size: int, column: str | None) -> dict[str, Any]:
+def rewrite(table: DeltaTable, day: date, size: int, column: str | None) -> dict[str, Any]:
     """Join the files of a date to that size in bytes, sorted by the column if there is one.
 
     A date that is too large for `_SORTING_BYTES` is joined unsorted: look-ups in it take longer.
@@ -186,7 +186,7 @@ class Housekeeping:
         )
         for day, size in due.items():
             column = _SORTED_BY.get(name) if size == _LARGE_BYTES else None
-            result = _rewrite(table, day, size, column)
+            result = rewrite(table, day, size, column)
             log.info(
                 "event=table_compacted table=%s date=%s files=%d into=%d",
                 *(name, day, result["numFilesRemoved"], result["numFilesAdded"]),
