@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import yaml
@@ -78,12 +79,12 @@ def folder_and_broker() -> Iterator[tuple[Path, KafkaProcess]]:
             kafka.kill()
 
 
-def publish(servers: str, count: int) -> None:
-    """Publish distinct transactions, as fast as possible."""
+def publish(servers: str, count: int, **fields: Any) -> None:
+    """Publish distinct transactions, all with these fields, as fast as possible."""
     rng = random.Random(1)
     producer = KafkaProducer(bootstrap_servers=servers, linger_ms=50, batch_size=2**18)
     for _ in range(count):
-        transaction = a_transaction(rng)
+        transaction = a_transaction(rng, **fields)
         producer.send(TRANSACTIONS, as_json(transaction), key=transaction["hash"].encode())
     producer.flush()
     producer.close()

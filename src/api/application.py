@@ -29,6 +29,7 @@ from api.middleware import (
 from api.routes.anomalies import ScoredTable, add_anomaly_routes
 from api.routes.anomaly_stream import add_stream_route
 from api.routes.health import add_health_routes
+from api.routes.ledger import add_ledger_routes
 from api.routes.mark_routes import add_mark_routes
 from api.routes.mute_routes import add_mute_routes
 from api.routes.predictions import prediction_routes
@@ -36,6 +37,7 @@ from api.routes.scored_lists import add_list_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore
 from core.mutes import MutesReader
+from core.open_tables import OpenTables
 from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
 
@@ -95,6 +97,7 @@ def create_app(
     add_mark_routes(app.router, scored, casework, metrics)
     add_mute_routes(app.router, casework)
     add_list_routes(app.router, scored, mutes, in_flight)
+    add_ledger_routes(app.router, OpenTables(scored.lake, scored.origin))
     add_stream_route(app.router, feed, in_flight)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))

@@ -31,6 +31,9 @@ UNSHOWN: Any = object()
 """The `input` of a fault whose value was not read."""
 
 _SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ADDRESS_IN_PATH = re.compile(r"/addresses/.*", re.DOTALL)
+"""Whom somebody asks about is in no log."""
+
 _DETAILS = {
     404: "There is nothing at this path; /docs lists what there is.",
     405: "This path does not answer this method; the Allow header names those it does.",
@@ -139,7 +142,7 @@ def problem_response(
         level or (logging.WARNING if status >= 500 else logging.INFO),
         "event=request_refused method=%s path=%r status=%d request_id=%s reason=%r",
         scope["method"],
-        scope["path"][:200],
+        _ADDRESS_IN_PATH.sub("/addresses/…", scope["path"])[:200],
         status,
         problem.request_id,
         detail,
@@ -167,10 +170,13 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer an `HTTPException` that routing or a route raised."""
     assert isinstance(error, HTTPException)
     headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
+    detail = error.detail
+    if detail == HTTPStatus(error.status_code).phrase:  # of routing, not of a route
+        detail = _DETAILS.get(error.status_code, detail)
     return problem_response(
         request.scope,
         error.status_code,
-        _DETAILS.get(error.status_code, error.detail),
+        detail,
         error.errors if isinstance(error, InvalidFieldsError) else None,
         headers,
         logging.DEBUG if isinstance(error, NoModelError) else None,

@@ -13,6 +13,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from core.delta_log import inspect, newest_commit_is_empty
 from core.market import Market
+from core.tables import TABLES
 
 ORIGIN_PROPERTY = "bitcoin.origin"
 """Table property that says whether the rows are `live` or `simulated`."""
@@ -121,6 +122,28 @@ def _engine(tables: Mapping[str, DeltaTable]) -> QueryBuilder:
     for name, table in tables.items():
         builder = builder.register(name, table)
     return builder
+
+
+_ENGINE_TYPES = {
+    pa.string(): "Utf8",
+    pa.float64(): "Float64",
+    pa.int64(): "Int64",
+    pa.bool_(): "Boolean",
+    pa.list_(pa.string()): "List(Utf8)",
+    pa.list_(pa.int64()): "List(Int64)",
+}
+"""The query engine's names of the types that nullable columns have."""
+
+
+def completed(sql: str, **tables: DeltaTable) -> str:
+    """A query in which the columns that a table of an earlier version lacks are null."""
+    views = []
+    for name, table in tables.items():
+        there = {field.name for field in table.schema().fields}
+        if missing := [f for f in TABLES[name] if f.nullable and f.name not in there]:
+            nulls = (f"arrow_cast(NULL, '{_ENGINE_TYPES[f.type]}') AS {f.name}" for f in missing)
+            views.append(f"{name} AS (SELECT *, {', '.join(nulls)} FROM {name})")
+    return f"WITH {', '.join(views)} {sql}" if views else sql
 
 
 def sql_time(at: datetime) -> str:

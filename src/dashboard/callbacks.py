@@ -25,9 +25,11 @@ from dashboard.activity.filter_inputs import INPUTS
 from dashboard.activity.filters import BOUNDED, Filters, problems
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.view import TABLE, model_threshold
+from dashboard.address_callbacks import register_address
 from dashboard.lake.recent import Snapshot
 from dashboard.marking_callbacks import register_marking
 from dashboard.pages import trial
+from dashboard.pages.address_page import PATH, whole_address
 from dashboard.pages.budget_panel import budget_panel
 from dashboard.pages.layout import (
     FIGURE_NAMES,
@@ -61,6 +63,7 @@ def register_callbacks(app: Dash, services: Services) -> None:
     _register_trial(app, services)
     _register_model(app, services)
     register_marking(app, services)
+    register_address(app, services)
 
 
 def _register_browser(app: Dash) -> None:
@@ -227,6 +230,10 @@ def _register_filters(app: Dash, services: Services) -> None:
             raise PreventUpdate
         snapshot, zone = services.recent.snapshot, ZoneInfo(Viewer.from_client(client).zone)
         old, trigger = Filters.from_query(search), ctx.triggered_id
+        if trigger == "hash" and (address := whole_address(values["hash"])):
+            set_props("url", {"pathname": f"{services.path_prefix}{PATH}{address}"})
+            set_props("hash", {"value": old.hash})
+            raise PreventUpdate
         what = None
         if trigger == "drawn":
             trigger, what = (drawn or {}).get("on"), (drawn or {}).get("what")

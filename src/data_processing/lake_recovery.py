@@ -6,6 +6,7 @@ the query starts where the tables say, and each table is complete again:
 - `raw_transactions`, `quarantine` and `confirmations` by the query itself. Where
   `scored_transactions` has scores of rows that `raw_transactions` has lost, these are deleted, or
   they would be written twice.
+- `movements` from `raw_transactions`: its newest two dates are written again where rows lack.
 - the other tables by their chores, which compare them with those.
 """
 
@@ -13,10 +14,13 @@ import logging
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+
 from core.delta_log import has_lost_commits, inspect, repair
 from core.lake import table_uri
-from core.tables import TABLES
+from core.tables import MOVEMENTS, TABLES
 from data_processing.lake_tables import LakeTables
+from data_processing.movements import SIDES, movement_rows
 from data_processing.stream_checkpoint import checkpoints_folder, set_aside
 
 log = logging.getLogger(__name__)
@@ -60,3 +64,39 @@ def delete_unbacked_scores(tables: LakeTables) -> None:
     )
     if deleted := result["num_target_rows_deleted"]:
         log.warning("event=unbacked_scores_deleted rows=%d", deleted)
+
+
+def restore_movements(tables: LakeTables) -> None:
+    """Write the movements of the newest dates again, where some were lost with a commit."""
+    if not has_lost_commits(table_uri(tables.lake, "movements")):
+        return
+    for day in sorted(tables.rows_by_date("raw_transactions"))[-2:]:
+        lost = _expected_movements(tables, day) - _written_movements(tables, day)
+        if lost > 0:
+            tables.replace_dates("movements", _movements_of(tables, day), [day])
+            log.warning("event=movements_restored date=%s lost=%d", day, lost)
+
+
+def _expected_movements(tables: LakeTables, day: date) -> int:
+    """How many inputs and outputs the transactions of a date have."""
+    counts = " + ".join(f"coalesce(cardinality({name}), 0)" for name in SIDES[::2])
+    sql = f"SELECT sum({counts}) AS n FROM raw_transactions WHERE date = '{day}'"
+    return int(tables.query(sql, "raw_transactions")["n"][0].as_py() or 0)
+
+
+def _written_movements(tables: LakeTables, day: date) -> int:
+    once = f"SELECT DISTINCT hash, spent, position FROM movements WHERE date = '{day}'"
+    return int(tables.query(f"SELECT count(*) AS n FROM ({once})", "movements")["n"][0].as_py())
+
+
+def _movements_of(tables: LakeTables, day: date) -> pa.RecordBatchReader:
+    """The movements of a date, some thousand rows at a time."""
+    columns = ", ".join(("hash", "event_time", "append_time", *SIDES))
+    sql = f"SELECT {columns} FROM raw_transactions WHERE date = '{day}'"
+    parts = tables.query_batches(sql, "raw_transactions")
+    made = (
+        batch
+        for part in parts
+        for batch in movement_rows(pa.Table.from_batches([part])).to_batches()
+    )
+    return pa.RecordBatchReader.from_batches(MOVEMENTS, made)

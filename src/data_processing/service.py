@@ -28,7 +28,7 @@ from data_processing.chores.outbox import Outbox
 from data_processing.chores.replacements import Replacements
 from data_processing.chores.webhook import Webhook
 from data_processing.chores.window_statistics import WindowStatistics
-from data_processing.lake_recovery import delete_unbacked_scores, repair_logs
+from data_processing.lake_recovery import delete_unbacked_scores, repair_logs, restore_movements
 from data_processing.lake_tables import LakeTables, create_tables
 from data_processing.last_spenders import LastSpenders
 from data_processing.micro_batch import MicroBatchWriter
@@ -139,6 +139,7 @@ def _open_lake(spark: SparkSession, config: StreamConfig) -> LakeTables:
     create_tables(spark, lake, origin, config.stream.vacuum_after_hours)
     tables = LakeTables(spark, lake, origin)
     delete_unbacked_scores(tables)
+    restore_movements(tables)
     return tables
 
 

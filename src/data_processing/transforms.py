@@ -13,17 +13,18 @@ from core.tables import (
     UNSCORED,
 )
 from core.transaction import COINBASE_SQL
+from data_processing.movements import SIDES
 
 
 def receipts(parsed: DataFrame) -> DataFrame:
-    """The small columns of every record, by which the driver decides what is new.
+    """The columns of every record by which the driver decides what is new, and makes movements.
 
     `fee_rate` is in sat/vB, and null for a coinbase transaction, which pays none.
     """
     fee_rate = F.when(F.expr(f"NOT {COINBASE_SQL}"), F.col("fee") * 4.0 / F.col("weight"))
     return parsed.select(
         *("topic", "partition", "offset", "append_time", "event_time", "key", "kind"),
-        *("hash", "fee", "spent_outpoints", fee_rate.alias("fee_rate")),
+        *("hash", "fee", "spent_outpoints", fee_rate.alias("fee_rate"), *SIDES),
         *("block_hash", "previous_hash", "block_height"),
         F.size("transaction_hashes").alias("transactions"),
     )

@@ -4,7 +4,17 @@ from prometheus_client import CollectorRegistry
 
 from monitoring.prometheus_metrics import ServiceMetrics
 
-CALLBACKS = ("activity", "filters", "transaction", "score", "model", "marks", "mutes")
+CALLBACKS = (
+    "activity",
+    "filters",
+    "transaction",
+    "score",
+    "model",
+    "marks",
+    "mutes",
+    "address",
+    "kin",
+)
 """The parts of the page that a browser's callback updates."""
 
 SOURCES = ("lake", "api", "callback")

@@ -9,6 +9,7 @@ import pytest
 from starlette.types import ASGIApp
 from tests.support.api_application import FixedFollower, application
 from tests.support.api_process import served
+from tests.support.inside_lake import FAMILY, write_insides
 from tests.support.scored_lake import ROWS, append_scored
 
 from core.detector.champion import Champion
@@ -35,6 +36,7 @@ def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
 @pytest.fixture
 def app(champion: Champion, lake: str) -> ASGIApp:
     append_scored(lake, ROWS)
+    write_insides(lake, *FAMILY)
     return application(FixedFollower(champion), lake=lake)
 
 

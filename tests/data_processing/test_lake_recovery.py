@@ -13,7 +13,7 @@ from tests.support.stream_samples import a_transaction
 from core.delta_log import LogDamagedError
 from core.detector.champion import Champion
 from data_processing.chores.backlog import score_date, unscored_dates
-from data_processing.lake_recovery import delete_unbacked_scores, repair_logs
+from data_processing.lake_recovery import delete_unbacked_scores, repair_logs, restore_movements
 from data_processing.start_offsets import written_records
 from data_processing.stream_checkpoint import checkpoints_folder
 
@@ -47,6 +47,7 @@ def restart(writer: Writer, data_dir: Path) -> None:
     jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
     repair_logs(writer.tables.lake, data_dir)
     delete_unbacked_scores(writer.tables)
+    restore_movements(writer.tables)
     writer.restart()
 
 
@@ -89,6 +90,26 @@ def test_the_rows_of_a_lost_commit_are_read_again_and_none_is_doubled(
 def score_backlog(writer: Writer) -> None:
     for day, count in unscored_dates(writer.tables).items():
         score_date(writer.tables, day, count, writer.broadcast)
+
+
+def test_lost_movements_are_made_again_from_their_transactions(
+    writer: Writer, kafka: FakeKafka, rng: random.Random, tmp_path: Path
+) -> None:
+    sides = {"input_addresses": ["bc1qpayer"], "input_values": [9], "output_values": [5, 3]}
+    sides |= {"output_addresses": ["bc1qpayee", "bc1qpayer"]}
+    for _ in range(3):
+        writer.write(kafka.records(a_transaction(rng, **sides), a_transaction(rng)))
+    empty_newest_commit(Path(writer.tables.lake, "movements"))
+    assert writer.tables.query("SELECT * FROM movements", "movements").num_rows == 6
+    for _ in range(2):
+        restart(writer, tmp_path)
+        sql = "SELECT DISTINCT hash, spent, position, address FROM movements"
+        assert writer.tables.query(sql, "movements").num_rows == 9
+    rows = sum(writer.tables.rows_by_date("movements").values())
+    assert rows == 9
+    version = writer.tables.open("movements").version()
+    restart(writer, tmp_path)
+    assert writer.tables.open("movements").version() == version, "nothing is missing any more"
 
 
 def test_lost_rejects_are_read_again_although_later_transactions_are_there(

@@ -15,6 +15,7 @@ from core.tables import RAW_TRANSACTIONS, SCORED_TRANSACTIONS
 from core.transaction import DETECTOR_FIELDS
 from data_processing.chores import backlog
 from data_processing.lake_tables import LakeTables
+from data_processing.movements import SIDES
 
 pytestmark = pytest.mark.stack
 
@@ -90,6 +91,74 @@ def test_a_repeat_is_recognised_however_old_it_is(
     assert (again.new.num_rows, again.repeats) == (10, 30)
     assert writer.hashes_in("raw_transactions") == hashes_of(old + new)
     assert writer.hashes_in("scored_transactions") == hashes_of(old + new)
+
+
+def a_payment(rng: random.Random, **changes: Any) -> dict[str, Any]:
+    """A transaction with what is inside it."""
+    sides = {
+        "input_addresses": ["bc1qpayer"],
+        "input_values": [9_000],
+        "output_addresses": ["bc1qpayee", "6a0101", "bc1qpayer"],
+        "output_values": [5_000, 0, 3_000],
+    }
+    return a_transaction(rng, **(sides | changes))
+
+
+def movements(tables: LakeTables) -> list[tuple[Any, ...]]:
+    """Every movement once, as readers take them."""
+    sql = "SELECT DISTINCT address, hash, spent, position, value FROM movements ORDER BY 2, 3, 4"
+    return [tuple(row.values()) for row in tables.query(sql, "movements").to_pylist()]
+
+
+def movements_of(transaction: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [
+        (address, transaction["hash"], spent, position, value)
+        for side, spent in (("output", False), ("input", True))
+        for position, (address, value) in enumerate(
+            zip(
+                transaction.get(f"{side}_addresses") or (),
+                transaction.get(f"{side}_values") or (),
+                strict=True,
+            )
+        )
+    ]
+
+
+def test_each_new_transaction_is_found_by_every_address_inside_it(
+    writer: Writer, kafka: FakeKafka, rng: random.Random, tables: LakeTables
+) -> None:
+    old, new = a_payment(rng), a_payment(rng)
+    without, half = a_transaction(rng), a_payment(rng, input_addresses=None, input_values=None)
+    writer.write(kafka.records(old, without))
+    batch = writer.write(kafka.records(old, new, half, b"bad"))
+    expected = sorted(each for t in (old, new, half) for each in movements_of(t))
+    assert sorted(movements(tables)) == expected
+    assert sum(tables.rows_by_date("movements").values()) == len(expected), "repeats add none"
+    row = tables.query("SELECT * FROM movements LIMIT 1", "movements").to_pylist()[0]
+    assert (row["append_time"], row["date"]) == (kafka.now, kafka.now.date())
+    assert not set(batch.new.column_names) & set(SIDES)
+
+
+def test_a_crash_before_the_transactions_are_written_leaves_no_address_out(
+    writer: Writer, kafka: FakeKafka, rng: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transactions = [a_payment(rng) for _ in range(3)]
+    records = kafka.records(*transactions)
+
+    def cut_off(*_: Any) -> None:
+        raise OSError("killed")
+
+    monkeypatch.setattr(writer.tables, "append", cut_off)
+    with pytest.raises(OSError, match="killed"):
+        writer.write(records)
+    monkeypatch.undo()
+    assert writer.hashes_in("raw_transactions") == []
+    writer.restart()
+    writer.write(records)
+    expected = sorted(each for t in transactions for each in movements_of(t))
+    assert sorted(movements(writer.tables)) == expected
+    assert sum(writer.tables.rows_by_date("movements").values()) == 2 * len(expected)
+    assert writer.hashes_in("raw_transactions") == hashes_of(transactions)
 
 
 @pytest.mark.parametrize("days", [2, -2, 400])

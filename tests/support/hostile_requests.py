@@ -11,8 +11,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import hypothesis
 import requests
@@ -118,11 +119,31 @@ _READS = st.builds(
         st.sampled_from(["/anomalies/recent", "/marks", "/mutes", f"/mutes/{'0' * 32}"]), _QUERIES
     ).map("?".join),
 )
+_NAMES = (
+    st.sampled_from(
+        ["a" * 64, "A" * 64, "bc1qhub", "1", "6a", "a" * 257, "' OR 1=1 --", "..", "%00"]
+    )
+    | st.from_regex(r"[0-9A-Za-z]{1,256}", fullmatch=True)
+    | st.text(max_size=80).map(partial(quote, safe=""))
+)
+"""What stands for a hash or an address in a path."""
+
+_LOOKUPS = st.builds(
+    Hostile,
+    st.just("api"),
+    st.sampled_from(["GET", "HEAD", "OPTIONS", "DELETE"]),
+    st.tuples(st.sampled_from(["/transactions", "/addresses"]), _NAMES, _QUERIES).map(
+        lambda parts: f"{parts[0]}/{parts[1]}?{parts[2]}"
+    ),
+)
 _PAGES = st.builds(
     Hostile,
     st.just("dashboard"),
     st.just("GET"),
-    st.tuples(st.sampled_from(["/", "/export.csv"]), _QUERIES).map("?".join),
+    st.tuples(
+        st.sampled_from(["/", "/export.csv"]) | _NAMES.map(lambda name: f"/address/{name}"),
+        _QUERIES,
+    ).map("?".join),
 )
 _CALLBACKS = st.builds(
     Hostile,
@@ -133,7 +154,9 @@ _CALLBACKS = st.builds(
 )
 
 REQUESTS = st.integers(0, 7).flatmap(
-    lambda number: {0: _READS, 1: _PAGES, 2: _CALLBACKS, 3: _CASEWORK}.get(number, _POSTS)
+    lambda number: {0: _READS | _LOOKUPS, 1: _PAGES, 2: _CALLBACKS, 3: _CASEWORK}.get(
+        number, _POSTS
+    )
 )
 """Any request: of eight one reads the API's tables, one writes what people think, two ask the
 dashboard, the others are scored."""

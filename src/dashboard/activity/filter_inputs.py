@@ -174,10 +174,10 @@ def _hash() -> html.Div:
         id="hash",
         type="search",
         debounce=TYPING_PAUSE_SECONDS,
-        placeholder="first digits of a hash",
+        placeholder="first digits, or an address",
         spellCheck="false",
         autoComplete="off",
-        maxLength=64,
+        maxLength=90,
     )
     return html.Div(
         [html.Label("hash", className="caption", htmlFor="hash"), search], className="control wide"

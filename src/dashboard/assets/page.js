@@ -202,6 +202,8 @@
     childList: true, subtree: true, attributeFilter: ["aria-selected", "aria-multiselectable"],
   });
 
+  const isAddress = (path) => path.startsWith(root.dataset.prefix + "address/");
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.page = {
     showMessage,
@@ -215,13 +217,14 @@
     },
     show: function (path) {
       const pages = ["", "try", "mutes", "model"].map((page) => root.dataset.prefix + page);
-      const here = pages.includes(path) ? path : pages[0];
+      const here = pages.includes(path) || isAddress(path) ? path : pages[0];
       setTimeout(() => window.dispatchEvent(new Event("resize")), 50);
       return [
         ...pages.map((page) => page !== here),
         ...pages.map((page) => (page === here ? "here" : "")),
       ];
     },
+    showAddress: (path) => !isAddress(path),
     pause: function (clicks) {
       pausedAt = clicks % 2 ? new Date() : null;
       tellWhyHalted();

@@ -16,9 +16,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.lake import OriginMismatchError, batches, open_table, query, sql_time
+from core.lake import OriginMismatchError, batches, completed, open_table, query, sql_time
 from core.market import Market
-from core.tables import EVENT_AFTER, EVENT_BEFORE, TABLES
+from core.tables import EVENT_AFTER, EVENT_BEFORE
 from core.transaction import DETECTOR_FIELDS
 from dashboard.lake.rows import SELECTED_COLUMNS, Rows, concatenate, from_table, no_rows
 
@@ -36,15 +36,6 @@ WRITE_SECONDS = 20
 
 PART_BATCHES = 8
 """Batches of 8,192 rows that are converted to columns together."""
-
-
-_ENGINE_TYPES = {
-    pa.string(): "Utf8",
-    pa.float64(): "Float64",
-    pa.int64(): "Int64",
-    pa.list_(pa.string()): "List(Utf8)",
-}
-"""The query engine's names of the types that nullable columns have."""
 
 
 @dataclass
@@ -73,14 +64,21 @@ class Lake:
     def query(self, name: str, sql: str) -> pa.Table | None:
         """The result of an SQL query on one table, None while there is no table."""
         table = self.table(name)
-        return None if table is None else query(_completed(sql, name, table), **{name: table})
+        return None if table is None else query(completed(sql, **{name: table}), **{name: table})
+
+    def ask(self, sql: str, *names: str) -> list[dict[str, Any]]:
+        """The rows of an SQL query on several tables, none while one of them is missing."""
+        tables = {name: table for name in names if (table := self.table(name)) is not None}
+        if len(tables) < len(names):
+            return []
+        return list(query(completed(sql, **tables), **tables).to_pylist())
 
     def batches(self, name: str, sql: str) -> Iterator[pa.RecordBatch]:
         """The same, some thousand rows at a time, for results too large for memory."""
         table = self.table(name)
         if table is None:
             return iter(())
-        return batches(_completed(sql, name, table), **{name: table})
+        return batches(completed(sql, **{name: table}), **{name: table})
 
     def identity(self) -> str | None:
         """The id of `scored_transactions`; it changes when the table is replaced by another."""
@@ -198,16 +196,6 @@ class Lake:
     def _rows(self, name: str, sql: str) -> list[dict[str, Any]]:
         table = self.query(name, sql)
         return [] if table is None else list(table.to_pylist())
-
-
-def _completed(sql: str, name: str, table: DeltaTable) -> str:
-    """A query in which the columns that a table of an earlier version lacks are null."""
-    there = {field.name for field in table.schema().fields}
-    missing = [f for f in TABLES[name] if f.nullable and f.name not in there]
-    if not missing:
-        return sql
-    nulls = ", ".join(f"arrow_cast(NULL, '{_ENGINE_TYPES[f.type]}') AS {f.name}" for f in missing)
-    return f"WITH {name} AS (SELECT *, {nulls} FROM {name}) {sql}"
 
 
 def _from(start: datetime) -> str:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from dash import html
+
 from core.transaction import COIN
 
 NO_BREAK = "\u00a0"
@@ -91,6 +93,12 @@ def utc(time: datetime) -> str:
     '2024-03-14 09:26:53 UTC'
     """
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def short_time(time: datetime, zone: ZoneInfo) -> html.Time:
+    """A time in the viewer's zone to the second, with UTC on hover."""
+    local = f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    return html.Time(local, title=utc(time), dateTime=time.isoformat())
 
 
 def local_times(micros: Iterable[int], zone: ZoneInfo) -> list[str]:

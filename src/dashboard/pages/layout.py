@@ -11,6 +11,7 @@ from dashboard.activity.page_text import Readout, Tile
 from dashboard.activity.pipeline_state import PartLine
 from dashboard.activity.table import transaction_table
 from dashboard.look.formats import attribute
+from dashboard.pages.inside_panel import kin_section
 from dashboard.pages.marking import marking_section, mutes_page
 from dashboard.pages.trial import trial_page
 from dashboard.services import Services
@@ -104,10 +105,11 @@ def page(services: Services) -> html.Div:
                     html.Section(trial_page(), id="page-try", hidden=True),
                     html.Section(mutes_page(), id="page-mutes", hidden=True),
                     html.Section(id="page-model", hidden=True),
+                    html.Section(id="page-address", hidden=True),
                 ]
             ),
             html.Aside(
-                [html.Div(id="why"), marking_section()],
+                [html.Div(id="why"), kin_section(), marking_section()],
                 id="drawer",
                 className="closed",
                 tabIndex=-1,

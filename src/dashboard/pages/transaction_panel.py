@@ -14,11 +14,13 @@ from core.detector.verdict import Verdict
 from core.effective_fee import package_fee_rate
 from core.transaction import PACKAGE_FEE_RATE
 from dashboard.activity.filters import Filters
+from dashboard.lake.address_reads import inside_with_parents
 from dashboard.lake.families import unconfirmed_children, unconfirmed_parents
 from dashboard.lake.recent import Snapshot
 from dashboard.lake.rows import Rows, from_micros
 from dashboard.lake.sources import LAKE_ERRORS, Lake
-from dashboard.look.formats import attribute, duration, share, utc
+from dashboard.look.formats import attribute, duration, share, short_time
+from dashboard.pages.inside_panel import inside_section
 from dashboard.pages.ordinary_panel import ordinary_section
 from dashboard.pages.verdict_panel import (
     flagging_rules,
@@ -38,11 +40,11 @@ def transaction_panel(
     services: Services, digits: str, filters: Filters, zone: ZoneInfo
 ) -> list[Any]:
     """The panel of a transaction, named by its hash or at least its first 16 digits."""
-    if not SHORTEST_PREFIX <= len(digits) <= 64 or set(digits) - set("0123456789abcdef"):
+    if not is_name(digits):
         return _missing(digits[:64], "This is not the hash of a transaction.")
     snapshot = services.recent.snapshot
     aggregates, _ = services.views.aggregates(filters, snapshot)
-    hash, event_time = _find(digits, aggregates.rows, snapshot.rows)
+    hash, event_time = named_transaction(digits, aggregates.rows, snapshot.rows)
     lake = services.lake
     try:
         row = lake.transaction(hash, event_time)
@@ -54,6 +56,7 @@ def transaction_panel(
         fate = _fate(row, chain, lake, snapshot)
         family = _family(row, lake)
         history = _history(chain, hash, zone)
+        inside, parents = inside_with_parents(lake, hash, row["append_time"])
     except LAKE_ERRORS:
         lake.close()
         services.metrics.errors.labels("lake").inc()
@@ -67,7 +70,9 @@ def transaction_panel(
             hash, className="hash copy", title="Copy the hash", **attribute("data-copy", hash)
         ),
         _actions(row),
-        html.P([_time(row["event_time"], zone), " · ", _link(services, hash)], className="note"),
+        html.P(
+            [short_time(row["event_time"], zone), " · ", _link(services, hash)], className="note"
+        ),
         html.P(fate, className="fate"),
         html.P(
             market_sentence(row["fee_rate"], row.get("market_fee_rate"), "others paid then"),
@@ -81,11 +86,17 @@ def transaction_panel(
         *ordinary_section(services.api, row),
         html.H3("Transaction"),
         raw_fields(row),
+        *inside_section(inside, row, parents, services.path_prefix),
         html.P(version_sentence(row["model_version"]), className="note"),
     ]
 
 
-def _find(digits: str, *places: Rows) -> tuple[str, datetime | None]:
+def is_name(digits: str) -> bool:
+    """Whether a text names a transaction: its hash, or enough of the first digits."""
+    return SHORTEST_PREFIX <= len(digits) <= 64 and not set(digits) - set("0123456789abcdef")
+
+
+def named_transaction(digits: str, *places: Rows) -> tuple[str, datetime | None]:
     """The whole hash and its event time from the first rows that have it; else the digits."""
     for rows in places:
         rows = rows.take(rows.hash_starts_with(digits))
@@ -226,7 +237,10 @@ def _history(chain: list[dict[str, Any]], hash: str, zone: ZoneInfo) -> list[Any
     first = chain[0]
     steps = [_step(first["replaced_hash"], hash, [f"fee {first['replaced_fee']:,} sat"])]
     for replacement in chain:
-        words = [f"fee {replacement['fee']:,} sat at ", _time(replacement["append_time"], zone)]
+        words = [
+            f"fee {replacement['fee']:,} sat at ",
+            short_time(replacement["append_time"], zone),
+        ]
         times = fee_step(replacement["fee"], replacement["replaced_fee"])
         if times >= STEEP:
             badge = html.Span(f"{times:,.0f} times the fee before", className="badge hot")
@@ -271,8 +285,3 @@ def rank_in_range(higher: int, count: int) -> str:
         return ""
     part = share(higher / count)
     return f"In the chosen range {higher:,} of {count:,} transactions are more unusual ({part})."
-
-
-def _time(time: datetime, zone: ZoneInfo) -> html.Time:
-    local = f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S}"
-    return html.Time(local, title=utc(time), dateTime=time.isoformat())

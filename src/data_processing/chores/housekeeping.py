@@ -13,6 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from deltalake import DeltaTable, WriterProperties
+from deltalake.exceptions import DeltaError
 
 from core.settings import StreamSettings
 from core.tables import TABLES
@@ -26,6 +30,19 @@ log = logging.getLogger(__name__)
 _SMALL_BYTES, _LARGE_BYTES = 16 * 2**20, 128 * 2**20
 """Files of today are compacted to the first size, those of a day that has ended to the second: a
 row is rewritten a few times, not with every compaction."""
+
+_SORTED_BY = {"movements": "address"}
+"""Tables whose ended days are sorted when they are compacted: a look-up then reads one part of each
+day. A sorted day has one small file at most, so it is not due again until rows are added."""
+
+_SORTED_PARTS = WriterProperties(
+    compression="ZSTD", compression_level=4, max_row_group_size=100_000
+)
+"""Sorted files have small parts, of which a look-up reads one."""
+
+_SORTING_BYTES = 256 * 2**20
+"""Memory for sorting a day; what is more goes to temporary files. It is enough for the four million
+movements of a day of mainnet, which take some ten seconds."""
 
 _CHECK_SECONDS, _VACUUM_SECONDS = 60.0, 3_600.0
 _MOST_UNSAVED = 1_000_000
@@ -71,6 +88,27 @@ def partitions_to_compact(files: list[DataFile], today: date, most_small: int) -
     return due | {
         day: _LARGE_BYTES for day, count in below_half.items() if count > 1 and day < today
     }
+
+
+def rewrite(table: DeltaTable, day: date, size: int, column: str | None) -> dict[str, Any]:
+    """Join the files of a date to that size in bytes, sorted by the column if there is one.
+
+    A date that is too large for `_SORTING_BYTES` is joined unsorted: look-ups in it take longer.
+    """
+    where = [("date", "=", str(day))]
+    if column is not None:
+        try:
+            return table.optimize.z_order(
+                [column],
+                where,
+                target_size=size,
+                max_concurrent_tasks=1,
+                max_spill_size=_SORTING_BYTES,
+                writer_properties=_SORTED_PARTS,
+            )
+        except DeltaError as error:
+            log.warning("event=day_not_sorted date=%s column=%s reason=%s", day, column, error)
+    return table.optimize.compact(where, target_size=size)
 
 
 class Housekeeping:
@@ -147,7 +185,8 @@ class Housekeeping:
             files_of(table), self._now().date(), self._settings.compact_after_files
         )
         for day, size in due.items():
-            result = table.optimize.compact([("date", "=", str(day))], target_size=size)
+            column = _SORTED_BY.get(name) if size == _LARGE_BYTES else None
+            result = rewrite(table, day, size, column)
             log.info(
                 "event=table_compacted table=%s date=%s files=%d into=%d",
                 *(name, day, result["numFilesRemoved"], result["numFilesAdded"]),

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from hypothesis import given
@@ -118,6 +119,51 @@ def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
     assert metrics.table_files.labels("raw_transactions")._value.get() == 7
     assert metrics.table_bytes.labels("raw_transactions")._value.get() > 7_000
     assert len(set(writer.hashes_in("raw_transactions"))) == commits
+
+
+@pytest.mark.stack
+def test_a_day_of_movements_that_has_ended_is_sorted_by_address_once(
+    kafka: FakeKafka,
+    rng: random.Random,
+    tables: LakeTables,
+    housekeeping: Callable[..., Housekeeping],
+) -> None:
+    addresses = sorted(f"bc1q{rng.getrandbits(160):040x}" for _ in range(300))
+    shuffled = rng.sample(addresses, len(addresses))
+    for start in range(0, len(shuffled), 50):
+        rows = [
+            {"address": address, "hash": a_hash(rng), "spent": False, "position": 0, "value": 1}
+            | {"event_time": kafka.now, "append_time": kafka.now, "date": kafka.now.date()}
+            for address in shuffled[start : start + 50]
+        ]
+        tables.append_arrow("movements", pa.Table.from_pylist(rows, TABLES["movements"]))
+    housekeeping().run()
+    assert len(files_of(tables.open("movements"))) == 6, "the day goes on"
+    for _ in range(3):
+        housekeeping(timedelta(days=1)).run()
+    table = tables.open("movements")
+    (uri,) = table.file_uris()
+    assert pq.read_table(uri)["address"].to_pylist() == addresses
+    assert table.version() == 7, "six appends, and one rewrite"
+
+
+@pytest.mark.stack
+def test_a_day_that_is_too_large_to_be_sorted_is_joined_all_the_same(
+    kafka: FakeKafka,
+    rng: random.Random,
+    tables: LakeTables,
+    housekeeping: Callable[..., Housekeeping],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("data_processing.chores.housekeeping._SORTING_BYTES", 1)
+    for number in range(3):
+        row = {"address": "bc1q", "hash": a_hash(rng), "spent": False, "position": 0, "value": 1}
+        row |= {"event_time": kafka.now, "append_time": kafka.now, "date": kafka.now.date()}
+        rows = [row | {"address": f"bc1q{number}{i}"} for i in range(2_000)]
+        tables.append_arrow("movements", pa.Table.from_pylist(rows, TABLES["movements"]))
+    housekeeping(timedelta(days=1)).run()
+    assert len(files_of(tables.open("movements"))) == 1
+    assert tables.rows_by_date("movements") == {kafka.now.date(): 6_000}
 
 
 @pytest.mark.stack

@@ -1,0 +1,205 @@
+"""Who is spent from and paid: what it takes to keep, and how fast an address is looked up.
+
+python -m benchmarks.addresses [MILLIONS [HASHES]]     10 million movements, 300,000 hashes
+
+The lake has thirty days of movements, as the stream leaves them: ended days sorted by address,
+today in the files of its compactions. One address is in three of a hundred rows, all others in some. The
+stream is measured on a real broker, as in `benchmarks.stream`, with HASHES transactions that have
+five addresses each, and with the same without them; 0 leaves that out.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+from benchmarks.scored_lake import generate_rows
+from benchmarks.stream import folder_and_broker, publish, throughput
+from deltalake import DeltaTable
+from numpy.typing import NDArray
+from tests.support.delta_tables import write
+from tests.support.stream_processes import StreamProcess
+
+from api.routes.ledger import Ledger
+from core.open_tables import OpenTables
+from core.tables import RAW_TRANSACTIONS
+from dashboard.lake.address_reads import address_view
+from dashboard.lake.sources import Lake
+from data_processing.chores.housekeeping import rewrite
+from data_processing.movements import movement_rows
+
+DAYS, INPUTS, OUTPUTS = 30, 2, 3
+SIDES = INPUTS + OUTPUTS
+ROUNDS, FILES = 7, 12
+LARGE_FILE = 128 * 2**20
+BUSY, BUSY_SHARE = "bc1qbusybusybusybusybusybusybusybusybusyb", 0.03
+AIM_MS = 300
+
+_LETTERS = np.frombuffer(b"qpzry9x8gf2tvdw0s3jn54khce6mua7l", np.uint8)
+_LETTERS_RANDOM, _LETTERS_ALL = 38, 42
+
+
+def main() -> None:
+    """Print one table."""
+    millions = float(sys.argv[1]) if len(sys.argv) > 1 else 10
+    hashes = int(sys.argv[2]) if len(sys.argv) > 2 else 300_000
+    print("| what | measured | aim |\n|---|---:|---:|", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        measure_lake(Path(folder), round(millions * 1e6 / SIDES / DAYS))
+    if hashes:
+        measure_stream(hashes)
+
+
+def measure_lake(lake: Path, a_day: int) -> None:
+    """Fill a lake, and print its size and how long look-ups take."""
+    bare = lake / "bare"
+    usual = fill(lake, a_day)
+    rows = a_day * DAYS
+    write(bare, "raw_transactions", transactions(a_day, datetime.now(UTC), 0, None)[0])
+    without = size_of(bare / "raw_transactions") / a_day
+    with_sides = size_of(lake / "raw_transactions") / rows
+    index = size_of(lake / "movements") / rows
+    print(f"| bytes of a transaction in `raw_transactions`, without addresses | {without:.0f} | |")
+    print(f"| … with {SIDES} addresses and values | {with_sides:.0f} | |")
+    print(f"| … its rows of `movements` | {index:.0f} | |", flush=True)
+    dashboard, api = Lake(str(lake), "simulated"), OpenTables(str(lake), "simulated")
+    ledger, hash = Ledger(api), newest_hash(lake)
+    for name, address in (("an address", usual), (f"one in {BUSY_SHARE:.0%} of rows", BUSY)):
+        page = median_ms(lambda a=address: address_view(dashboard, a))
+        answer = median_ms(lambda a=address: ledger.address(a, 50, None))
+        print(f"| page of {name}, {rows * SIDES:,} movements | {page:.0f} ms | {AIM_MS} ms |")
+        print(f"| … `GET /addresses/…` | {answer:.0f} ms | |", flush=True)
+    found = median_ms(lambda: ledger.transaction(hash))
+    print(f"| `GET /transactions/…`, {rows:,} transactions | {found:.0f} ms | |")
+    memory = psutil.Process().memory_info().rss / 2**20
+    print(f"| memory of the process after all | {memory:.0f} MiB | |", flush=True)
+
+
+def measure_stream(hashes: int) -> None:
+    """Print the stream's throughput with and without addresses."""
+    settings: tuple[tuple[str, dict[str, Any]], ...] = (("without", {}), ("with", some_sides()))
+    for words, sides in settings:
+        with folder_and_broker() as (folder, kafka):
+            publish(kafka.servers, hashes, **sides)
+            stream = StreamProcess(folder / "load", kafka.servers, folder / "log")
+            rate = throughput(stream, hashes)
+            print(f"| Kafka to scored, {words} {SIDES} addresses each | {rate:,.0f}/s | |")
+
+
+def some_sides() -> dict[str, Any]:
+    """The addresses and values of one transaction, of the usual length."""
+    names = addresses(np.random.default_rng(1), SIDES).to_pylist()
+    return {
+        "input_addresses": names[:INPUTS],
+        "input_values": [60_000] * INPUTS,
+        "output_addresses": names[INPUTS:],
+        "output_values": [39_000] * OUTPUTS,
+        "spent_outpoints": [f"{number}:0" for number in range(INPUTS)],
+    }
+
+
+def fill(lake: Path, a_day: int) -> str:
+    """Write thirty days, all but the last sorted; answer an address of the middle of them."""
+    end, usual = datetime.now(UTC), ""
+    midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
+    for back in range(DAYS - 1, -1, -1):
+        until = end if back == 0 else midnight - timedelta(days=back - 1, seconds=1)
+        raw, scored = transactions(a_day, until, back, np.random.default_rng(back))
+        moved = movement_rows(raw)
+        write(lake, "raw_transactions", raw)
+        write(lake, "scored_transactions", scored)
+        for part in range(FILES):
+            size = -(-moved.num_rows // FILES)
+            write(lake, "movements", moved.slice(part * size, size))
+        if back:
+            for day in set(pc.unique(raw["date"]).to_pylist()):
+                rewrite(DeltaTable(str(lake / "movements")), day, LARGE_FILE, "address")
+        if back == DAYS // 2:
+            usual = next(a for a in moved["address"].to_pylist() if a != BUSY)
+    return usual
+
+
+def transactions(
+    count: int, end: datetime, seed: int, rng: np.random.Generator | None
+) -> tuple[pa.Table, pa.Table]:
+    """A day's rows of `raw_transactions` and `scored_transactions`; no addresses without `rng`."""
+    seconds = min(86_000.0, (end - end.replace(hour=0, minute=0, second=0)).total_seconds() + 1)
+    scored = generate_rows(count, end, seconds, seed)
+    columns = {name: scored[name] for name in scored.schema.names}
+    columns |= {"first_seen": pa.array(np.zeros(count, np.int64))}
+    columns |= {"partition": pa.array(np.zeros(count, np.int32))}
+    columns |= {"offset": pa.array(np.arange(count))}
+    if rng is not None:
+        for side, each in (("input", INPUTS), ("output", OUTPUTS)):
+            values = pa.array(rng.integers(600, 10**9, count * each))
+            columns[f"{side}_addresses"] = lists(with_busy(rng, count * each), each)
+            columns[f"{side}_values"] = lists(values, each)
+        outpoints = pa.array(rng.integers(1, 2**53, count * INPUTS)).cast(pa.string())
+        columns["spent_outpoints"] = lists(
+            pc.binary_join_element_wise(outpoints, pa.scalar("0"), ":"), INPUTS
+        )
+    arrays = [
+        columns[f.name].cast(f.type) if f.name in columns else pa.nulls(count, f.type)
+        for f in RAW_TRANSACTIONS
+    ]
+    return pa.table(arrays, schema=RAW_TRANSACTIONS), scored
+
+
+def lists(values: pa.Array, each: int) -> pa.ListArray:
+    """Lists of so many values each."""
+    return pa.ListArray.from_arrays(
+        pa.array(np.arange(0, len(values) + 1, each, dtype=np.int32)), values
+    )
+
+
+def with_busy(rng: np.random.Generator, count: int) -> pa.Array:
+    """Addresses of which a share is the busy one, and each other one comes about twice."""
+    names = addresses(rng, count // 2 + 1).take(pa.array(rng.integers(0, count // 2 + 1, count)))
+    return pc.if_else(pa.array(rng.random(count) < BUSY_SHARE), BUSY, names)
+
+
+def addresses(rng: np.random.Generator, count: int) -> pa.Array:
+    """Random addresses as Arrow strings, without a Python object for each."""
+    letters: NDArray[np.uint8] = _LETTERS[rng.integers(0, 32, (count, _LETTERS_RANDOM))]
+    prefix = np.tile(np.frombuffer(b"bc1q", np.uint8), (count, 1))
+    text = np.concatenate([prefix, letters], axis=1).tobytes()
+    offsets = np.arange(0, count * _LETTERS_ALL + 1, _LETTERS_ALL, dtype=np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), count, [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    )
+
+
+def size_of(table: Path) -> int:
+    """Bytes of a table's files in its newest version."""
+    actions = pa.table(DeltaTable(str(table)).get_add_actions(flatten=True))
+    return int(pc.sum(actions["size_bytes"]).as_py())
+
+
+def newest_hash(lake: Path) -> str:
+    """A hash of the newest file."""
+    sql = "SELECT hash FROM raw_transactions ORDER BY append_time DESC LIMIT 1"
+    found: str = Lake(str(lake), "simulated").ask(sql, "raw_transactions")[0]["hash"]
+    return found
+
+
+def median_ms(action: Callable[[], object]) -> float:
+    """The median time of an action in milliseconds, after one that opens the tables."""
+    action()
+    times = []
+    for _ in range(ROUNDS):
+        begun = time.perf_counter()
+        assert action() is not None
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times) * 1_000
+
+
+if __name__ == "__main__":
+    main()

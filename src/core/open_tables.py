@@ -1,0 +1,58 @@
+"""The tables of a lake, kept open between queries of a service that answers many.
+
+Each query sees the newest version. A single thread of the engine reads, so that the memory of one
+query is that of one file's part, whatever the number of cores.
+"""
+
+from threading import Lock
+from typing import Any
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from core.lake import batches, completed, open_table
+
+
+class OpenTables:
+    """The tables of one lake; `origin` is `live` or `simulated`, and one of the other is refused.
+
+    Any thread may ask.
+    """
+
+    def __init__(self, lake: str, origin: str) -> None:
+        self.lake, self.origin = lake, origin
+        self._open: dict[str, DeltaTable] = {}
+        self._lock = Lock()
+
+    def ask(self, sql: str, *names: str) -> list[dict[str, Any]]:
+        """The rows of an SQL query on the named tables; none while one of them does not exist.
+
+        Columns that a table of an earlier version lacks are null. Raises `OriginMismatchError`,
+        and `DeltaError` or `OSError` when a table cannot be read.
+        """
+        try:
+            return self._rows(sql, names)
+        except (DeltaError, OSError):
+            # Another table may be in its place, and then only opening it again helps.
+            with self._lock:
+                self._open.clear()
+            return self._rows(sql, names)
+
+    def _rows(self, sql: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
+        with self._lock:
+            tables = {name: table for name in names if (table := self._newest(name)) is not None}
+        if len(tables) < len(names):
+            return []
+        found = batches(completed(sql, **tables), **tables)
+        return [row for batch in found for row in batch.to_pylist()]
+
+    def _newest(self, name: str) -> DeltaTable | None:
+        """The newest version of a table, None while there is none; the lock must be held."""
+        table = self._open.pop(name, None)
+        if table is None:
+            table = open_table(self.lake, name, self.origin)
+        else:
+            table.update_incremental()
+        if table is not None:
+            self._open[name] = table
+        return table
