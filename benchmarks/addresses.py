@@ -3,8 +3,8 @@
 python -m benchmarks.addresses [MILLIONS [HASHES]]     10 million movements, 300,000 hashes
 
 The lake has thirty days of movements, as the stream leaves them: ended days sorted by address,
-today in the files of its compactions. One address is in three of a hundred rows, all others in some. The
-stream is measured on a real broker, as in `benchmarks.stream`, with HASHES transactions that have
+today in the files of its compactions. One address is in three of a hundred rows, all others in
+some. The stream is measured on a real broker, as in `benchmarks.stream`, with HASHES transactions that have
 five addresses each, and with the same without them; 0 leaves that out.
 """
 

@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 import requests
 from dash import (
-    ClientsideFunction,
     Dash,
     Input,
     Output,
@@ -26,6 +25,7 @@ from dashboard.activity.filters import BOUNDED, Filters, problems
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.view import TABLE, model_threshold
 from dashboard.address_callbacks import register_address
+from dashboard.browser_callbacks import register_browser
 from dashboard.lake.recent import Snapshot
 from dashboard.marking_callbacks import register_marking
 from dashboard.pages import trial
@@ -33,7 +33,6 @@ from dashboard.pages.address_page import PATH, whole_address
 from dashboard.pages.budget_panel import budget_panel
 from dashboard.pages.layout import (
     FIGURE_NAMES,
-    PAGES,
     TILES,
     part_rows,
     readout_text,
@@ -55,7 +54,7 @@ CHECKED = ("range", *BOUNDED)
 
 def register_callbacks(app: Dash, services: Services) -> None:
     """Bind every callback to an app."""
-    _register_browser(app)
+    register_browser(app)
     _register_activity(app, services)
     _register_readout(app, services)
     _register_filters(app, services)
@@ -64,53 +63,6 @@ def register_callbacks(app: Dash, services: Services) -> None:
     _register_model(app, services)
     register_marking(app, services)
     register_address(app, services)
-
-
-def _register_browser(app: Dash) -> None:
-    """What the browser does without the server: functions of the scripts in `assets`."""
-
-    clientside_callback: Any = app.clientside_callback
-
-    def bind(function: str, *arguments: Any, namespace: str = "page", **options: Any) -> None:
-        clientside_callback(ClientsideFunction(namespace, function), *arguments, **options)
-
-    names = [path[1:] or "activity" for path, _ in PAGES]
-    new = [Output("show-new", "children"), Output("show-new", "hidden")]
-    shown = [Input("table-rows", "data"), Input("show-new", "n_clicks")]
-    bind("rows", Output("grid", "rowData"), *new, *shown, namespace="table")
-    bind("client", Output("client", "data"), Input("theme", "n_clicks"))
-    bind(
-        "show",
-        [Output(f"page-{name}", "hidden") for name in names],
-        [Output(f"nav-{name}", "className") for name in names],
-        Input("url", "pathname"),
-    )
-    bind(
-        "pause",
-        Output("tick", "disabled"),
-        Output("pause", "children"),
-        Input("pause", "n_clicks"),
-        prevent_initial_call=True,
-    )
-    bind(
-        "addresses",
-        Output("export", "href"),
-        [Output(f"nav-{name}", "href") for name in names],
-        Input("url", "search"),
-    )
-    bind("follow", Output("drawer", "className"), Input("url", "hash"), namespace="panel")
-    drawing = [Input("scatter", "selectedData"), Input("patterns", "clickData")]
-    drawing += [Input("timeline", event) for event in ("selectedData", "clickData")]
-    bind("drawn", Output("drawn", "data"), *drawing, prevent_initial_call=True)
-    figures = [Input(f"{name}-figure", "data") for name in FIGURE_NAMES]
-    bind("draw", *figures, prevent_initial_call=True)
-    bind(
-        "clickedTransaction",
-        Output("url", "hash"),
-        Input("scatter", "clickData"),
-        Input("market", "clickData"),
-        prevent_initial_call=True,
-    )
 
 
 def _register_activity(app: Dash, services: Services) -> None:

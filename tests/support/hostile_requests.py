@@ -153,11 +153,8 @@ _CALLBACKS = st.builds(
     _changed(READ_OUT).map(lambda body: json.dumps(body).encode()),
 )
 
-REQUESTS = st.integers(0, 7).flatmap(
-    lambda number: {0: _READS | _LOOKUPS, 1: _PAGES, 2: _CALLBACKS, 3: _CASEWORK}.get(
-        number, _POSTS
-    )
-)
+_OTHERS = {0: _READS | _LOOKUPS, 1: _PAGES, 2: _CALLBACKS, 3: _CASEWORK}
+REQUESTS = st.integers(0, 7).flatmap(lambda number: _OTHERS.get(number, _POSTS))
 """Any request: of eight one reads the API's tables, one writes what people think, two ask the
 dashboard, the others are scored."""
 
