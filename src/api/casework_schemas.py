@@ -40,7 +40,9 @@ class _Written(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     note: Note = ""
-    author: Author | None = None
+    author: Annotated[
+        Author | None, Field(description="Who says so; by default the proxy's or the key's name")
+    ] = None
 
 
 class MarkRequest(_Written):

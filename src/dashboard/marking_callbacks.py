@@ -104,10 +104,12 @@ def _register_panel(app: Dash, services: Services) -> None:
     @app.callback(
         Output("mark-answer", "children"),
         Output("mark-note", "value"),
-        [Input(f"mark-{mark}", "n_clicks") for mark in ALL_MARKS],
-        State("url", "hash"),
-        State("mark-note", "value"),
-        State("author", "value"),
+        inputs={
+            "clicks": [Input(f"mark-{mark}", "n_clicks") for mark in ALL_MARKS],
+            "fragment": State("url", "hash"),
+            "note": State("mark-note", "value"),
+            "author": State("author", "value"),
+        },
         prevent_initial_call=True,
     )
     def mark_one(clicks: Any, fragment: str, note: str | None, author: str | None) -> Any:
@@ -174,10 +176,12 @@ def _register_selection(app: Dash, services: Services) -> None:
         Output("selection-answer", "children"),
         Output("select-note", "value"),
         Output("grid", "selectedRows"),
-        [Input(f"select-{mark}", "n_clicks") for mark in ALL_MARKS],
-        State("grid", "selectedRows"),
-        State("select-note", "value"),
-        State("select-author", "value"),
+        inputs={
+            "clicks": [Input(f"select-{mark}", "n_clicks") for mark in ALL_MARKS],
+            "rows": State("grid", "selectedRows"),
+            "note": State("select-note", "value"),
+            "author": State("select-author", "value"),
+        },
         prevent_initial_call=True,
     )
     def mark_many(

@@ -87,6 +87,7 @@ def transaction_table(prefix: str) -> html.Section:
                 "headerCheckbox": True,
                 "enableClickSelection": False,
             },
+            "selectionColumnDef": {"width": 40, "minWidth": 40, "maxWidth": 40},
             "animateRows": False,
             "suppressColumnVirtualisation": True,  # a row without its cells is none to a reader
             "suppressCellFocus": False,

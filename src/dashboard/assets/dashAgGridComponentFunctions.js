@@ -25,6 +25,6 @@ dagcomponentfuncs.Card = ({ data }) => {
     { className: "transaction-card" },
     line(part("card-score", show.score(data.score)), part("card-flag", flagged), part("card-time", show.clock(data.time))),
     line(part("", show.btc(data.value) + " BTC"), part("", show.rate(data.fee_rate) + " sat/vB"), part("", show.times(data.times) + " × market")),
-    line(part("card-hash", show.shortened(data.hash)), part("", data.pattern ? show.words(data.pattern) : ""), part("card-mark", data.mark || data.muted ? show.mark(data) : "")),
+    line(part("card-hash", show.shortened(data.hash)), part("card-mark", data.mark || data.muted ? show.mark(data) : ""), part("", data.pattern ? show.words(data.pattern) : "")),
   );
 };

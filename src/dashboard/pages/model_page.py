@@ -56,10 +56,10 @@ def model_view(
     )
     facts = _definitions(_champion(model, zone).items())
     champion = [html.H2("Champion"), *notes, facts, html.P(link, className="link")]
-    left = [_panel(champion), _panel(_drift(drift)), *map(_panel, _real_transactions(model))]
+    left = [_panel(champion), _panel(precision_panel(marks)), _panel(_drift(drift))]
+    left += map(_panel, _real_transactions(model))
     right = [
         *([_panel(budgets)] if budgets else []),
-        _panel(precision_panel(marks)),
         _panel(_evaluation(model)),
         _panel(_features(model)),
         _panel(_rules(model)),
