@@ -83,7 +83,7 @@ def measure_bytes(lake: Path) -> None:
     texts = [sum(len(json.dumps(row)) for row in rows) / SIMULATED for rows in (bare, whole)]
     sides = sum(len(row.get(name, ())) for row in whole for name in SIDE_FIELDS[::2]) / SIMULATED
     print(
-        f"| bytes of a simulated transaction in `raw_transactions` | {raw['without'] / SIMULATED:.0f} | |"
+        f"| bytes of a simulated row of `raw_transactions` | {raw['without'] / SIMULATED:.0f} | |"
     )
     print(f"| … with its {sides:.1f} addresses and values | {raw['with'] / SIMULATED:.0f} | |")
     print(f"| … its rows of `movements`, sorted | {index / SIMULATED:.0f} | |")
