@@ -4,16 +4,18 @@ python -m benchmarks.addresses [MILLIONS [HASHES]]     10 million movements, 300
 
 The lake has thirty days of movements, as the stream leaves them: ended days sorted by address,
 today in the files of its compactions. One address is in three of a hundred rows, all others in
-some. The stream is measured on a real broker, as in `benchmarks.stream`, with HASHES transactions that have
-five addresses each, and with the same without them; 0 leaves that out.
+some. The stream is measured on a real broker, as in `benchmarks.stream`, with HASHES transactions
+that have five addresses each, and with the same without them; 0 leaves that out.
 """
 
+import json
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +27,19 @@ from benchmarks.scored_lake import generate_rows
 from benchmarks.stream import folder_and_broker, publish, throughput
 from deltalake import DeltaTable
 from numpy.typing import NDArray
-from tests.support.delta_tables import write
+from tests.support import simulated
+from tests.support.delta_tables import write, write_raw
+from tests.support.inside_lake import write_movements
 from tests.support.stream_processes import StreamProcess
 
 from api.routes.ledger import Ledger
+from core.blockchain_json.describe import describe
 from core.open_tables import OpenTables
 from core.tables import RAW_TRANSACTIONS
 from dashboard.lake.address_reads import address_view
 from dashboard.lake.sources import Lake
 from data_processing.chores.housekeeping import rewrite
+from data_processing.movements import SIDES as SIDE_FIELDS
 from data_processing.movements import movement_rows
 
 DAYS, INPUTS, OUTPUTS = 30, 2, 3
@@ -41,7 +47,8 @@ SIDES = INPUTS + OUTPUTS
 ROUNDS, FILES = 7, 12
 LARGE_FILE = 128 * 2**20
 BUSY, BUSY_SHARE = "bc1qbusybusybusybusybusybusybusybusybusyb", 0.03
-AIM_MS = 300
+AIM_MS, SIMULATED = 300, 60_000
+KEPT_FIELDS = {*SIDE_FIELDS, "outpoints_cut", "outputs_cut"}
 
 _LETTERS = np.frombuffer(b"qpzry9x8gf2tvdw0s3jn54khce6mua7l", np.uint8)
 _LETTERS_RANDOM, _LETTERS_ALL = 38, 42
@@ -53,28 +60,47 @@ def main() -> None:
     hashes = int(sys.argv[2]) if len(sys.argv) > 2 else 300_000
     print("| what | measured | aim |\n|---|---:|---:|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
+        measure_bytes(Path(folder) / "bytes")
         measure_lake(Path(folder), round(millions * 1e6 / SIDES / DAYS))
     if hashes:
         measure_stream(hashes)
 
 
+def measure_bytes(lake: Path) -> None:
+    """Print the bytes of a transaction of the simulator, in compacted files, and in Kafka."""
+    at = datetime.now(UTC)
+    described = [describe(each.json()) for each in simulated.transactions(SIMULATED)]
+    whole = [each.model_dump(exclude_none=True) for each in described]
+    bare = [{k: v for k, v in row.items() if k not in KEPT_FIELDS} for row in whole]
+    raw: dict[str, int] = {}
+    for name, rows in (("without", bare), ("with", whole)):
+        timed = [row | {"event_time": at, "append_time": at} for row in rows]
+        for start in range(0, SIMULATED, SIMULATED // FILES):
+            write_raw(lake / name, *timed[start : start + SIMULATED // FILES])
+        raw[name] = compacted(lake / name / "raw_transactions", at.date())
+    write_movements(lake, *timed)
+    index = compacted(lake / "movements", at.date(), "address")
+    texts = [sum(len(json.dumps(row)) for row in rows) / SIMULATED for rows in (bare, whole)]
+    sides = sum(len(row.get(name, ())) for row in whole for name in SIDE_FIELDS[::2]) / SIMULATED
+    print(
+        f"| bytes of a simulated row of `raw_transactions` | {raw['without'] / SIMULATED:.0f} | |"
+    )
+    print(f"| … with its {sides:.1f} addresses and values | {raw['with'] / SIMULATED:.0f} | |")
+    print(f"| … its rows of `movements`, sorted | {index / SIMULATED:.0f} | |")
+    print(
+        f"| … its record in Kafka, without and with | {texts[0]:.0f}, {texts[1]:.0f} | |",
+        flush=True,
+    )
+
+
 def measure_lake(lake: Path, a_day: int) -> None:
-    """Fill a lake, and print its size and how long look-ups take."""
-    bare = lake / "bare"
-    usual = fill(lake, a_day)
-    rows = a_day * DAYS
-    write(bare, "raw_transactions", transactions(a_day, datetime.now(UTC), 0, None)[0])
-    without = size_of(bare / "raw_transactions") / a_day
-    with_sides = size_of(lake / "raw_transactions") / rows
-    index = size_of(lake / "movements") / rows
-    print(f"| bytes of a transaction in `raw_transactions`, without addresses | {without:.0f} | |")
-    print(f"| … with {SIDES} addresses and values | {with_sides:.0f} | |")
-    print(f"| … its rows of `movements` | {index:.0f} | |", flush=True)
+    """Fill a lake, and print how long look-ups take."""
+    usual, rows = fill(lake, a_day), a_day * DAYS
     dashboard, api = Lake(str(lake), "simulated"), OpenTables(str(lake), "simulated")
     ledger, hash = Ledger(api), newest_hash(lake)
     for name, address in (("an address", usual), (f"one in {BUSY_SHARE:.0%} of rows", BUSY)):
-        page = median_ms(lambda a=address: address_view(dashboard, a))
-        answer = median_ms(lambda a=address: ledger.address(a, 50, None))
+        page = median_ms(partial(address_view, dashboard, address))
+        answer = median_ms(partial(ledger.address, address, 50, None))
         print(f"| page of {name}, {rows * SIDES:,} movements | {page:.0f} ms | {AIM_MS} ms |")
         print(f"| … `GET /addresses/…` | {answer:.0f} ms | |", flush=True)
     found = median_ms(lambda: ledger.transaction(hash))
@@ -175,6 +201,12 @@ def addresses(rng: np.random.Generator, count: int) -> pa.Array:
     return pa.Array.from_buffers(
         pa.string(), count, [None, pa.py_buffer(offsets), pa.py_buffer(text)]
     )
+
+
+def compacted(table: Path, day: date, column: str | None = None) -> int:
+    """Bytes of a table's date once it is one file, sorted by a column."""
+    rewrite(DeltaTable(str(table)), day, LARGE_FILE, column)
+    return size_of(table)
 
 
 def size_of(table: Path) -> int:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from threading import Thread
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -92,16 +92,33 @@ def create_app(
     # The busiest routes first.
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
-    mutes = MutesReader(casework)
-    add_anomaly_routes(app.router, scored, mutes)
-    add_mark_routes(app.router, scored, casework, metrics)
-    add_mute_routes(app.router, casework)
-    add_list_routes(app.router, scored, mutes, in_flight)
-    add_ledger_routes(app.router, OpenTables(scored.lake, scored.origin))
-    add_stream_route(app.router, feed, in_flight)
+    _add_lake_routes(app.router, scored, MutesReader(casework), feed, in_flight)
+    _add_casework_routes(app.router, scored, casework, metrics)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app
+
+
+def _add_lake_routes(
+    router: APIRouter,
+    scored: ScoredTable,
+    mutes: MutesReader,
+    feed: FlagFeed,
+    in_flight: RequestsInFlight,
+) -> None:
+    """Add the routes that answer from the lake."""
+    add_anomaly_routes(router, scored, mutes)
+    add_list_routes(router, scored, mutes, in_flight)
+    add_stream_route(router, feed, in_flight)
+    add_ledger_routes(router, OpenTables(scored.lake, scored.origin))
+
+
+def _add_casework_routes(
+    router: APIRouter, scored: ScoredTable, casework: CaseworkStore, metrics: ApiMetrics
+) -> None:
+    """Add the routes about what people write."""
+    add_mark_routes(router, scored, casework, metrics)
+    add_mute_routes(router, casework)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from playwright.sync_api import Browser, Page
 from tests.support.casework_rows import add_marks, add_mute, mark_row
 from tests.support.dashboard_backend import Backend
 from tests.support.dashboard_browser import WatchedPage, serving
+from tests.support.inside_lake import surround
 from tests.support.muted_lake import lasting, pay
 
 pytestmark = pytest.mark.browser
@@ -31,6 +32,8 @@ def violations(page: Page) -> list[str]:
 def test_axe_finds_nothing_on_any_page_and_state(
     browser: Browser, backend: Backend, width: str, theme: str
 ) -> None:
+    flagged = backend.rows.filter(backend.rows["is_anomaly"]).to_pylist()
+    address = surround(backend.lake, flagged[:4])
     size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
     pay(backend, backend.flagged[:3])
     services = backend.services(refresh_seconds=3_600)
@@ -47,8 +50,10 @@ def test_axe_finds_nothing_on_any_page_and_state(
         page.wait_for_selector("#grid .ag-row", state="attached")
         page.click("#more-filters summary")
         found = {"filters": violations(page)}
-        watched.open(f"/?range=24h#{backend.flagged[0]}")
+        watched.open(f"/?range=24h#{backend.flagged[1]}")
         page.wait_for_selector("#drawer.open [data-feature]")
+        page.click("#further-hop")
+        page.wait_for_selector("#kin ul ul")
         found["panel"] = violations(page)
         page.click("#mute-open")
         page.wait_for_selector("#mute-form:not([hidden])")
@@ -70,6 +75,12 @@ def test_axe_finds_nothing_on_any_page_and_state(
         page.goto(f"{url}/model")
         page.wait_for_selector("#page-model .panel")
         found["model"] = violations(page)
+        page.goto(f"{url}/address/{address}")
+        page.wait_for_selector("#page-address table")
+        found["address"] = violations(page)
+        page.goto(f"{url}/address/bc1qnobody")
+        page.wait_for_selector("#page-address .panel")
+        found["no address"] = violations(page)
         context.close()
     assert not any(found.values()), "\n".join(
         f"{state}: {line}" for state in found for line in found[state]

@@ -141,37 +141,26 @@ def _nullable() -> pa.Schema:
     return pa.schema([field.with_nullable(True) for field in RAW_TRANSACTIONS])
 
 
-def surround(lake: str | Path, scored: Mapping[str, Any], others: Sequence[str]) -> str:
-    """Give a scored transaction of a lake an inside and relatives; answer an address in it.
+def surround(lake: str | Path, family: Sequence[Mapping[str, Any]]) -> str:
+    """Give four scored rows of a lake insides: parent, a payout to many, its child, and that one's.
 
-    `others` are the hashes of scored rows that become its parent, its child and that one's child.
+    Answers an address that is paid by the last three.
     """
-    parent, child, last = others
-    at = {name: scored[name] for name in ("event_time", "append_time")}
+    parent, payout, child, last = (row["hash"] for row in family)
     hub, data = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "6a0b68656c6c6f20776f726c64"
-    age = NOW - scored["event_time"]
-    payer = "1BoatSLRHtKNngkdXEeobR76b53LETtpyT"
-    middle = "3EktnHQD7RiAE6uzMj2ZifT9YgRrkSgzQX"
-    last_one = "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr"
-    payouts = [(hub, 4_000_000)] * 3 + [(f"bc1qpayout{n:04d}", 250_000) for n in range(80)]
-    rows = [
-        a_payment(1, age, {"77:0": (payer, 90_000_000)}, [(middle, 80_000_000)]) | {"hash": parent},
-        a_payment(
-            2,
-            age,
-            {
-                outpoint(parent, 0): (middle, 80_000_000),
-                "78:1": (payer, 20_000_000),
-            },
-            [(last_one, 60_000_000), *payouts, (hub, 200), (data, 0)],
-        )
-        | {"hash": scored["hash"]},
-        a_payment(
-            3, age, {outpoint(scored["hash"], 0): (last_one, 60_000_000)}, [(hub, 59_000_000)]
-        )
-        | {"hash": child},
-        a_payment(4, age, {outpoint(child, 0): (hub, 59_000_000)}, [(payer, 58_000_000)])
-        | {"hash": last},
+    payer, middle = "1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "3EktnHQD7RiAE6uzMj2ZifT9YgRrkSgzQX"
+    taproot = "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr"
+    many = [(hub, 4_000_000)] * 3 + [(f"bc1qpayout{n:04d}", 250_000) for n in range(80)]
+    sides = [
+        ({"77:0": (payer, 90_000_000)}, [(middle, 80_000_000)]),
+        (
+            {outpoint(parent, 0): (middle, 80_000_000), "78:1": (payer, 20_000_000)},
+            [(taproot, 60_000_000), (hub, 200), (data, 0), *many],
+        ),
+        ({outpoint(payout, 0): (taproot, 60_000_000)}, [(hub, 59_000_000)]),
+        ({outpoint(child, 0): (hub, 59_000_000)}, [(payer, 58_000_000)]),
     ]
-    write_insides(lake, *({**row, **at} for row in rows))
+    for scored, (inputs, outputs) in zip(family, sides, strict=True):
+        kept = {name: scored[name] for name in ("hash", "event_time", "append_time")}
+        write_insides(lake, a_payment(1, timedelta(), inputs, outputs) | kept)
     return hub

@@ -163,7 +163,7 @@ def _flow(view: AddressView, zone: ZoneInfo, theme: Theme) -> list[Any]:
         className="graph",
         responsive=True,
     )
-    words = f"per {duration(view.seconds).removeprefix('1 ')}, in BTC; a tick is a flag"
+    words = f"bars of {duration(view.seconds)}, in BTC; a tick is a flag"
     named = f"Received and spent of this address over time, {words}"
     return [
         html.H2("Flow"),

@@ -13,6 +13,7 @@ from core.detector.rules import STEEP, fee_step
 from core.detector.verdict import Verdict
 from core.effective_fee import package_fee_rate
 from core.transaction import PACKAGE_FEE_RATE
+from core.transaction_details import Inside, Relative
 from dashboard.activity.filters import Filters
 from dashboard.lake.address_reads import inside_with_parents
 from dashboard.lake.families import unconfirmed_children, unconfirmed_parents
@@ -56,7 +57,7 @@ def transaction_panel(
         fate = _fate(row, chain, lake, snapshot)
         family = _family(row, lake)
         history = _history(chain, hash, zone)
-        inside, parents = inside_with_parents(lake, hash, row["append_time"])
+        within = inside_with_parents(lake, hash, row["append_time"])
     except LAKE_ERRORS:
         lake.close()
         services.metrics.errors.labels("lake").inc()
@@ -84,9 +85,18 @@ def transaction_panel(
         *rule_sentences(row),
         *verdict_view(row, rank, filters.threshold),
         *ordinary_section(services.api, row),
+        *_recorded(row, *within, services.path_prefix),
+    ]
+
+
+def _recorded(
+    row: Mapping[str, Any], inside: Inside | None, parents: Sequence[Relative], prefix: str
+) -> list[Any]:
+    """What is recorded of the transaction, and by which version it was scored."""
+    return [
         html.H3("Transaction"),
         raw_fields(row),
-        *inside_section(inside, row, parents, services.path_prefix),
+        *inside_section(inside, row, parents, prefix),
         html.P(version_sentence(row["model_version"]), className="note"),
     ]
 
