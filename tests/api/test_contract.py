@@ -12,6 +12,7 @@ from tests.support.api_process import served
 from tests.support.scored_lake import ROWS, append_scored
 
 from core.detector.champion import Champion
+from core.settings import ApiSettings
 
 
 def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
@@ -35,7 +36,8 @@ def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
 @pytest.fixture
 def app(champion: Champion, lake: str) -> ASGIApp:
     append_scored(lake, ROWS)
-    return application(FixedFollower(champion), lake=lake)
+    settings = ApiSettings(_env_file=None, api_stream_seconds=0.1)  # else a stream has no end
+    return application(FixedFollower(champion), settings, lake)
 
 
 @pytest.mark.slow

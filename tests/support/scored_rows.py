@@ -18,7 +18,7 @@ PATTERN_NAMES = ("fee_overpaid", "dust_fan_out", "consolidation")
 def varied_row(rng: random.Random, hours: float = 100) -> Row:
     """A row of the last `hours`; many have one event time, and some are of an earlier release."""
     age = timedelta(hours=rng.choice((0.5, 3, 20, hours)) * rng.choice((0.1, 0.5, 1)))
-    row = scored_row(rng.randbytes(32).hex(), age, rng.choice((0.2, 0.45, 0.6, 0.7, 0.9)))
+    row: Row = scored_row(rng.randbytes(32).hex(), age, rng.choice((0.2, 0.45, 0.6, 0.7, 0.9)))
     patterns = rng.sample(PATTERN_NAMES, rng.randint(0, 2))
     row |= {
         "fee_rate": rng.choice((0.5, 4.0, 40.0)),

@@ -2,7 +2,7 @@ import csv
 import io
 import random
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -21,6 +21,7 @@ from tests.support.scored_rows import PATTERN_NAMES, Row, newest_first, passes, 
 
 from api import downloads
 from api.routes import scored_lists
+from api.row_formats import csv_parts
 from api.row_query import MAX_PAGE
 from core.tables import SCORED_TRANSACTIONS
 
@@ -168,12 +169,12 @@ def test_a_range_that_ends_now_does_not_move_between_pages(
     first = lists.client.get("/transactions", params={"range": "6h", "limit": "1"}).json()
     inside = {r["hash"] for r in lists.rows if r["event_time"] >= NOW - timedelta(hours=5)}
 
-    class Later(scored_lists.datetime):
+    class Later(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> Any:
-            return super().now(tz) + timedelta(hours=6)
+            return datetime.now(tz) + timedelta(hours=6)
 
-    monkeypatch.setattr(scored_lists, "datetime", Later)
+    monkeypatch.setattr("api.routes.scored_lists.datetime", Later)
     following = {"range": "6h", "limit": "1000", "cursor": first["next"]}
     rest = lists.client.get("/transactions", params=following).json()["transactions"]
     assert {*hashes(rest), *hashes(first["transactions"])} >= inside
@@ -244,15 +245,15 @@ def test_a_download_is_of_one_version_of_the_table(
     lake: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists = Lists(lake)
-    before, parts = newest_first(lists.rows), scored_lists.csv_parts
+    before = newest_first(lists.rows)
 
     def meanwhile(tables: Any) -> Any:
-        for part in parts(tables):
+        for part in csv_parts(tables):
             yield part
             lists.append(1, hours=1)
 
     monkeypatch.setattr(scored_lists, "ROWS_AT_ONCE", 50)
-    monkeypatch.setattr(scored_lists, "csv_parts", meanwhile)
+    monkeypatch.setattr("api.routes.scored_lists.csv_parts", meanwhile)
     text = lists.client.get("/transactions", params={"format": "csv"}).text
     assert [line["hash"] for line in csv.DictReader(io.StringIO(text))] == before
     assert len(lists.rows) > len(before)
