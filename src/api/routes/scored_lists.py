@@ -6,11 +6,11 @@ from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.cursors import InvalidCursorError, read_cursor, write_cursor
 from api.downloads import Downloads
-from api.errors import error_responses
+from api.errors import FieldProblem, InvalidFieldsError, error_responses
 from api.lake_reads import LakeReads
 from api.middleware import RequestsInFlight
 from api.routes.anomalies import FIRST_TIME, LAST_TIME, ScoredTable
@@ -97,7 +97,7 @@ class _Lists:
         form = asked_format(query.format, request.headers.get("accept", ""))
         most = MAX_PAGE if form == "json" else MAX_DOWNLOAD
         if (query.limit or 0) > most:
-            raise HTTPException(422, f"limit: in JSON a page has at most {MAX_PAGE:,} rows.")
+            raise _too_many(query.limit or 0)
         listing = _listing(query, query.limit or (DEFAULT_PAGE if form == "json" else most))
         link = partial(_link, request)
         if form != "json":
@@ -131,6 +131,12 @@ class _Lists:
             headers["Link"] = link(cursor)
         names, parts = (CSV, csv_parts) if form == "csv" else (PARQUET.names, parquet_parts)
         return parts(page.rows(columns(names, query.filters), ROWS_AT_ONCE)), headers
+
+
+def _too_many(limit: int) -> InvalidFieldsError:
+    words = f"a page in JSON has at most {MAX_PAGE:,} rows"
+    problem = FieldProblem(field="limit", value=str(limit), allowed=words, message=words)
+    return InvalidFieldsError(422, f"limit: {words}.", [problem])
 
 
 def _listing(query: RowQuery, limit: int) -> Listing:
