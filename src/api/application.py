@@ -27,6 +27,7 @@ from api.middleware import (
 from api.routes.anomalies import ScoredTable, add_anomaly_routes
 from api.routes.health import add_health_routes
 from api.routes.predictions import prediction_routes
+from api.routes.watching import add_watch_list_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore
 from core.settings import ApiSettings
@@ -81,6 +82,7 @@ def create_app(
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
     add_anomaly_routes(app.router, scored)
+    add_watch_list_routes(app.router, scored.lake, casework, settings)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app
@@ -114,7 +116,7 @@ def _middleware(
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
-                allow_methods=["GET", "POST"],
+                allow_methods=["GET", "POST", "DELETE"],
                 allow_headers=["Content-Type", API_KEY_HEADER],
             )
         )

@@ -160,4 +160,5 @@ def may(permission: Permission) -> Callable[[Request], Caller]:
             raise HTTPException(403, f"This key has no permission to {permission}.")
         return found
 
+    caller.permission = permission  # type: ignore[attr-defined]  # the documentation names it
     return caller

@@ -33,9 +33,10 @@ def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
 
 
 @pytest.fixture
-def app(champion: Champion, lake: str) -> ASGIApp:
+def app(champion: Champion, lake: str, tmp_path: Path) -> ASGIApp:
     append_scored(lake, ROWS)
-    return application(FixedFollower(champion), lake=lake)
+    casework = str(tmp_path / "casework")
+    return application(FixedFollower(champion), lake=lake, casework=casework)
 
 
 @pytest.mark.slow

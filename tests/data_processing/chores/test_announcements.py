@@ -11,7 +11,7 @@ from tests.support.stream_samples import a_champion, a_transaction
 
 from core.topics import ANOMALIES
 from core.transaction import Transaction
-from data_processing.chores.announcements import Announcements, published_hashes
+from data_processing.chores.announcements import Announcements, published_keys
 from data_processing.lake_tables import LakeTables
 from monitoring.stream_metrics import StreamMetrics
 
@@ -81,7 +81,8 @@ def test_an_announcement_is_the_transaction_and_why(
     assert message["explanation"].startswith("Unusual:")
     assert message["event_time"] == kafka.now.isoformat()
     assert message["reasons"][0]["feature"]
-    assert odd["hash"] in published_hashes(broker)
+    assert message["kind"] == "flagged"
+    assert (odd["hash"], "flagged") in published_keys(broker)
 
 
 def test_anomalies_wait_for_a_broker_that_is_away(
