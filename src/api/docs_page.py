@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from api.callers import API_KEY_HEADER
+from api.callers import API_KEY_HEADER, Callers
 from api.errors import Problem, error_responses
 from api.middleware import OPEN_PATHS
 from core.settings import ApiSettings
@@ -81,7 +81,7 @@ def _openapi_document(app: FastAPI, settings: ApiSettings) -> dict[str, Any]:
     components["schemas"].update(problem.pop("$defs"))
     components["schemas"]["Problem"] = problem
     permissions = _permissions(app)
-    key_needed = settings.api_key is not None or settings.api_keys_file is not None
+    key_needed = Callers(settings).key_needed
     if key_needed:
         scheme = {"type": "apiKey", "in": "header", "name": API_KEY_HEADER}
         components["securitySchemes"] = {"key": scheme}

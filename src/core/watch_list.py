@@ -27,7 +27,7 @@ from pydantic_core import PydanticCustomError
 from core.address_checksums import is_mistyped
 from core.casework import WATCH_LIST, CaseworkStore
 from core.lake import query
-from core.transaction import MAX_ADDRESS
+from core.transaction import COIN, MAX_ADDRESS
 
 TABLE = "watch_list"
 
@@ -48,6 +48,17 @@ _ADDRESS = re.compile("[0-9A-Za-z]{14,90}")
 
 _ADDRESS_WORDS = "an address of 14 to 90 letters and digits, a script's hexadecimal digits, or a "
 _MICROSECOND = timedelta(microseconds=1)
+
+_NAMED = 5
+"""Matches that an explanation names."""
+
+_DEEDS = {
+    "paid": "{who} paid {value}",
+    "was paid": "{who} was paid {value}",
+    "seen": "the transaction itself is on the list as {who}",
+    "replaced": "{who} replaces what it had paid before",
+    "is replaced": "an earlier transaction of {who} is replaced",
+}
 
 
 def _is_control(character: str) -> bool:
@@ -199,6 +210,25 @@ def highest(severities: Iterable[str]) -> Severity:
     """
     given = set(severities)
     return [each for each in SEVERITIES if each in given][-1]
+
+
+def watched_sentence(watched: Sequence[Mapping[str, Any]], count: int) -> str:
+    """Who was paid what, in a sentence; the first matches are named.
+
+    >>> match = {"name": "Ann", "entry": "1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "what": "paid"}
+    >>> watched_sentence([match | {"value": 150_000_000}], 2)
+    'Watched: Ann (1BoatSLR…TtpyT) paid 1.5 BTC; and 1 more.'
+    """
+    named = [_deed(match) for match in watched[:_NAMED]]
+    more = [f"and {count - len(named):,} more"] if count > len(named) else []
+    return f"Watched: {'; '.join([*named, *more])}."
+
+
+def _deed(match: Mapping[str, Any]) -> str:
+    entry = match["entry"]
+    short = entry if len(entry) <= 16 else f"{entry[:8]}…{entry[-5:]}"
+    value = f"{(match['value'] or 0) / COIN:,.8f}".rstrip("0").rstrip(".")
+    return _DEEDS[match["what"]].format(who=f"{match['name']} ({short})", value=f"{value} BTC")
 
 
 class WatchListInForce:

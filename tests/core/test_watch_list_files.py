@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.support.watch_lists import ANN, BOB, an_entry
 
 from core.casework import WATCH_LIST
-from core.watch_list import SEVERITIES, WatchedEntry, changes
+from core.watch_list import SEVERITIES, Severity, WatchedEntry, changes
 from core.watch_list_files import MAX_LINES, csv_text, guarded, read_file
 
 DEFAULTS = {"name": "Sanctioned", "reason": "on the public list"}
@@ -54,7 +54,9 @@ def test_any_text_is_read_or_has_bad_lines(text: str) -> None:
 
 
 @given(st.lists(st.tuples(WORDS, WORDS, st.sampled_from(SEVERITIES)), min_size=1, max_size=5))
-def test_what_is_exported_is_read_again_the_same(given_rows: list[tuple[str, str, str]]) -> None:
+def test_what_is_exported_is_read_again_the_same(
+    given_rows: list[tuple[str, str, Severity]],
+) -> None:
     entries = [
         WatchedEntry(entry=f"1BoatSLRHtKNngkdXEeobR7{number}", name=n, reason=r, severity=s)
         for number, (n, r, s) in enumerate(given_rows)

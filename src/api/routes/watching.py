@@ -99,6 +99,7 @@ def add_watch_list_routes(
     _add_reading(router, table, worker)
     _add_seen(router, WatchedInLake(lake, store))
     _add_changing(router, table, worker, settings)
+    _add_import(router, table, worker, settings)
 
 
 def _add_reading(router: APIRouter, table: WatchListTable, worker: _Worker) -> None:
@@ -173,9 +174,27 @@ def _add_changing(
 
         return await worker.run(work)
 
+    @router.delete(
+        "/watch-list/{entry}",
+        responses=error_responses(401, 404, 422, 500, 503),
+        tags=["watch list"],
+    )
+    async def unwatch(
+        entry: EntryText, caller: Watcher, author: AuthorGiven = None
+    ) -> EntryRemoved:
+        """Take an entry off the list; its history stays."""
+        who = caller.author(author)
+        return await worker.run(lambda: table.remove(_normal(entry), who))
+
+
+def _add_import(
+    router: APIRouter, table: WatchListTable, worker: _Worker, settings: ApiSettings
+) -> None:
+    held = HeldBytes(settings.api_max_held_bytes)
+
     @router.post(
         "/watch-list/import",
-        responses=errors,
+        responses=error_responses(400, 401, 413, 415, 422, 500, 503),
         tags=["watch list"],
         openapi_extra=text_body(*_FILE_TYPES),
     )
@@ -205,18 +224,6 @@ def _add_changing(
             return table.put(entries, who)
 
         return await worker.run(work)
-
-    @router.delete(
-        "/watch-list/{entry}",
-        responses=error_responses(401, 404, 422, 500, 503),
-        tags=["watch list"],
-    )
-    async def unwatch(
-        entry: EntryText, caller: Watcher, author: AuthorGiven = None
-    ) -> EntryRemoved:
-        """Take an entry off the list; its history stays."""
-        who = caller.author(author)
-        return await worker.run(lambda: table.remove(_normal(entry), who))
 
 
 def _decoded(content: bytes) -> str:

@@ -13,22 +13,13 @@ from core.detector.verdict import Verdict
 from core.lake import sql_list, sql_time
 from core.tables import VERDICT
 from core.topics import FLAGGED, WATCHED
-from core.transaction import COIN, NUMERIC_FIELDS
+from core.transaction import NUMERIC_FIELDS
+from core.watch_list import watched_sentence
 from data_processing.lake_tables import LakeTables
 
 Message = dict[str, Any]
 
 _COPIED = ("hash", *NUMERIC_FIELDS, "fee_rate", *VERDICT.names)
-_NAMED = 5
-"""Matches that an explanation names."""
-
-_DEEDS = {
-    "paid": "{who} paid {value}",
-    "was paid": "{who} was paid {value}",
-    "seen": "the transaction itself is on the list as {who}",
-    "replaced": "{who} replaces what it had paid before",
-    "is replaced": "an earlier transaction of {who} is replaced",
-}
 
 
 class AnnouncedRows(Protocol):
@@ -140,22 +131,3 @@ def watched_message(row: Mapping[str, Any], verdict: Mapping[str, Any] | None) -
         "replaces": row["replaces"],
         **{name: None if verdict is None else verdict[name] for name in VERDICT.names},
     }
-
-
-def watched_sentence(watched: Sequence[Mapping[str, Any]], count: int) -> str:
-    """Who was paid what, in a sentence; the first matches are named.
-
-    >>> match = {"name": "Ann", "entry": "1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "what": "paid"}
-    >>> watched_sentence([match | {"value": 150_000_000}], 2)
-    'Watched: Ann (1BoatSLR…TtpyT) paid 1.5 BTC; and 1 more.'
-    """
-    named = [_deed(match) for match in watched[:_NAMED]]
-    more = [f"and {count - len(named):,} more"] if count > len(named) else []
-    return f"Watched: {'; '.join([*named, *more])}."
-
-
-def _deed(match: Mapping[str, Any]) -> str:
-    entry = match["entry"]
-    short = entry if len(entry) <= 16 else f"{entry[:8]}…{entry[-5:]}"
-    value = f"{(match['value'] or 0) / COIN:,.8f}".rstrip("0").rstrip(".")
-    return _DEEDS[match["what"]].format(who=f"{match['name']} ({short})", value=f"{value} BTC")

@@ -2,25 +2,23 @@
 
 import csv
 import io
-from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
+from tests.support.moved_lake import append_movements, movement
 from tests.support.raw_lake import append_rows
 from tests.support.scored_lake import NOW
 from tests.support.watch_lists import ANN, BOB
 
 from core.casework import CaseworkStore
-from core.lake import ORIGIN_PROPERTY, table_uri
+from core.lake import ORIGIN_PROPERTY
 from core.settings import ApiSettings
-from core.tables import MOVEMENTS
 from core.watch_list import MAX_ENTRIES
 
 KEYS = """
@@ -239,35 +237,21 @@ def test_the_document_says_which_permission_a_route_needs(keyed: TestClient) -> 
     assert "403" not in paths["/health"]["get"]["responses"]
 
 
-def movement(address: str, name: str, minutes: int, value: int, **changes: Any) -> Json:
-    at = NOW - timedelta(minutes=minutes)
-    return {
-        **{"address": address, "hash": name, "spent": False, "position": 0, "value": value},
-        **{"event_time": at, "append_time": at, "date": at.date()},
-    } | changes
-
-
 @pytest.fixture
-def moved(lake: str) -> Iterator[str]:
+def moved(lake: str) -> None:
+    def minutes_ago(minutes: int) -> datetime:
+        return NOW - timedelta(minutes=minutes)
+
     rows = [
-        movement(ANN, "a1", 5, 7),
-        movement(ANN, "a1", 5, 7),  # there twice, after a crash
-        movement(ANN, "a1", 5, 8, position=1),
-        movement(ANN, "a1", 5, 30, spent=True),
-        movement(BOB, "b2", 2, 9),
-        movement(ANN, "c3", 4 * 24 * 60, 1),
-        movement("1other", "d4", 1, 1),
+        movement(ANN, "a1", minutes_ago(5), 7),
+        movement(ANN, "a1", minutes_ago(5), 7),  # there twice, after a crash
+        movement(ANN, "a1", minutes_ago(5), 8, position=1),
+        movement(ANN, "a1", minutes_ago(5), 30, spent=True),
+        movement(BOB, "b2", minutes_ago(2), 9),
+        movement(ANN, "c3", minutes_ago(4 * 24 * 60), 1),
+        movement("1other", "d4", minutes_ago(1), 1),
     ]
-    uri = table_uri(lake, "movements")
-    DeltaTable.create(
-        uri,
-        MOVEMENTS,
-        partition_by=["date"],
-        configuration={ORIGIN_PROPERTY: "simulated"},
-        raise_if_key_not_exists=False,
-    )
-    write_deltalake(uri, pa.Table.from_pylist(rows, schema=MOVEMENTS), mode="append")
-    yield lake
+    append_movements(lake, rows)
 
 
 def seen(client: TestClient, **parameters: Any) -> list[tuple[str, str, int]]:
