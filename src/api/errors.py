@@ -99,7 +99,8 @@ class InvalidFileError(HTTPException):
             for n, value, reason in lines[:MAX_LINE_PROBLEMS]
         ]
         number, _, reason = lines[0]
-        others = f" There are {len(lines) - 1:,} more bad lines." if len(lines) > 1 else ""
+        least = "at least " if len(lines) >= MAX_LINE_PROBLEMS else ""
+        others = f" There are {least}{len(lines) - 1:,} more bad lines." if len(lines) > 1 else ""
         super().__init__(422, f"Nothing is changed. Line {number}: {reason}.{others}")
 
 

@@ -18,6 +18,9 @@ from core.watch_list import WatchedEntry
 MAX_LINES = 100_000
 """Entries in one file."""
 
+MOST_BAD = 1_000
+"""Bad lines that are named; after them a file is read no further."""
+
 COLUMNS = ("entry", "kind", "name", "reason", "severity", "author", "changed_at")
 """The columns of an exported file."""
 
@@ -35,7 +38,7 @@ class BadLine(NamedTuple):
 
 
 class ReadFile(NamedTuple):
-    """The entries of a file, and its bad lines."""
+    """The entries of a file, and its first bad lines."""
 
     entries: list[WatchedEntry]
     bad: list[BadLine]
@@ -52,6 +55,8 @@ def read_file(text: str, defaults: Mapping[str, str]) -> ReadFile:
     result, header = ReadFile([], []), list(_READ[:1])
     lines = _lines(text)
     for number, cells, fault in lines:
+        if len(result.bad) == MOST_BAD:
+            break
         if fault:
             result.bad.append(BadLine(number, "", fault))
         elif not result.entries and not result.bad and header == ["entry"] and _is_header(cells):
@@ -66,7 +71,8 @@ def read_file(text: str, defaults: Mapping[str, str]) -> ReadFile:
 
 def _lines(text: str) -> Iterator[tuple[int, list[str], str]]:
     """Number and cells of each line, or what is wrong with it."""
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+    for number, ended in enumerate(io.StringIO(text.removeprefix("\ufeff"), newline=None), 1):
+        line = ended.removesuffix("\n")
         if not line.strip() or line.startswith("#"):
             continue
         try:

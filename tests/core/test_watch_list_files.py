@@ -9,7 +9,7 @@ from tests.support.watch_lists import ANN, BOB, an_entry
 
 from core.casework import WATCH_LIST
 from core.watch_list import SEVERITIES, Severity, WatchedEntry, changes
-from core.watch_list_files import MAX_LINES, csv_text, guarded, read_file
+from core.watch_list_files import MAX_LINES, MOST_BAD, csv_text, guarded, read_file
 
 DEFAULTS = {"name": "Sanctioned", "reason": "on the public list"}
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -46,10 +46,15 @@ def test_a_file_of_too_many_entries_says_so() -> None:
     assert [line.number for line in bad] == [MAX_LINES + 1]
 
 
+def test_a_file_of_millions_of_bad_lines_is_given_up() -> None:
+    assert len(read_file("!\n" * 2_000_000, DEFAULTS).bad) == MOST_BAD
+
+
 @given(st.text(max_size=400))
 def test_any_text_is_read_or_has_bad_lines(text: str) -> None:
     entries, bad = read_file(text, DEFAULTS)
-    lines = [line for line in text.removeprefix("\ufeff").splitlines() if line.strip()]
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    lines = [line for line in text.split("\n") if line.strip()]
     assert len(entries) + len(bad) <= len(lines)
 
 

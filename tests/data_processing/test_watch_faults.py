@@ -61,8 +61,8 @@ class Rig:
 
         wait_for(arrived, "the announcements", seconds)
 
-    def in_table(self) -> Counter[str]:
-        table = open_table(str(self.data / "lake"), "watched", "simulated")
+    def hashes_in(self, name: str) -> Counter[str]:
+        table = open_table(str(self.data / "lake"), name, "simulated")
         rows = [] if table is None else query("SELECT hash FROM t", t=table)["hash"].to_pylist()
         return Counter(rows)
 
@@ -94,6 +94,7 @@ def test_what_is_watched_is_announced_once_whatever_the_score_and_whatever_is_ki
 
     # A change holds without a restart.
     unseen = rig.pay(BOB)
+    wait_for(lambda: unseen <= set(rig.hashes_in("raw_transactions")), "a row")
     watch(rig.store, an_entry(BOB))
     changed = time.monotonic()
     while not (found := set(rig.announced()) - first):
@@ -107,13 +108,13 @@ def test_what_is_watched_is_announced_once_whatever_the_score_and_whatever_is_ki
     paid = set(first)
     for _ in range(3):
         paid |= rig.pay(ANN, 300)
-        before = len(rig.in_table())
-        wait_for(lambda before=before: len(rig.in_table()) > before, "a match")  # type: ignore[misc]
+        before = len(rig.hashes_in("watched"))
+        wait_for(lambda before=before: len(rig.hashes_in("watched")) > before, "a match")  # type: ignore[misc]
         paid |= rig.pay(ANN, 300)
         rig.stream.kill()
         rig.stream.start()
     rig.wait_for_announced(paid)
     assert rig.stream.stop() == 0
-    assert paid <= set(rig.in_table())
-    assert set(rig.in_table().values()) == {1}
+    assert paid <= set(rig.hashes_in("watched"))
+    assert set(rig.hashes_in("watched").values()) == {1}
     assert {count for hash, count in rig.announced().items() if hash in paid} == {1}

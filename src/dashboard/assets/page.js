@@ -187,6 +187,8 @@
     }
     const slider = document.querySelector("#threshold [role=slider]");
     if (slider) slider.setAttribute("aria-label", "Anomaly threshold");
+    const file = document.querySelector("#watch-file input[type=file]");
+    if (file) file.setAttribute("aria-label", "File to import");
     for (const hidden of document.querySelectorAll(".dash-dropdown-focus-target")) hidden.tabIndex = -1;
   }
 

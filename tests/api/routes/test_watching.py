@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 from deltalake import DeltaTable
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
+from tests.support.hostile_requests import WATCHING, Hostile
 from tests.support.moved_lake import append_movements, movement
 from tests.support.raw_lake import append_rows
 from tests.support.scored_lake import NOW
@@ -306,3 +308,20 @@ def test_a_list_of_the_other_origin_and_a_broken_one_are_answered_with_503(
     answer = other.get("/watch-list")
     assert answer.status_code == 503
     assert "holds live data" in answer.json()["detail"]
+
+
+@pytest.mark.slow
+def test_no_hostile_request_is_an_error_of_the_service(lake: str, casework: str) -> None:
+    app = application(FixedFollower(), lake=lake, casework=casework)
+    client = TestClient(app, raise_server_exceptions=False)
+
+    @hypothesis.settings(
+        max_examples=400, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+    )
+    @hypothesis.given(WATCHING)
+    def send(request: Hostile) -> None:
+        headers = {"Content-Type": request.content_type}
+        answer = client.request(request.method, request.path, content=request.body, headers=headers)
+        assert answer.status_code < 500, answer.text
+
+    send()
