@@ -34,6 +34,7 @@ from api.routes.mark_routes import add_mark_routes
 from api.routes.mute_routes import add_mute_routes
 from api.routes.predictions import prediction_routes
 from api.routes.scored_lists import add_list_routes
+from api.routes.watching import add_watch_list_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore
 from core.mutes import MutesReader
@@ -93,7 +94,7 @@ def create_app(
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
     _add_lake_routes(app.router, scored, MutesReader(casework), feed, in_flight)
-    _add_casework_routes(app.router, scored, casework, metrics)
+    _add_casework_routes(app.router, scored, casework, metrics, settings)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app
@@ -114,11 +115,16 @@ def _add_lake_routes(
 
 
 def _add_casework_routes(
-    router: APIRouter, scored: ScoredTable, casework: CaseworkStore, metrics: ApiMetrics
+    router: APIRouter,
+    scored: ScoredTable,
+    casework: CaseworkStore,
+    metrics: ApiMetrics,
+    settings: ApiSettings,
 ) -> None:
     """Add the routes about what people write."""
     add_mark_routes(router, scored, casework, metrics)
     add_mute_routes(router, casework)
+    add_watch_list_routes(router, scored.lake, casework, settings)
 
 
 @contextmanager

@@ -65,9 +65,24 @@ MUTES = pa.schema(
 )
 """What is muted until when, as `core.mutes.Mute`; the newest row of an id counts."""
 
+WATCH_LIST = pa.schema(
+    [
+        *(
+            pa.field(name, pa.string(), nullable=False)
+            for name in ("entry", "kind", "name", "reason", "severity", "action", "author")
+        ),
+        pa.field("changed_at", TIMESTAMP, nullable=False),
+    ]
+)
+"""One row a change of the watch list (`core.watch_list`), written by the API.
+
+`action` is `added`, `changed` or `removed`; a removal repeats what the entry was.
+"""
+
 CASEWORK_TABLES: dict[str, pa.Schema] = {
     "marks": MARKS,
     "mutes": MUTES,
+    "watch_list": WATCH_LIST,
 }
 """The columns of every casework table by its name."""
 

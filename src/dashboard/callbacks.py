@@ -63,6 +63,7 @@ def register_callbacks(app: Dash, services: Services) -> None:
     _register_model(app, services)
     register_marking(app, services)
     register_address(app, services)
+    register_watch(app, services)
 
 
 def _register_activity(app: Dash, services: Services) -> None:

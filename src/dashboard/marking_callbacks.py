@@ -73,7 +73,9 @@ def write(
 ) -> tuple[bool, str]:
     """Write through the API: whether it has, and otherwise why not, as a sentence."""
     try:
-        status, answer = services.api.send(method, path, body, parameters)
+        status, answer = services.api.send(
+            method, path, WRITE_SECONDS, json=body, params=parameters
+        )
     except requests.RequestException:
         services.metrics.errors.labels("api").inc()
         return False, NO_ANSWER

@@ -7,11 +7,13 @@ from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from flask import has_request_context, request
 from pydantic import SecretStr
 
 from core.background import BackgroundLoop
 from core.casework import CaseworkStore
 from core.mutes import MutesReader
+from core.proxy_names import ProxyNames
 from core.settings import (
     ApiSettings,
     DashboardSettings,
@@ -72,6 +74,7 @@ class Services:
     password: str | None = None
     path_prefix: str = "/"
     grafana_url: str | None = None
+    names: ProxyNames = field(default_factory=ProxyNames)
     last_seen: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -105,6 +108,12 @@ class Services:
         muted = self.recent.snapshot.opinions.muting.condition
         self.views.long_ranges.warm(self.recent.clock(), muted)
 
+    def viewer_name(self) -> str | None:
+        """The name that a trusted proxy gives in the request that is answered; None without one."""
+        if not has_request_context():  # the page is made once before any request
+            return None
+        return self.names.name(request.headers.get(self.names.header), request.remote_addr)
+
     def record_viewer(self, client: dict[str, Any]) -> None:
         """Count a browser as a viewer for the next minute."""
         now = self.recent.clock().timestamp()
@@ -121,7 +130,8 @@ def connect() -> Services:
     """Wire the parts by the settings; nothing is read yet."""
     settings, data, api_settings = DashboardSettings(), DataSettings(), ApiSettings()
     metrics = DashboardMetrics(new_registry("dashboard"))
-    api = Api(api_settings.url, _secret(api_settings.api_key))
+    key = settings.dashboard_api_key or api_settings.api_key
+    api = Api(api_settings.url, _secret(key))
     urls = _urls(settings) | {"API": api_settings.url}
     open_lake = partial(Lake, data.lake, data.data_origin)
     casework = CaseworkStore(data.casework, data.data_origin)
@@ -153,6 +163,7 @@ def connect() -> Services:
         path_prefix=settings.dashboard_path_prefix,
         grafana_url=settings.dashboard_grafana_url,
         casework=casework,
+        names=ProxyNames(settings.dashboard_author_header, settings.dashboard_trusted_proxies),
     )
 
 

@@ -14,6 +14,7 @@ CALLBACKS = (
     "mutes",
     "address",
     "kin",
+    "watch",
 )
 """The parts of the page that a browser's callback updates."""
 

@@ -170,6 +170,8 @@
     flagged: ["group", "Show"],
     flagged_by: ["group", "Only flagged by"],
     muted: ["group", "In the table"],
+    "watch-severity": ["radiogroup", "Severity"],
+    "watch-days": ["radiogroup", "How far to look back"],
   };
 
   function nameControls() {
@@ -186,6 +188,8 @@
     }
     const slider = document.querySelector("#threshold [role=slider]");
     if (slider) slider.setAttribute("aria-label", "Anomaly threshold");
+    const file = document.querySelector("#watch-file input[type=file]");
+    if (file) file.setAttribute("aria-label", "File to import");
     for (const hidden of document.querySelectorAll(".dash-dropdown-focus-target")) hidden.tabIndex = -1;
   }
 
@@ -216,7 +220,7 @@
       return { theme: root.dataset.theme, zone: zone, id: browserId };
     },
     show: function (path) {
-      const pages = ["", "try", "mutes", "model"].map((page) => root.dataset.prefix + page);
+      const pages = ["", "try", "watch", "mutes", "model"].map((page) => root.dataset.prefix + page);
       const here = pages.includes(path) || isAddress(path) ? path : pages[0];
       setTimeout(() => window.dispatchEvent(new Event("resize")), 50);
       return [
@@ -249,7 +253,7 @@
       return on ? { on: on[0], what: on[1] } : window.dash_clientside.no_update;
     },
     addresses: function (search) {
-      return ["export.csv", "", "try", "mutes", "model"].map((path) => root.dataset.prefix + path + (search || ""));
+      return ["export.csv", "", "try", "watch", "mutes", "model"].map((path) => root.dataset.prefix + path + (search || ""));
     },
     clickedTransaction: function (inScatter, inMarket) {
       const trigger = window.dash_clientside.callback_context.triggered[0];

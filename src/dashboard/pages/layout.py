@@ -14,6 +14,7 @@ from dashboard.look.formats import attribute
 from dashboard.pages.inside_panel import kin_section
 from dashboard.pages.marking import marking_section, mutes_page
 from dashboard.pages.trial import trial_page
+from dashboard.pages.watch_page import watch_page
 from dashboard.services import Services
 
 GRAPH_CONFIG: Any = {
@@ -36,6 +37,7 @@ EMPTY_FIGURE: dict[str, Any] = {
 PAGES = (
     ("/", "Activity"),
     ("/try", "Try a transaction"),
+    ("/watch", "Watch list"),
     ("/mutes", "Mutes"),
     ("/model", "Model"),
 )
@@ -106,6 +108,7 @@ def page(services: Services) -> html.Div:
                     html.Section(mutes_page(), id="page-mutes", hidden=True),
                     html.Section(id="page-model", hidden=True),
                     html.Section(id="page-address", hidden=True),
+                    html.Section(watch_page(services), id="page-watch", hidden=True),
                 ]
             ),
             html.Aside(

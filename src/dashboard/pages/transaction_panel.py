@@ -14,6 +14,7 @@ from core.detector.verdict import Verdict
 from core.effective_fee import package_fee_rate
 from core.transaction import PACKAGE_FEE_RATE
 from core.transaction_details import Inside, Relative
+from core.watch_list import watched_sentence
 from dashboard.activity.filters import Filters
 from dashboard.lake.address_reads import inside_with_parents
 from dashboard.lake.families import unconfirmed_children, unconfirmed_parents
@@ -55,7 +56,7 @@ def transaction_panel(
         hash = row["hash"]
         chain = lake.replacement_chain(hash, row["event_time"])
         fate = _fate(row, chain, lake, snapshot)
-        family = _family(row, lake)
+        family = [*_watched(lake.watched(hash, row["event_time"])), *_family(row, lake)]
         history = _history(chain, hash, zone)
         within = inside_with_parents(lake, hash, row["append_time"])
     except LAKE_ERRORS:
@@ -226,6 +227,14 @@ def _family(row: Mapping[str, Any], lake: Lake) -> list[Any]:
 def _judged_in_package(row: Mapping[str, Any]) -> list[html.P]:
     rate = row.get(PACKAGE_FEE_RATE)
     return [] if rate is None else [html.P(package_sentence(rate), className="market")]
+
+
+def _watched(row: Mapping[str, Any] | None) -> list[html.P]:
+    """What it did to the watch list, where it did something."""
+    if row is None:
+        return []
+    badge = html.Span(f"watched, {row['watch_severity']}", className="badge")
+    return [html.P([badge, " ", watched_sentence(row["watched"], row["watched_count"])])]
 
 
 def _listed(hashes: Sequence[str]) -> list[Any]:
