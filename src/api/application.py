@@ -56,8 +56,7 @@ def create_app(
 ) -> FastAPI:
     """Make the application, which starts and stops what follows the champion and the market."""
     rate = GoingRate(scored.lake, scored.origin)
-    in_flight = RequestsInFlight()
-    closing = asyncio.Event()
+    in_flight, closing = RequestsInFlight(), asyncio.Event()
     seconds = settings.api_stream_seconds
     feed = FlagFeed(scored, metrics, closing, settings.api_stream_clients, seconds)
     rate.loop.on_turn = metrics.turn_recorder(rate.loop.name)

@@ -186,12 +186,9 @@ def _markup_free(problem: Problem) -> bytes:
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer an `HTTPException` that routing or a route raised."""
     assert isinstance(error, HTTPException)
-    headers = (
-        {"Allow": ", ".join(_methods_of_path(request))}
-        if error.status_code == 405
-        else error.headers
-    )
-    detail = error.detail
+    detail, headers = error.detail, error.headers
+    if error.status_code == 405:
+        headers = {"Allow": ", ".join(_methods_of_path(request))}
     if detail == HTTPStatus(error.status_code).phrase:  # of routing, not of a route
         detail = _DETAILS.get(error.status_code, detail)
     return problem_response(

@@ -42,6 +42,7 @@ from dashboard.pages.marking import muted_link
 from dashboard.pages.model_page import model_view
 from dashboard.pages.transaction_panel import transaction_panel
 from dashboard.services import Services, Viewer
+from dashboard.watch_callbacks import register_watch
 
 Json = dict[str, Any]
 

@@ -14,7 +14,7 @@ from core.mutes import Mute
 from dashboard.lake.opinions import Muting, payers
 from dashboard.lake.recent import Snapshot
 from dashboard.lake.rows import from_micros
-from dashboard.lake.sources import LAKE_ERRORS
+from dashboard.lake.sources import LAKE_ERRORS, WRITE_SECONDS
 from dashboard.look.formats import spaced
 from dashboard.pages.marking import (
     BOUNDS,

@@ -65,6 +65,17 @@ class ApiMetrics(ServiceMetrics):
             "Marks of transactions that callers have written, by mark",
             mark=MARKS,
         )
+        self._declare_streams()
+        self._declare_model()
+        self.declare_loops("champion", "heartbeat", "market")
+        # Looking labels up takes longer than counting, so the children are kept.
+        self._flagged, self._not_flagged = map(self.predictions.labels, ("true", "false"))
+        self._flaggers = {by: self.anomalies.labels(by) for by in FLAGGERS}
+        self._routes: set[str] = set()
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self.declare_routes({UNMATCHED: [404]})
+
+    def _declare_streams(self) -> None:
         self.streams = self.gauge(
             "streams", "Clients that are connected to /anomalies/stream", "livesum"
         )
@@ -76,14 +87,6 @@ class ApiMetrics(ServiceMetrics):
             "Connections to /anomalies/stream that the service ended, by reason",
             reason=STREAM_ENDS,
         )
-        self._declare_model()
-        self.declare_loops("champion", "heartbeat", "market")
-        # Looking labels up takes longer than counting, so the children are kept.
-        self._flagged, self._not_flagged = map(self.predictions.labels, ("true", "false"))
-        self._flaggers = {by: self.anomalies.labels(by) for by in FLAGGERS}
-        self._routes: set[str] = set()
-        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        self.declare_routes({UNMATCHED: [404]})
 
     def _declare_model(self) -> None:
         gauge = partial(self.gauge, mode="livemin")

@@ -45,15 +45,6 @@ class StreamMetrics(ServiceMetrics):
             "Transactions flagged, by the model, by a rule or by both",
             flagged_by=("model", "rule", "both"),
         )
-        self.announced = counter(
-            "anomalies_published", "Flagged transactions published to bitcoin-anomalies"
-        )
-        self.watched_announced = counter(
-            "watched_published", "Transactions that touch the watch list, published likewise"
-        )
-        self.webhook_posts = counter(
-            "webhook_posts", "Posts to WEBHOOK_URL, by result", result=("accepted", "failed")
-        )
         self.failures = counter("failures", "Queries that ended with an error")
         self.batch_seconds = histogram(
             "batch_seconds", "Time of one micro-batch, from trigger to commit", _SECONDS
@@ -78,7 +69,7 @@ class StreamMetrics(ServiceMetrics):
             stage=STAGES,
         )
         self._declare_state()
-        self._declare_mutes()
+        self._declare_announcements()
         self.declare_loops("champion", "webhook", "watch_list")
 
     def _declare_state(self) -> None:
@@ -119,7 +110,16 @@ class StreamMetrics(ServiceMetrics):
         self.table_files = gauge("table_files", "Files of a table", table=TABLES)
         self.table_bytes = gauge("table_bytes", "Size of a table", table=TABLES)
 
-    def _declare_mutes(self) -> None:
+    def _declare_announcements(self) -> None:
+        self.announced = self.counter(
+            "anomalies_published", "Flagged transactions published to bitcoin-anomalies"
+        )
+        self.watched_announced = self.counter(
+            "watched_published", "Transactions that touch the watch list, published likewise"
+        )
+        self.webhook_posts = self.counter(
+            "webhook_posts", "Posts to WEBHOOK_URL, by result", result=("accepted", "failed")
+        )
         self.mutes = self.gauge(
             "mutes_in_force", "Mutes that keep flagged transactions from being news"
         )
