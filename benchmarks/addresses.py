@@ -38,14 +38,13 @@ from core.open_tables import OpenTables
 from core.tables import RAW_TRANSACTIONS
 from dashboard.lake.address_reads import address_view
 from dashboard.lake.sources import Lake
-from data_processing.chores.housekeeping import rewrite
+from data_processing.chores.housekeeping import LARGE_BYTES, rewrite
 from data_processing.movements import SIDES as SIDE_FIELDS
 from data_processing.movements import movement_rows
 
 DAYS, INPUTS, OUTPUTS = 30, 2, 3
 SIDES = INPUTS + OUTPUTS
 ROUNDS, FILES = 7, 12
-LARGE_FILE = 128 * 2**20
 BUSY, BUSY_SHARE = "bc1qbusybusybusybusybusybusybusybusybusyb", 0.03
 AIM_MS, SIMULATED = 300, 60_000
 KEPT_FIELDS = {*SIDE_FIELDS, "outpoints_cut", "outputs_cut"}
@@ -77,9 +76,9 @@ def measure_bytes(lake: Path) -> None:
         timed = [row | {"event_time": at, "append_time": at} for row in rows]
         for start in range(0, SIMULATED, SIMULATED // FILES):
             write_raw(lake / name, *timed[start : start + SIMULATED // FILES])
-        raw[name] = compacted(lake / name / "raw_transactions", at.date())
+        raw[name] = compacted(lake / name, "raw_transactions", at.date())
     write_movements(lake, *timed)
-    index = compacted(lake / "movements", at.date(), "address")
+    index = compacted(lake, "movements", at.date())
     texts = [sum(len(json.dumps(row)) for row in rows) / SIMULATED for rows in (bare, whole)]
     sides = sum(len(row.get(name, ())) for row in whole for name in SIDE_FIELDS[::2]) / SIMULATED
     print(
@@ -140,14 +139,14 @@ def fill(lake: Path, a_day: int) -> str:
         until = end if back == 0 else midnight - timedelta(days=back - 1, seconds=1)
         raw, scored = transactions(a_day, until, back, np.random.default_rng(back))
         moved = movement_rows(raw)
-        write(lake, "raw_transactions", raw)
-        write(lake, "scored_transactions", scored)
-        for part in range(FILES):
-            size = -(-moved.num_rows // FILES)
-            write(lake, "movements", moved.slice(part * size, size))
-        if back:
+        rows = {"raw_transactions": raw, "scored_transactions": scored, "movements": moved}
+        for name, table in rows.items():
+            size = -(-table.num_rows // FILES)
+            for part in range(FILES):
+                write(lake, name, table.slice(part * size, size))
+        for name in rows if back else ():
             for day in set(pc.unique(raw["date"]).to_pylist()):
-                rewrite(DeltaTable(str(lake / "movements")), day, LARGE_FILE, "address")
+                rewrite(name, DeltaTable(str(lake / name)), day, LARGE_BYTES)
         if back == DAYS // 2:
             usual = next(a for a in moved["address"].to_pylist() if a != BUSY)
     return usual
@@ -203,10 +202,10 @@ def addresses(rng: np.random.Generator, count: int) -> pa.Array:
     )
 
 
-def compacted(table: Path, day: date, column: str | None = None) -> int:
-    """Bytes of a table's date once it is one file, sorted by a column."""
-    rewrite(DeltaTable(str(table)), day, LARGE_FILE, column)
-    return size_of(table)
+def compacted(lake: Path, name: str, day: date) -> int:
+    """Bytes of a table once its only date is compacted as a day that has ended."""
+    rewrite(name, DeltaTable(str(lake / name)), day, LARGE_BYTES)
+    return size_of(lake / name)
 
 
 def size_of(table: Path) -> int:

@@ -8,7 +8,7 @@ one from a stranger validates it first.
 
 import re
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from core.blockchain_json.scripts import script_type
@@ -45,14 +45,15 @@ class Place(NamedTuple):
 
 
 class AddressSums(NamedTuple):
-    """An address in the lake: amounts in satoshi, times of the transactions, days of its rows."""
+    """An address in the lake: amounts in satoshi, times of its transactions, and of their rows."""
 
     transactions: int
     received: int
     spent: int
     first_seen: datetime
     last_seen: datetime
-    dates: list[datetime]
+    first_append: datetime
+    last_append: datetime
 
 
 class AddressTransaction(NamedTuple):
@@ -124,53 +125,65 @@ def canonical(address: str) -> str:
     return address.lower() if re.fullmatch("(BC|TB)1[0-9A-Z]+", address) else address
 
 
-def lake_since(ask: Ask) -> datetime | None:
-    """When Kafka appended the oldest movement of the lake; None while there is none."""
-    rows = ask("SELECT min(append_time) AS since FROM movements", "movements")
-    since: datetime | None = rows[0]["since"] if rows else None
+def lake_since(ask: Ask, dates: Collection[str]) -> datetime | None:
+    """When Kafka appended the oldest movement of the lake; None while there is none.
+
+    `dates` are those of the partitions of `movements`, as `2026-01-02`.
+    """
+    if not dates:
+        return None
+    sql = f"SELECT min(append_time) AS since FROM movements WHERE date = DATE '{min(dates)}'"
+    since: datetime | None = ask(sql, "movements")[0]["since"]
     return since
 
 
-def address_sums(ask: Ask, address: str) -> AddressSums | None:
-    """The sums of an address; None for one that the lake has not seen."""
-    rows = ask(
-        "SELECT count(*) AS transactions, sum(received) AS received, sum(spent) AS spent,"
-        " min(event_time) AS first_seen, max(event_time) AS last_seen,"
-        " array_agg(DISTINCT date_trunc('day', append_time)) AS dates"
-        f" FROM ({_by_transaction(address)})",
-        "movements",
-    )
-    if not rows or not rows[0]["transactions"]:
-        return None
-    return AddressSums(**rows[0])
-
-
-def address_transactions(
+def address_history(
     ask: Ask, address: str, limit: int, before: Place | None = None
-) -> list[AddressTransaction]:
-    """The newest transactions of an address, of those that are older than `before`."""
+) -> tuple[AddressSums, list[AddressTransaction]] | None:
+    """The sums of an address, and its newest transactions of those that are older than `before`.
+
+    None for an address that the lake has not seen. Both come from one reading of its rows.
+    """
+    rows = ask(_with_sums(address, limit, before), "movements")
+    if not rows and before is not None:
+        found = address_history(ask, address, 1)  # nothing is older any more
+        return None if found is None else (found[0], [])
+    if not rows:
+        return None
+    sums = AddressSums(*(rows[0][f"all_{name}"] for name in AddressSums._fields))
+    flags = flags_of(ask, {row["hash"]: row["append_time"] for row in rows})
+    own = AddressTransaction._fields[:-1]
+    return sums, [
+        AddressTransaction(**{n: row[n] for n in own}, is_anomaly=flags.get(row["hash"]))
+        for row in rows
+    ]
+
+
+def _with_sums(address: str, limit: int, before: Place | None) -> str:
+    """The query of the newest transactions, each with the sums over all of them."""
     where = ""
     if before is not None:
         at = sql_time(before.append_time)
         where = f" WHERE append_time < {at} OR (append_time = {at} AND hash < '{before.hash}')"
-    rows = ask(
-        f"SELECT * FROM ({_by_transaction(address)}){where}"
-        f" ORDER BY append_time DESC, hash DESC LIMIT {limit}",
-        "movements",
+    sums = (
+        "count(*) OVER () AS all_transactions, sum(received) OVER () AS all_received,"
+        " sum(spent) OVER () AS all_spent, min(event_time) OVER () AS all_first_seen,"
+        " max(event_time) OVER () AS all_last_seen, min(append_time) OVER () AS all_first_append,"
+        " max(append_time) OVER () AS all_last_append"
     )
-    flags = flags_of(ask, {row["hash"]: row["append_time"] for row in rows})
-    return [AddressTransaction(**row, is_anomaly=flags.get(row["hash"])) for row in rows]
+    return (
+        f"SELECT * FROM (SELECT *, {sums} FROM ({_by_transaction(address)})){where}"
+        f" ORDER BY append_time DESC, hash DESC LIMIT {limit}"
+    )
 
 
-def address_flags(ask: Ask, address: str, dates: Collection[datetime]) -> tuple[int, list[Flag]]:
-    """How many transactions of an address are flagged, and the newest `MOST_FLAGS` of them.
-
-    `dates` are those of `AddressSums`.
-    """
-    days = ", ".join(sorted(f"DATE '{day.date()}'" for day in dates))
+def address_flags(ask: Ask, address: str, sums: AddressSums) -> tuple[int, list[Flag]]:
+    """How many transactions of an address are flagged, and the newest `MOST_FLAGS` of them."""
+    first, last = sums.first_append.date(), sums.last_append.date()
+    days = f"date BETWEEN DATE '{first}' AND DATE '{last}'"
     flagged = (
-        f"FROM scored_transactions WHERE date IN ({days}) AND is_anomaly AND hash IN"
-        f" (SELECT hash FROM movements WHERE date IN ({days}) AND address = '{address}')"
+        f"FROM scored_transactions WHERE {days} AND is_anomaly AND hash IN"
+        f" (SELECT hash FROM movements WHERE {days} AND address = '{address}')"
     )
     rows = ask(
         f"SELECT hash, event_time, count(*) OVER () AS flagged {flagged}"
@@ -191,6 +204,19 @@ def address_flow(ask: Ask, address: str, seconds: int) -> list[Flow]:
         "movements",
     )
     return [Flow(**row) for row in rows]
+
+
+def flow_of(transactions: Iterable[AddressTransaction], seconds: int) -> list[Flow]:
+    """The same flow from all transactions of an address."""
+    periods: dict[int, tuple[int, int]] = {}
+    for each in transactions:
+        period = int(each.event_time.timestamp() // seconds)
+        received, spent = periods.get(period, (0, 0))
+        periods[period] = (received + each.received, spent + each.spent)
+    return [
+        Flow(datetime.fromtimestamp(period * seconds, UTC), *amounts)
+        for period, amounts in sorted(periods.items())
+    ]
 
 
 def counterparties(

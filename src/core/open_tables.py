@@ -38,6 +38,12 @@ class OpenTables:
                 self._open.clear()
             return self._rows(sql, names)
 
+    def dates(self, name: str) -> list[str]:
+        """The dates of a table's partitions, as `2026-01-02`; raises as `ask` does."""
+        with self._lock:
+            table = self._newest(name)
+            return [] if table is None else [str(each["date"]) for each in table.partitions()]
+
     def _rows(self, sql: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
         with self._lock:
             tables = {name: table for name in names if (table := self._newest(name)) is not None}

@@ -186,8 +186,7 @@ def _register_filters(app: Dash, services: Services) -> None:
         old, trigger = Filters.from_query(search), ctx.triggered_id
         if trigger == "hash" and (address := whole_address(values["hash"])):
             set_props("url", {"pathname": f"{services.path_prefix}{PATH}{address}"})
-            set_props("hash", {"value": old.hash})
-            raise PreventUpdate
+            trigger = "address"  # the filters stay, and the input shows theirs again
         what = None
         if trigger == "drawn":
             trigger, what = (drawn or {}).get("on"), (drawn or {}).get("what")

@@ -14,20 +14,34 @@ from tests.support.inside_lake import (
 )
 
 from core.address_history import (
+    AddressSums,
+    AddressTransaction,
     Counterparty,
     Flag,
     Place,
     address_flags,
     address_flow,
-    address_sums,
-    address_transactions,
+    address_history,
     address_type,
     counterparties,
+    flow_of,
     lake_since,
 )
 from core.open_tables import OpenTables
 from core.ordinary_traffic.script_types import SCRIPT_TYPES, TYPE_NAMES, ScriptType
 from core.transaction_details import Ask
+
+
+def address_sums(ask: Ask, address: str) -> AddressSums | None:
+    found = address_history(ask, address, 1)
+    return None if found is None else found[0]
+
+
+def address_transactions(
+    ask: Ask, address: str, limit: int, before: Place | None = None
+) -> list[AddressTransaction]:
+    found = address_history(ask, address, limit, before)
+    return [] if found is None else found[1]
 
 
 @pytest.fixture
@@ -44,16 +58,15 @@ def test_the_sums_are_those_of_all_its_transactions(ask: Ask) -> None:
     assert sums is not None
     assert (sums.transactions, sums.received, sums.spent) == (3, 77_500, 0)
     assert (sums.first_seen, sums.last_seen) == (CHILD["event_time"], UNRELATED["event_time"])
-    assert {day.date() for day in sums.dates} == {
-        row["append_time"].date() for row in (CHILD, GRANDCHILD, UNRELATED)
-    }
+    assert sums.first_append == CHILD["append_time"]
+    assert sums.last_append == UNRELATED["append_time"]
 
 
 def test_an_address_that_was_never_seen_has_no_sums(ask: Ask) -> None:
     assert address_sums(ask, "bc1qnobody") is None
     assert address_transactions(ask, "bc1qnobody", 10) == []
     nowhere = OpenTables("nowhere", "simulated").ask
-    assert address_sums(nowhere, "bc1qhub") is None and lake_since(nowhere) is None
+    assert address_sums(nowhere, "bc1qhub") is None and lake_since(nowhere, []) is None
 
 
 def test_a_row_that_a_crash_has_left_twice_counts_once(lake: str, ask: Ask) -> None:
@@ -63,8 +76,15 @@ def test_a_row_that_a_crash_has_left_twice_counts_once(lake: str, ask: Ask) -> N
     assert before is not None and (before.received, before.spent) == (19_000, 29_000)
 
 
-def test_the_lake_begins_with_its_oldest_movement(ask: Ask) -> None:
-    assert lake_since(ask) == PARENT["append_time"]
+def test_the_lake_begins_with_its_oldest_movement(ask: Ask, lake: str) -> None:
+    dates = OpenTables(lake, "simulated").dates("movements")
+    assert lake_since(ask, dates) == PARENT["append_time"]
+
+
+def test_a_page_behind_the_last_transaction_is_empty_and_has_the_sums(ask: Ask) -> None:
+    found = address_history(ask, "bc1qhub", 5, Place(PARENT["append_time"], "0" * 64))
+    assert found is not None
+    assert (found[0].transactions, found[1]) == (3, [])
 
 
 def test_its_transactions_come_newest_first_and_page_by_page(lake: str, ask: Ask) -> None:
@@ -91,7 +111,7 @@ def test_its_flags_are_counted_and_named(lake: str, ask: Ask) -> None:
         write_verdict(lake, row, flagged=row in (PARENT, GRANDCHILD))
     sums = address_sums(ask, "bc1qhub")
     assert sums is not None
-    assert address_flags(ask, "bc1qhub", sums.dates) == (
+    assert address_flags(ask, "bc1qhub", sums) == (
         1,
         [Flag(GRANDCHILD["hash"], GRANDCHILD["event_time"])],
     )
@@ -102,6 +122,9 @@ def test_the_flow_is_what_came_and_went_by_period(ask: Ask) -> None:
     assert sum(each.received for each in flows) == 19_000
     assert sum(each.spent for each in flows) == 29_000
     assert [each.start for each in flows] == sorted(each.start for each in flows)
+    for seconds in (60, 3_600, 86_400):
+        flows = address_flow(ask, "bc1qlast", seconds)
+        assert flow_of(address_transactions(ask, "bc1qlast", 9), seconds) == flows
 
 
 def test_those_beside_it_are_summed_by_direction(lake: str, ask: Ask) -> None:

@@ -35,6 +35,8 @@ def test_a_whole_address_in_the_search_leads_to_its_page(
 ) -> None:
     page = watched.open("/?range=24h")
     page.click("#more-filters summary")
+    page.fill("#value_min", "0.001")
+    watched.wait_for("() => location.search.includes('value_min')")
     page.fill("#hash", address)
     page.wait_for_selector("#page-address table")
     assert page.url.startswith(f"{watched.url}/address/{address}")
@@ -43,6 +45,7 @@ def test_a_whole_address_in_the_search_leads_to_its_page(
     page.wait_for_selector("#page-activity:not([hidden])")
     assert page.locator("#page-address").is_hidden()
     assert page.locator("#hash").input_value() == ""
+    assert "value_min=0.001" in page.url and "hash=" not in page.url
 
 
 def test_from_an_address_a_hash_opens_its_panel_and_an_address_in_it_its_page(

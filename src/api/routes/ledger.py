@@ -14,8 +14,7 @@ from api.routes.anomalies import anomaly
 from core.address_history import (
     Place,
     address_flags,
-    address_sums,
-    address_transactions,
+    address_history,
     address_type,
     canonical,
     lake_since,
@@ -73,7 +72,7 @@ class Ledger:
     """
 
     def __init__(self, tables: OpenTables) -> None:
-        self._ask = tables.ask
+        self._tables, self._ask = tables, tables.ask
 
     def transaction(self, hash: str) -> TransactionSeen | None:
         """A transaction with its relatives; None where the lake does not have it."""
@@ -114,14 +113,15 @@ class Ledger:
         """
         question = f"address {address}"
         before = None if cursor is None else _place(cursor, question)
-        since, sums = lake_since(self._ask), address_sums(self._ask, address)
-        if since is None or sums is None:
+        found = address_history(self._ask, address, limit + 1, before)
+        since = lake_since(self._ask, self._tables.dates("movements"))
+        if since is None or found is None:
             return None
-        flagged, _ = address_flags(self._ask, address, sums.dates)
-        found = address_transactions(self._ask, address, limit + 1, before)
-        page = found[:limit]
+        sums, transactions = found
+        flagged, _ = address_flags(self._ask, address, sums)
+        page = transactions[:limit]
         following = None
-        if len(found) > limit:
+        if len(transactions) > limit:
             micros = (page[-1].append_time - _EPOCH) // timedelta(microseconds=1)
             following = write_cursor((micros, page[-1].hash), question)
         return {

@@ -16,9 +16,9 @@ from core.address_history import (
     Flow,
     address_flags,
     address_flow,
-    address_sums,
-    address_transactions,
+    address_history,
     counterparties,
+    flow_of,
     lake_since,
 )
 from core.transaction_details import (
@@ -59,13 +59,15 @@ class AddressView(NamedTuple):
 
 def address_view(lake: Lake, address: str) -> AddressView | None:
     """The page of an address; None where the lake has not seen it."""
-    since, sums = lake_since(lake.ask), address_sums(lake.ask, address)
-    if since is None or sums is None:
+    found = address_history(lake.ask, address, MOST_TRANSACTIONS)
+    since = lake_since(lake.ask, lake.dates("movements"))
+    if since is None or found is None:
         return None
-    flagged, flags = address_flags(lake.ask, address, sums.dates)
+    sums, transactions = found
+    flagged, flags = address_flags(lake.ask, address, sums)
     length = (sums.last_seen - sums.first_seen).total_seconds()
     seconds = next((each for each in _BINS if length / each <= _MOST_BINS), _BINS[-1])
-    transactions = address_transactions(lake.ask, address, MOST_TRANSACTIONS)
+    listed = transactions if len(transactions) == sums.transactions else None
     return AddressView(
         address,
         since,
@@ -73,7 +75,7 @@ def address_view(lake: Lake, address: str) -> AddressView | None:
         flagged,
         flags,
         seconds,
-        address_flow(lake.ask, address, seconds),
+        address_flow(lake.ask, address, seconds) if listed is None else flow_of(listed, seconds),
         transactions,
         *counterparties(lake.ask, address, transactions),
     )

@@ -73,6 +73,11 @@ class Lake:
             return []
         return list(query(completed(sql, **tables), **tables).to_pylist())
 
+    def dates(self, name: str) -> list[str]:
+        """The dates of a table's partitions, as `2026-01-02`."""
+        table = self.table(name)
+        return [] if table is None else [str(each["date"]) for each in table.partitions()]
+
     def batches(self, name: str, sql: str) -> Iterator[pa.RecordBatch]:
         """The same, some thousand rows at a time, for results too large for memory."""
         table = self.table(name)

@@ -15,7 +15,12 @@ from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from deltalake import DeltaTable, WriterProperties
+from deltalake import (
+    BloomFilterProperties,
+    ColumnProperties,
+    DeltaTable,
+    WriterProperties,
+)
 from deltalake.exceptions import DeltaError
 
 from core.settings import StreamSettings
@@ -27,7 +32,7 @@ from monitoring.stream_metrics import StreamMetrics
 
 log = logging.getLogger(__name__)
 
-_SMALL_BYTES, _LARGE_BYTES = 16 * 2**20, 128 * 2**20
+_SMALL_BYTES, LARGE_BYTES = 16 * 2**20, 128 * 2**20
 """Files of today are compacted to the first size, those of a day that has ended to the second: a
 row is rewritten a few times, not with every compaction."""
 
@@ -35,10 +40,30 @@ _SORTED_BY = {"movements": "address"}
 """Tables whose ended days are sorted when they are compacted: a look-up then reads one part of each
 day. A sorted day has one small file at most, so it is not due again until rows are added."""
 
-_SORTED_PARTS = WriterProperties(
-    compression="ZSTD", compression_level=4, max_row_group_size=100_000
+_PART_ROWS = 100_000
+"""Rows of one part of a file: a look-up reads one such part of a day."""
+
+
+def _parts(**columns: ColumnProperties) -> WriterProperties:
+    return WriterProperties(
+        compression="ZSTD",
+        compression_level=4,
+        max_row_group_size=_PART_ROWS,
+        column_properties=columns or None,
+    )
+
+
+_BY_HASH = _parts(
+    hash=ColumnProperties(bloom_filter_properties=BloomFilterProperties(True, 0.01, _PART_ROWS))
 )
-"""Sorted files have small parts, of which a look-up reads one."""
+"""A Bloom filter of 1.2 bytes a row says which part may have a hash: they are not sorted."""
+
+_WRITTEN = {
+    "movements": _parts(),
+    "raw_transactions": _BY_HASH,
+    "scored_transactions": _BY_HASH,
+}
+"""How the files of tables in which rows are looked up are written when they are joined."""
 
 _SORTING_BYTES = 256 * 2**20
 """Memory for sorting a day; what is more goes to temporary files. It is enough for the four million
@@ -84,19 +109,19 @@ def partitions_to_compact(files: list[DataFile], today: date, most_small: int) -
     """
     small = Counter(file.day for file in files if file.size < _SMALL_BYTES)
     due = {day: _SMALL_BYTES for day, count in small.items() if count > most_small}
-    below_half = Counter(file.day for file in files if file.size < _LARGE_BYTES // 2)
+    below_half = Counter(file.day for file in files if file.size < LARGE_BYTES // 2)
     return due | {
-        day: _LARGE_BYTES for day, count in below_half.items() if count > 1 and day < today
+        day: LARGE_BYTES for day, count in below_half.items() if count > 1 and day < today
     }
 
 
-def rewrite(table: DeltaTable, day: date, size: int, column: str | None) -> dict[str, Any]:
-    """Join the files of a date to that size in bytes, sorted by the column if there is one.
+def rewrite(name: str, table: DeltaTable, day: date, size: int) -> dict[str, Any]:
+    """Join the files of a date to that size in bytes, and sort those of a day that has ended.
 
     A date that is too large for `_SORTING_BYTES` is joined unsorted: look-ups in it take longer.
     """
-    where = [("date", "=", str(day))]
-    if column is not None:
+    where, written = [("date", "=", str(day))], _WRITTEN.get(name)
+    if size == LARGE_BYTES and (column := _SORTED_BY.get(name)):
         try:
             return table.optimize.z_order(
                 [column],
@@ -104,11 +129,11 @@ def rewrite(table: DeltaTable, day: date, size: int, column: str | None) -> dict
                 target_size=size,
                 max_concurrent_tasks=1,
                 max_spill_size=_SORTING_BYTES,
-                writer_properties=_SORTED_PARTS,
+                writer_properties=written,
             )
         except DeltaError as error:
             log.warning("event=day_not_sorted date=%s column=%s reason=%s", day, column, error)
-    return table.optimize.compact(where, target_size=size)
+    return table.optimize.compact(where, target_size=size, writer_properties=written)
 
 
 class Housekeeping:
@@ -185,8 +210,7 @@ class Housekeeping:
             files_of(table), self._now().date(), self._settings.compact_after_files
         )
         for day, size in due.items():
-            column = _SORTED_BY.get(name) if size == _LARGE_BYTES else None
-            result = rewrite(table, day, size, column)
+            result = rewrite(name, table, day, size)
             log.info(
                 "event=table_compacted table=%s date=%s files=%d into=%d",
                 *(name, day, result["numFilesRemoved"], result["numFilesAdded"]),
