@@ -198,6 +198,9 @@ def test_a_file_that_is_none_is_refused(client: TestClient) -> None:
     assert import_file(client, b"\xff\xfe").status_code == 400
     assert import_file(client, "\n# nothing\n").status_code == 422
     assert client.post("/watch-list/import", json={}).status_code == 415
+    simple = {"Content-Type": "text/plain"}  # a foreign page's browser sends it unasked
+    refused = client.post("/watch-list/import?author=Eve", content=ANN, headers=simple)
+    assert refused.status_code == 415
 
 
 def test_the_export_opens_without_formulas_and_is_read_again(client: TestClient) -> None:
