@@ -32,7 +32,9 @@ from core.watch_list import MAX_ENTRIES, MAX_NAME, MAX_REASON, Severity, normali
 from core.watch_list_files import read_file
 
 MOST_ROWS, MOST_DAYS = 1_000, 30
-_FILE_TYPES = (b"text/csv", b"text/plain")
+_FILE_TYPES = (b"text/csv",)
+"""Not text/plain, which any page that a browser shows may send here without asking."""
+
 _MAX_CHANGE_BYTES = 2 * 1024 * 1024
 _ALLOWED_LINE = "an entry, or the cells that the first line names: entry, name, reason, severity"
 _TEXT = r"^[^\x00-\x1f\x7f]*$"

@@ -103,6 +103,21 @@ def test_what_is_removed_is_gone_and_its_history_stays(client: TestClient) -> No
     ]
 
 
+def test_another_method_is_answered_with_those_of_all_routes_of_the_path(
+    client: TestClient,
+) -> None:
+    for path, methods in {
+        "/watch-list": "GET, POST",
+        "/watch-list/seen": "GET",
+        f"/watch-list/{ANN}": "DELETE",
+    }.items():
+        answer = client.put(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+    gone = client.delete(f"/watch-list/{ANN}", params={"author": "Eve"})
+    assert gone.json()["detail"] == "This entry is not on the list."
+    assert client.get("/nothing").json()["detail"].startswith("There is nothing at this path")
+
+
 def test_somebody_must_say_who_changes_it(client: TestClient) -> None:
     answer = client.post("/watch-list", json={"entries": [entry()]})
     assert (answer.status_code, answer.json()["detail"]) == (422, "author: say who does this.")
@@ -183,6 +198,9 @@ def test_a_file_that_is_none_is_refused(client: TestClient) -> None:
     assert import_file(client, b"\xff\xfe").status_code == 400
     assert import_file(client, "\n# nothing\n").status_code == 422
     assert client.post("/watch-list/import", json={}).status_code == 415
+    simple = {"Content-Type": "text/plain"}  # a foreign page's browser sends it unasked
+    refused = client.post("/watch-list/import?author=Eve", content=ANN, headers=simple)
+    assert refused.status_code == 415
 
 
 def test_the_export_opens_without_formulas_and_is_read_again(client: TestClient) -> None:
