@@ -20,6 +20,7 @@ from api.errors import on_http_exception, on_invalid_query
 from api.flag_feed import FlagFeed
 from api.going_rate import GoingRate
 from api.heartbeat import Heartbeat
+from api.lake_reads import LakeReads
 from api.middleware import (
     CallerMiddleware,
     LimitMiddleware,
@@ -52,8 +53,6 @@ def create_app(
     rate = GoingRate(scored.lake, scored.origin)
     in_flight = RequestsInFlight()
     closing = asyncio.Event()
-    seconds = settings.api_stream_seconds
-    feed = FlagFeed(scored, metrics, closing, settings.api_stream_clients, seconds)
     rate.loop.on_turn = metrics.turn_recorder(rate.loop.name)
     heartbeat = Heartbeat(in_flight, follower, metrics, settings)
 
@@ -88,8 +87,9 @@ def create_app(
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
     add_anomaly_routes(app.router, scored)
-    add_list_routes(app.router, scored, in_flight)
-    add_stream_route(app.router, feed, in_flight)
+    reads = LakeReads("lists")  # beside the one of /anomalies/recent
+    add_list_routes(app.router, scored, reads, in_flight)
+    add_stream_route(app.router, FlagFeed(scored, reads, metrics, closing, settings), in_flight)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app

@@ -51,9 +51,11 @@ def _described(what: str) -> dict[int | str, dict[str, Any]]:
     return {200: answer} | error_responses(401, 403, 422, 500, 503)
 
 
-def add_list_routes(router: APIRouter, scored: ScoredTable, in_flight: RequestsInFlight) -> None:
-    """Add the routes; their reads are beside those of `/anomalies/recent`."""
-    lists = _Lists(scored, in_flight)
+def add_list_routes(
+    router: APIRouter, scored: ScoredTable, reads: LakeReads, in_flight: RequestsInFlight
+) -> None:
+    """Add the routes."""
+    lists = _Lists(scored, reads, in_flight)
 
     @router.get(
         "/anomalies", responses=_described("A page of flagged transactions"), tags=["anomalies"]
@@ -81,8 +83,8 @@ def add_list_routes(router: APIRouter, scored: ScoredTable, in_flight: RequestsI
 
 
 class _Lists:
-    def __init__(self, scored: ScoredTable, in_flight: RequestsInFlight) -> None:
-        self._scored, self._reads = scored, LakeReads("lists")
+    def __init__(self, scored: ScoredTable, reads: LakeReads, in_flight: RequestsInFlight) -> None:
+        self._scored, self._reads = scored, reads
         self._downloads = Downloads(self._reads, in_flight)
 
     async def answer(
