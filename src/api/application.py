@@ -50,8 +50,7 @@ def create_app(
     settings: ApiSettings,
 ) -> FastAPI:
     """Make the application, which starts and stops what follows the champion and the market."""
-    rate = GoingRate(scored.lake, scored.origin)
-    in_flight = RequestsInFlight()
+    rate, in_flight = GoingRate(scored.lake, scored.origin), RequestsInFlight()
     closing = asyncio.Event()
     rate.loop.on_turn = metrics.turn_recorder(rate.loop.name)
     heartbeat = Heartbeat(in_flight, follower, metrics, settings)
@@ -65,9 +64,7 @@ def create_app(
             yield {CLOSING: closing}
         beating.cancel()
         await asyncio.to_thread(rate.loop.stop, _STOP_SECONDS)
-        stopping = Thread(target=follower.stop, daemon=True)  # it may be waiting for MLflow
-        stopping.start()
-        await asyncio.to_thread(stopping.join, _STOP_SECONDS)
+        await asyncio.to_thread(_stop, follower)
 
     app = FastAPI(
         title="Bitcoin anomaly detection",
@@ -88,11 +85,19 @@ def create_app(
     add_health_routes(app.router, follower, heartbeat, rate)
     add_anomaly_routes(app.router, scored)
     reads = LakeReads("lists")  # beside the one of /anomalies/recent
+    feed = FlagFeed(scored, reads, metrics, closing, settings)
     add_list_routes(app.router, scored, reads, in_flight)
-    add_stream_route(app.router, FlagFeed(scored, reads, metrics, closing, settings), in_flight)
+    add_stream_route(app.router, feed, in_flight)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app
+
+
+def _stop(follower: Follower) -> None:
+    """Stop it, and wait some seconds for that: it may be waiting for MLflow."""
+    stopping = Thread(target=follower.stop, daemon=True)
+    stopping.start()
+    stopping.join(_STOP_SECONDS)
 
 
 @contextmanager
