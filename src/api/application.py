@@ -20,6 +20,7 @@ from api.errors import on_http_exception, on_invalid_query
 from api.flag_feed import FlagFeed
 from api.going_rate import GoingRate
 from api.heartbeat import Heartbeat
+from api.lake_reads import LakeReads
 from api.middleware import (
     CallerMiddleware,
     LimitMiddleware,
@@ -55,10 +56,8 @@ def create_app(
     settings: ApiSettings,
 ) -> FastAPI:
     """Make the application, which starts and stops what follows the champion and the market."""
-    rate = GoingRate(scored.lake, scored.origin)
-    in_flight, closing = RequestsInFlight(), asyncio.Event()
-    seconds = settings.api_stream_seconds
-    feed = FlagFeed(scored, metrics, closing, settings.api_stream_clients, seconds)
+    rate, in_flight = GoingRate(scored.lake, scored.origin), RequestsInFlight()
+    closing = asyncio.Event()
     rate.loop.on_turn = metrics.turn_recorder(rate.loop.name)
     heartbeat = Heartbeat(in_flight, follower, metrics, settings)
 
@@ -71,9 +70,7 @@ def create_app(
             yield {CLOSING: closing}
         beating.cancel()
         await asyncio.to_thread(rate.loop.stop, _STOP_SECONDS)
-        stopping = Thread(target=follower.stop, daemon=True)  # it may be waiting for MLflow
-        stopping.start()
-        await asyncio.to_thread(stopping.join, _STOP_SECONDS)
+        await asyncio.to_thread(_stop, follower)
 
     app = FastAPI(
         title="Bitcoin anomaly detection",
@@ -92,7 +89,10 @@ def create_app(
     # The busiest routes first.
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
-    _add_lake_routes(app.router, scored, MutesReader(casework), feed, in_flight)
+    reads = LakeReads("lists")  # beside the one of /anomalies/recent
+    feed = FlagFeed(scored, reads, metrics, closing, settings)
+    add_stream_route(app.router, feed, in_flight)
+    _add_lake_routes(app.router, scored, MutesReader(casework), reads, in_flight)
     _add_casework_routes(app.router, scored, casework, metrics, settings)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
@@ -103,13 +103,12 @@ def _add_lake_routes(
     router: APIRouter,
     scored: ScoredTable,
     mutes: MutesReader,
-    feed: FlagFeed,
+    reads: LakeReads,
     in_flight: RequestsInFlight,
 ) -> None:
     """Add the routes that answer from the lake."""
     add_anomaly_routes(router, scored, mutes)
-    add_list_routes(router, scored, mutes, in_flight)
-    add_stream_route(router, feed, in_flight)
+    add_list_routes(router, scored, mutes, reads, in_flight)
     add_ledger_routes(router, OpenTables(scored.lake, scored.origin))
 
 
@@ -124,6 +123,13 @@ def _add_casework_routes(
     add_mark_routes(router, scored, casework, metrics)
     add_mute_routes(router, casework)
     add_watch_list_routes(router, scored.lake, casework, settings)
+
+
+def _stop(follower: Follower) -> None:
+    """Stop it, and wait some seconds for that: it may be waiting for MLflow."""
+    stopping = Thread(target=follower.stop, daemon=True)
+    stopping.start()
+    stopping.join(_STOP_SECONDS)
 
 
 @contextmanager

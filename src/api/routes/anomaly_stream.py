@@ -27,11 +27,22 @@ data: {{"reason": "time", "detail": "A connection lasts no longer: connect again
 
 """
 
+_EVENT = {
+    "type": "object",
+    "description": "One event",
+    "properties": {
+        "event": {"type": "string", "enum": ["anomaly", "end"]},
+        "id": {"type": "string", "pattern": _ID},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
+
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `anomaly`, each with an object as `/anomalies` has it, and its id;"
         " comments while there are none; `end` with the reason before the service ends it",
-        "content": {_MEDIA_TYPE: {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        "content": {_MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
     }
 }
 

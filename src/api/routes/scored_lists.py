@@ -53,10 +53,14 @@ def _described(what: str) -> dict[int | str, dict[str, Any]]:
 
 
 def add_list_routes(
-    router: APIRouter, scored: ScoredTable, mutes: MutesReader, in_flight: RequestsInFlight
+    router: APIRouter,
+    scored: ScoredTable,
+    mutes: MutesReader,
+    reads: LakeReads,
+    in_flight: RequestsInFlight,
 ) -> None:
-    """Add the routes; their reads are beside those of `/anomalies/recent`."""
-    lists = _Lists(scored, mutes, in_flight)
+    """Add the routes."""
+    lists = _Lists(scored, mutes, reads, in_flight)
 
     @router.get(
         "/anomalies", responses=_described("A page of flagged transactions"), tags=["anomalies"]
@@ -85,9 +89,13 @@ def add_list_routes(
 
 class _Lists:
     def __init__(
-        self, scored: ScoredTable, mutes: MutesReader, in_flight: RequestsInFlight
+        self,
+        scored: ScoredTable,
+        mutes: MutesReader,
+        reads: LakeReads,
+        in_flight: RequestsInFlight,
     ) -> None:
-        self._scored, self._mutes, self._reads = scored, mutes, LakeReads("lists")
+        self._scored, self._mutes, self._reads = scored, mutes, reads
         self._downloads = Downloads(self._reads, in_flight)
 
     async def answer(

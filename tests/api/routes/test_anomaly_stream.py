@@ -3,7 +3,7 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from tests.support.api_application import FixedFollower, application
 from tests.support.api_process import api_process, served, wait_for
 from tests.support.scored_lake import append_scored, scored_row
 
-from api import flag_feed
+from api import connection, flag_feed
 from core.settings import ApiSettings
 
 HASH = "{:064x}".format
@@ -306,11 +306,17 @@ def test_the_service_closes_at_once_and_says_so(tmp_path: Path) -> None:
         assert api.process.wait(10) == 0, "long before the limit of a request"
 
 
+@pytest.mark.parametrize(("request_seconds", "unread_seconds"), [(1, 3_600), (3_600, 1)])
 def test_a_client_that_reads_nothing_is_dropped(
-    lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lake: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request_seconds: float,
+    unread_seconds: float,
 ) -> None:
     monkeypatch.setattr(flag_feed, "POLL_SECONDS", 0.05)
-    with service(lake, tmp_path, api_request_seconds=1) as url:
+    monkeypatch.setattr(connection, "MAX_UNREAD_SECONDS", unread_seconds)
+    with service(lake, tmp_path, api_request_seconds=request_seconds) as url:
         parts = urlsplit(url)
         with socket.socket() as unread:
             unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -319,5 +325,3 @@ def test_a_client_that_reads_nothing_is_dropped(
             wait_for(lambda: metric(url, "streams") == 1, tmp_path / "log", SECONDS)
             flag(lake, *range(1, 60), reasons=FAT)
             wait_for(lambda: metric(url, "streams") == 0, tmp_path / "log", SECONDS)
-            with suppress(OSError):
-                unread.close()
