@@ -81,7 +81,7 @@ class CaseBook:
         found = index.page(wanted, after, limit + 1)
         cases = found[:limit]
         next_place = cases[-1].place if len(found) > limit else None
-        heads = self._explanations([case.head for case in cases])
+        heads = self.explanations([case.head for case in cases])
         explanations = {case.number: heads.get(case.head, "") for case in cases}
         return QueuePage(cases, explanations, index.counts(wanted), next_place)
 
@@ -152,7 +152,8 @@ class CaseBook:
             read.newest_event = max(times)
         return handled
 
-    def _explanations(self, sequences: Collection[int]) -> dict[int, str]:
+    def explanations(self, sequences: Collection[int]) -> dict[int, str]:
+        """The explanations of the members with these sequences, by sequence."""
         if not sequences:
             return {}
         sql = (
