@@ -25,6 +25,7 @@ from api.middleware import (
     RequestsInFlight,
 )
 from api.routes.anomalies import ScoredTable, add_anomaly_routes
+from api.routes.case_routes import add_case_routes
 from api.routes.health import add_health_routes
 from api.routes.predictions import prediction_routes
 from api.scoring import Follower
@@ -81,6 +82,7 @@ def create_app(
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
     add_anomaly_routes(app.router, scored)
+    add_case_routes(app.router, casework)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app

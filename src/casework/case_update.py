@@ -22,7 +22,7 @@ class CaseUpdate:
     before this commit, None for a new case. `size` counts all its members. `joined` are the
     messages of `bitcoin-anomalies` that joined now, in order; none where another case was merged
     into this one and nothing else. `merged` are the numbers of the cases that became part of this
-    one. `at` is the time of the commit, UTC.
+    one. `at` is the time of the commit, UTC. `sequence` is that of the newest of the case's rows.
     """
 
     number: int
@@ -34,6 +34,7 @@ class CaseUpdate:
     joined: tuple[Mapping[str, Any], ...]
     at: datetime
     merged: tuple[int, ...] = ()
+    sequence: int = 0
 
 
 Listener = Callable[[CaseUpdate], None]

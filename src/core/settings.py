@@ -313,6 +313,13 @@ class ApiSettings(Settings):
         return [origin.strip() for origin in self.api_cors_origins.split(",") if origin.strip()]
 
 
+class CaseworkSettings(Settings):
+    """The service that makes cases of flags."""
+
+    casework_metrics_port: Port = 8004
+    """Port of the casework service's metrics"""
+
+
 class DashboardSettings(Settings):
     """The dashboard."""
 

@@ -22,6 +22,7 @@ SERVICES = {
     "producer": "monitoring.producer_metrics:ProducerMetrics",
     "stream": "monitoring.stream_metrics:StreamMetrics",
     "trainer": "monitoring.trainer_metrics:TrainerMetrics",
+    "casework": "monitoring.casework_metrics:CaseworkMetrics",
     "api": "monitoring.api_metrics:ApiMetrics",
     "dashboard": "monitoring.dashboard_metrics:DashboardMetrics",
     "simulator": "monitoring.simulator_metrics:SimulatorMetrics",

@@ -9,6 +9,7 @@ import pytest
 from starlette.types import ASGIApp
 from tests.support.api_application import FixedFollower, application
 from tests.support.api_process import served
+from tests.support.case_samples import a_flag, build
 from tests.support.scored_lake import ROWS, append_scored
 
 from core.detector.champion import Champion
@@ -33,9 +34,11 @@ def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
 
 
 @pytest.fixture
-def app(champion: Champion, lake: str) -> ASGIApp:
+def app(champion: Champion, lake: str, tmp_path: Path) -> ASGIApp:
     append_scored(lake, ROWS)
-    return application(FixedFollower(champion), lake=lake)
+    casework = str(tmp_path / "casework")
+    build(casework, *(a_flag(100 * number, flagged_by="both") for number in range(1, 4)))
+    return application(FixedFollower(champion), lake=lake, casework=casework)
 
 
 @pytest.mark.slow

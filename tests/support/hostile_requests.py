@@ -100,6 +100,26 @@ _READS = st.builds(
     st.sampled_from(["GET", "HEAD", "OPTIONS", "DELETE"]),
     _QUERIES.map(lambda query: f"/anomalies/recent?{query}"),
 )
+_CASE_EVENT = {"action": "note", "note": "as always", "author": "ann", "label": None}
+_CASE_NUMBERS = st.integers(-1, 4).map(str) | st.text("0123456789abc.-", min_size=1, max_size=20)
+_CASE_EVENTS = st.builds(
+    Hostile,
+    st.just("api"),
+    st.just("POST"),
+    _CASE_NUMBERS.map(lambda number: f"/cases/{number}/events"),
+    _changed(_CASE_EVENT).map(lambda body: json.dumps(body).encode()) | st.binary(max_size=90),
+)
+_CASES = st.builds(
+    Hostile,
+    st.just("api"),
+    st.just("GET"),
+    st.dictionaries(
+        st.sampled_from(["state", "severity", "pattern", "since", "cursor", "limit"]),
+        st.sampled_from(["new", "high", "dust", "high-3", "2026-11-23T10:00:00Z", "5"])
+        | st.text(max_size=30),
+    ).map(lambda parameters: f"/cases?{urlencode(parameters)}")
+    | _CASE_NUMBERS.map(lambda number: f"/cases/{number}"),
+)
 _PAGES = st.builds(
     Hostile,
     st.just("dashboard"),
@@ -114,10 +134,13 @@ _CALLBACKS = st.builds(
     _changed(READ_OUT).map(lambda body: json.dumps(body).encode()),
 )
 
-REQUESTS = st.integers(0, 6).flatmap(
-    lambda number: {0: _READS, 1: _PAGES, 2: _CALLBACKS}.get(number, _POSTS)
+REQUESTS = st.integers(0, 8).flatmap(
+    lambda number: {0: _READS, 1: _PAGES, 2: _CALLBACKS, 3: _CASE_EVENTS, 4: _CASES}.get(
+        number, _POSTS
+    )
 )
-"""Any request: of seven one reads the API's table, two ask the dashboard, the others are scored."""
+"""Any request: of nine one reads the API's table, two ask for cases or write events of them, two
+ask the dashboard, the others are scored."""
 
 
 class HealthWatch(threading.Thread):

@@ -145,7 +145,7 @@ def _anomaly(row: Mapping[str, Any]) -> Anomaly:
     )
 
 
-def _refuse_bare_number(text: str) -> str:
+def refuse_bare_number(text: str) -> str:
     """Refuse a bare number, which pydantic would read as Unix seconds or milliseconds."""
     if "T" not in text.upper() and " " not in text:
         raise ValueError("a date and a time are needed")
@@ -154,7 +154,7 @@ def _refuse_bare_number(text: str) -> str:
 
 Limit = Annotated[int, Query(ge=1, le=MAX_ANOMALIES, description="Most transactions to return")]
 Since = Annotated[
-    Annotated[AwareDatetime, BeforeValidator(_refuse_bare_number)] | None,
+    Annotated[AwareDatetime, BeforeValidator(refuse_bare_number)] | None,
     Query(description="Earliest event time, ISO 8601 with its offset; by default a day ago"),
 ]
 MinimumScore = Annotated[
