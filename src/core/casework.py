@@ -14,12 +14,15 @@ from threading import Lock
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
+from core.alert_rows import ALERTS, DELIVERIES
 from core.case_rows import CASE_EVENTS, CASE_MEMBERS
 from core.lake import ORIGIN_PROPERTY, open_table, query, table_uri
 
 CASEWORK_TABLES: dict[str, pa.Schema] = {
     "case_members": CASE_MEMBERS,
     "case_events": CASE_EVENTS,
+    "alerts": ALERTS,
+    "deliveries": DELIVERIES,
 }
 """The columns of every casework table by its name."""
 
