@@ -10,18 +10,21 @@ from pathlib import Path
 
 from kafka.errors import KafkaError
 
+from casework.alerting.alerting import Alerting
 from casework.anomaly_topic import AnomalyTopic
 from casework.building import CaseBuilder
-from casework.case_update import Listener
 from core.background import BackgroundLoop
 from core.casework import CaseworkStore
-from core.settings import DataSettings, KafkaSettings
+from core.settings import AlertSettings, DataSettings, KafkaSettings
 from core.topics import ensure_topics
+from monitoring.alert_metrics import AlertMetrics
 from monitoring.casework_metrics import LOOPS, CaseworkMetrics
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS, _REMIND_TRIES = 2.0, 30
+_STOP_SECONDS = 12.0
+"""A receiver that is being asked gets so long to answer."""
 
 
 def run(data: DataSettings, kafka: KafkaSettings, metrics: CaseworkMetrics) -> None:
@@ -35,28 +38,24 @@ def run(data: DataSettings, kafka: KafkaSettings, metrics: CaseworkMetrics) -> N
     store = CaseworkStore(data.casework, data.data_origin)
     store.table("case_members")  # of the other origin, it ends here
     with _the_only_one(data.casework, stop):
+        alerting = Alerting(store, data.lake, AlertSettings(), AlertMetrics(metrics.registry))
+        alerting.start()  # what waits is sent while there is no broker, too
         if _topics_exist(kafka, stop):
-            _turn_until(stop, store, kafka, metrics)
+            topic = AnomalyTopic(kafka.bootstrap_servers)
+            builder = CaseBuilder(store, topic, metrics, [alerting.on_update])
+            _turn_until(stop, builder, metrics)
+            topic.close()
+        alerting.stop(_STOP_SECONDS)
     log.info("event=casework_stopped reason=requested")
 
 
-def _turn_until(
-    stop: threading.Event, store: CaseworkStore, kafka: KafkaSettings, metrics: CaseworkMetrics
-) -> None:
-    topic = AnomalyTopic(kafka.bootstrap_servers)
-    builder = CaseBuilder(store, topic, metrics, listeners())
+def _turn_until(stop: threading.Event, builder: CaseBuilder, metrics: CaseworkMetrics) -> None:
     loop = BackgroundLoop(LOOPS[0], builder.turn, 0)
     loop.on_turn = metrics.turn_recorder(loop.name)
     while not stop.is_set():
         loop.turn()
         if loop.problem is not None:
             stop.wait(_RETRY_SECONDS)
-    topic.close()
-
-
-def listeners() -> list[Listener]:
-    """Who is told of every commit of cases."""
-    return []
 
 
 @contextmanager

@@ -25,6 +25,7 @@ SERVICES = {
     "casework": "monitoring.casework_metrics:CaseworkMetrics",
     "api": "monitoring.api_metrics:ApiMetrics",
     "dashboard": "monitoring.dashboard_metrics:DashboardMetrics",
+    "alerts": "monitoring.alert_metrics:AlertMetrics",
     "simulator": "monitoring.simulator_metrics:SimulatorMetrics",
 }
 """The class with each service's metrics, as text: a service imports its own class only."""
