@@ -28,6 +28,7 @@ from api.routes.anomalies import ScoredTable, add_anomaly_routes
 from api.routes.case_routes import add_case_routes
 from api.routes.health import add_health_routes
 from api.routes.predictions import prediction_routes
+from api.routes.reports import add_report_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore
 from core.settings import ApiSettings
@@ -83,6 +84,7 @@ def create_app(
     add_health_routes(app.router, follower, heartbeat, rate)
     add_anomaly_routes(app.router, scored)
     add_case_routes(app.router, casework)
+    add_report_routes(app.router, scored.lake, casework)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app
