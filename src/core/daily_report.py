@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from core.casework import CaseworkStore
 from core.detector.explanation import explanation
@@ -32,58 +34,59 @@ FIRST_DAY, LAST_DAY = date(2009, 1, 3), date(2200, 1, 1)
 
 @dataclass(frozen=True)
 class TopFlag:
-    """One of the most severe flags; amounts in satoshi."""
+    """One of the most severe flags."""
 
-    hash: str
-    severity: str
-    anomaly_score: float
-    threshold: float
-    output_value: int
-    fee: int
-    patterns: list[str]
-    explanation: str
+    hash: Annotated[str, Field(description="Its hash")]
+    severity: Annotated[str, Field(description="Its severity: low, medium, high or critical")]
+    anomaly_score: Annotated[float, Field(description="Its score, from 0 to 1")]
+    threshold: Annotated[float, Field(description="Score from which on it is flagged")]
+    output_value: Annotated[int, Field(description="What it sends, in satoshi")]
+    fee: Annotated[int, Field(description="Its fee, in satoshi")]
+    patterns: Annotated[list[str], Field(description="Known shapes, the most telling first")]
+    explanation: Annotated[str, Field(description="The verdict in sentences")]
 
 
 @dataclass(frozen=True)
 class Gap:
     """A time in which no transaction arrived."""
 
-    start: datetime
-    end: datetime
+    start: Annotated[datetime, Field(description="The end of the last minute with transactions")]
+    end: Annotated[datetime, Field(description="The begin of the next minute with transactions")]
 
 
 @dataclass(frozen=True)
 class DailyReport:
-    """What a day brought.
+    """What a day brought."""
 
-    `transactions` were appended, and `unscored` of them have no score. `flags_before` and
-    `transactions_before` are those of the day before. `market_median` is the middle of the day's
-    going fee rates, in sat/vB, `market_before` that of the day before; None without a market.
-    `marked` counts the marks of `PRECISION_DAYS` days by their kind, the newest of each
-    transaction; `precision` is the share of useful ones, None without any. `cases_opened` and
-    `cases_closed` are of the day.
-    """
-
-    day: date
-    transactions: int
-    scored: int
-    flagged: int
-    transactions_before: int
-    flagged_before: int
-    by_severity: dict[str, int]
-    by_what: dict[str, int]
-    by_pattern: dict[str, int]
-    model_versions: dict[str, int]
-    top: list[TopFlag]
-    cases_opened: int
-    cases_closed: int
-    marked: dict[str, int]
-    precision: float | None
-    market_median: float | None
-    market_before: float | None
-    quarantined: dict[str, int]
-    unscored: int
-    gaps: list[Gap]
+    day: Annotated[date, Field(description="The day, in UTC")]
+    transactions: Annotated[int, Field(description="Transactions that arrived")]
+    scored: Annotated[int, Field(description="Those of them that have a score")]
+    flagged: Annotated[int, Field(description="Those of them that are flagged")]
+    transactions_before: Annotated[int, Field(description="Transactions of the day before")]
+    flagged_before: Annotated[int, Field(description="Flagged ones of the day before")]
+    by_severity: Annotated[dict[str, int], Field(description="Flags by severity")]
+    by_what: Annotated[dict[str, int], Field(description="Flags by model, rule or both")]
+    by_pattern: Annotated[dict[str, int], Field(description="Flags by pattern; one may have two")]
+    model_versions: Annotated[dict[str, int], Field(description="Scored ones by model version")]
+    top: Annotated[list[TopFlag], Field(description="The most severe flags, ten at most")]
+    cases_opened: Annotated[int, Field(description="Cases that began")]
+    cases_closed: Annotated[int, Field(description="Cases that people closed")]
+    marked: Annotated[
+        dict[str, int],
+        Field(description=f"Transactions by people's newest mark, of {PRECISION_DAYS} days"),
+    ]
+    precision: Annotated[
+        float | None, Field(description="Share of useful ones among the marked, or null")
+    ]
+    market_median: Annotated[
+        float | None, Field(description="Middle of the going fee rates, in sat/vB, or null")
+    ]
+    market_before: Annotated[float | None, Field(description="The same of the day before, or null")]
+    quarantined: Annotated[dict[str, int], Field(description="Refused records by topic")]
+    unscored: Annotated[int, Field(description="Transactions without a score")]
+    gaps: Annotated[
+        list[Gap], Field(description="Five minutes or more without any transaction, ten at most")
+    ]
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON has it, with ISO 8601 times."""

@@ -21,6 +21,7 @@ ROUTES = {
     ("get", "/health"),
     ("get", "/ready"),
     ("get", "/metrics"),
+    ("get", "/report"),
 }
 
 

@@ -71,7 +71,7 @@ class AlertOutbox:
     """The tables `alerts` and `deliveries`; any thread may call, since each call is whole."""
 
     def __init__(self, store: CaseworkStore) -> None:
-        self._store = store
+        self._store, self.origin = store, store.origin
 
     def open(self) -> None:
         """Make the tables where they are missing; raises as `CaseworkStore.append`."""

@@ -137,6 +137,15 @@ def trial_message(route: str, at: datetime, dashboard: str) -> Message:
     return Message(f"test-{route}-{at:%Y%m%d%H%M%S}", "alert", title, text, None, {"test": True})
 
 
+def of_origin(message: Message, origin: str) -> Message:
+    """The message, which says so where its data is simulated: nobody need be alarmed then."""
+    if origin == "live":
+        return message
+    return message._replace(
+        title=f"Simulated: {message.title}", data={**message.data, "origin": origin}
+    )
+
+
 def case_link(dashboard: str, case: int) -> str:
     """The address of a case's page."""
     return f"{dashboard}case/{case}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from casework.alerting.alert_outbox import AlertOutbox
-from casework.alerting.alert_text import Message
+from casework.alerting.alert_text import Message, of_origin
 from casework.alerting.receivers import NotDeliveredError, Receiver
 from casework.alerting.route_sender import Clock, Connect
 from casework.alerting.routes_file import Digest, Route, Routes
@@ -81,9 +81,9 @@ class Digests:
         """The report of a day as a message; raises as `daily_report`."""
         report: DailyReport = daily_report(self._lake, self._store, day)
         title = f"Daily report of {day}: {report.flagged:,} flags"
-        return Message(
-            _id(day), "digest", title, as_text(report), None, {"report": report.as_json()}
-        )
+        data = {"report": report.as_json()}
+        message = Message(_id(day), "digest", title, as_text(report), None, data)
+        return of_origin(message, self._outbox.origin)
 
     def _send(self, route: Route, message: Message) -> None:
         accepted = self._accepted.setdefault(f"{route.name} {message.id}", set())

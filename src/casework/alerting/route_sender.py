@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from casework.alerting.alert_outbox import AlertOutbox
-from casework.alerting.alert_text import Message, case_message, summary_message
+from casework.alerting.alert_text import Message, case_message, of_origin, summary_message
 from casework.alerting.pacing import Send, Wait, WaitingCase, next_step
 from casework.alerting.receivers import NotDeliveredError, Receiver, receivers_of
 from casework.alerting.routes_file import Route
@@ -126,7 +126,7 @@ class RouteSender:
             message = case_message(route.name, step.cases[0], self._dashboard)
         else:
             message = summary_message(route.name, step.cases, self._dashboard)
-        return PartlyDelivered(route, message, step.cases)
+        return PartlyDelivered(route, of_origin(message, self._outbox.origin), step.cases)
 
     def _deliver(self, route: Route, in_hand: PartlyDelivered) -> float:
         failed = False

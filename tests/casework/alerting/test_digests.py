@@ -58,12 +58,12 @@ def test_it_is_sent_at_its_hour_once_also_across_restarts(rig: Rig) -> None:
         digests.send_due(rig.routes)
         rig.digests().send_due(rig.routes)
     (message,) = rig.inbox.messages
-    assert message.title == "Daily report of 2026-11-27: 12 flags"
+    assert message.title == "Simulated: Daily report of 2026-11-27: 12 flags"
     assert "40 transactions" in message.text and "1. [high]" in message.text
     assert message.data["report"]["flagged"] == 12
     rig.clock.move(days=1)
     digests.send_due(rig.routes)
-    assert rig.inbox.messages[1].title == "Daily report of 2026-11-28: 0 flags"
+    assert rig.inbox.messages[1].title == "Simulated: Daily report of 2026-11-28: 0 flags"
 
 
 def test_a_receiver_that_is_down_gets_it_later_but_not_the_next_morning(rig: Rig) -> None:

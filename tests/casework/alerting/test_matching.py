@@ -13,6 +13,7 @@ from casework.alerting.alert_text import (
     CaseFacts,
     case_message,
     headline,
+    of_origin,
     one_line,
     summary_message,
 )
@@ -108,6 +109,14 @@ def test_a_message_says_that_a_case_is_new_or_open_again() -> None:
     assert "Case 1 is new and has 1 member; its severity is high." in new.text
     again = case_message("team", waiting_case(2, "low", reopened=True), DASHBOARD)
     assert "It was closed and is open again: case 2 has 3 members, 1 of them new" in again.text
+
+
+def test_a_message_on_simulated_data_says_so() -> None:
+    message = case_message("team", waiting_case(1, "low"), DASHBOARD)
+    assert of_origin(message, "live") == message
+    simulated = of_origin(message, "simulated")
+    assert simulated.title == f"Simulated: {message.title}"
+    assert simulated.data["origin"] == "simulated"
 
 
 def test_a_summary_lists_some_in_words_and_all_as_data() -> None:
