@@ -38,6 +38,12 @@ class HttpReceiver:
                 else:
                     receiver.refused += 1
                 self.send_response(receiver.status)
+                if 300 <= receiver.status < 400:
+                    self.send_header("Location", "/")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                self.send_response(200)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

@@ -66,6 +66,15 @@ def test_quiet_hours_hold_back_but_what_is_critical_where_the_route_says_so() ->
     assert next_step(light, both[1:], [], night) == Wait(until)
 
 
+def test_a_case_in_its_cool_down_and_in_quiet_hours_waits_for_the_later_end() -> None:
+    night = MORNING.replace(hour=6, minute=30)
+    case = waiting(1, told_at=night, told_severity="medium")
+    assert held_until(route(quiet_hours=NIGHT), case, night) == night + HOUR
+    assert held_until(route(quiet_hours=NIGHT, cool_down="10m"), case, night) == night.replace(
+        hour=7, minute=0
+    )
+
+
 def test_what_came_in_quiet_hours_is_told_by_one_summary() -> None:
     night = MORNING.replace(hour=3)
     cases = (waiting(1, first_at=night), waiting(2, first_at=night))
