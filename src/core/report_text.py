@@ -74,9 +74,8 @@ def _marks(report: DailyReport) -> list[str]:
 
 
 def _model(report: DailyReport) -> list[str]:
-    sentences = [f"Scored by: version {_listed(report.model_versions)}."]
-    if not report.model_versions:
-        sentences = ["Nothing was scored."]
+    versions = [f"version {name} ({count:,})" for name, count in report.model_versions.items()]
+    sentences = [f"Scored by {', '.join(versions)}." if versions else "Nothing was scored."]
     if report.market_median is not None:
         before = ""
         if report.market_before is not None:
