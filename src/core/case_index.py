@@ -5,7 +5,7 @@ and largest values, so rows may be added in any portions, and a hundred thousand
 milliseconds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -165,6 +165,16 @@ class CaseIndex:
         positions = np.flatnonzero(chosen)
         order = np.lexsort((-self._numbers[positions], -self._ranks[positions]))
         return self._summaries(positions[order[:limit]])
+
+    def kept(self, numbers: Collection[int], wanted: CaseFilter) -> list[CaseSummary]:
+        """Those of some cases that a filter lets through, in the order in which they are given."""
+        chosen = self._chosen(wanted)
+        asked = np.array(list(numbers), np.int64)
+        positions = np.searchsorted(self._numbers, asked)
+        there = positions < len(self._numbers)
+        there[there] = self._numbers[positions[there]] == asked[there]
+        there[there] = chosen[positions[there]]
+        return self._summaries(positions[there])
 
     def find(self, number: int) -> CaseSummary | None:
         """A case, or the one that it became part of; None for a number that there is not."""

@@ -27,16 +27,16 @@ STATES: tuple[State, ...] = get_args(State)
 
 Why = Literal["first", "same", "spends", "spent_by", "replaces", "address", "payer", "wave"]
 WHY_WORDS: dict[Why, str] = {
-    "first": "it opened the case",
-    "same": "it is another message of the same transaction",
-    "spends": "it spends an output of",
-    "spent_by": "an output of it is spent by",
-    "replaces": "it spends the same output as",
-    "address": "it shares an address with",
-    "payer": "it has the payer and the pattern of",
-    "wave": "it has the pattern, the number of outputs and an amount of",
+    "first": "nothing: it opened the case",
+    "same": "the same transaction",
+    "spends": "an output that it spends",
+    "spent_by": "its output, spent there",
+    "replaces": "the same output, spent twice",
+    "address": "a shared address",
+    "payer": "the same payer and pattern",
+    "wave": "the same pattern, number of outputs and amount",
 }
-"""Why a message joined its case, as words before the other transaction's hash."""
+"""By what a member is linked to another transaction, in words."""
 
 WATCHED = pa.struct([pa.field(name, pa.string()) for name in ("entry", "name", "severity", "what")])
 """A hit of the watch list, as the stream announces it."""

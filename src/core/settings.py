@@ -350,6 +350,8 @@ class DashboardSettings(Settings):
     """The stream's metrics (default: localhost on STREAM_METRICS_PORT)"""
     dashboard_trainer_url: str | None = None
     """The trainer's metrics, for drift (default: localhost on TRAINER_METRICS_PORT)"""
+    dashboard_casework_url: str | None = None
+    """The casework service's metrics (default: localhost on CASEWORK_METRICS_PORT)"""
     dashboard_mlflow_url: str | None = None
     """MLflow as the viewer's browser reaches it (default: MLFLOW_TRACKING_URI)"""
     dashboard_grafana_url: str | None = None

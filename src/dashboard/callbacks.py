@@ -25,6 +25,7 @@ from dashboard.activity.filter_inputs import INPUTS
 from dashboard.activity.filters import BOUNDED, Filters, problems
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.view import TABLE, model_threshold
+from dashboard.casework_callbacks import register_casework
 from dashboard.lake.recent import Snapshot
 from dashboard.pages import trial
 from dashboard.pages.budget_panel import budget_panel
@@ -58,6 +59,7 @@ def register_callbacks(app: Dash, services: Services) -> None:
     _register_transaction(app, services)
     _register_trial(app, services)
     _register_model(app, services)
+    register_casework(app, services)
 
 
 def _register_browser(app: Dash) -> None:
@@ -75,7 +77,7 @@ def _register_browser(app: Dash) -> None:
     bind("client", Output("client", "data"), Input("theme", "n_clicks"))
     bind(
         "show",
-        [Output(f"page-{name}", "hidden") for name in names],
+        [Output(f"page-{name}", "hidden") for name in (*names, "case")],
         [Output(f"nav-{name}", "className") for name in names],
         Input("url", "pathname"),
     )

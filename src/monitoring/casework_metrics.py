@@ -1,4 +1,7 @@
-"""Metrics of the casework service."""
+"""Metrics of the casework service, which makes cases of flags.
+
+No label has a case's number: it would be another series for each case.
+"""
 
 from prometheus_client import CollectorRegistry
 

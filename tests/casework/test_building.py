@@ -247,7 +247,8 @@ def turns(root: str, topic: ListTopic) -> Iterator[None]:
     builder = a_builder(root, topic)
     builder.turn(0)
     while topic.lag():
-        yield builder.turn(0)
+        builder.turn(0)
+        yield
 
 
 def traced(root: str, topic: ListTopic, line: int = 0) -> int:

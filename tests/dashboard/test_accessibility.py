@@ -3,6 +3,7 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from tests.support.case_samples import a_flag, build, dust_fan_outs
 from tests.support.dashboard_backend import Backend
 from tests.support.dashboard_browser import WatchedPage, serving
 
@@ -30,6 +31,7 @@ def test_axe_finds_nothing_on_any_page_and_state(
     browser: Browser, backend: Backend, width: str, theme: str
 ) -> None:
     size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+    build(str(backend.lake.parent / "casework"), *dust_fan_outs(), a_flag(100, flagged_by="both"))
     with serving(backend.services(refresh_seconds=3_600)) as url:
         context = browser.new_context(
             viewport=size,  # type: ignore[arg-type]
@@ -50,6 +52,15 @@ def test_axe_finds_nothing_on_any_page_and_state(
         page.click("#score-form")
         page.wait_for_selector("#answer >> text=The verdict")
         found["try"] = violations(page)
+        page.goto(f"{url}/queue")
+        page.wait_for_selector("#queue-list li[data-case]")
+        page.keyboard.press("j")
+        page.keyboard.press("e")
+        page.wait_for_selector("#queue-work:not([hidden])")
+        found["queue"] = violations(page)
+        page.goto(f"{url}/case/1")
+        page.wait_for_selector("#case-body .members li")
+        found["case"] = violations(page)
         page.goto(f"{url}/model")
         page.wait_for_selector("#page-model .panel")
         found["model"] = violations(page)

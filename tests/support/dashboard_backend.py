@@ -20,6 +20,8 @@ from tests.support.delta_tables import (
     write,
 )
 
+from core.cases import CaseBook
+from core.casework import CaseworkStore
 from dashboard.activity.export import Exports
 from dashboard.activity.view import ViewCache
 from dashboard.lake.parts import Parts
@@ -63,6 +65,7 @@ def make_services(lake: Path, api_url: str, origin: str = "simulated", **changes
         recent=recent,
         views=ViewCache(recent, open_lake()),
         lake=open_lake(),
+        cases=CaseBook(CaseworkStore(str(lake.parent / "casework"), origin)),
         api=api,
         trainer=Trainer(api_url),
         metrics=metrics,

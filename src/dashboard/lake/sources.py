@@ -31,6 +31,9 @@ MOST_REPLACEMENTS = 20
 MEMPOOL_EXPIRY = timedelta(days=14)
 """Nodes drop what waits longer (Bitcoin Core, `-mempoolexpiry`, 336 hours)."""
 
+WRITE_SECONDS = 20
+"""Longest wait for the API to write: it finds old transactions day by day."""
+
 PART_BATCHES = 8
 """Batches of 8,192 rows that are converted to columns together."""
 
@@ -249,6 +252,23 @@ class Api:
             data=body.encode(),
             headers={"Content-Type": "application/json"},
             timeout=self.timeout_seconds,
+        )
+        return response.status_code, response.json()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, str] | None = None,
+    ) -> tuple[int, dict[str, Any]]:
+        """Write what a person thinks; raises `requests.RequestException` without an answer."""
+        response = self.session.request(
+            method,
+            f"{self.url}{path}",
+            json=body,
+            params=parameters,
+            timeout=WRITE_SECONDS,
         )
         return response.status_code, response.json()
 

@@ -11,6 +11,8 @@ from dashboard.activity.page_text import Readout, Tile
 from dashboard.activity.pipeline_state import PartLine
 from dashboard.activity.table import transaction_table
 from dashboard.look.formats import attribute
+from dashboard.pages.case_page import case_page
+from dashboard.pages.queue_page import queue_page
 from dashboard.pages.trial import trial_page
 from dashboard.services import Services
 
@@ -31,7 +33,12 @@ EMPTY_FIGURE: dict[str, Any] = {
 }
 """A transparent figure: without one Plotly draws a white plot."""
 
-PAGES = (("/", "Activity"), ("/try", "Try a transaction"), ("/model", "Model"))
+PAGES = (
+    ("/", "Activity"),
+    ("/queue", "Queue"),
+    ("/try", "Try a transaction"),
+    ("/model", "Model"),
+)
 
 ORIGIN_WORDS = {
     "live": "Bitcoin's transactions, as Blockchain.com shows them",
@@ -78,6 +85,8 @@ def page(services: Services) -> html.Div:
             dcc.Store(id="drawn"),
             *(dcc.Store(id=f"{name}-figure") for name in FIGURE_NAMES),
             dcc.Store(id="table-rows"),
+            *(dcc.Store(id=name) for name in ("queue-shown", "queue-acted", "queue-target")),
+            *(dcc.Store(id=name) for name in ("case-shown", "case-acted")),
             dcc.Interval(id="tick", interval=int(services.refresh_seconds * 1000)),
             dcc.Interval(id="slow", interval=15_000),
             html.A("Skip to the transactions", href="#transactions", className="skip"),
@@ -93,6 +102,8 @@ def page(services: Services) -> html.Div:
                         id="page-activity",
                         className="activity",
                     ),
+                    html.Section(queue_page(), id="page-queue", hidden=True),
+                    html.Section(case_page(), id="page-case", hidden=True),
                     html.Section(trial_page(), id="page-try", hidden=True),
                     html.Section(id="page-model", hidden=True),
                 ]
