@@ -1,6 +1,6 @@
 # Everything this project does, by name. `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-fast soak mutants bench lint format up down logs ps
+.PHONY: help install demo run alert-test test test-fast soak mutants bench lint format up down logs ps
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -39,6 +39,9 @@ demo: install ## the whole stack on simulated transactions: REPLAY=file RATE=tra
 
 run: install ## the whole stack on Blockchain.com's transactions
 	@$(BIN)/python -m local.stack live
+
+alert-test: install ## one test alert through every route of alerts.yml, and what became of each
+	@$(BIN)/python -m casework.alerting.try_routes
 
 test: install ## every test, on the real parts, and how much of src they run
 	$(PYTEST) -m "not soak" --cov --cov-report=

@@ -14,6 +14,7 @@ _METRICS_SETTINGS = {
     "simulator": "SIMULATOR_PORT",
     "producer": "PRODUCER_METRICS_PORT",
     "stream": "STREAM_METRICS_PORT",
+    "casework": "CASEWORK_METRICS_PORT",
     "mlflow": "MLFLOW_PORT",
     "trainer": "TRAINER_METRICS_PORT",
     "api": "API_PORT",

@@ -21,9 +21,13 @@ PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
 # Docker's own: folders, addresses and ports inside its network, a file of the host's
 INSIDE = {"DATA_DIR", "DATA_ORIGIN", "SPARK_JARS_DIR", "SIMULATOR_REPLAY"}
 INSIDE |= {"API_URL", "KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"}
-INSIDE |= {f"DASHBOARD_{name}_URL" for name in ("PRODUCER", "STREAM", "TRAINER", "GRAFANA")}
-INSIDE |= {f"{name}_METRICS_PORT" for name in ("KAFKA", "PRODUCER", "STREAM", "TRAINER")}
+INSIDE |= {f"DASHBOARD_{name}_URL" for name in ("PRODUCER", "STREAM", "TRAINER", "CASEWORK")}
+INSIDE |= {"DASHBOARD_GRAFANA_URL"}
+INSIDE |= {
+    f"{name}_METRICS_PORT" for name in ("KAFKA", "PRODUCER", "STREAM", "TRAINER", "CASEWORK")
+}
 INSIDE |= {"KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SPARK_UI_PORT"}
+INSIDE |= {"ALERTS_FILE"}  # in the mounted folder alerts
 INSIDE |= {"PORT_OFFSET"}  # only what compose publishes on the host may move: the *_PORT settings
 
 # docker-compose 1.29.2 refuses these, wherever they stand
@@ -115,7 +119,7 @@ def test_every_lasting_service_is_restarted_and_most_show_their_health(service: 
         assert {"test", "interval", "timeout", "retries", "start_period"} == set(check)
 
 
-@pytest.mark.parametrize("service", ["spark", "trainer", "api", "dashboard"])
+@pytest.mark.parametrize("service", ["spark", "trainer", "casework", "api", "dashboard"])
 def test_who_asks_the_lake_has_it_and_only_the_stream_may_write(service: str) -> None:
     mode = "" if service == "spark" else ":ro"
     assert f"lake:/data/lake{mode}" in SERVICES[service]["volumes"]

@@ -12,13 +12,14 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 FLOOR_0 = {"core", "monitoring"}
-SERVICES = {"data_ingestion", "data_processing", "model", "api", "dashboard"}
+SERVICES = {"data_ingestion", "data_processing", "model", "casework", "api", "dashboard"}
 PACKAGES = FLOOR_0 | SERVICES
 DOORS = {
     "data_ingestion.kafka_producer",
     "data_ingestion.simulator",
     "data_processing.spark_streaming",
     "model.train_model",
+    "casework.case_builder",
     "api.app",
     "dashboard.app",
 }

@@ -15,7 +15,7 @@ SRC = ROOT / "src"
 SERVICES = {
     "producer": ["data_ingestion"],
     "spark": ["data_processing"],
-    "api": ["api", "model"],
+    "api": ["api", "model", "casework"],
     "dashboard": ["dashboard"],
 }
 PROVIDERS = packages_distributions()

@@ -29,11 +29,13 @@ from api.middleware import (
 )
 from api.routes.anomalies import ScoredTable, add_anomaly_routes
 from api.routes.anomaly_stream import add_stream_route
+from api.routes.case_routes import add_case_routes
 from api.routes.health import add_health_routes
 from api.routes.ledger import add_ledger_routes
 from api.routes.mark_routes import add_mark_routes
 from api.routes.mute_routes import add_mute_routes
 from api.routes.predictions import prediction_routes
+from api.routes.reports import add_report_routes
 from api.routes.scored_lists import add_list_routes
 from api.routes.watching import add_watch_list_routes
 from api.scoring import Follower
@@ -120,9 +122,11 @@ def _add_casework_routes(
     settings: ApiSettings,
 ) -> None:
     """Add the routes about what people write."""
+    add_case_routes(router, casework)
     add_mark_routes(router, scored, casework, metrics)
     add_mute_routes(router, casework)
     add_watch_list_routes(router, scored.lake, casework, settings)
+    add_report_routes(router, scored.lake, casework)
 
 
 def _stop(follower: Follower) -> None:

@@ -14,6 +14,8 @@ from threading import Lock
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
+from core.alert_rows import ALERTS, DELIVERIES
+from core.case_rows import CASE_EVENTS, CASE_MEMBERS
 from core.lake import ORIGIN_PROPERTY, open_table, query, table_uri
 from core.tables import TIMESTAMP
 from core.transaction import NUMERIC_FIELDS
@@ -83,6 +85,10 @@ CASEWORK_TABLES: dict[str, pa.Schema] = {
     "marks": MARKS,
     "mutes": MUTES,
     "watch_list": WATCH_LIST,
+    "case_members": CASE_MEMBERS,
+    "case_events": CASE_EVENTS,
+    "alerts": ALERTS,
+    "deliveries": DELIVERIES,
 }
 """The columns of every casework table by its name."""
 

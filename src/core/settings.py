@@ -3,10 +3,12 @@
 No other module reads the environment. `python -m core.settings > .env.example` writes the example.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -323,6 +325,13 @@ class ApiSettings(Settings):
         return [origin.strip() for origin in self.api_cors_origins.split(",") if origin.strip()]
 
 
+class CaseworkSettings(Settings):
+    """The service that makes cases of flags."""
+
+    casework_metrics_port: Port = 8004
+    """Port of the casework service's metrics"""
+
+
 class DashboardSettings(Settings):
     """The dashboard."""
 
@@ -358,10 +367,38 @@ class DashboardSettings(Settings):
     """The stream's metrics (default: localhost on STREAM_METRICS_PORT)"""
     dashboard_trainer_url: str | None = None
     """The trainer's metrics, for drift (default: localhost on TRAINER_METRICS_PORT)"""
+    dashboard_casework_url: str | None = None
+    """The casework service's metrics (default: localhost on CASEWORK_METRICS_PORT)"""
     dashboard_mlflow_url: str | None = None
     """MLflow as the viewer's browser reaches it (default: MLFLOW_TRACKING_URI)"""
     dashboard_grafana_url: str | None = None
     """Grafana as the viewer's browser reaches it (default: no link; GRAFANA_ROOT_URL in Docker)"""
+
+
+class AlertSettings(Settings):
+    """Who is told of cases."""
+
+    alerts_file: Path = ROOT / "alerts.yml"
+    """File of routes (docs/alerts.md); where there is none, nobody is told"""
+    dashboard_url: str | None = None
+    """The dashboard as readers of alerts reach it (default: localhost on DASHBOARD_PORT)"""
+
+    @field_validator("alerts_file")
+    @classmethod
+    def _file_from_the_checkout(cls, file: Path) -> Path:
+        return ROOT / file
+
+    @property
+    def dashboard(self) -> str:
+        """The dashboard's URL, which ends with a slash."""
+        url = self.dashboard_url or f"http://localhost:{DashboardSettings().dashboard_port}"
+        return f"{url.rstrip('/')}/"
+
+
+def variables() -> dict[str, str]:
+    """The variables of the environment and of `.env`, which a file of routes may refer to."""
+    file = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
+    return file | dict(os.environ)
 
 
 class PrometheusSettings(Settings):

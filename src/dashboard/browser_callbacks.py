@@ -21,7 +21,7 @@ def register_browser(app: Dash) -> None:
     bind("client", Output("client", "data"), Input("theme", "n_clicks"))
     bind(
         "show",
-        [Output(f"page-{name}", "hidden") for name in names],
+        [Output(f"page-{name}", "hidden") for name in (*names, "case")],
         [Output(f"nav-{name}", "className") for name in names],
         Input("url", "pathname"),
     )

@@ -26,6 +26,7 @@ from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.view import TABLE, model_threshold
 from dashboard.address_callbacks import register_address
 from dashboard.browser_callbacks import register_browser
+from dashboard.casework_callbacks import register_casework
 from dashboard.lake.recent import Snapshot
 from dashboard.marking_callbacks import register_marking
 from dashboard.pages import trial
@@ -65,6 +66,7 @@ def register_callbacks(app: Dash, services: Services) -> None:
     register_marking(app, services)
     register_address(app, services)
     register_watch(app, services)
+    register_casework(app, services)
 
 
 def _register_activity(app: Dash, services: Services) -> None:

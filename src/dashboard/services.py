@@ -11,11 +11,13 @@ from flask import has_request_context, request
 from pydantic import SecretStr
 
 from core.background import BackgroundLoop
+from core.cases import CaseBook
 from core.casework import CaseworkStore
 from core.mutes import MutesReader
 from core.proxy_names import ProxyNames
 from core.settings import (
     ApiSettings,
+    CaseworkSettings,
     DashboardSettings,
     DataSettings,
     MlflowSettings,
@@ -63,6 +65,7 @@ class Services:
     recent: RecentRows
     views: ViewCache
     lake: Lake
+    cases: CaseBook
     api: Api
     trainer: Trainer
     metrics: DashboardMetrics
@@ -150,6 +153,7 @@ def connect() -> Services:
         recent=recent,
         views=ViewCache(recent, open_lake()),
         lake=open_lake(),
+        cases=CaseBook(CaseworkStore(data.casework, data.data_origin)),
         api=api,
         trainer=Trainer(urls["trainer"]),
         metrics=metrics,
@@ -173,6 +177,7 @@ def _urls(settings: DashboardSettings) -> dict[str, str]:
         "producer": (settings.dashboard_producer_url, ProducerSettings().producer_metrics_port),
         "stream": (settings.dashboard_stream_url, StreamSettings().stream_metrics_port),
         "trainer": (settings.dashboard_trainer_url, TrainerSettings().trainer_metrics_port),
+        "casework": (settings.dashboard_casework_url, CaseworkSettings().casework_metrics_port),
     }
     return {name: url or f"http://localhost:{port}" for name, (url, port) in parts.items()}
 

@@ -15,6 +15,8 @@ CALLBACKS = (
     "address",
     "kin",
     "watch",
+    "queue",
+    "case",
 )
 """The parts of the page that a browser's callback updates."""
 

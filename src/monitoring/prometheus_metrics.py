@@ -22,8 +22,10 @@ SERVICES = {
     "producer": "monitoring.producer_metrics:ProducerMetrics",
     "stream": "monitoring.stream_metrics:StreamMetrics",
     "trainer": "monitoring.trainer_metrics:TrainerMetrics",
+    "casework": "monitoring.casework_metrics:CaseworkMetrics",
     "api": "monitoring.api_metrics:ApiMetrics",
     "dashboard": "monitoring.dashboard_metrics:DashboardMetrics",
+    "alerts": "monitoring.alert_metrics:AlertMetrics",
     "simulator": "monitoring.simulator_metrics:SimulatorMetrics",
 }
 """The class with each service's metrics, as text: a service imports its own class only."""

@@ -9,6 +9,7 @@ import pytest
 from starlette.types import ASGIApp
 from tests.support.api_application import FixedFollower, application
 from tests.support.api_process import served
+from tests.support.case_samples import a_flag, build
 from tests.support.inside_lake import FAMILY, write_insides
 from tests.support.scored_lake import ROWS, append_scored
 
@@ -40,6 +41,7 @@ def app(champion: Champion, lake: str, tmp_path: Path) -> ASGIApp:
     write_insides(lake, *FAMILY)
     settings = ApiSettings(_env_file=None, api_stream_seconds=0.1)  # else a stream has no end
     casework = str(tmp_path / "casework")
+    build(casework, *(a_flag(100 * number, flagged_by="both") for number in range(1, 4)))
     return application(FixedFollower(champion), settings, lake, casework=casework)
 
 

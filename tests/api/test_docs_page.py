@@ -37,6 +37,7 @@ ROUTES = {
     ("get", "/health"),
     ("get", "/ready"),
     ("get", "/metrics"),
+    ("get", "/report"),
 }
 
 

@@ -3,6 +3,7 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from tests.support.case_samples import a_flag, build, dust_fan_outs
 from tests.support.casework_rows import add_marks, add_mute, mark_row
 from tests.support.dashboard_backend import Backend
 from tests.support.dashboard_browser import WatchedPage, serving
@@ -35,6 +36,7 @@ def test_axe_finds_nothing_on_any_page_and_state(
     flagged = backend.rows.filter(backend.rows["is_anomaly"]).to_pylist()
     address = surround(backend.lake, flagged[:4])
     size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+    build(str(backend.lake.parent / "casework"), *dust_fan_outs(), a_flag(100, flagged_by="both"))
     pay(backend, backend.flagged[:3])
     services = backend.services(refresh_seconds=3_600)
     add_mute(services.casework, lasting(backend, pattern="version_3"))
@@ -72,6 +74,15 @@ def test_axe_finds_nothing_on_any_page_and_state(
         page.click("#score-form")
         page.wait_for_selector("#answer >> text=The verdict")
         found["try"] = violations(page)
+        page.goto(f"{url}/queue")
+        page.wait_for_selector("#queue-list li[data-case]")
+        page.keyboard.press("j")
+        page.keyboard.press("e")
+        page.wait_for_selector("#queue-work:not([hidden])")
+        found["queue"] = violations(page)
+        page.goto(f"{url}/case/1")
+        page.wait_for_selector("#case-body .members li")
+        found["case"] = violations(page)
         page.goto(f"{url}/model")
         page.wait_for_selector("#page-model .panel")
         found["model"] = violations(page)

@@ -52,7 +52,7 @@ def test_a_service_reads_the_same_ports_from_its_environment(
 
 
 def test_every_port_of_the_stack_has_its_setting_and_grafana_is_not_among_them() -> None:
-    assert len(set(ports().values())) == len(ports()) == 12
+    assert len(set(ports().values())) == len(ports()) == 13
     assert "GRAFANA_PORT" not in ports()
     assert set(targets().values()) <= set(ports().values())
 

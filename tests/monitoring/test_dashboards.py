@@ -13,7 +13,7 @@ from tests.support.monitoring_files import DASHBOARDS, dashboard, panels
 
 from core.settings import ROOT
 
-TITLES = {"Pipeline", "Bitcoin activity and anomalies", "Model", "API"}
+TITLES = {"Pipeline", "Bitcoin activity and anomalies", "Model", "API", "Cases"}
 SCHEMA = 42
 UNITS = {
     "none",
@@ -45,7 +45,7 @@ def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
     )
 
 
-def test_the_four_dashboards_have_their_titles_and_different_uids() -> None:
+def test_the_five_dashboards_have_their_titles_and_different_uids() -> None:
     models = [dashboard(path.name) for path in DASHBOARDS]
     assert {model["title"] for model in models} == TITLES
     assert len({model["uid"] for model in models}) == len(models)

@@ -20,6 +20,7 @@ from tests.support.delta_tables import (
     write,
 )
 
+from core.cases import CaseBook
 from core.casework import CaseworkStore
 from core.mutes import MutesReader
 from dashboard.activity.export import Exports
@@ -68,6 +69,7 @@ def make_services(lake: Path, api_url: str, origin: str = "simulated", **changes
         recent=recent,
         views=ViewCache(recent, open_lake()),
         lake=open_lake(),
+        cases=CaseBook(CaseworkStore(str(lake.parent / "casework"), origin)),
         api=api,
         trainer=Trainer(api_url),
         metrics=metrics,

@@ -190,6 +190,26 @@ _LOOKUPS = st.builds(
         lambda parts: f"{parts[0]}/{parts[1]}?{parts[2]}"
     ),
 )
+_CASE_EVENT = {"action": "note", "note": "as always", "author": "ann", "label": None}
+_CASE_NUMBERS = st.integers(-1, 4).map(str) | st.text("0123456789abc.-", min_size=1, max_size=20)
+_CASE_EVENTS = st.builds(
+    Hostile,
+    st.just("api"),
+    st.just("POST"),
+    _CASE_NUMBERS.map(lambda number: f"/cases/{number}/events"),
+    _changed(_CASE_EVENT).map(lambda body: json.dumps(body).encode()) | st.binary(max_size=90),
+)
+_CASES = st.builds(
+    Hostile,
+    st.just("api"),
+    st.just("GET"),
+    st.dictionaries(
+        st.sampled_from(["state", "severity", "pattern", "since", "cursor", "limit"]),
+        st.sampled_from(["new", "high", "dust", "high-3", "2026-11-23T10:00:00Z", "5"])
+        | st.text(max_size=30),
+    ).map(lambda parameters: f"/cases?{urlencode(parameters)}")
+    | _CASE_NUMBERS.map(lambda number: f"/cases/{number}"),
+)
 _PAGES = st.builds(
     Hostile,
     st.just("dashboard"),
@@ -207,7 +227,12 @@ _CALLBACKS = st.builds(
     _changed(READ_OUT).map(lambda body: json.dumps(body).encode()),
 )
 
-_OTHERS = {0: _READS | _LOOKUPS, 1: _PAGES, 2: _CALLBACKS, 3: _CASEWORK | WATCHING}
+_OTHERS = {
+    0: _READS | _LOOKUPS,
+    1: _PAGES,
+    2: _CALLBACKS,
+    3: _CASEWORK | WATCHING | _CASE_EVENTS | _CASES,
+}
 REQUESTS = st.integers(0, 7).flatmap(lambda number: _OTHERS.get(number, _POSTS))
 """Any request: of eight one reads the API's tables, one writes what people think, two ask the
 dashboard, the others are scored."""

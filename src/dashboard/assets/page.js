@@ -220,12 +220,14 @@
       return { theme: root.dataset.theme, zone: zone, id: browserId };
     },
     show: function (path) {
-      const pages = ["", "try", "watch", "mutes", "model"].map((page) => root.dataset.prefix + page);
-      const here = pages.includes(path) || isAddress(path) ? path : pages[0];
+      const pages = ["", "queue", "try", "watch", "mutes", "model"];
+      const asked = (path || "").slice(root.dataset.prefix.length).split("/")[0];
+      const here = [...pages, "case", "address"].includes(asked) ? asked : "";
+      const marked = here === "case" ? "queue" : here;
       setTimeout(() => window.dispatchEvent(new Event("resize")), 50);
       return [
-        ...pages.map((page) => page !== here),
-        ...pages.map((page) => (page === here ? "here" : "")),
+        ...[...pages, "case"].map((page) => page !== here),
+        ...pages.map((page) => (page === marked ? "here" : "")),
       ];
     },
     showAddress: (path) => !isAddress(path),
@@ -253,7 +255,7 @@
       return on ? { on: on[0], what: on[1] } : window.dash_clientside.no_update;
     },
     addresses: function (search) {
-      return ["export.csv", "", "try", "watch", "mutes", "model"].map((path) => root.dataset.prefix + path + (search || ""));
+      return ["export.csv", "", "queue", "try", "watch", "mutes", "model"].map((path) => root.dataset.prefix + path + (search || ""));
     },
     clickedTransaction: function (inScatter, inMarket) {
       const trigger = window.dash_clientside.callback_context.triggered[0];

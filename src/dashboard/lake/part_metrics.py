@@ -18,10 +18,14 @@ LAST_WORK = {
     "producer": ("producer", "bitcoin_producer_last_published_timestamp_seconds", "published"),
     "stream": ("stream", "bitcoin_stream_last_batch_timestamp_seconds", "committed"),
     "trainer": ("trainer", "bitcoin_trainer_last_training_timestamp_seconds", "trained"),
+    "casework": (
+        *("casework", "bitcoin_casework_loop_last_turn_timestamp_seconds"),
+        "looked for flags",
+    ),
 }
 """Who says when a part last worked, in Unix seconds, 0 for not yet; and what its work is."""
 
-WORKERS = ("source", "producer", "stream", "API", "trainer")
+WORKERS = ("source", "producer", "stream", "casework", "API", "trainer")
 """Every part that the page depends on, in the order in which a transaction passes them."""
 
 _READ, _REPEATS = "bitcoin_stream_records_total", "bitcoin_stream_repeats_total"

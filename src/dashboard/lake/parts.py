@@ -21,6 +21,7 @@ REMEDIES = {
     "source": "See SourceSilent in docs/runbook.md.",
     "producer": "Without it nothing new arrives. Start it; its log says why it ended.",
     "stream": "Without it nothing is stored or scored. Start it; its log says why it ended.",
+    "casework": "Until it is back no flag becomes a case. Start it; its log says why it ended.",
     "API": "Scoring by hand has to wait. Start it; its log says why it ended.",
     "trainer": "Without it no new model is trained. Start it; its log says why it ended.",
 }

@@ -11,8 +11,10 @@ from dashboard.activity.page_text import Readout, Tile
 from dashboard.activity.pipeline_state import PartLine
 from dashboard.activity.table import transaction_table
 from dashboard.look.formats import attribute
+from dashboard.pages.case_page import case_page
 from dashboard.pages.inside_panel import kin_section
 from dashboard.pages.marking import marking_section, mutes_page
+from dashboard.pages.queue_page import queue_page
 from dashboard.pages.trial import trial_page
 from dashboard.pages.watch_page import watch_page
 from dashboard.services import Services
@@ -36,6 +38,7 @@ EMPTY_FIGURE: dict[str, Any] = {
 
 PAGES = (
     ("/", "Activity"),
+    ("/queue", "Queue"),
     ("/try", "Try a transaction"),
     ("/watch", "Watch list"),
     ("/mutes", "Mutes"),
@@ -74,6 +77,14 @@ OTHER_FIGURES = (
 FIGURE_NAMES = tuple(name for name, *_ in (*FIRST_FIGURES, *OTHER_FIGURES))
 
 
+STORES = (
+    *("client", "shown", "written", "drawn", "table-rows", "mute-to-end"),
+    *("queue-shown", "queue-acted", "queue-target", "case-shown", "case-acted"),
+    *(f"{name}-figure" for name in FIGURE_NAMES),
+)
+"""What the browser keeps of this page, each empty at first."""
+
+
 def page(services: Services) -> html.Div:
     """The whole page, empty; it asks for new data every `refresh_seconds`."""
     prefix = services.path_prefix
@@ -81,14 +92,8 @@ def page(services: Services) -> html.Div:
     return html.Div(
         [
             dcc.Location(id="url", refresh=False),
-            dcc.Store(id="client"),
-            dcc.Store(id="shown"),
-            dcc.Store(id="written"),
-            dcc.Store(id="drawn"),
-            *(dcc.Store(id=f"{name}-figure") for name in FIGURE_NAMES),
-            dcc.Store(id="table-rows"),
+            *(dcc.Store(id=name) for name in STORES),
             dcc.Store(id="written-opinion", data=0),
-            dcc.Store(id="mute-to-end"),
             dcc.Interval(id="tick", interval=int(services.refresh_seconds * 1000)),
             dcc.Interval(id="slow", interval=15_000),
             html.A("Skip to the transactions", href="#transactions", className="skip"),
@@ -104,6 +109,8 @@ def page(services: Services) -> html.Div:
                         id="page-activity",
                         className="activity",
                     ),
+                    html.Section(queue_page(), id="page-queue", hidden=True),
+                    html.Section(case_page(), id="page-case", hidden=True),
                     html.Section(trial_page(), id="page-try", hidden=True),
                     html.Section(mutes_page(), id="page-mutes", hidden=True),
                     html.Section(id="page-model", hidden=True),

@@ -20,7 +20,22 @@ from data_processing.lake_tables import LakeTables
 
 Message = dict[str, Any]
 
-_COPIED = ("hash", *NUMERIC_FIELDS, "fee_rate", *VERDICT.names)
+_COPIED = (
+    *("hash", *NUMERIC_FIELDS, "fee_rate", *VERDICT.names),
+    *("source", "block_height"),
+)
+_TIMES = ("event_time", "append_time", "scored_at")
+_ROWS_AT_ONCE = 500
+
+INPUTS = ("spent_outpoints", "input_addresses", "input_values")
+OUTPUTS = ("output_addresses", "output_values")
+"""What a message says of each input and output: who is linked to whom."""
+
+CUTS = {"outpoints_cut": INPUTS, "outputs_cut": OUTPUTS}
+"""Whether there are more than a message has, and the lists that this is said of."""
+
+MOST_LISTED = 200
+"""Inputs, and outputs, of one message: it stays below 128 KiB with the longest scripts."""
 
 
 class AnnouncedRows(Protocol):
@@ -59,9 +74,29 @@ class FlaggedRows:
     def _messages(self, where: str) -> list[Message]:
         sql = f"SELECT * FROM scored_transactions WHERE is_anomaly AND {where} ORDER BY scored_at"
         rows = self._tables.query(sql, "scored_transactions").to_pylist()
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            self._add_sides(rows[start : start + _ROWS_AT_ONCE])
         if self._mutes is not None:
             note_mutes(rows, self._mutes.in_force(), self._raw)
         return [anomaly_message(row) for row in rows]
+
+    def _add_sides(self, rows: list[dict[str, Any]]) -> None:
+        """Add to each row the inputs and outputs that `raw_transactions` has of it.
+
+        The time of appending is the same in both tables, and files without it are not opened.
+        """
+        times = [row["append_time"] for row in rows]
+        days = sql_list({str(row["date"]) for row in rows})
+        names = ", ".join(("hash", "equal_outputs", *INPUTS, *OUTPUTS, *CUTS))
+        found = self._tables.query(
+            f"SELECT {names} FROM raw_transactions WHERE date IN {days}"
+            f" AND append_time BETWEEN {sql_time(min(times))} AND {sql_time(max(times))}"
+            f" AND hash IN {sql_list({row['hash'] for row in rows})}",
+            "raw_transactions",
+        )
+        sides = {row["hash"]: row for row in found.to_pylist()}
+        for row in rows:
+            row |= sides.get(row["hash"], {})
 
     def _raw(self, sql: str) -> list[dict[str, Any]]:
         return list(self._tables.query(sql, "raw_transactions").to_pylist())
@@ -114,16 +149,32 @@ def _newest(tables: LakeTables, name: str, time: str) -> datetime | None:
 def anomaly_message(row: Mapping[str, Any]) -> Message:
     """The message for a flagged row of `scored_transactions`: the row and its explanation.
 
-    `muted_by` is the mute in force that matches it: such a message is no news.
+    A row that also has the inputs and outputs of `raw_transactions` gives them to its message,
+    `MOST_LISTED` of each side; null stands for what is not known. `muted_by` is the mute in force
+    that matches it: such a message is no news.
     """
     verdict = Verdict.from_row(row)
-    return {name: row[name] for name in _COPIED} | {
-        "kind": FLAGGED,
-        "patterns": list(verdict.patterns),
-        "event_time": row["event_time"].isoformat(),
-        "explanation": explanation.explanation(verdict, rules_of_row(row)),
-        "muted_by": row.get("muted_by"),
-    }
+    return (
+        {name: row[name] for name in _COPIED}
+        | {name: row[name].isoformat() for name in _TIMES}
+        | {
+            "kind": FLAGGED,
+            "patterns": list(verdict.patterns),
+            "explanation": explanation.explanation(verdict, rules_of_row(row)),
+            "muted_by": row.get("muted_by"),
+        }
+        | _sides(row)
+    )
+
+
+def _sides(row: Mapping[str, Any]) -> dict[str, Any]:
+    sides: dict[str, Any] = {"equal_outputs": row.get("equal_outputs")}
+    for cut, names in CUTS.items():
+        lists = {name: row.get(name) for name in names}
+        longer = any(len(values or ()) > MOST_LISTED for values in lists.values())
+        sides[cut] = True if longer else row.get(cut)
+        sides |= {n: values and values[:MOST_LISTED] for n, values in lists.items()}
+    return sides
 
 
 def watched_message(row: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> Message:

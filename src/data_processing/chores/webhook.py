@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 
 from core.background import BackgroundLoop
+from data_processing.chores.announced_rows import CUTS, INPUTS, OUTPUTS
 from data_processing.chores.outbox import MessageKey, OutboxMessage
 from monitoring.stream_metrics import StreamMetrics
 
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 MOST_LISTED = 1_000
 """A summary lists so many hashes; the next messages wait for the next minute."""
+
+_NOT_POSTED = {*INPUTS, *OUTPUTS, *CUTS}
+"""A receiver of every flag gets the transaction; who pays whom is in the lake."""
 
 _REMEMBERED = 10_000
 _WINDOW_SECONDS, _LONGEST_PAUSE_SECONDS = 60.0, 60.0
@@ -99,7 +103,8 @@ class Webhook:
             self._held_back[message.key] = message
             return None
         self._posted += 1
-        self._deliver({"text": message.content["explanation"], **message.content})
+        content = {n: v for n, v in message.content.items() if n not in _NOT_POSTED}
+        self._deliver({"text": content["explanation"], **content})
         return self._mark_posted(message)
 
     def _skip(self, message: OutboxMessage) -> None:

@@ -37,8 +37,10 @@ def test_each_part_says_when_it_last_worked() -> None:
     at = NOW.timestamp()
     producer = {LAST_WORK["source"][1]: at - 2, LAST_WORK["producer"][1]: at - 1}
     trainer = {LAST_WORK["trainer"][1]: 0.0}
+    casework = {LAST_WORK["casework"][1]: at - 4}
     api = {"bitcoin_api_model_version": 3.0}
     answers = {"producer": producer, "stream": stream(5, waiting=1_200), "trainer": trainer}
+    answers |= {"casework": casework}
     said = {work.part: work.sentence(NOW) for work in works(answers | {"API": api})}
     assert tuple(said) == WORKERS
     assert said["source"] == "answered 2 s ago"

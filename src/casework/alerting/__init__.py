@@ -1,0 +1,1 @@
+"""Who is told of which case, when, and until they have it."""

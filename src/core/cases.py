@@ -1,0 +1,173 @@
+"""Reading the cases: a queue page by page, one case with its members, and what people did.
+
+The tables are followed: each read takes in what was appended since the one before, so that a page
+of the queue costs milliseconds however many cases there are.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any, NamedTuple
+
+from deltalake import DeltaTable
+
+from core.case_index import INDEX_SQL, CaseFilter, CaseIndex, CaseSummary, Place
+from core.case_rows import CASE_MEMBERS, Handling, State, handling
+from core.casework import CaseworkStore
+from core.lake import query, sql_time
+
+SIDES = ("input_addresses", "output_addresses", "output_values", "spent_outpoints")
+MEMBER_COLUMNS = tuple(name for name in CASE_MEMBERS.names if name not in {*SIDES, "merged_into"})
+"""The columns of a member; who pays whom is left to the transaction's own page."""
+
+MOST_MEMBERS = 500
+"""Members of one case that are read at a time."""
+
+MOST_EVENTS = 500
+"""Events of one case that are read, the newest."""
+
+_OVERLAP = timedelta(minutes=1)
+"""Events are read again from so long before the newest: several processes write them, each by its
+own clock."""
+
+
+class QueuePage(NamedTuple):
+    """Some cases with the explanation that speaks for each, and how many there are of each state.
+
+    `next_place` is where the next page begins, None at the end.
+    """
+
+    cases: list[CaseSummary]
+    explanations: Mapping[int, str]
+    counts: Mapping[State, int]
+    next_place: Place | None
+
+
+@dataclass
+class _Read:
+    """What a book has read: the open tables, their ids and versions, and what was made of them."""
+
+    tables: dict[str, DeltaTable] = field(default_factory=dict)
+    versions: dict[str, tuple[str, int]] = field(default_factory=dict)
+    index: CaseIndex = field(default_factory=CaseIndex)
+    newest_event: datetime | None = None
+
+
+class CaseBook:
+    """The cases of one casework store. May be used by several threads.
+
+    Every method raises `DeltaError`, `OSError` and `OriginMismatchError` where the tables cannot
+    be read; there may be none yet.
+    """
+
+    def __init__(self, store: CaseworkStore) -> None:
+        self._store, self._lock = store, Lock()
+        self._read = _Read()
+
+    def index(self) -> CaseIndex:
+        """The index of what the tables have now."""
+        with self._lock:
+            try:
+                self._follow()
+            except BaseException:
+                self._read = _Read()  # half of what was new may be taken in
+                raise
+            return self._read.index
+
+    def page(self, wanted: CaseFilter, after: Place | None, limit: int) -> QueuePage:
+        """A page of the queue: at most `limit` cases after a place in it."""
+        index = self.index()
+        found = index.page(wanted, after, limit + 1)
+        cases = found[:limit]
+        next_place = cases[-1].place if len(found) > limit else None
+        heads = self.explanations([case.head for case in cases])
+        explanations = {case.number: heads.get(case.head, "") for case in cases}
+        return QueuePage(cases, explanations, index.counts(wanted), next_place)
+
+    def find(self, number: int) -> CaseSummary | None:
+        """A case, or the one that it became part of; None for a number that there is not."""
+        return self.index().find(number)
+
+    def members(
+        self, case: CaseSummary, limit: int = MOST_MEMBERS, before: int | None = None
+    ) -> list[dict[str, Any]]:
+        """The newest members of a case below the sequence `before`, as rows; the newest first."""
+        columns = ", ".join(f'"{name}"' for name in MEMBER_COLUMNS)
+        below = "" if before is None else f" AND sequence < {before}"
+        return self._rows(
+            "case_members",
+            f"SELECT {columns} FROM case_members WHERE number IN {_in((case.number, *case.merged))}"
+            f" AND merged_into IS NULL{below} ORDER BY sequence DESC LIMIT {limit}",
+        )
+
+    def events(self, case: CaseSummary) -> list[dict[str, Any]]:
+        """What people did with a case and with those that became part of it, the newest first."""
+        return self._rows(
+            "case_events",
+            f"SELECT * FROM case_events WHERE number IN {_in((case.number, *case.merged))}"
+            f" ORDER BY at DESC, id DESC LIMIT {MOST_EVENTS}",
+        )
+
+    def _follow(self) -> None:
+        """Take in what is new; everything where another table is in the place of one."""
+        versions = self._open()
+        before = self._read.versions
+        if any(versions[name][0] != version[0] for name, version in before.items()):
+            self._read, before = _Read(), {}
+            versions = self._open()
+        read = self._read
+        if versions.get("case_members") != before.get("case_members"):
+            sql = INDEX_SQL.format(after=read.index.sequence)
+            rows = query(sql, case_members=read.tables["case_members"])
+            read.index = read.index.with_rows(rows)
+        if versions.get("case_events") != before.get("case_events"):
+            read.index = read.index.with_handling(self._new_handling())
+        read.versions = versions
+
+    def _open(self) -> dict[str, tuple[str, int]]:
+        """Open the newest version of the tables that there are; the id and version of each."""
+        tables = self._read.tables
+        for name in ("case_members", "case_events"):
+            if (table := tables.get(name)) is not None:
+                table.update_incremental()
+            elif (opened := self._store.table(name)) is not None:
+                tables[name] = opened
+        return {name: (str(t.metadata().id), t.version()) for name, t in tables.items()}
+
+    def _new_handling(self) -> dict[int, Handling]:
+        """How the cases are handled that have an event since the last read."""
+        read = self._read
+        columns = "id, number, at, author, action, label, assignee, through"
+        sql = f"SELECT {columns} FROM case_events"
+        if read.newest_event is not None:
+            since = sql_time(read.newest_event - _OVERLAP)
+            sql += f" WHERE number IN (SELECT number FROM case_events WHERE at >= {since})"
+        by_number: dict[int, list[dict[str, Any]]] = {}
+        for event in query(sql, case_events=read.tables["case_events"]).to_pylist():
+            by_number.setdefault(event["number"], []).append(event)
+        handled = {number: handling(events) for number, events in by_number.items()}
+        times = [each.last_at for each in handled.values() if each.last_at is not None]
+        if times:
+            read.newest_event = max(times)
+        return handled
+
+    def explanations(self, sequences: Collection[int]) -> dict[int, str]:
+        """The explanations of the members with these sequences, by sequence."""
+        if not sequences:
+            return {}
+        sql = (
+            "SELECT sequence, explanation FROM case_members"
+            f" WHERE sequence BETWEEN {min(sequences)} AND {max(sequences)}"
+            f" AND sequence IN {_in(sequences)}"
+        )
+        rows = self._rows("case_members", sql)
+        return {row["sequence"]: row["explanation"] or "" for row in rows}
+
+    def _rows(self, name: str, sql: str) -> list[dict[str, Any]]:
+        found = self._store.query(sql, name)
+        return [] if found is None else list(found.to_pylist())
+
+
+def _in(numbers: Collection[int]) -> str:
+    return f"({', '.join(str(int(number)) for number in numbers)})"
