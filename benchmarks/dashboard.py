@@ -21,6 +21,7 @@ from benchmarks.dashboard_served import (
     REFRESH_SECONDS,
     count_violations,
     measure_paints,
+    measure_refresh,
     measure_slow_line,
     measure_viewers,
     served,
@@ -118,6 +119,7 @@ def measure(rows: int, traffic: int) -> list[Row]:
             violations = sum(count_violations(f"{url}/{page}") for page in ("", "try", "model"))
             with arriving_rows(lake):
                 paints = [measure_paints(f"{url}/{QUERIES[0]}") for _ in range(3)]
+                news = measure_refresh(f"{url}/{QUERIES[0]}")
                 core, memory, wait = measure_viewers(url, process, 40, QUERIES)
     first, whole = (statistics.median(each) for each in zip(*paints, strict=True))
     busy = traffic > 1
@@ -132,6 +134,7 @@ def measure(rows: int, traffic: int) -> list[Row]:
         ("usable at 1.5 Mbit/s: table, filters, panel", usable, 12, "s"),
         ("a first visit transfers", first_visit / 1e6, None, "MB"),
         ("a refresh without news transfers", refresh / 1e3, 20, "kB"),
+        ("a refresh with news transfers", news / 1e3, 80, "kB"),
         ("what axe-core finds wrong on the three pages", violations, None, ""),
         ("ten viewers of four views: of a core", core, 0.5, ""),
         ("ten viewers: memory", memory, None if busy else 500, "MiB"),

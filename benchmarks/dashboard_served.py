@@ -155,13 +155,28 @@ def measure_slow_line(url: str) -> tuple[float, float, float]:
         line.on("Network.loadingFinished", lambda sent: received.append(sent["encodedDataLength"]))
         times = open_whole(page, url)
         page.wait_for_timeout(2_000 * REFRESH_SECONDS)  # what is below the window draws itself
-        first_visit = sum(received)
-        refreshes = []
-        for _ in range(5):
-            received.clear()
-            page.wait_for_timeout(1_000 * REFRESH_SECONDS)
-            refreshes.append(sum(received))
-        return times["usable"], first_visit, statistics.median(refreshes)
+        return times["usable"], sum(received), _refresh_bytes(page, received)
+
+
+def measure_refresh(url: str) -> float:
+    """The bytes of a refresh, in the median."""
+    with new_page() as page:
+        line = page.context.new_cdp_session(page)
+        line.send("Network.enable")
+        received: list[float] = []
+        line.on("Network.loadingFinished", lambda sent: received.append(sent["encodedDataLength"]))
+        open_whole(page, url)
+        page.wait_for_timeout(2_000 * REFRESH_SECONDS)
+        return _refresh_bytes(page, received)
+
+
+def _refresh_bytes(page: Page, received: list[float]) -> float:
+    refreshes = []
+    for _ in range(5):
+        received.clear()
+        page.wait_for_timeout(1_000 * REFRESH_SECONDS)
+        refreshes.append(sum(received))
+    return statistics.median(refreshes)
 
 
 def count_violations(url: str) -> int:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from threading import Thread
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -20,6 +20,7 @@ from api.errors import on_http_exception, on_invalid_query
 from api.flag_feed import FlagFeed
 from api.going_rate import GoingRate
 from api.heartbeat import Heartbeat
+from api.lake_reads import LakeReads
 from api.middleware import (
     CallerMiddleware,
     LimitMiddleware,
@@ -51,11 +52,8 @@ def create_app(
     settings: ApiSettings,
 ) -> FastAPI:
     """Make the application, which starts and stops what follows the champion and the market."""
-    rate = GoingRate(scored.lake, scored.origin)
-    in_flight = RequestsInFlight()
+    rate, in_flight = GoingRate(scored.lake, scored.origin), RequestsInFlight()
     closing = asyncio.Event()
-    seconds = settings.api_stream_seconds
-    feed = FlagFeed(scored, metrics, closing, settings.api_stream_clients, seconds)
     rate.loop.on_turn = metrics.turn_recorder(rate.loop.name)
     heartbeat = Heartbeat(in_flight, follower, metrics, settings)
 
@@ -68,9 +66,7 @@ def create_app(
             yield {CLOSING: closing}
         beating.cancel()
         await asyncio.to_thread(rate.loop.stop, _STOP_SECONDS)
-        stopping = Thread(target=follower.stop, daemon=True)  # it may be waiting for MLflow
-        stopping.start()
-        await asyncio.to_thread(stopping.join, _STOP_SECONDS)
+        await asyncio.to_thread(_stop, follower)
 
     app = FastAPI(
         title="Bitcoin anomaly detection",
@@ -89,20 +85,22 @@ def create_app(
     # The busiest routes first.
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
-    _add_lake_routes(app.router, scored, feed, in_flight)
+    add_anomaly_routes(app.router, scored)
+    reads = LakeReads("lists")  # beside the one of /anomalies/recent
+    feed = FlagFeed(scored, reads, metrics, closing, settings)
+    add_list_routes(app.router, scored, reads, in_flight)
+    add_stream_route(app.router, feed, in_flight)
+    add_ledger_routes(app.router, OpenTables(scored.lake, scored.origin), reads)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app
 
 
-def _add_lake_routes(
-    router: APIRouter, scored: ScoredTable, feed: FlagFeed, in_flight: RequestsInFlight
-) -> None:
-    """Add the routes that answer from the lake alone."""
-    add_anomaly_routes(router, scored)
-    add_list_routes(router, scored, in_flight)
-    add_stream_route(router, feed, in_flight)
-    add_ledger_routes(router, OpenTables(scored.lake, scored.origin))
+def _stop(follower: Follower) -> None:
+    """Stop it, and wait some seconds for that: it may be waiting for MLflow."""
+    stopping = Thread(target=follower.stop, daemon=True)
+    stopping.start()
+    stopping.join(_STOP_SECONDS)
 
 
 @contextmanager

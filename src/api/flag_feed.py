@@ -28,6 +28,7 @@ from api.schemas import StoredTransaction
 from api.scored_pages import from_micros, scored_source, to_micros
 from core.lake import snapshot, sql_time
 from core.row_filters import NO_PATTERN, RowFilters, sql_text
+from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
 
 ANNOUNCED = "is_anomaly"
@@ -99,15 +100,19 @@ class FlagFeed:
     def __init__(
         self,
         scored: ScoredTable,
+        reads: LakeReads,
         metrics: ApiMetrics,
         closing: asyncio.Event,
-        most_clients: int,
-        most_seconds: float,
+        settings: ApiSettings,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._scored, self._metrics, self._closing = scored, metrics, closing
-        self._most_clients, self._most_seconds, self._clock = most_clients, most_seconds, clock
-        self._reads = LakeReads("feed")
+        self._most_clients, self._most_seconds = (
+            settings.api_stream_clients,
+            settings.api_stream_seconds,
+        )
+        self._clock = clock
+        self._reads = reads
         self._starting = asyncio.Lock()
         self._clients = 0
         self._reader: asyncio.Task[None] | None = None

@@ -54,13 +54,13 @@ class RequestMiddleware:
             _set_root_path(scope, self.root_path)
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # a copy: the server's own tells it to send no body
-        started = time.perf_counter()
+        started, answered = time.perf_counter(), 0.0
         status = 0
 
         async def send_secured(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], time.perf_counter()
                 message["headers"] = _secured(message["headers"])
             await send(message)
 
@@ -78,7 +78,8 @@ class RequestMiddleware:
         finally:
             route = scope.get("route")
             path = UNMATCHED if route is None else route.path
-            self.metrics.record_request(path, status, time.perf_counter() - started)
+            seconds = (answered or time.perf_counter()) - started
+            self.metrics.record_request(path, status, seconds)
 
 
 async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:

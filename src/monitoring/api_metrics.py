@@ -39,7 +39,7 @@ class ApiMetrics(ServiceMetrics):
         )
         self.latency = self.histogram(
             "request_seconds",
-            "Time from the request's arrival to its answer, in seconds",
+            "Time from the request's arrival to the start of its answer, in seconds",
             BUCKETS,
             route=(),
         )

@@ -13,6 +13,7 @@ from tests.support.inside_lake import FAMILY, write_insides
 from tests.support.scored_lake import ROWS, append_scored
 
 from core.detector.champion import Champion
+from core.settings import ApiSettings
 
 
 def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
@@ -37,7 +38,8 @@ def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
 def app(champion: Champion, lake: str) -> ASGIApp:
     append_scored(lake, ROWS)
     write_insides(lake, *FAMILY)
-    return application(FixedFollower(champion), lake=lake)
+    settings = ApiSettings(_env_file=None, api_stream_seconds=0.1)  # else a stream has no end
+    return application(FixedFollower(champion), settings, lake)
 
 
 @pytest.mark.slow

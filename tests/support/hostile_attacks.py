@@ -87,6 +87,9 @@ def cancelled_reads(assault: Assault) -> None:
     """Clients that ask for what takes long, and leave."""
     for url, path in (
         (assault.api, "/anomalies/recent?limit=1000&since=2000-01-01T00:00:00Z"),
+        (assault.api, "/transactions?format=parquet"),
+        (assault.api, "/transactions?format=csv&value_min=0"),
+        (assault.api, "/anomalies?limit=1000"),
         (assault.dashboard, "/?range=30d"),
     ):
         with _sockets(url, 20) as opened:
@@ -96,9 +99,21 @@ def cancelled_reads(assault: Assault) -> None:
 
 def unread_exports(assault: Assault) -> None:
     """Eight clients that ask for every row and read none."""
-    with _sockets(assault.dashboard, 8) as opened:
+    for url, path in (
+        (assault.dashboard, "/export.csv?range=7d"),
+        (assault.api, "/transactions?format=csv"),
+    ):
+        with _sockets(url, 8) as opened:
+            for one in opened:
+                _send(one, _head(f"GET {path}", url))
+            time.sleep(HOLD_SECONDS)
+
+
+def unread_streams(assault: Assault) -> None:
+    """Three hundred clients of the stream that read nothing, and leave."""
+    with _sockets(assault.api, 300) as opened:
         for one in opened:
-            _send(one, _head("GET /export.csv?range=7d", assault.dashboard))
+            _send(one, _head("GET /anomalies/stream?after=1-" + "0" * 64, assault.api))
         time.sleep(HOLD_SECONDS)
 
 
@@ -128,6 +143,7 @@ ATTACKS: dict[str, Callable[[Assault], None]] = {
         endless_headers,
         cancelled_reads,
         unread_exports,
+        unread_streams,
         wide_views,
         large_callbacks,
     )

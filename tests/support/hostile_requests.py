@@ -35,6 +35,9 @@ SEED = int(os.environ.get("SEED") or "0")
 HEALTH_SECONDS = 1.0
 """The health endpoint answers within this time, or the client gives up."""
 
+LISTS = ("/anomalies/recent", "/anomalies", "/transactions", "/anomalies/stream")
+"""What the API reads from its table; an answer without an end is left after its head."""
+
 RANGES = ("1h", "6h", "24h", "7d", "30d", "all", "custom", "", "\0")
 
 
@@ -81,9 +84,14 @@ _BODIES = (_TRANSACTIONS | _BATCHES).map(lambda value: json.dumps(value).encode(
     max_size=400
 )
 _QUERIES = st.dictionaries(
-    st.sampled_from(["range", "from", "to", "fee_rate_min", "value_max", "hash", "limit", "since"])
+    st.sampled_from(
+        ["range", "start", "end", "fee_rate_min", "value_max", "hash", "limit", "since"]
+        + ["cursor", "format", "pattern", "flagged_by", "threshold", "coinbase", "after"]
+    )
     | st.text(max_size=8),
-    st.sampled_from(RANGES) | st.text(max_size=30) | st.integers().map(str),
+    st.sampled_from([*RANGES, "csv", "parquet", "none", "rule"])
+    | st.text(max_size=30)
+    | st.integers().map(str),
     max_size=5,
 ).map(urlencode)
 
@@ -99,7 +107,7 @@ _READS = st.builds(
     Hostile,
     st.just("api"),
     st.sampled_from(["GET", "HEAD", "OPTIONS", "DELETE"]),
-    _QUERIES.map(lambda query: f"/anomalies/recent?{query}"),
+    st.tuples(st.sampled_from(LISTS), _QUERIES).map("?".join),
 )
 _NAMES = (
     st.sampled_from(
@@ -228,12 +236,20 @@ class Assault:
     def send(self, request: Hostile) -> None:
         url = {"api": self.api, "dashboard": self.dashboard}[request.service] + request.path
         headers = {"Content-Type": request.content_type}
-        self._note(
-            str(request)[:300],
-            lambda: requests.request(
-                request.method, url, data=request.body, headers=headers, timeout=60
-            ),
-        )
+        without_end = request.path.startswith("/anomalies/stream")
+
+        def call() -> requests.Response:
+            with requests.request(
+                request.method,
+                url,
+                data=request.body,
+                headers=headers,
+                timeout=60,
+                stream=without_end,
+            ) as answer:
+                return answer
+
+        self._note(str(request)[:300], call)
 
     def post(self, what: str, path: str, body: bytes, **headers: str) -> None:
         sent = {"Content-Type": "application/json"} | headers

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
-from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.downloads import PartedResponse
@@ -12,6 +11,7 @@ from api.flag_feed import EventPlace, FlagFeed, Wanted
 from api.middleware import RequestsInFlight
 from api.row_query import FLAGGED_BY, PATTERNS, split_names
 
+_MEDIA_TYPE = "text/event-stream"
 _ID = r"^([0-9]{1,16}-[0-9a-f]{64})?$"
 
 _EXAMPLE = f"""retry: 3000
@@ -27,15 +27,30 @@ data: {{"reason": "time", "detail": "A connection lasts no longer: connect again
 
 """
 
+_EVENT = {
+    "type": "object",
+    "description": "One event",
+    "properties": {
+        "event": {"type": "string", "enum": ["anomaly", "end"]},
+        "id": {"type": "string", "pattern": _ID},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
+
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events `anomaly`, each with an object as `/anomalies` has it, and its id;"
         " comments while there are none; `end` with the reason before the service ends it",
-        "content": {
-            EventSourceResponse.media_type: {"schema": {"type": "string"}, "example": _EXAMPLE}
-        },
+        "content": {_MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
     }
 }
+
+
+class EventStream(PartedResponse):
+    """Says in the document what is sent."""
+
+    media_type = _MEDIA_TYPE
 
 
 class StreamQuery(BaseModel):
@@ -62,7 +77,8 @@ def add_stream_route(router: APIRouter, feed: FlagFeed, in_flight: RequestsInFli
 
     @router.get(
         "/anomalies/stream",
-        response_class=EventSourceResponse,
+        status_code=200,
+        response_class=EventStream,
         responses=_ANSWER | error_responses(401, 403, 422, 500, 503),
         tags=["anomalies"],
     )
@@ -72,7 +88,7 @@ def add_stream_route(router: APIRouter, feed: FlagFeed, in_flight: RequestsInFli
             str | None,
             Header(pattern=_ID, description="As `after`, which it overrides; browsers send it"),
         ] = None,
-    ) -> PartedResponse:
+    ) -> EventStream:
         """Send flagged transactions as they are committed, until the client leaves."""
         after = last_event_id or query.after
         await feed.join()
@@ -80,4 +96,4 @@ def add_stream_route(router: APIRouter, feed: FlagFeed, in_flight: RequestsInFli
             EventPlace.from_id(after) if after else None, query.wanted, in_flight.begin_stream()
         )
         headers = {"X-Accel-Buffering": "no"}  # nginx: pass each event on at once
-        return PartedResponse(events, feed.leave, headers, EventSourceResponse.media_type)
+        return EventStream(events, feed.leave, headers, _MEDIA_TYPE)

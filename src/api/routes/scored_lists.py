@@ -6,11 +6,11 @@ from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api.cursors import InvalidCursorError, read_cursor, write_cursor
 from api.downloads import Downloads
-from api.errors import error_responses
+from api.errors import FieldProblem, InvalidFieldsError, error_responses
 from api.lake_reads import LakeReads
 from api.middleware import RequestsInFlight
 from api.routes.anomalies import FIRST_TIME, LAST_TIME, ScoredTable
@@ -51,9 +51,11 @@ def _described(what: str) -> dict[int | str, dict[str, Any]]:
     return {200: answer} | error_responses(401, 403, 422, 500, 503)
 
 
-def add_list_routes(router: APIRouter, scored: ScoredTable, in_flight: RequestsInFlight) -> None:
-    """Add the routes; their reads are beside those of `/anomalies/recent`."""
-    lists = _Lists(scored, in_flight)
+def add_list_routes(
+    router: APIRouter, scored: ScoredTable, reads: LakeReads, in_flight: RequestsInFlight
+) -> None:
+    """Add the routes."""
+    lists = _Lists(scored, reads, in_flight)
 
     @router.get(
         "/anomalies", responses=_described("A page of flagged transactions"), tags=["anomalies"]
@@ -81,8 +83,8 @@ def add_list_routes(router: APIRouter, scored: ScoredTable, in_flight: RequestsI
 
 
 class _Lists:
-    def __init__(self, scored: ScoredTable, in_flight: RequestsInFlight) -> None:
-        self._scored, self._reads = scored, LakeReads("lists")
+    def __init__(self, scored: ScoredTable, reads: LakeReads, in_flight: RequestsInFlight) -> None:
+        self._scored, self._reads = scored, reads
         self._downloads = Downloads(self._reads, in_flight)
 
     async def answer(
@@ -92,7 +94,7 @@ class _Lists:
         form = asked_format(query.format, request.headers.get("accept", ""))
         most = MAX_PAGE if form == "json" else MAX_DOWNLOAD
         if (query.limit or 0) > most:
-            raise HTTPException(422, f"limit: in JSON a page has at most {MAX_PAGE:,} rows.")
+            raise _too_many(query.limit or 0)
         listing = _listing(query, query.limit or (DEFAULT_PAGE if form == "json" else most))
         link = partial(_link, request)
         if form != "json":
@@ -125,6 +127,12 @@ class _Lists:
             headers["Link"] = link(cursor)
         names, parts = (CSV, csv_parts) if form == "csv" else (PARQUET.names, parquet_parts)
         return parts(page.rows(columns(names, query.filters), ROWS_AT_ONCE)), headers
+
+
+def _too_many(limit: int) -> InvalidFieldsError:
+    words = f"a page in JSON has at most {MAX_PAGE:,} rows"
+    problem = FieldProblem(field="limit", value=str(limit), allowed=words, message=words)
+    return InvalidFieldsError(422, f"limit: {words}.", [problem])
 
 
 def _listing(query: RowQuery, limit: int) -> Listing:

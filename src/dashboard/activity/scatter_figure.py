@@ -4,16 +4,19 @@ Both axes are logarithmic and have no zero, so zeros lie in a lane of their own 
 ordinary transactions a sample is drawn; the outlying are always drawn.
 """
 
+import math
+from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.transaction import COIN
-from dashboard.activity.figures import Figure, packed, point_words, powers_of_ten
-from dashboard.activity.filters import ZERO_LANE
-from dashboard.activity.queries import Index
+from dashboard.activity.figures import Figure, powers_of_ten
+from dashboard.activity.filters import FLAGGERS, ZERO_LANE
+from dashboard.activity.queries import FLAGGED_BY, Index, flagger_codes
 from dashboard.lake.rows import Rows
-from dashboard.look.formats import btc, short_number
+from dashboard.look.formats import short_number
 from dashboard.look.theme import PALETTES, Theme, axis, layout
 
 MANY_MARKS = 150
@@ -21,6 +24,9 @@ MANY_MARKS = 150
 
 UPWARDS = {"fee_rate": "fee rate (sat/vB)", "times": "fee rate, times the market's"}
 """The axis's title for each of `AXES`."""
+
+HASH_DIGITS = 12
+"""Digits of a hash that name a point: of ten million rows another has them once in 28 million."""
 
 VALUE_LANE = 1e-9
 """Where a value of zero is drawn, in BTC: a tenth of a satoshi."""
@@ -76,21 +82,47 @@ def scatter(
 
 
 def _points(rows: Rows, threshold: float | None, upwards: str, marker: dict[str, Any]) -> Figure:
-    hover = "%{text}<br>%{customdata}…<extra>click: why</extra>"
-    rates = rows["fee_rate"] if upwards == "fee_rate" else rows.times_market()
-    values, words = map(btc, rows["output_value"].tolist()), point_words(rows, threshold)
+    """The points as short numbers, from which the browser makes the words of a point."""
+    rates, times = rows["fee_rate"], rows.times_market()
+    height, other = (rates, times) if upwards == "fee_rate" else (times, rates)
+    kinds = zip(
+        np.isfinite(times).tolist(),
+        rows.unscored().tolist(),
+        flagger_codes(rows, threshold).tolist(),
+        strict=True,
+    )
+    hover = [_hover(upwards, *kind) for kind in kinds]
     return {
         "type": "scatter",
         "mode": "markers",
-        "hovertemplate": hover,
-        "x": packed(np.maximum(rows["output_value"] / COIN, VALUE_LANE)),
-        "y": packed(np.maximum(rates, ZERO_LANE)),
-        "marker": {**marker, "color": packed(rows["anomaly_score"])},
-        "text": [f"{value}, {word}" for value, word in zip(values, words, strict=True)],
-        "customdata": [hash[:16] for hash in rows.hashes()],
+        "hovertemplate": hover if len(set(hover)) > 1 else "".join(hover[:1]),
+        "x": _short(np.maximum(rows["output_value"] / COIN, VALUE_LANE), 4),
+        "y": _short(np.maximum(height, ZERO_LANE), 4),
+        "marker": {**marker, "color": np.round(rows["anomaly_score"], 3).tolist()},
+        "text": _short(other, 3),
+        "customdata": [hash[:HASH_DIGITS] for hash in rows.hashes()],
         "selected": {"marker": {"opacity": 1}},
         "unselected": {"marker": {"opacity": 0.25}},
     }
+
+
+@cache
+def _hover(upwards: str, market_known: bool, unscored: bool, code: int) -> str:
+    """The words of one kind of point: there are so few that they take no room when compressed."""
+    rate, times = "%{y:,.3~f} sat/vB", "%{text} × market"
+    if upwards != "fee_rate":
+        rate, times = "%{text} sat/vB", "%{y:,.3~f} × market"
+    words = [f"%{{x:,.8~f}} BTC, {rate} ({times})" if market_known else f"%{{x:,.8~f}} BTC, {rate}"]
+    if not unscored:
+        words.append("score %{marker.color:.3f}")
+    if (name := FLAGGED_BY[code]) is not None:
+        words.append(f"flagged by {FLAGGERS[name]}")
+    return "<br>".join([*words, "%{customdata}…<extra>click: why</extra>"])
+
+
+def _short(numbers: NDArray[np.float64], digits: int) -> list[float | None]:
+    """Numbers of few significant digits; what is not known is None."""
+    return [float(f"{n:.{digits}g}") if math.isfinite(n) else None for n in numbers.tolist()]
 
 
 def with_lane(scale: dict[str, Any], lane: float) -> dict[str, Any]:

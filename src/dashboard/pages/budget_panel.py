@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from dash import dcc, html
 
+from core.detector.rules import RULES_VERSION
 from dashboard.activity.filters import Filters
 from dashboard.activity.queries import flagged
 from dashboard.lake.rows import Rows
@@ -36,6 +37,11 @@ FEW_DECADES = 30
 """Beyond this ratio an axis has ticks at powers of ten alone."""
 
 WAITING = "Flags a day: —, until this version has scored ten minutes of traffic."
+SEEN = "Flags a day: as in the last {}, by this version's scores."
+SEEN_BEFORE = (
+    "Flags a day: as in {}, by the scores of version {}, until this version has scored ten minutes"
+    " of traffic; they show the order of size, since each version has scores of its own."
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,20 @@ def budget_rows(model: Mapping[str, Any], rows: Rows) -> list[BudgetRow]:
     ]
 
 
+def _scorer(rows: Rows, version: str) -> str:
+    """The version by whose scores flags are counted: this one, or while it has too few, another.
+
+    That is the last before it that has scored ten minutes of the traffic.
+    """
+    scored = {name: rows["time"][rows.scored_by(name)] for name in (version, *rows.versions)}
+    enough = {
+        name: int(times.max())
+        for name, times in scored.items()
+        if name != RULES_VERSION and len(times) and np.ptp(times) >= LEAST_SECONDS * 1e6
+    }
+    return version if version in enough or not enough else max(enough, key=enough.__getitem__)
+
+
 def _seconds(rows: Rows) -> float:
     return float(np.ptp(rows["time"])) / 1e6 if len(rows) else 0.0
 
@@ -80,8 +100,10 @@ def budget_panel(
     model: Mapping[str, Any], rows: Rows, theme: Theme, prefix: str
 ) -> list[Any] | None:
     """The curve, its table and the note; None where the version tells of no other budget."""
-    own = rows.take(rows.scored_by(str(model.get("version"))))  # comparable scores
-    found = budget_rows(model, own)
+    version = str(model.get("version"))
+    scorer = _scorer(rows, version)
+    scored = rows.take(rows.scored_by(scorer))  # scores of one version are comparable
+    found = budget_rows(model, scored)
     if not found:
         return None
     figure = dcc.Graph(
@@ -93,7 +115,9 @@ def budget_panel(
     )
     head = html.Thead(html.Tr([html.Th(each) for each in HEADINGS]))
     table = html.Table([head, html.Tbody([_table_row(row, prefix) for row in found])])
-    seen = f"Flags a day: as in the last {duration(_seconds(own))}, by this version's scores."
+    seen = SEEN.format(duration(_seconds(scored)))
+    if scorer != version:
+        seen = SEEN_BEFORE.format(duration(_seconds(scored)), scorer)
     return [
         html.H2("Threshold"),
         html.P(NOTE, className="note"),

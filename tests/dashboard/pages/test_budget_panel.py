@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -6,6 +7,7 @@ from tests.support.dashboard_api import MODEL
 from tests.support.dashboard_backend import Backend, as_text
 
 from dashboard.activity.queries import flagger_codes
+from dashboard.look.formats import short_number
 from dashboard.pages.budget_panel import budget_figure, budget_panel, budget_rows
 from dashboard.services import Services
 
@@ -27,8 +29,28 @@ def test_a_version_that_has_scored_too_little_has_no_flags_a_day(services: Servi
     rows = services.recent.refresh().rows
     few = rows.take(slice(len(rows) - 2, len(rows)))
     assert {row.flags for row in budget_rows(MODEL, few)} == {None}
-    text = as_text(budget_panel(MODEL | {"version": "99"}, rows, "dark", "/"))
-    assert "until this version has scored ten minutes" in text
+    text = as_text(budget_panel(MODEL, few, "dark", "/"))
+    assert "Flags a day: —, until this version has scored ten minutes" in text
+
+
+def test_until_a_new_version_has_scored_enough_the_flags_are_those_of_the_one_before(
+    services: Services,
+) -> None:
+    rows = services.recent.refresh().rows
+    new = MODEL | {"version": "99"}
+    text = as_text(budget_panel(new, rows, "dark", "/"))
+    before = as_text(budget_panel(MODEL, rows, "dark", "/"))
+    said = r"by the scores of version 3, until this version has scored ten minutes"
+    assert said in text and said not in before
+    assert "by this version's scores" in before and "by this version's scores" not in text
+    flags = [row.flags for row in budget_rows(new, rows.take(rows.scored_by("3")))]
+    assert all(short_number(count) in text for count in flags if count is not None) and all(flags)
+
+
+def test_rules_alone_are_no_version_before(services: Services) -> None:
+    rows = services.recent.refresh().rows
+    ruled = replace(rows, version=np.zeros_like(rows.version), versions=("rules",))
+    assert "Flags a day: —" in as_text(budget_panel(MODEL | {"version": "99"}, ruled, "dark", "/"))
 
 
 def test_each_budget_can_be_seen_and_proposed(services: Services) -> None:
