@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from threading import Thread
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -111,7 +111,7 @@ def _add_lake_routes(
     """Add the routes that answer from the lake."""
     add_anomaly_routes(router, scored, mutes)
     add_list_routes(router, scored, mutes, reads, in_flight)
-    add_ledger_routes(router, OpenTables(scored.lake, scored.origin))
+    add_ledger_routes(router, OpenTables(scored.lake, scored.origin), reads)
 
 
 def _add_casework_routes(

@@ -33,6 +33,8 @@ ROUTES = {
     ("get", "/anomalies"),
     ("get", "/anomalies/stream"),
     ("get", "/transactions"),
+    ("get", "/transactions/{hash}"),
+    ("get", "/addresses/{address}"),
     ("get", "/model"),
     ("get", "/health"),
     ("get", "/ready"),

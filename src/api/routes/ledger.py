@@ -193,9 +193,9 @@ def _place(cursor: str, question: str) -> Place:
     return Place(_EPOCH + timedelta(microseconds=micros), hash)
 
 
-def add_ledger_routes(router: APIRouter, tables: OpenTables) -> None:
-    """Add the routes."""
-    ledger, reads = Ledger(tables), LakeReads("ledger")
+def add_ledger_routes(router: APIRouter, tables: OpenTables, reads: LakeReads) -> None:
+    """Add the routes, which read one after the other with all others of `reads`."""
+    ledger = Ledger(tables)
     errors = error_responses(401, 403, 404, 422, 500, 503)
 
     @router.get("/transactions/{hash}", responses=errors, tags=["transactions"])
