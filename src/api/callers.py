@@ -86,6 +86,8 @@ def read_keys(path: Path) -> dict[bytes, Caller]:
         raise KeysFileError(f"{path}: {'; '.join(faults)}") from None  # the input has the keys
     except (OSError, ValueError) as error:
         raise KeysFileError(f"{path}: {error}") from None
+    if not keys:  # with none, everybody might do everything
+        raise KeysFileError(f"{path}: it has no key")
     callers = {_digest(k.key): Caller(frozenset(k.permissions), n) for n, k in keys.items()}
     if len(callers) < len(keys):
         raise KeysFileError(f"{path}: two names have the same key")

@@ -150,10 +150,12 @@ def current_list(history: pa.Table) -> pa.Table:
     """The entries in force, by entry: the newest row of each that is not removed."""
     if not history.num_rows:
         return history
-    rows = history.sort_by([("entry", "ascending"), ("changed_at", "ascending")])
-    entries = rows["entry"].combine_chunks()
+    keys = [("entry", "ascending"), ("changed_at", "ascending")]
+    order = pc.sort_indices(history.select(["entry", "changed_at"]), sort_keys=keys)
+    entries = history["entry"].take(order).combine_chunks()
     last = np.append(pc.not_equal(entries[:-1], entries[1:]).to_numpy(zero_copy_only=False), True)
-    return rows.filter(pc.and_(pa.array(last), pc.not_equal(rows["action"], "removed")))
+    is_there = pc.not_equal(history["action"].take(order), "removed")
+    return history.take(order.filter(pc.and_(pa.array(last), is_there)))
 
 
 class Changes(NamedTuple):

@@ -16,8 +16,8 @@ from dashboard.services import connect
 log = logging.getLogger(__name__)
 
 LENT_KEY = (
-    "whoever opens the dashboard scores with its API_KEY: set DASHBOARD_PASSWORD,"
-    " or let a proxy ask who it is"
+    "whoever opens the dashboard scores and changes the watch list with its key of the API:"
+    " set DASHBOARD_PASSWORD, or let a proxy ask who it is"
 )
 M_MMAP_THRESHOLD = -3
 """The option's number in glibc's malloc.h."""

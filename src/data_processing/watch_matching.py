@@ -32,10 +32,8 @@ MOST_MATCHES = 100
 
 _REMEMBERED = 100_000
 _MEMPOOL_EXPIRY = timedelta(days=14)
-_PAID, _WAS_PAID, _SEEN, _REPLACES, _REPLACED = (
-    *("paid", "was paid", "seen", "replaced"),
-    "is replaced",
-)
+_PAID, _WAS_PAID, _SEEN = "paid", "was paid", "seen"
+_REPLACES, _REPLACED = "replaced", "is replaced"
 """What a watched thing did: an address or script in inputs or outputs, and a transaction that is
 there. `replaced`: it spends again what it had spent. `is replaced`: what it did is replaced."""
 

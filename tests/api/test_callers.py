@@ -99,6 +99,7 @@ def test_a_header_without_a_name_names_nobody(claimed: str) -> None:
     ("text", "reason"),
     [
         ("[a", "keys.toml"),
+        ("# none yet", "no key"),
         ('[a]\nkey = "short"\npermissions = []', "a.key"),
         (f'[a]\nkey = "{ALICE}"\npermissions = ["everything"]', "a.permissions"),
         (f'[a]\nkey = "{ALICE}"\npermissions = []\nadmin = true', "a.admin"),
