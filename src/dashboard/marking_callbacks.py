@@ -121,7 +121,8 @@ def _register_panel(app: Dash, services: Services) -> None:
         mark = str(ctx.triggered_id).removeprefix("mark-")
         with services.metrics.callback_seconds.labels("marks").time():
             written, why = write(services, "POST", "/marks", _marking(mark, [hash], note, author))
-        return (f"Marked as {spaced(mark)}.", "") if written else (why, no_update)
+        hint = " “Mute …” keeps its shape from being news." if mark == "known" else ""
+        return (f"Marked as {spaced(mark)}.{hint}", "") if written else (why, no_update)
 
     @app.callback(
         Output("mark-state", "children"),

@@ -220,7 +220,7 @@ def mutes_list(mutes: Sequence[tuple[Mute, int]], hours: float, zone: ZoneInfo) 
     """The mutes in force, each with how many flags of the last hours it matches."""
     if not mutes:
         return html.P("Nothing is muted.", className="empty-words")
-    head = ["what", f"flags of {hours:g} h", "until", "by", "why", ""]
+    head = ["what", f"flags of {hours:g} h", "until", "by", "why"]
     rows = [
         html.Tr(
             [
@@ -234,7 +234,10 @@ def mutes_list(mutes: Sequence[tuple[Mute, int]], hours: float, zone: ZoneInfo) 
         )
         for mute, count in mutes
     ]
-    table = [html.Thead(html.Tr([html.Th(name, scope="col") for name in head])), html.Tbody(rows)]
+    table = [
+        html.Thead(html.Tr([*(html.Th(name, scope="col") for name in head), html.Td()])),
+        html.Tbody(rows),
+    ]
     return html.Div(html.Table(table), className="list", tabIndex=0)
 
 
