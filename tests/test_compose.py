@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from core.settings import ROOT, render
+from api.callers import Callers
+from core.settings import ROOT, ApiSettings, render
 
 FILES = ["docker-compose.yml", "docker-compose.demo.yml", "docker-compose.cluster.yml"]
 DOCKERFILES = sorted(ROOT.glob("Dockerfile.*"))
@@ -80,7 +81,7 @@ def test_each_file_is_whole_by_itself(name: str) -> None:
         assert all(set(how) == {"condition"} for how in wanted.values())
         assert set(body.get("networks", [])) <= set(content["networks"])
         mounted = {mount.split(":")[0] for mount in body.get("volumes", [])}
-        assert {m for m in mounted if m[0] not in "./"} <= volumes
+        assert {m for m in mounted if m[0] not in "./$"} <= volumes
 
 
 def test_in_the_demo_every_service_works_on_the_demos_data() -> None:
@@ -137,11 +138,12 @@ def test_every_variable_is_a_setting_of_the_example_with_its_default(name: str) 
     example = dict(re.findall(r"^#([A-Z0-9_]+)=(.*)$", render(), re.MULTILINE))
     used = re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", (ROOT / name).read_text())
     assert {variable for variable, _ in used} <= set(example)
-    demo = {"REQUEST_INTERVAL_SECONDS"} if "demo" in name else set()  # asks its own simulator
+    other = {"REQUEST_INTERVAL_SECONDS"} if "demo" in name else set()  # asks its own simulator
+    other |= {"API_KEYS_FILE"}  # something is mounted where there is no file
     different = {
         variable: (default, example[variable])
         for variable, default in used
-        if variable not in demo and not same(default, example[variable])
+        if variable not in other and not same(default, example[variable])
     }
     assert not different
 
@@ -151,6 +153,13 @@ def test_every_setting_can_be_given_to_the_services_that_have_it() -> None:
     given = set(re.findall(r"^      ([A-Z_]+):$|\$\{([A-Z_]+):-", text, re.MULTILINE))
     named = set(re.findall(r"^#([A-Z0-9_]+)=", render(), re.MULTILINE))
     assert named - {name for pair in given for name in pair} == INSIDE
+
+
+def test_the_file_of_keys_is_mounted_where_the_api_reads_it() -> None:
+    api = SERVICES["api"]
+    inside = api["environment"]["API_KEYS_FILE"]
+    assert f"${{API_KEYS_FILE:-/dev/null}}:{inside}:ro" in api["volumes"]
+    assert not Callers(ApiSettings(_env_file=None, api_keys_file=Path("/dev/null"))).key_needed
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from api.routes.anomaly_stream import add_stream_route
 from api.routes.health import add_health_routes
 from api.routes.predictions import prediction_routes
 from api.routes.scored_lists import add_list_routes
+from api.routes.watching import add_watch_list_routes
 from api.scoring import Follower
 from core.casework import CaseworkStore
 from core.settings import ApiSettings
@@ -88,6 +89,7 @@ def create_app(
     feed = FlagFeed(scored, reads, metrics, closing, settings)
     add_list_routes(app.router, scored, reads, in_flight)
     add_stream_route(app.router, feed, in_flight)
+    add_watch_list_routes(app.router, scored.lake, casework, settings)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app
@@ -128,7 +130,7 @@ def _middleware(
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
-                allow_methods=["GET", "POST"],
+                allow_methods=["GET", "POST", "DELETE"],
                 allow_headers=["Content-Type", "Last-Event-ID", API_KEY_HEADER],
                 expose_headers=["Link"],
             )

@@ -7,7 +7,7 @@ first faults.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 import msgspec
@@ -69,8 +69,13 @@ class Body:
         self._held.count -= self._size
 
 
-def check_headers(headers: list[tuple[bytes, bytes]], max_bytes: int) -> None:
-    """Refuse a body that is announced as too large, as compressed, or as anything but JSON."""
+def check_headers(
+    headers: list[tuple[bytes, bytes]], max_bytes: int, other_types: Collection[bytes] = ()
+) -> None:
+    """Refuse a body that is announced as too large, as compressed, or as anything but JSON.
+
+    A route that takes `other_types` takes those instead of JSON.
+    """
     content_type = b""
     for name, value in headers:
         if name == b"content-type":
@@ -81,6 +86,11 @@ def check_headers(headers: list[tuple[bytes, bytes]], max_bytes: int) -> None:
             detail = "Send the body as it is: a compressed one (Content-Encoding) is not read."
             raise HTTPException(415, detail, {"Accept-Encoding": "identity"})
     media_type = content_type.partition(b";")[0].strip().lower()
+    if other_types:
+        if media_type not in other_types:
+            named = " or ".join(each.decode() for each in other_types)
+            raise HTTPException(415, f"Send the body as Content-Type: {named}.")
+        return
     if media_type != b"application/json" and not (
         media_type.startswith(b"application/") and media_type.endswith(b"+json")
     ):

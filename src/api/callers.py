@@ -10,9 +10,8 @@ some of the permissions `read`, `mark` and `watch`:
 """
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import sha256
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -21,15 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from core.proxy_names import MAX_AUTHOR, ProxyNames
 from core.settings import ApiSettings
 
 Permission = Literal["read", "mark", "watch"]
 """To score and read; to mark transactions and work on cases; to change the watch list."""
 
 PERMISSIONS: frozenset[Permission] = frozenset(("read", "mark", "watch"))
-
-MAX_AUTHOR = 80
-"""Characters of a person's name."""
 
 Author = Annotated[
     str,
@@ -104,14 +101,13 @@ class Callers:
 
     def __init__(self, settings: ApiSettings) -> None:
         self._keys: dict[bytes, Caller] = {}
-        if settings.api_keys_file is not None:
-            self._keys |= read_keys(settings.api_keys_file)
+        file = settings.api_keys_file
+        if file is not None and not file.is_char_device():  # Docker mounts /dev/null for no file
+            self._keys |= read_keys(file)
         if settings.api_key is not None:
             everything = Caller(PERMISSIONS, "API_KEY")
             self._keys[_digest(settings.api_key.get_secret_value())] = everything
-        self._header = settings.api_author_header
-        named = filter(None, map(str.strip, settings.api_trusted_proxies.split(",")))
-        self._proxies = [ip_network(name, strict=False) for name in named]
+        self._names = ProxyNames(settings.api_author_header, settings.api_trusted_proxies)
 
     @property
     def key_needed(self) -> bool:
@@ -126,17 +122,9 @@ class Callers:
             found = self._keys.get(_digest(headers.get(API_KEY_HEADER, "")))
         if found is None:
             return None
-        return found._replace(person=self._person(headers, scope.get("client")))
-
-    def _person(self, headers: Mapping[str, str], client: tuple[str, int] | None) -> str | None:
-        if not self._header or client is None:
-            return None
-        try:
-            address = ip_address(client[0])
-        except ValueError:
-            return None
-        name = "".join(filter(str.isprintable, headers.get(self._header, "")))[:MAX_AUTHOR].strip()
-        return name if name and any(address in proxy for proxy in self._proxies) else None
+        client = scope.get("client")
+        said = headers.get(self._names.header, "")
+        return found._replace(person=self._names.name(said, client[0] if client else None))
 
 
 def _digest(key: str) -> bytes:
@@ -160,4 +148,5 @@ def may(permission: Permission) -> Callable[[Request], Caller]:
             raise HTTPException(403, f"This key has no permission to {permission}.")
         return found
 
+    caller.permission = permission  # type: ignore[attr-defined]  # the documentation names it
     return caller

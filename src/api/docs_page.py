@@ -9,11 +9,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from api.callers import API_KEY_HEADER
-from api.errors import Problem
+from api.callers import API_KEY_HEADER, Callers
+from api.errors import Problem, error_responses
 from api.middleware import OPEN_PATHS
 from core.settings import ApiSettings
 
@@ -71,7 +72,7 @@ def _content_security_policy(page: str) -> str:
 
 
 def _openapi_document(app: FastAPI, settings: ApiSettings) -> dict[str, Any]:
-    """Add to FastAPI's document the shape of errors, and the key where one is set."""
+    """Add to FastAPI's document the shape of errors, permissions, and the key where one is set."""
     document = get_openapi(
         title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
     )
@@ -79,11 +80,32 @@ def _openapi_document(app: FastAPI, settings: ApiSettings) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     components["schemas"].update(problem.pop("$defs"))
     components["schemas"]["Problem"] = problem
-    if settings.api_key is not None or settings.api_keys_file is not None:
+    permissions = _permissions(app)
+    key_needed = Callers(settings).key_needed
+    if key_needed:
         scheme = {"type": "apiKey", "in": "header", "name": API_KEY_HEADER}
         components["securitySchemes"] = {"key": scheme}
-        for path, operations in document["paths"].items():
-            if path not in OPEN_PATHS:
-                for operation in operations.values():
-                    operation["security"] = [{"key": []}]
+    for path, operations in document["paths"].items():
+        if path in OPEN_PATHS:
+            continue
+        for method, operation in operations.items():
+            permission = permissions.get((path, method.upper()), "read")
+            operation["responses"].update(
+                {str(status): each for status, each in error_responses(403).items()}
+            )
+            operation["description"] += f"\n\nA key needs the permission `{permission}`."
+            if key_needed:
+                operation["security"] = [{"key": [permission]}]
     return document
+
+
+def _permissions(app: FastAPI) -> dict[tuple[str, str], str]:
+    """The permission that a route asks its caller for, by its path and method."""
+    return {
+        (route.path, method): permission
+        for route in app.routes
+        if isinstance(route, APIRoute)
+        for needed in route.dependant.dependencies
+        if (permission := getattr(needed.call, "permission", None))
+        for method in route.methods or ()
+    }

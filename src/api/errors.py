@@ -19,11 +19,13 @@ from pydantic_core import ErrorDetails
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import Scope
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
 MAX_FIELD_PROBLEMS = 20
+MAX_LINE_PROBLEMS = 1_000
 _MAX_VALUE_LENGTH = 100
 
 UNSHOWN: Any = object()
@@ -60,7 +62,9 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status")
     detail: str = Field(description="What went wrong, in a sentence")
     request_id: str = Field(description="Names this request in the service's log")
-    errors: list[FieldProblem] = Field(description="The invalid fields, if any; 20 at most")
+    errors: list[FieldProblem] = Field(
+        description="The invalid fields, if any, 20 at most; of a file the bad lines, 1,000 at most"
+    )
 
 
 class InvalidFieldsError(HTTPException):
@@ -92,6 +96,20 @@ class InvalidBodyError(InvalidFieldsError):
             + (f" There are {least}{others} more." if others else ""),
             errors,
         )
+
+
+class InvalidFileError(HTTPException):
+    """A file of which lines cannot be read: `errors` names them, 1,000 at most."""
+
+    def __init__(self, lines: Sequence[tuple[int, str, str]], allowed: str) -> None:
+        self.errors = [
+            FieldProblem(field=f"line {n}", value=_shown(value), allowed=allowed, message=reason)
+            for n, value, reason in lines[:MAX_LINE_PROBLEMS]
+        ]
+        number, _, reason = lines[0]
+        least = "at least " if len(lines) >= MAX_LINE_PROBLEMS else ""
+        others = f" There are {least}{len(lines) - 1:,} more bad lines." if len(lines) > 1 else ""
+        super().__init__(422, f"Nothing is changed. Line {number}: {reason}.{others}")
 
 
 class NoModelError(HTTPException):
@@ -165,14 +183,33 @@ def _markup_free(problem: Problem) -> bytes:
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer an `HTTPException` that routing or a route raised."""
     assert isinstance(error, HTTPException)
+    status, detail, headers = error.status_code, error.detail, error.headers
+    if detail == HTTPStatus(status).phrase:  # of routing, not of a route
+        detail = _DETAILS.get(status, detail)
+    if status == 405:
+        headers = {"Allow": ", ".join(_methods_of_path(request))}
     return problem_response(
         request.scope,
-        error.status_code,
-        _DETAILS.get(error.status_code, error.detail),
-        error.errors if isinstance(error, InvalidFieldsError) else None,
-        error.headers,
+        status,
+        detail,
+        error.errors if isinstance(error, InvalidFieldsError | InvalidFileError) else None,
+        headers,
         logging.DEBUG if isinstance(error, NoModelError) else None,
     )
+
+
+def _methods_of_path(request: Request) -> list[str]:
+    """The methods of all routes of a path: routing names those of the first one alone.
+
+    Where a route has just this path, one with a parameter in its place is not meant.
+    """
+    routes = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    exact = [route for route in routes if not route.param_convertors]
+    return sorted({method for route in exact or routes for method in route.methods or ()})
 
 
 async def on_invalid_query(request: Request, error: Exception) -> Response:

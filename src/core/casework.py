@@ -15,8 +15,23 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from core.lake import ORIGIN_PROPERTY, open_table, query, table_uri
+from core.tables import TIMESTAMP
 
-CASEWORK_TABLES: dict[str, pa.Schema] = {}
+WATCH_LIST = pa.schema(
+    [
+        *(
+            pa.field(name, pa.string(), nullable=False)
+            for name in ("entry", "kind", "name", "reason", "severity", "action", "author")
+        ),
+        pa.field("changed_at", TIMESTAMP, nullable=False),
+    ]
+)
+"""One row a change of the watch list (`core.watch_list`), written by the API.
+
+`action` is `added`, `changed` or `removed`; a removal repeats what the entry was.
+"""
+
+CASEWORK_TABLES: dict[str, pa.Schema] = {"watch_list": WATCH_LIST}
 """The columns of every casework table by its name."""
 
 _SMALL_COMMITS = 50

@@ -280,7 +280,8 @@ class ApiSettings(Settings):
     api_key: SecretStr | None = Field(None, min_length=16)
     """Key that callers send as X-API-Key, with every permission (default: none needed)"""
     api_keys_file: Path | None = None
-    """File of further keys, each with a name and its permissions (docs/operations.md)"""
+    """File of further keys, each with a name and its permissions (docs/operations.md); a path
+    begins with / or, from the checkout on, with ./ (default: none)"""
     api_author_header: str = Field("", pattern=r"^[A-Za-z0-9-]*$")
     """Header in which a proxy says who is asking, such as X-Forwarded-User (default: none)"""
     api_trusted_proxies: str = ""
@@ -305,6 +306,11 @@ class ApiSettings(Settings):
     """How often the API asks MLflow for a new champion"""
     api_access_log: bool = False
     """Log every request; costs about a quarter of the throughput"""
+
+    @field_validator("api_keys_file")
+    @classmethod
+    def _from_the_checkout(cls, file: Path | None) -> Path | None:
+        return None if file is None else ROOT / file
 
     @property
     def url(self) -> str:
@@ -337,6 +343,13 @@ class DashboardSettings(Settings):
     dashboard_password: SecretStr | None = Field(None, min_length=8)
     """Password that the dashboard asks every viewer for, with any user name (default: none); set
     it where API_KEY is set, since the dashboard uses that key for whoever opens the page"""
+    dashboard_api_key: SecretStr | None = Field(None, min_length=16)
+    """Key by which the dashboard calls the API (default: API_KEY); its permissions are those of
+    whoever opens the page"""
+    dashboard_author_header: str = Field("", pattern=r"^[A-Za-z0-9-]*$")
+    """Header in which a proxy says who looks at the dashboard, such as X-Forwarded-User"""
+    dashboard_trusted_proxies: str = ""
+    """Addresses or networks of proxies that may send that header, separated by commas"""
     dashboard_explorer_url: str = "https://mempool.space/tx/"
     """Public block explorer; a hash is appended to it"""
     dashboard_producer_url: str | None = None

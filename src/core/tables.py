@@ -203,6 +203,38 @@ input or output; `value` in satoshi. It is written before `raw_transactions`, so
 may be there twice: readers take each (hash, spent, position) once.
 """
 
+WATCH_MATCH = pa.struct(
+    [
+        pa.field("entry", pa.string()),
+        pa.field("name", pa.string()),
+        pa.field("severity", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("what", pa.string()),
+        pa.field("value", pa.int64()),
+    ]
+)
+"""An entry of the watch list and what it did in a transaction; `value` in satoshi, or null."""
+
+WATCHED = pa.schema(
+    [
+        pa.field("hash", pa.string(), nullable=False),
+        *(pa.field(name, pa.int64(), nullable=False) for name in NUMERIC_FIELDS),
+        pa.field("event_time", TIMESTAMP, nullable=False),
+        pa.field("append_time", TIMESTAMP, nullable=False),
+        pa.field("watched", pa.list_(WATCH_MATCH), nullable=False),
+        pa.field("watched_count", pa.int64(), nullable=False),
+        pa.field("watch_severity", pa.string(), nullable=False),
+        pa.field("replaces", pa.list_(pa.string()), nullable=False),
+        pa.field("matched_at", TIMESTAMP, nullable=False),
+        PARTITION,
+    ]
+)
+"""Transactions that touch the watch list, each once, as the list was when they came.
+
+`watched` has the most severe matches and `watched_count` the number of all; `replaces` the hashes
+of what the transaction replaces. It is written before `raw_transactions`.
+"""
+
 TABLES = {
     "raw_transactions": RAW_TRANSACTIONS,
     "quarantine": QUARANTINE,
@@ -212,5 +244,6 @@ TABLES = {
     "replacements": REPLACEMENTS,
     "market": MARKET,
     "movements": MOVEMENTS,
+    "watched": WATCHED,
 }
 """Every table by its name."""

@@ -8,6 +8,12 @@ BLOCKS = "bitcoin-blocks"
 DEAD_LETTERS = "bitcoin-transactions-dlq"
 ANOMALIES = "bitcoin-anomalies"
 
+FLAGGED, WATCHED = "flagged", "watched"
+"""The kinds of messages on `bitcoin-anomalies`, each of which a transaction has once: `kind`.
+
+Messages of earlier releases have no `kind`, and are of the first.
+"""
+
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """No record is larger; a block of 5,000 hashes takes 0.35 MB."""
 

@@ -39,6 +39,7 @@ from dashboard.pages.layout import (
 from dashboard.pages.model_page import model_view
 from dashboard.pages.transaction_panel import transaction_panel
 from dashboard.services import Services, Viewer
+from dashboard.watch_callbacks import register_watch
 
 Json = dict[str, Any]
 
@@ -58,6 +59,7 @@ def register_callbacks(app: Dash, services: Services) -> None:
     _register_transaction(app, services)
     _register_trial(app, services)
     _register_model(app, services)
+    register_watch(app, services)
 
 
 def _register_browser(app: Dash) -> None:

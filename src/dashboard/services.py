@@ -7,9 +7,11 @@ from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from flask import has_request_context, request
 from pydantic import SecretStr
 
 from core.background import BackgroundLoop
+from core.proxy_names import ProxyNames
 from core.settings import (
     ApiSettings,
     DashboardSettings,
@@ -68,6 +70,7 @@ class Services:
     password: str | None = None
     path_prefix: str = "/"
     grafana_url: str | None = None
+    names: ProxyNames = field(default_factory=ProxyNames)
     last_seen: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -100,6 +103,12 @@ class Services:
         """One more past day each time, so that a long range is ready when it is asked for."""
         self.views.long_ranges.warm(self.recent.clock())
 
+    def viewer_name(self) -> str | None:
+        """The name that a trusted proxy gives in the request that is answered; None without one."""
+        if not has_request_context():  # the page is made once before any request
+            return None
+        return self.names.name(request.headers.get(self.names.header), request.remote_addr)
+
     def record_viewer(self, client: dict[str, Any]) -> None:
         """Count a browser as a viewer for the next minute."""
         now = self.recent.clock().timestamp()
@@ -116,7 +125,8 @@ def connect() -> Services:
     """Wire the parts by the settings; nothing is read yet."""
     settings, data, api_settings = DashboardSettings(), DataSettings(), ApiSettings()
     metrics = DashboardMetrics(new_registry("dashboard"))
-    api = Api(api_settings.url, _secret(api_settings.api_key))
+    key = settings.dashboard_api_key or api_settings.api_key
+    api = Api(api_settings.url, _secret(key))
     urls = _urls(settings) | {"API": api_settings.url}
     open_lake = partial(Lake, data.lake, data.data_origin)
     recent = RecentRows(
@@ -145,6 +155,7 @@ def connect() -> Services:
         password=_secret(settings.dashboard_password),
         path_prefix=settings.dashboard_path_prefix,
         grafana_url=settings.dashboard_grafana_url,
+        names=ProxyNames(settings.dashboard_author_header, settings.dashboard_trusted_proxies),
     )
 
 

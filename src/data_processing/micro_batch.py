@@ -23,6 +23,7 @@ from data_processing.lake_tables import LakeTables, spark_schema
 from data_processing.last_spenders import LastSpenders, Replacement, replaced_fees
 from data_processing.record_parsing import PARSED_RECORDS
 from data_processing.seen_transactions import SeenTransactions
+from data_processing.watch_matching import WatchMatching
 from data_processing.worker_scoring import (
     ChampionBroadcast,
     Surroundings,
@@ -49,6 +50,7 @@ class MicroBatch:
     `confirmations`. `verdicts` has `anomaly_score`, `is_anomaly` and `flagged_by` of the rows
     written to `scored_transactions`: without a champion only those that a rule flags.
     `replacements` has a row of the table of that name for each transaction that replaces another.
+    `watched` counts the rows written to the table of that name.
     """
 
     new: pa.Table
@@ -59,6 +61,7 @@ class MicroBatch:
     newest: datetime
     confirmed: int = 0
     replacements: list[Replacement] = field(default_factory=list)
+    watched: int = 0
     verdicts: pa.Table = field(default_factory=lambda: _NO_VERDICTS)
     seconds: dict[str, float] = field(default_factory=dict)
     scored_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -83,9 +86,10 @@ class MicroBatchWriter:
         seen: SeenTransactions,
         champion: ChampionBroadcast,
         spenders: LastSpenders,
+        watch: WatchMatching,
     ) -> None:
         self._tables, self._seen, self._champion = tables, seen, champion
-        self._spenders = spenders
+        self._spenders, self._watch = spenders, watch
         self._confirmations = Confirmations(tables)
         self.rates = GoingRates(tables)
 
@@ -115,16 +119,21 @@ class MicroBatchWriter:
                 self._append("quarantine", transforms.rejected_rows(fresh), rejects, batch)
                 self._seen.add_rejects(batch.rejects)
 
-            # 4. Transactions. From this commit on, their hashes are repeats.
+            # 4. Matches of the watch list: read again, they are recognised by their hash.
+            if new:
+                batch.replacements = self._spenders.add(batch.new)
+                self._write_watched(batch)
+
+            # 5. Transactions. From this commit on, their hashes are repeats.
             if new:
                 self._append("raw_transactions", transforms.raw_rows(fresh), new, batch)
                 self._seen.add(batch.new)
 
-            # 5. Scores. Where this commit is missing, the backlog scores the rows later.
+            # 6. Scores. Where this commit is missing, the backlog scores the rows later.
             if new:
                 self._score(fresh, champion, batch)
 
-            # 6. Blocks: they are recognised by their height and hash.
+            # 7. Blocks: they are recognised by their height and hash.
             if batch.blocks.num_rows:
                 batch.confirmed = self._confirmations.write(fresh, batch.blocks)
         finally:
@@ -155,6 +164,11 @@ class MicroBatchWriter:
         offsets = repeats.select(["topic", "partition", "offset"])
         return batch, transforms.without(parsed, parsed.sparkSession.createDataFrame(offsets))
 
+    def _write_watched(self, batch: MicroBatch) -> None:
+        started = time.monotonic()
+        batch.watched = self._watch.write(batch.new, batch.replacements, batch.scored_at)
+        batch.seconds["watched"] = time.monotonic() - started
+
     def _score(self, fresh: DataFrame, champion: WorkerChampion, batch: MicroBatch) -> None:
         """Judge the new transactions beside the markets of their minutes, and write the verdicts.
 
@@ -164,7 +178,6 @@ class MicroBatchWriter:
         rates = self.rates.add(batch.new)
         batch.seconds["market"] = time.monotonic() - started
         started = time.monotonic()
-        batch.replacements = self._spenders.add(batch.new)
         beside = Surroundings(rates, replaced_fees(batch.replacements), {})
         unscored = transforms.unscored_rows(fresh)
         with scored_rows(self._tables, unscored, champion, beside, batch.scored_at) as rows:

@@ -14,9 +14,11 @@ from kafka.errors import KafkaError
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
+from core.casework import CaseworkStore
 from core.registry.follower import ChampionFollower
 from core.settings import DataSettings, KafkaSettings, StreamSettings
 from core.topics import ensure_topics
+from core.watch_list import WatchListInForce
 from data_processing import writer_lock
 from data_processing.chores import Chore
 from data_processing.chores.announcements import Announcements
@@ -36,6 +38,7 @@ from data_processing.session import start_session
 from data_processing.start_offsets import TOPICS, source_settings
 from data_processing.telemetry import QueryListener, bind_gauges
 from data_processing.topic_checks import TopicGuard, check_append_times
+from data_processing.watch_matching import WatchMatching
 from data_processing.worker_scoring import ChampionBroadcast
 from monitoring.prometheus_metrics import new_registry, serve
 from monitoring.stream_metrics import StreamMetrics
@@ -151,11 +154,26 @@ def _build_query(
     champion = ChampionBroadcast(tables.spark.sparkContext, lambda: follower.current)
     tables.spark.streams.addListener(QueryListener(metrics))
     spenders = LastSpenders()
-    writer = MicroBatchWriter(tables, seen, champion, spenders)
+    watch = _follow_watch_list(tables, config, metrics)
+    writer = MicroBatchWriter(tables, seen, champion, spenders, watch)
     bind_gauges(metrics, lambda: follower.current, seen.keys, writer.rates, tables.lake)
     chores = _build_chores(tables, config, champion, seen, spenders, metrics)
     guard = TopicGuard(config.kafka.bootstrap_servers, TOPICS, stop)
     return StreamQuery(tables.spark, writer, chores, metrics, stop, guard)
+
+
+def _follow_watch_list(
+    tables: LakeTables, config: StreamConfig, metrics: StreamMetrics
+) -> WatchMatching:
+    """Read the list before the first micro-batch, and follow its changes from then on."""
+    store = CaseworkStore(config.data.casework, config.data.data_origin)
+    watch = WatchMatching(tables, WatchListInForce(store))
+    watch.loop.on_turn = metrics.turn_recorder(watch.loop.name)
+    metrics.watch_list_entries.set_function(lambda: float(len(watch)))
+    metrics.watch_list_read.set_function(lambda: watch.read_at)
+    watch.loop.turn()
+    watch.loop.start()
+    return watch
 
 
 def _build_chores(

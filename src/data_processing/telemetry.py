@@ -36,6 +36,7 @@ def record_micro_batch(metrics: StreamMetrics, batch: MicroBatch) -> None:
     metrics.read(batch.newest.timestamp())
     metrics.rows.labels("raw_transactions").inc(new)
     metrics.rows.labels("quarantine").inc(batch.rejects.num_rows)
+    metrics.rows.labels("watched").inc(batch.watched)
     metrics.rows.labels("confirmations").inc(batch.confirmed)
     for kind in batch.rejects["kind"].to_pylist():
         metrics.quarantined.labels(kind).inc()

@@ -12,7 +12,7 @@ from core.tables import (
     SCORED_TRANSACTIONS,
     UNSCORED,
 )
-from core.transaction import COINBASE_SQL
+from core.transaction import COINBASE_SQL, NUMERIC_FIELDS
 
 
 def receipts(parsed: DataFrame) -> DataFrame:
@@ -24,6 +24,8 @@ def receipts(parsed: DataFrame) -> DataFrame:
     return parsed.select(
         *("topic", "partition", "offset", "append_time", "event_time", "key", "kind"),
         *("hash", "fee", "spent_outpoints", fee_rate.alias("fee_rate")),
+        *("input_addresses", "input_values", "output_addresses", "output_values"),
+        *(name for name in NUMERIC_FIELDS if name != "fee"),
         *("block_hash", "previous_hash", "block_height"),
         F.size("transaction_hashes").alias("transactions"),
     )

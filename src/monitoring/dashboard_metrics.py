@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry
 
 from monitoring.prometheus_metrics import ServiceMetrics
 
-CALLBACKS = ("activity", "filters", "transaction", "score", "model")
+CALLBACKS = ("activity", "filters", "transaction", "score", "model", "watch")
 """The parts of the page that a browser's callback updates."""
 
 SOURCES = ("lake", "api", "callback")

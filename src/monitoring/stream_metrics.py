@@ -11,8 +11,11 @@ from monitoring.prometheus_metrics import ServiceMetrics
 CHORES = ("backlog", "statistics", "replacements", "announcements", "housekeeping")
 """The kinds of work between micro-batches."""
 
-STAGES = ("read", "quarantine", "raw_transactions", "market", "score", "scored_transactions")
-"""The stages of a micro-batch: reading, scoring, and the write of each table."""
+STAGES = (
+    *("read", "quarantine", "watched", "raw_transactions"),
+    *("market", "score", "scored_transactions"),
+)
+"""The stages of a micro-batch: reading, matching, scoring, and the write of each table."""
 
 _SECONDS = (0.25, 0.5, 1, 2, 4, 8, 12, 20, 40, 80, 160)
 _SCORES = SCORE_AXIS[: SCORE_AXIS.index(0.8) + 1 : 5]
@@ -45,6 +48,9 @@ class StreamMetrics(ServiceMetrics):
         self.announced = counter(
             "anomalies_published", "Flagged transactions published to bitcoin-anomalies"
         )
+        self.watched_announced = counter(
+            "watched_published", "Transactions that touch the watch list, published likewise"
+        )
         self.webhook_posts = counter(
             "webhook_posts", "Posts to WEBHOOK_URL, by result", result=("accepted", "failed")
         )
@@ -72,7 +78,7 @@ class StreamMetrics(ServiceMetrics):
             stage=STAGES,
         )
         self._declare_state()
-        self.declare_loops("champion", "webhook")
+        self.declare_loops("champion", "webhook", "watch_list")
 
     def _declare_state(self) -> None:
         gauge = self.gauge
@@ -93,6 +99,11 @@ class StreamMetrics(ServiceMetrics):
         )
         self.known_outpoints = gauge(
             "known_outpoints", "Spent outpoints kept to recognise replacements"
+        )
+        self.watch_list_entries = gauge("watch_list_entries", "Entries of the watch list in force")
+        self.watch_list_read = gauge(
+            "watch_list_read_timestamp_seconds",
+            "When the watch list was last found to be the newest, in Unix seconds; 0 before",
         )
         self.unscored = gauge("unscored_rows", "Rows of raw_transactions not scored yet")
         self.webhook_waiting = gauge(

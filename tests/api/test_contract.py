@@ -34,10 +34,11 @@ def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
 
 
 @pytest.fixture
-def app(champion: Champion, lake: str) -> ASGIApp:
+def app(champion: Champion, lake: str, tmp_path: Path) -> ASGIApp:
     append_scored(lake, ROWS)
     settings = ApiSettings(_env_file=None, api_stream_seconds=0.1)  # else a stream has no end
-    return application(FixedFollower(champion), settings, lake)
+    casework = str(tmp_path / "casework")
+    return application(FixedFollower(champion), settings, lake, casework=casework)
 
 
 @pytest.mark.slow

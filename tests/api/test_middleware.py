@@ -125,7 +125,7 @@ def test_probes_scrapes_and_documentation_need_no_key(guarded: TestClient, path:
 
 def test_the_document_says_which_routes_need_the_key(guarded: TestClient) -> None:
     paths = guarded.get("/openapi.json").json()["paths"]
-    assert paths["/predict"]["post"]["security"] == [{"key": []}]
+    assert paths["/predict"]["post"]["security"] == [{"key": ["read"]}]
     assert "security" not in paths["/health"]["get"]
 
 

@@ -57,6 +57,7 @@ def test_a_micro_batch_is_recorded_with_repeats_rejects_and_scores() -> None:
         rejects=pa.table({"kind": ["not_json"]}),
         repeats=3,
         confirmed=4,
+        watched=0,
         scored=True,
         newest=now,
         seconds={"read": 0.5},

@@ -29,6 +29,17 @@ def long_lists(assault: Assault) -> None:
     assault.post("long batch", "/predict/batch", b'{"transactions":' + ones + b"}")
 
 
+def long_watch_lists(assault: Assault) -> None:
+    """Bodies and files for the watch list of more entries and longer lines than it takes."""
+    entry = json.dumps({"entry": "1" * 34, "name": "n", "reason": "r"}).encode()
+    entries = b'{"author":"Eve","entries":[' + (entry + b",") * 20_000 + entry + b"]}"
+    assault.post("long list", "/watch-list", entries)
+    for line in (b"!\n", b"1" * 34 + b"\n", b'"', b"," * 20_000 + b"\n"):
+        content = line * (8 * MEGABYTE // len(line))
+        headers = {"Content-Type": "text/csv"}
+        assault.post("long file", "/watch-list/import?author=Eve", content, **headers)
+
+
 def long_strings(assault: Assault) -> None:
     body = json.dumps(EXAMPLE | {"hash": "a" * (2 * MEGABYTE - 400)}).encode()
     assault.post("long string", "/predict", body)
@@ -134,6 +145,7 @@ ATTACKS: dict[str, Callable[[Assault], None]] = {
     attack.__name__: attack
     for attack in (
         long_lists,
+        long_watch_lists,
         long_strings,
         deep_nesting,
         compressed,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import hypothesis
 import requests
@@ -94,6 +94,54 @@ _QUERIES = st.dictionaries(
     max_size=5,
 ).map(urlencode)
 
+_ADDRESS = "1BgGZ9tcN4rm9KBzDn7KprQz87SZ26SAMH"
+_ENTRY = {
+    "entry": _ADDRESS,
+    "kind": None,
+    "name": "<b>=1+1</b>",
+    "reason": "asked for",
+    "severity": "high",
+}
+_LISTS = st.fixed_dictionaries(
+    {"entries": st.lists(_changed(_ENTRY), max_size=5) | _JSON},
+    optional={"author": st.just("Eve") | _SCALARS},
+).map(lambda value: json.dumps(value).encode())
+_FILES = st.lists(
+    st.sampled_from(["entry,name", _ADDRESS, "6a0101,=1", '"']) | st.text(max_size=60),
+    max_size=6,
+).map(lambda lines: "\n".join(lines).encode("utf-8", "replace"))
+_WATCHING = st.sampled_from(
+    ["/watch-list", "/watch-list/history", "/watch-list/seen", "/watch-list.csv"]
+)
+_WATCH_QUERIES = st.dictionaries(
+    st.sampled_from(["search", "offset", "limit", "entry", "days", "author"]) | st.text(max_size=8),
+    st.sampled_from([_ADDRESS, "7", "' OR 1=1", "\0"]) | st.text(max_size=30),
+    max_size=4,
+).map(lambda query: urlencode(query, errors="replace"))
+
+WATCHING = st.one_of(
+    st.builds(Hostile, st.just("api"), st.just("POST"), st.just("/watch-list"), _LISTS | _BODIES),
+    st.builds(
+        Hostile,
+        st.just("api"),
+        st.just("POST"),
+        _WATCH_QUERIES.map(lambda query: f"/watch-list/import?author=Eve&{query}"),
+        _FILES | st.binary(max_size=200),
+        st.sampled_from(["text/csv", "text/plain; charset=latin-1", "application/json"]),
+    ),
+    st.builds(
+        Hostile,
+        st.just("api"),
+        st.sampled_from(["GET", "HEAD", "DELETE"]),
+        st.tuples(
+            _WATCHING
+            | st.text(max_size=30).map(lambda t: f"/watch-list/{quote(t, errors='replace')}"),
+            _WATCH_QUERIES,
+        ).map("?".join),
+    ),
+)
+"""Requests to the routes of the watch list."""
+
 _POSTS = st.builds(
     Hostile,
     st.just("api"),
@@ -122,10 +170,11 @@ _CALLBACKS = st.builds(
     _changed(READ_OUT).map(lambda body: json.dumps(body).encode()),
 )
 
-REQUESTS = st.integers(0, 6).flatmap(
-    lambda number: {0: _READS, 1: _PAGES, 2: _CALLBACKS}.get(number, _POSTS)
+REQUESTS = st.integers(0, 7).flatmap(
+    lambda number: {0: _READS, 1: _PAGES, 2: _CALLBACKS, 3: WATCHING}.get(number, _POSTS)
 )
-"""Any request: of seven one reads the API's table, two ask the dashboard, the others are scored."""
+"""Any request: of eight one reads the API's table, one is about the watch list, two ask the
+dashboard, the others are scored."""
 
 
 class HealthWatch(threading.Thread):

@@ -9,12 +9,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T  # noqa: N812
 from tests.support.stream_samples import NOON, as_json
 
+from core.casework import CaseworkStore
 from core.detector.champion import Champion
 from core.topics import TRANSACTIONS
+from core.watch_list import WatchListInForce
 from data_processing.lake_tables import LakeTables
 from data_processing.last_spenders import LastSpenders
 from data_processing.micro_batch import MicroBatch, MicroBatchWriter
 from data_processing.seen_transactions import SeenTransactions
+from data_processing.watch_matching import WatchMatching
 from data_processing.worker_scoring import ChampionBroadcast
 
 _COLUMNS = {
@@ -74,7 +77,13 @@ class Writer:
         self.broadcast = ChampionBroadcast(self.tables.spark.sparkContext, lambda: self.champion)
         self.seen = SeenTransactions(self.tables, Path(self.tables.lake).parent / "known_keys")
         self.spenders = LastSpenders()
-        self.writer = MicroBatchWriter(self.tables, self.seen, self.broadcast, self.spenders)
+        folder = Path(self.tables.lake).parent / "casework"
+        self.watch = WatchMatching(
+            self.tables, WatchListInForce(CaseworkStore(str(folder), self.tables.origin))
+        )
+        self.writer = MicroBatchWriter(
+            self.tables, self.seen, self.broadcast, self.spenders, self.watch
+        )
 
     def write(self, records: DataFrame) -> MicroBatch:
         batch = self.writer.write(records)

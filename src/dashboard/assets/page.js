@@ -169,6 +169,8 @@
     axis: ["radiogroup", "What the scatter shows upwards"],
     flagged: ["group", "Show"],
     flagged_by: ["group", "Only flagged by"],
+    "watch-severity": ["radiogroup", "Severity"],
+    "watch-days": ["radiogroup", "How far to look back"],
   };
 
   function nameControls() {
@@ -185,6 +187,8 @@
     }
     const slider = document.querySelector("#threshold [role=slider]");
     if (slider) slider.setAttribute("aria-label", "Anomaly threshold");
+    const file = document.querySelector("#watch-file input[type=file]");
+    if (file) file.setAttribute("aria-label", "File to import");
     for (const hidden of document.querySelectorAll(".dash-dropdown-focus-target")) hidden.tabIndex = -1;
   }
 
@@ -213,7 +217,7 @@
       return { theme: root.dataset.theme, zone: zone, id: browserId };
     },
     show: function (path) {
-      const pages = ["", "try", "model"].map((page) => root.dataset.prefix + page);
+      const pages = ["", "try", "model", "watch"].map((page) => root.dataset.prefix + page);
       const here = pages.includes(path) ? path : pages[0];
       setTimeout(() => window.dispatchEvent(new Event("resize")), 50);
       return [
@@ -245,7 +249,7 @@
       return on ? { on: on[0], what: on[1] } : window.dash_clientside.no_update;
     },
     addresses: function (search) {
-      return ["export.csv", "", "try", "model"].map((path) => root.dataset.prefix + path + (search || ""));
+      return ["export.csv", "", "try", "model", "watch"].map((path) => root.dataset.prefix + path + (search || ""));
     },
     clickedTransaction: function (inScatter, inMarket) {
       const trigger = window.dash_clientside.callback_context.triggered[0];

@@ -173,6 +173,14 @@ class Lake:
         )
         return next(iter(self._rows("confirmations", sql)), None)
 
+    def watched(self, hash: str, since: datetime) -> dict[str, Any] | None:
+        """What a transaction first seen at `since` did to the watch list of that time."""
+        sql = (
+            f"SELECT * FROM watched WHERE {appended_since(since)} AND hash = '{hash}'"
+            " ORDER BY matched_at LIMIT 1"
+        )
+        return next(iter(self._rows("watched", sql)), None)
+
     def replacement_chain(self, hash: str, since: datetime) -> list[dict[str, Any]]:
         """The replacements that led to a transaction first seen at `since`, and those after it.
 
@@ -240,6 +248,22 @@ class Api:
         """GET a path; raises `requests.RequestException` without an answer or without JSON."""
         response = self.session.get(f"{self.url}{path}", timeout=self.timeout_seconds)
         return response.status_code, response.json()
+
+    def send(
+        self, method: str, path: str, seconds: float | None = None, **content: Any
+    ) -> tuple[int, dict[str, Any]]:
+        """Send what `requests` takes (`params`, `json`, `data`, `headers`); raises as `get`.
+
+        `seconds` is the longest wait for the answer, where that is not `timeout_seconds`.
+        """
+        timeout = seconds or self.timeout_seconds
+        response = self.session.request(method, f"{self.url}{path}", timeout=timeout, **content)
+        return response.status_code, response.json()
+
+    def file(self, path: str, seconds: float) -> tuple[int, bytes]:
+        """The status and the content of a file; raises `requests.RequestException`."""
+        response = self.session.get(f"{self.url}{path}", timeout=seconds)
+        return response.status_code, response.content
 
     def score(self, body: str) -> tuple[int, dict[str, Any]]:
         """Score a transaction's JSON: the project's eight fields, or Blockchain.com's own form."""

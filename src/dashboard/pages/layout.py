@@ -12,6 +12,7 @@ from dashboard.activity.pipeline_state import PartLine
 from dashboard.activity.table import transaction_table
 from dashboard.look.formats import attribute
 from dashboard.pages.trial import trial_page
+from dashboard.pages.watch_page import watch_page
 from dashboard.services import Services
 
 GRAPH_CONFIG: Any = {
@@ -31,7 +32,12 @@ EMPTY_FIGURE: dict[str, Any] = {
 }
 """A transparent figure: without one Plotly draws a white plot."""
 
-PAGES = (("/", "Activity"), ("/try", "Try a transaction"), ("/model", "Model"))
+PAGES = (
+    ("/", "Activity"),
+    ("/try", "Try a transaction"),
+    ("/model", "Model"),
+    ("/watch", "Watch list"),
+)
 
 ORIGIN_WORDS = {
     "live": "Bitcoin's transactions, as Blockchain.com shows them",
@@ -95,6 +101,7 @@ def page(services: Services) -> html.Div:
                     ),
                     html.Section(trial_page(), id="page-try", hidden=True),
                     html.Section(id="page-model", hidden=True),
+                    html.Section(watch_page(services), id="page-watch", hidden=True),
                 ]
             ),
             html.Aside(

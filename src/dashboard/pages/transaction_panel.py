@@ -13,6 +13,7 @@ from core.detector.rules import STEEP, fee_step
 from core.detector.verdict import Verdict
 from core.effective_fee import package_fee_rate
 from core.transaction import PACKAGE_FEE_RATE
+from core.watch_list import watched_sentence
 from dashboard.activity.filters import Filters
 from dashboard.lake.families import unconfirmed_children, unconfirmed_parents
 from dashboard.lake.recent import Snapshot
@@ -52,7 +53,7 @@ def transaction_panel(
         hash = row["hash"]
         chain = lake.replacement_chain(hash, row["event_time"])
         fate = _fate(row, chain, lake, snapshot)
-        family = _family(row, lake)
+        family = [*_watched(lake.watched(hash, row["event_time"])), *_family(row, lake)]
         history = _history(chain, hash, zone)
     except LAKE_ERRORS:
         lake.close()
@@ -205,6 +206,14 @@ def _family(row: Mapping[str, Any], lake: Lake) -> list[Any]:
 def _judged_in_package(row: Mapping[str, Any]) -> list[html.P]:
     rate = row.get(PACKAGE_FEE_RATE)
     return [] if rate is None else [html.P(package_sentence(rate), className="market")]
+
+
+def _watched(row: Mapping[str, Any] | None) -> list[html.P]:
+    """What it did to the watch list, where it did something."""
+    if row is None:
+        return []
+    badge = html.Span(f"watched, {row['watch_severity']}", className="badge")
+    return [html.P([badge, " ", watched_sentence(row["watched"], row["watched_count"])])]
 
 
 def _listed(hashes: Sequence[str]) -> list[Any]:

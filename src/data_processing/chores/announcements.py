@@ -1,7 +1,7 @@
-"""Publishes flagged transactions to `bitcoin-anomalies`, from where the webhook takes them.
+"""Publishes flagged and watched transactions to `bitcoin-anomalies`, for whoever reads the topic.
 
-Only committed rows of `scored_transactions` are published, as read from the table. What a crash
-left unpublished is found at the next start by comparing the table with the topic.
+Only committed rows of `scored_transactions` and `watched` are published, as read from the table.
+What a crash left unpublished is found at the next start by comparing the tables with the topic.
 """
 
 import json
@@ -14,13 +14,14 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from core.detector import explanation
-from core.detector.rules import rules_of_row
-from core.detector.verdict import Verdict
-from core.lake import sql_time
-from core.tables import VERDICT
-from core.topics import ANOMALIES
-from core.transaction import NUMERIC_FIELDS
+from core.topics import ANOMALIES, FLAGGED, WATCHED
+from data_processing.chores.announced_rows import (
+    AnnouncedRows,
+    FlaggedRows,
+    Message,
+    WatchedRows,
+)
+from data_processing.chores.outbox import MessageKey, message_content, message_key
 from data_processing.lake_tables import LakeTables
 from data_processing.micro_batch import MicroBatch
 from data_processing.start_offsets import describe_topics, partition_numbers
@@ -33,21 +34,9 @@ _ROWS_AT_ONCE = 500
 _BLOCK_MS, _DELIVERY_MS = 5_000, 10_000
 """Longest wait for the broker's metadata, and for the answer to a record."""
 
-_COPIED = ("hash", *NUMERIC_FIELDS, "fee_rate", *VERDICT.names)
-
-
-def anomaly_message(row: dict[str, Any]) -> dict[str, Any]:
-    """The message for a flagged row of `scored_transactions`: the row and its explanation."""
-    verdict = Verdict.from_row(row)
-    return {name: row[name] for name in _COPIED} | {
-        "patterns": list(verdict.patterns),
-        "event_time": row["event_time"].isoformat(),
-        "explanation": explanation.explanation(verdict, rules_of_row(row)),
-    }
-
 
 class Announcements:
-    """A chore: publishes each flagged transaction once it is committed."""
+    """A chore: publishes each flagged or watched transaction once it is committed."""
 
     name = "announcements"
 
@@ -58,36 +47,41 @@ class Announcements:
         metrics: StreamMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._tables, self._servers, self._metrics = tables, bootstrap_servers, metrics
-        self._clock = clock
+        self._rows: dict[str, AnnouncedRows] = {
+            FLAGGED: FlaggedRows(tables),
+            WATCHED: WatchedRows(tables),
+        }
+        self._published = {FLAGGED: metrics.announced, WATCHED: metrics.watched_announced}
+        self._servers, self._clock = bootstrap_servers, clock
         self._producer: KafkaProducer | None = None
-        self._unpublished: list[dict[str, Any]] = []
-        self._commits: list[datetime] = []
+        self._unpublished: list[Message] = []
+        self._commits: list[tuple[str, datetime]] = []
         self._not_before = 0.0
 
     def recover(self, horizon: timedelta) -> None:
-        """Find the flagged rows that are not on the topic, among those of the last `horizon`.
+        """Find the rows that are not on the topic, among those of the last `horizon`.
 
         Raises `kafka.errors.KafkaError` when the topic cannot be read.
         """
-        newest = self._tables.query(
-            "SELECT MAX(scored_at) AS at FROM scored_transactions", "scored_transactions"
-        )["at"][0].as_py()
-        if newest is None:
+        newest = {kind: at for kind, rows in self._rows.items() if (at := rows.newest())}
+        if not newest:
             return
-        published = published_hashes(self._servers)
-        last = min(newest, datetime.now(UTC))  # a clock that was ahead for once hides no row
-        rows = self._flagged(f"scored_at >= {sql_time(last - horizon)}")
-        self._unpublished = [row for row in rows if row["hash"] not in published]
+        published = published_keys(self._servers)
+        for kind, at in newest.items():
+            last = min(at, datetime.now(UTC))  # a clock that was ahead for once hides no row
+            messages = self._rows[kind].since(last - horizon)
+            self._unpublished += [m for m in messages if message_key(m) not in published]
 
     def on_batch(self, batch: MicroBatch) -> None:
-        """Note a micro-batch that has flagged transactions."""
+        """Note a micro-batch that has flagged or watched transactions."""
         if batch.flagged:
             self.on_scored(batch.scored_at)
+        if batch.watched:
+            self._commits.append((WATCHED, batch.scored_at))
 
     def on_scored(self, scored_at: datetime) -> None:
         """Note a commit of `scored_transactions` that may have flagged transactions."""
-        self._commits.append(scored_at)
+        self._commits.append((FLAGGED, scored_at))
 
     def due(self) -> bool:
         """Whether rows are unpublished and the broker has not failed in the last 5 seconds."""
@@ -96,7 +90,8 @@ class Announcements:
     def run(self) -> None:
         """Publish all unpublished rows; when the broker fails, keep them for the next run."""
         while self._commits:
-            self._unpublished += self._flagged(f"scored_at = {sql_time(self._commits[0])}")
+            kind, at = self._commits[0]
+            self._unpublished += self._rows[kind].of_commit(at)
             self._commits.pop(0)
         try:
             while self._unpublished:
@@ -107,10 +102,10 @@ class Announcements:
             )
             self._not_before = self._clock() + _RETRY_SECONDS
 
-    def _publish(self, rows: list[dict[str, Any]]) -> None:
-        """Send rows together; each leaves the list when the broker has acknowledged it.
+    def _publish(self, messages: list[Message]) -> None:
+        """Send messages together; each leaves the list when the broker has acknowledged it.
 
-        Raises the first `KafkaError` after every row has its answer: none that the broker has
+        Raises the first `KafkaError` after every message has its answer: none that the broker has
         acknowledged is sent again.
         """
         if self._producer is None:
@@ -121,36 +116,31 @@ class Announcements:
                 delivery_timeout_ms=_DELIVERY_MS,
             )
         answers, first_error = [], None
-        for row in rows:
+        for message in messages:
             try:
-                answers.append((row, self._send(self._producer, row)))
+                answers.append((message, _send(self._producer, message)))
             except KafkaError as error:
                 first_error = error
                 break
-        for row, answer in answers:
+        for message, answer in answers:
             try:
                 answer.get(timeout=2 * _DELIVERY_MS / 1_000)
             except KafkaError as error:
                 first_error = first_error or error
             else:
-                self._unpublished.remove(row)
-                self._metrics.announced.inc()
+                self._unpublished.remove(message)
+                self._published[message["kind"]].inc()
         if first_error is not None:
             raise first_error
 
-    def _send(self, producer: KafkaProducer, row: dict[str, Any]) -> Any:
-        message = anomaly_message(row)
-        value = json.dumps(message, allow_nan=False).encode()
-        return producer.send(ANOMALIES, value, key=message["hash"].encode())
 
-    def _flagged(self, where: str) -> list[dict[str, Any]]:
-        sql = f"SELECT * FROM scored_transactions WHERE is_anomaly AND {where} ORDER BY scored_at"
-        rows: list[dict[str, Any]] = self._tables.query(sql, "scored_transactions").to_pylist()
-        return rows
+def _send(producer: KafkaProducer, message: Message) -> Any:
+    value = json.dumps(message, allow_nan=False).encode()
+    return producer.send(ANOMALIES, value, key=message["hash"].encode())
 
 
-def published_hashes(bootstrap_servers: str) -> set[str]:
-    """The hashes that are on `bitcoin-anomalies` now."""
+def published_keys(bootstrap_servers: str) -> set[MessageKey]:
+    """What is announced on `bitcoin-anomalies` now."""
     (topic,) = describe_topics(bootstrap_servers, [ANOMALIES])
     partitions = [TopicPartition(ANOMALIES, number) for number in partition_numbers(topic)]
     consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
@@ -158,10 +148,11 @@ def published_hashes(bootstrap_servers: str) -> set[str]:
         consumer.assign(partitions)
         consumer.seek_to_beginning()
         ends = consumer.end_offsets(partitions)
-        hashes: set[str] = set()
+        keys: set[MessageKey] = set()
         while any(consumer.position(partition) < ends[partition] for partition in partitions):
             for records in consumer.poll(timeout_ms=1_000).values():
-                hashes |= {record.key.decode() for record in records if record.key}
-        return hashes
+                contents = (message_content(record.value) for record in records)
+                keys |= {message_key(content) for content in contents if content is not None}
+        return keys
     finally:
         consumer.close()

@@ -16,10 +16,19 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from core.topics import ANOMALIES
+from core.topics import ANOMALIES, FLAGGED
 from data_processing.start_offsets import describe_topics, partition_numbers
 
 log = logging.getLogger(__name__)
+
+
+MessageKey = tuple[str, str]
+"""The transaction's hash and the kind of the message: each is announced once."""
+
+
+def message_key(content: Mapping[str, Any]) -> MessageKey:
+    """The key of a message of any release."""
+    return str(content["hash"]), str(content.get("kind", FLAGGED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,11 @@ class OutboxMessage:
     partition: int
     offset: int
     content: dict[str, Any]
+
+    @property
+    def key(self) -> MessageKey:
+        """What the message announces."""
+        return message_key(self.content)
 
 
 class Outbox:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 
 from core.background import BackgroundLoop
-from data_processing.chores.outbox import OutboxMessage
+from data_processing.chores.outbox import MessageKey, OutboxMessage
 from monitoring.stream_metrics import StreamMetrics
 
 log = logging.getLogger(__name__)
@@ -72,8 +72,8 @@ class Webhook:
         self._url, self._per_minute = url, per_minute
         self._messages, self._metrics = messages, metrics
         self._send, self._clock, self._sleep = send, clock, sleep
-        self._posted_hashes: OrderedDict[str, None] = OrderedDict()
-        self._held_back: dict[str, OutboxMessage] = {}
+        self._posted_keys: OrderedDict[MessageKey, None] = OrderedDict()
+        self._held_back: dict[MessageKey, OutboxMessage] = {}
         self._posted, self._window_ends = 0, 0.0
         self.loop = BackgroundLoop("webhook", lambda: self.post_next(1.0), 0)
 
@@ -91,10 +91,10 @@ class Webhook:
             return self._sleep(wait_seconds)
         message = self._messages.next(wait_seconds)
         self._metrics.webhook_waiting.set(self._messages.waiting())
-        if message is None or self._is_repeat(message.content["hash"]):
+        if message is None or self._is_repeat(message.key):
             return None
         if self._posted >= self._per_minute:
-            self._held_back[message.content["hash"]] = message
+            self._held_back[message.key] = message
             return None
         self._posted += 1
         self._deliver({"text": message.content["explanation"], **message.content})
@@ -104,7 +104,7 @@ class Webhook:
         """When the minute has ended, post the summary of what it held back, and start the next."""
         if self._clock() < self._window_ends:
             return
-        held_back = list(self._held_back)
+        held_back = list(dict.fromkeys(hash for hash, _ in self._held_back))
         if held_back:
             text = f"{len(held_back)} more unusual transactions were held back in the last minute"
             self._deliver({"text": text, "held_back": len(held_back), "hashes": held_back})
@@ -112,14 +112,14 @@ class Webhook:
             self._mark_posted(*messages)
         self._posted, self._window_ends = 0, self._clock() + _WINDOW_SECONDS
 
-    def _is_repeat(self, transaction_hash: str) -> bool:
-        return transaction_hash in self._posted_hashes or transaction_hash in self._held_back
+    def _is_repeat(self, key: MessageKey) -> bool:
+        return key in self._posted_keys or key in self._held_back
 
     def _mark_posted(self, *messages: OutboxMessage) -> None:
         for message in messages:
-            self._posted_hashes[message.content["hash"]] = None
-            if len(self._posted_hashes) > _REMEMBERED:
-                self._posted_hashes.popitem(last=False)
+            self._posted_keys[message.key] = None
+            if len(self._posted_keys) > _REMEMBERED:
+                self._posted_keys.popitem(last=False)
         for message in {message.partition: message for message in messages}.values():
             self._messages.mark_posted(message)
 

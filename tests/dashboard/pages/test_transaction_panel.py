@@ -9,7 +9,8 @@ from tests.support.dashboard_backend import Backend, as_text
 from tests.support.delta_tables import confirmation, replacement, write, write_raw
 
 from core.detector.explanation import number, value
-from core.transaction import tx_index
+from core.tables import WATCHED
+from core.transaction import NUMERIC_FIELDS, tx_index
 from dashboard.activity.filters import Filters
 from dashboard.activity.view import model_threshold
 from dashboard.pages.transaction_panel import transaction_panel
@@ -186,3 +187,23 @@ def test_a_row_of_rules_alone_has_no_score(backend: Backend, services: Services)
     view = services.views.view(Filters(hash="ab" * 32), "dark", "UTC")
     assert view.table[0]["score"] is None and view.table[0]["flagged_by"] == "rule"
     assert model_threshold(services.recent.snapshot) is None
+
+
+def test_it_says_what_the_transaction_did_to_the_watch_list(
+    backend: Backend, services: Services
+) -> None:
+    hash = backend.flagged[3]
+    assert "watched" not in panel(services, hash)
+    match = {"entry": "1BgGZ9tcN4rm9KBzDn7KprQz87SZ26SAMH", "name": "<b>Ann</b>"}
+    match |= {"severity": "high", "reason": "asked for"}
+    row: dict[str, Any] = {
+        **{"hash": hash, **dict.fromkeys(NUMERIC_FIELDS, 1)},
+        **dict.fromkeys(("event_time", "append_time", "matched_at"), backend.now),
+        "watched": [match | {"what": "was paid", "value": 7_000}],
+        **{"watched_count": 3, "watch_severity": "high", "replaces": []},
+        "date": backend.now.date(),
+    }
+    write(backend.lake, "watched", pa.Table.from_pylist([row], schema=WATCHED))
+    text = panel(services, hash)
+    assert "watched, high" in text
+    assert "Watched: <b>Ann</b> (1BgGZ9tc…6SAMH) was paid 0.00007 BTC; and 2 more." in text

@@ -1,6 +1,7 @@
 import json
 import random
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +9,12 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaTimeoutError
 from tests.support.micro_batches import FakeKafka, Writer
 from tests.support.stream_samples import a_champion, a_transaction
+from tests.support.watch_lists import ANN, an_entry, watch
 
+from core.casework import CaseworkStore
 from core.topics import ANOMALIES
 from core.transaction import Transaction
-from data_processing.chores.announcements import Announcements, published_hashes
+from data_processing.chores.announcements import Announcements, published_keys
 from data_processing.lake_tables import LakeTables
 from monitoring.stream_metrics import StreamMetrics
 
@@ -81,7 +84,8 @@ def test_an_announcement_is_the_transaction_and_why(
     assert message["explanation"].startswith("Unusual:")
     assert message["event_time"] == kafka.now.isoformat()
     assert message["reasons"][0]["feature"]
-    assert odd["hash"] in published_hashes(broker)
+    assert message["kind"] == "flagged"
+    assert (odd["hash"], "flagged") in published_keys(broker)
 
 
 def test_anomalies_wait_for_a_broker_that_is_away(
@@ -143,3 +147,38 @@ def test_what_was_sent_before_a_send_that_fails_is_not_sent_again(
     ours = {transaction["hash"] for transaction in transactions}
     keys = [message["hash"] for message in on_topic(broker) if message["hash"] in ours]
     assert len(keys) == len(set(keys)) == batch.flagged
+
+
+def test_a_watched_transaction_is_published_beside_its_flag_and_after_a_crash_once(
+    flagging: Writer, kafka: FakeKafka, tables: LakeTables, broker: str, metrics: StreamMetrics
+) -> None:
+    watch(CaseworkStore(str(Path(tables.lake).parent / "casework"), "simulated"), an_entry(ANN))
+    flagging.watch.follow()
+    rng = random.Random()
+    paid = {"output_addresses": [ANN], "output_values": [7_000]}
+    odd = a_transaction(rng, fee=10**9, input_value=3 * 10**9, output_value=2 * 10**9, **paid)
+    flagging.champion = None  # not scored yet
+    early = a_transaction(rng, **paid)
+    batch = flagging.write(kafka.records(early))
+    Announcements(tables, broker, metrics).on_batch(batch)  # and the process dies
+
+    kafka.later(seconds=5)
+    flagging.champion = a_champion(budget=0.2)
+    announcements = Announcements(tables, broker, metrics)
+    announcements.recover(HORIZON)
+    announcements.on_batch(flagging.write(kafka.records(odd)))
+    announcements.run()
+    once_more = Announcements(tables, broker, metrics)
+    once_more.recover(HORIZON)
+    assert not once_more.due()
+
+    ours = [m for m in on_topic(broker) if m["hash"] in {odd["hash"], early["hash"]}]
+    kinds = sorted((m["hash"] == odd["hash"], m["kind"]) for m in ours)
+    assert kinds == [(False, "watched"), (True, "flagged"), (True, "watched")]
+    by = {(m["hash"], m["kind"]): m for m in ours}
+    assert by[early["hash"], "watched"]["is_anomaly"] is None
+    both = by[odd["hash"], "watched"]
+    assert (both["is_anomaly"], both["watch_severity"]) == (True, "medium")
+    assert Transaction.model_validate(both) == Transaction.model_validate(odd)
+    assert both["explanation"] == "Watched: Ann (1BgGZ9tc…6SAMH) was paid 0.00007 BTC."
+    assert metrics.watched_announced._value.get() == 2

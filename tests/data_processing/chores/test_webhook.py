@@ -18,6 +18,7 @@ class ListOfMessages:
 
     def __init__(self) -> None:
         self.hashes: list[str] = []
+        self.kinds: dict[int, str] = {}  # of the messages that have one, by their place
         self.read, self.posted = 0, 0
 
     def add(self, *numbers: int) -> None:
@@ -29,6 +30,8 @@ class ListOfMessages:
             return None
         self.read += 1
         content = {"hash": self.hashes[self.read - 1], "explanation": "Unusual."}
+        if kind := self.kinds.get(self.read - 1):
+            content["kind"] = kind
         return OutboxMessage(0, self.read - 1, content)
 
     def mark_posted(self, message: OutboxMessage) -> None:
@@ -213,3 +216,18 @@ def test_only_a_success_counts_as_accepted(answering: tuple[str, list[int]], sta
     statuses.append(status)
     with pytest.raises(requests.HTTPError, match=str(status)):
         post(url, {"hash": "1"})
+
+
+def test_a_transaction_that_is_flagged_and_watched_is_posted_as_both(receiver: Receiver) -> None:
+    receiver.messages.add(1, 1, 1, 1, 2)
+    receiver.messages.kinds = {1: "watched", 2: "flagged", 3: "watched"}
+    post_all(receiver.webhook(), receiver)
+    posted = [(int(payload["hash"], 16), payload.get("kind")) for payload in receiver.payloads]
+    assert posted == [(1, None), (1, "watched"), (2, None)]
+
+
+def test_a_summary_names_a_transaction_once_whatever_it_is(receiver: Receiver) -> None:
+    receiver.messages.add(1, 2, 2)
+    receiver.messages.kinds = {2: "watched"}
+    post_all(receiver.webhook(per_minute=1), receiver, seconds_each=30)
+    assert receiver.payloads[1]["hashes"] == [f"{2:064x}"]

@@ -1,0 +1,126 @@
+"""The stream with and without a watch list of 100,000 addresses: throughput, and the time it takes.
+
+python -m benchmarks.watched_stream [HASHES]     200,000 distinct hashes by default
+
+Every transaction has four addresses; one in a thousand pays one that is on the list. Each row is
+the better of two streams on new folders, in turns, since the machine's other work is seldom even.
+"""
+
+import random
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from benchmarks.stream import AS_BY_DEFAULT, folder_and_broker, rows_of
+from kafka import KafkaProducer
+from local.ports import free_port
+from prometheus_client.parser import text_string_to_metric_families
+from tests.support.stream_processes import StreamProcess, wait_for
+from tests.support.stream_samples import a_transaction, as_json
+from tests.support.watch_lists import watch_many
+
+from core.casework import CaseworkStore
+from core.topics import TRANSACTIONS
+from core.watch_list import MAX_ENTRIES
+
+ENTRIES, MATCHING = 100_000, 1_000
+"""Entries of the list; one transaction in `MATCHING` pays one of them."""
+
+TIMES = 2
+assert ENTRIES <= MAX_ENTRIES
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Rows a second, and the share of the micro-batches' time that matching takes, 0 to 1."""
+
+    rate: float
+    share: float
+    matches: int
+
+
+def main() -> None:
+    """Print one table; ends with an error where the list costs 5 % or more."""
+    hashes = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+    listed = addresses(ENTRIES, seed=1)
+    without, with_list = list[Measured](), list[Measured]()
+    with folder_and_broker() as (folder, kafka):
+        publish(kafka.servers, hashes, listed)
+        for number in range(TIMES):
+            without.append(measured(folder / f"without-{number}", kafka.servers, hashes, []))
+            with_list.append(measured(folder / f"with-{number}", kafka.servers, hashes, listed))
+    fastest = max(with_list, key=lambda each: each.rate)
+    plain = max(each.rate for each in without)
+    print("| what | measured | aim |\n|---|---:|---:|")
+    print(f"| Kafka to scored, {hashes:,} hashes of 4 addresses, no list | {plain:,.0f}/s | |")
+    print(f"| … a list of {ENTRIES:,}, {fastest.matches:,} matches | {fastest.rate:,.0f}/s | |")
+    share = min(each.share for each in with_list)
+    print(f"| … matching and writing them, of the micro-batches' time | {share:.1%} | 5 % |")
+    if share >= 0.05:
+        sys.exit("the watch list takes more of the stream than it may")
+
+
+def addresses(count: int, seed: int) -> list[str]:
+    """Distinct texts of the form of addresses."""
+    rng = random.Random(seed)
+    return [f"bc1q{rng.getrandbits(190):038x}" for _ in range(count)]
+
+
+def publish(servers: str, count: int, listed: list[str]) -> None:
+    """Publish distinct transactions with their addresses, as fast as possible."""
+    rng = random.Random(2)
+    producer = KafkaProducer(bootstrap_servers=servers, linger_ms=50, batch_size=2**18)
+    for number in range(count):
+        owners = addresses(4, rng.getrandbits(63))
+        if number % MATCHING == 0:
+            owners[3] = rng.choice(listed)
+        transaction = a_transaction(
+            rng,
+            input_addresses=owners[:2],
+            input_values=[700_000, 300_000],
+            output_addresses=owners[2:],
+            output_values=[600_000, 390_000],
+        )
+        producer.send(TRANSACTIONS, as_json(transaction), key=transaction["hash"].encode())
+    producer.flush()
+    producer.close()
+
+
+def measured(data: Path, servers: str, hashes: int, listed: list[str]) -> Measured:
+    """Run a stream over all that is published, with this list."""
+    if listed:
+        watch_many(CaseworkStore(str(data / "casework"), "simulated"), listed)
+    port = free_port()
+    settings = AS_BY_DEFAULT | {"TRIGGER_SECONDS": "0", "STREAM_METRICS_PORT": str(port)}
+    stream = StreamProcess(data, servers, data.with_suffix(".log"), settings)
+    stream.start()
+    try:
+        wait_for(lambda: rows_of(stream) > 0, "the first commit", 600)
+        first, begun = rows_of(stream), rows_seconds(port)
+        wait_for(lambda: rows_of(stream) >= hashes, "the last commit", 3_600)
+        metrics = rows_seconds(port)
+    finally:
+        stream.kill()
+    seconds = metrics["batch"] - begun["batch"]
+    matching = metrics["watched"] - begun["watched"]
+    return Measured((hashes - first) / seconds, matching / seconds, int(metrics["matches"]))
+
+
+def rows_seconds(port: int) -> dict[str, float]:
+    """Seconds of all micro-batches and of matching so far, and how many rows it wrote."""
+    text = requests.get(f"http://localhost:{port}/metrics", timeout=30).text
+    values = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    return {
+        "batch": values[("bitcoin_stream_batch_seconds_sum",)],
+        "watched": values[("bitcoin_stream_stage_seconds_total", "watched")],
+        "matches": values[("bitcoin_stream_rows_total", "watched")],
+    }
+
+
+if __name__ == "__main__":
+    main()

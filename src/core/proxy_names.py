@@ -1,0 +1,42 @@
+"""The name of a person that a proxy gives in a header: believed from trusted addresses alone.
+
+Anybody can send a header. A proxy that asks people who they are replaces it by what it knows, and
+only it may be believed: by the address that the connection comes from, which no header changes.
+"""
+
+from ipaddress import ip_address, ip_network
+
+MAX_AUTHOR = 80
+"""Characters of a person's name."""
+
+
+class ProxyNames:
+    """Reads the name of the person behind a request.
+
+    `header` is the header's name, empty for none; `proxies` are the addresses or networks that may
+    send it, separated by commas. Raises `ValueError` for one that is none.
+
+    >>> names = ProxyNames("X-Forwarded-User", "10.0.0.0/8, 127.0.0.1")
+    >>> names.name(" Ann ", "10.1.2.3")
+    'Ann'
+    >>> names.name("Ann", "192.0.2.7") is None
+    True
+    """
+
+    def __init__(self, header: str = "", proxies: str = "") -> None:
+        self.header = header
+        named = filter(None, map(str.strip, proxies.split(",")))
+        self._proxies = [ip_network(name, strict=False) for name in named]
+
+    def name(self, said: str | None, sender: str | None) -> str | None:
+        """The name in the header of a request from this address; None where it names nobody."""
+        if not self.header or sender is None:
+            return None
+        try:
+            address = ip_address(sender)
+        except ValueError:
+            return None
+        if not any(address in proxy for proxy in self._proxies):
+            return None
+        printable = "".join(filter(str.isprintable, said or ""))
+        return printable[:MAX_AUTHOR].strip() or None
