@@ -99,7 +99,7 @@ async def listen(url: str, ready: asyncio.Barrier) -> float:
     await reader.readuntil(b"retry: 3000")
     await ready.wait()
     for _ in range(EVENTS):
-        await reader.readuntil(b"event: anomaly")
+        await reader.readuntil(b"event: flagged")
     came = time.time()
     writer.close()
     return came

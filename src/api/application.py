@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from threading import Thread
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware

@@ -1,9 +1,7 @@
-"""Flagged transactions as they are committed, for clients that keep their connection open.
+"""Announced transactions as they are committed, for clients that keep their connection open.
 
-One reader polls the lake for all clients of a process, and keeps the newest events. The order is by
-the time of scoring, which is one for each commit of the stream, and by hash: it is total, and rows
-that were scored late come when they are scored. A client that continues after an event reads what
-it has missed from the lake.
+One reader polls the lake for all clients of a process, and keeps the newest events. A client that
+continues after an event first gets what it has missed, from the lake.
 """
 
 import asyncio
@@ -11,28 +9,29 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
 
 from deltalake import DeltaTable
 from fastapi import HTTPException
 from fastapi.sse import format_sse_event
-from pydantic import TypeAdapter
 
+from api.announced_events import (
+    KINDS,
+    TABLES,
+    Event,
+    EventPlace,
+    Kind,
+    Places,
+    Wanted,
+    events_after,
+    newest_place,
+)
 from api.lake_reads import LakeReads
 from api.routes.anomalies import ScoredTable
-from api.row_formats import JSON_COLUMNS, columns, stored_transaction
-from api.schemas import StoredTransaction
-from api.scored_pages import from_micros, scored_source, to_micros
-from core.lake import snapshot, sql_time
-from core.row_filters import NO_PATTERN, RowFilters, sql_text
 from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
-
-ANNOUNCED = "is_anomaly"
-"""The condition of rows that are events."""
 
 KEPT_EVENTS = 2_000
 """Events that a slow client may be behind, in one process: some megabytes."""
@@ -47,48 +46,7 @@ RETRY_MILLISECONDS = 3_000
 
 _HEARTBEAT = format_sse_event(comment="no news")
 
-_JSON = TypeAdapter(StoredTransaction)
 _log = logging.getLogger(__name__)
-
-
-class EventPlace(NamedTuple):
-    """The place of an event: microsecond of its scoring, and hash."""
-
-    micros: int
-    hash: str
-
-    @classmethod
-    def from_id(cls, text: str) -> "EventPlace":
-        """Read the id of an event."""
-        micros, hash = text.split("-")
-        return cls(int(micros), hash)
-
-    @property
-    def id(self) -> str:
-        """The id of an event."""
-        return f"{self.micros}-{self.hash}"
-
-
-class FlagEvent(NamedTuple):
-    """A flagged transaction, and how it is sent."""
-
-    place: EventPlace
-    flagged_by: str
-    patterns: tuple[str, ...]
-    content: bytes
-
-
-class Wanted(NamedTuple):
-    """What a client asks for; empty is everything."""
-
-    flagged_by: Collection[str]
-    patterns: Collection[str]
-
-    def has(self, event: FlagEvent) -> bool:
-        """Whether an event is among it."""
-        by = not self.flagged_by or event.flagged_by in self.flagged_by
-        names = event.patterns or (NO_PATTERN,)
-        return by and (not self.patterns or not set(names).isdisjoint(self.patterns))
 
 
 class FlagFeed:
@@ -106,20 +64,17 @@ class FlagFeed:
         settings: ApiSettings,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._scored, self._metrics, self._closing = scored, metrics, closing
-        self._most_clients, self._most_seconds = (
-            settings.api_stream_clients,
-            settings.api_stream_seconds,
-        )
-        self._clock = clock
-        self._reads = reads
+        lake, origin = scored.lake, scored.origin
+        self._tables = {kind: ScoredTable(lake, origin, TABLES[kind]) for kind in KINDS}
+        self._reads, self._metrics, self._closing = reads, metrics, closing
+        self._settings, self._clock = settings, clock
         self._starting = asyncio.Lock()
         self._clients = 0
         self._reader: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self._place = EventPlace(0, "")
-        self._version: int | None = None
-        self._kept: deque[FlagEvent] = deque(maxlen=KEPT_EVENTS)
+        self._places: dict[Kind, EventPlace] = {}
+        self._versions: dict[Kind, int] = {}
+        self._kept: deque[tuple[Event, bytes]] = deque(maxlen=KEPT_EVENTS)
         self._count = 0  # of all events, those no longer kept included
 
     async def join(self) -> None:
@@ -127,15 +82,14 @@ class FlagFeed:
 
         `leave` counts it out.
         """
-        if self._clients >= self._most_clients:
-            detail = f"{self._most_clients} clients listen already: try again shortly."
+        if self._clients >= (most := self._settings.api_stream_clients):
+            detail = f"{most} clients listen already: try again shortly."
             raise HTTPException(503, detail)
         self._clients += 1
         try:
             async with self._starting:
                 if self._reader is None:
-                    self._place = await self._reads.run(self._scored.read, _newest)
-                    self._version = None
+                    self._places, self._versions = await self._reads.run(self._newest), {}
                     self._reader = asyncio.create_task(self._read())
         except BaseException:
             self._clients -= 1
@@ -148,32 +102,35 @@ class FlagFeed:
         self._metrics.streams.set(self._clients)
 
     async def events(
-        self, after: EventPlace | None, wanted: Wanted, taken: Callable[[], None]
+        self, after: Places | None, wanted: Wanted, taken: Callable[[], None]
     ) -> AsyncIterator[bytes]:
         """What a client is sent; `taken` is called whenever it has taken a part.
 
         The last event is `end`, with the reason as its data.
         """
         place = self._count
-        missed: Collection[str] = ()
+        has: Places = {}
+        last: dict[Kind, set[str]] = {}
         sent = time.monotonic()
-        deadline = sent + self._most_seconds
+        deadline = sent + self._settings.api_stream_seconds
         yield format_sse_event(retry=RETRY_MILLISECONDS)
         if after is not None:
             place -= len(self._kept)
+            has = dict(after)
             try:
-                async for page in self._missed(after, deadline):
+                async for page in self._missed(has, deadline):
                     yield _content(page, wanted)
                     taken()
-                    after, missed = page[-1].place, {event.place.hash for event in page}
+                    last[page[0][0].kind] = {event.place.hash for event, _ in page}
             except HTTPException as error:
                 yield self._end("lake", error.detail)
                 return
-            after = self._past(after)
+            has = {kind: self._past(has[kind]) for kind in KINDS}
         while (events := self._after(place)) is not None:
             place += len(events)
-            news = [e for e in events if after is None or e.place > after]
-            content = _content([e for e in news if e.place.hash not in missed], wanted)
+            news = [e for e in events if e[0].place > has.get(e[0].kind, EventPlace())]
+            news = [e for e in news if e[0].place.hash not in last.get(e[0].kind, ())]
+            content = _content(news, wanted)
             if self._closing.is_set():
                 yield self._end("restart", "The service closes: connect again.")
                 return
@@ -193,16 +150,25 @@ class FlagFeed:
         data = json.dumps({"reason": reason, "detail": words})
         return format_sse_event(event="end", data_str=data)
 
-    async def _missed(self, after: EventPlace, deadline: float) -> AsyncIterator[list[FlagEvent]]:
-        """Pages of the events after a place, from the lake, until the last one or the deadline."""
-        place = self._past(after)
-        while page := await self._reads.run(self._scored.read, partial(_after, place)):
-            yield page
-            if len(page) < ROWS_AT_ONCE or time.monotonic() >= deadline:
-                return
-            place = page[-1].place
+    async def _missed(
+        self, places: dict[Kind, EventPlace], deadline: float
+    ) -> AsyncIterator[list[tuple[Event, bytes]]]:
+        """Pages of the events after places, which move on, until the last one or the deadline."""
+        for kind in KINDS:
+            place = self._past(places[kind])
+            while page := await self._reads.run(self._next, kind, place):
+                places[kind] = place = page[-1].place
+                yield [(e, e.content({**places, kind: e.place})) for e in page]
+                if len(page) < ROWS_AT_ONCE or time.monotonic() >= deadline:
+                    break
 
-    def _after(self, place: int) -> list[FlagEvent] | None:
+    def _next(self, kind: Kind, place: EventPlace) -> list[Event]:
+        return self._tables[kind].read(partial(events_after, kind, place, ROWS_AT_ONCE))
+
+    def _newest(self) -> dict[Kind, EventPlace]:
+        return {kind: self._tables[kind].read(partial(newest_place, kind)) for kind in KINDS}
+
+    def _after(self, place: int) -> list[tuple[Event, bytes]] | None:
         """The kept events from a count on; None where some are no longer kept."""
         first = self._count - len(self._kept)
         return None if place < first else list(islice(self._kept, place - first, None))
@@ -222,7 +188,7 @@ class FlagFeed:
         problem = None
         while self._clients:
             try:
-                page = await self._reads.run(self._scored.read, self._news)
+                page = await self._reads.run(self._news)
             except Exception as error:  # also what nobody foresaw: the clients still wait
                 if problem != str(error):  # the same failure of every turn is logged once
                     _log.warning("event=feed_failed reason=%s", error, exc_info=error)
@@ -235,25 +201,32 @@ class FlagFeed:
         self._reader = None
         self._kept.clear()
 
-    def _news(self, table: DeltaTable | None) -> list[FlagEvent]:
-        """The events after the newest one, where the table has changed."""
-        if table is None or table.version() == self._version:
+    def _news(self) -> list[Event]:
+        """The events after the newest ones, of the kinds whose table has changed."""
+        return [
+            event
+            for kind in KINDS
+            for event in self._tables[kind].read(partial(self._news_of, kind))
+        ]
+
+    def _news_of(self, kind: Kind, table: DeltaTable | None) -> list[Event]:
+        if table is None or table.version() == self._versions.get(kind):
             return []
         version = table.version()
-        page = _after(self._past(self._place), table)
+        page = events_after(kind, self._past(self._places[kind]), ROWS_AT_ONCE, table)
         if len(page) < ROWS_AT_ONCE:
-            self._version = version
+            self._versions[kind] = version
         return page
 
-    def _add(self, page: list[FlagEvent]) -> None:
-        kept = {event.place.hash for event in self._kept}
-        fresh = [event for event in page if event.place.hash not in kept]
+    def _add(self, page: list[Event]) -> None:
+        kept = {event.key for event, _ in self._kept}
+        for event in page:
+            self._places[event.kind] = event.place
+            if event.key not in kept:
+                self._kept.append((event, event.content(self._places)))
+                self._count += 1
+                self._metrics.stream_events.inc()
         if page:
-            self._place = page[-1].place
-        if fresh:
-            self._kept.extend(fresh)
-            self._count += len(fresh)
-            self._metrics.stream_events.inc(len(fresh))
             self._changed.set()
             self._changed = asyncio.Event()
 
@@ -262,39 +235,5 @@ class FlagFeed:
         return min(place, EventPlace(int(self._clock() * 1e6), ""))
 
 
-def _content(events: Collection[FlagEvent], wanted: Wanted) -> bytes:
-    return b"".join(event.content for event in events if wanted.has(event))
-
-
-def _newest(table: DeltaTable | None) -> EventPlace:
-    """The place of the newest event; the first place of all while there is none."""
-    if table is None:
-        return EventPlace(0, "")
-    rows = snapshot(scored=table)(
-        f"SELECT scored_at, hash FROM scored WHERE {ANNOUNCED}"
-        " ORDER BY scored_at DESC, hash DESC LIMIT 1"
-    ).to_pylist()
-    return (
-        EventPlace(to_micros(rows[0]["scored_at"]), rows[0]["hash"]) if rows else EventPlace(0, "")
-    )
-
-
-def _after(place: EventPlace, table: DeltaTable | None) -> list[FlagEvent]:
-    """The next events after a place, `ROWS_AT_ONCE` at most."""
-    if table is None:
-        return []
-    at = sql_time(from_micros(place.micros))
-    rows = snapshot(scored=table)(
-        f"SELECT {columns(JSON_COLUMNS, RowFilters())} FROM {scored_source(table)}"
-        f" WHERE {ANNOUNCED} AND scored_at >= {at}"
-        f" AND (scored_at > {at} OR hash > {sql_text(place.hash)})"
-        f" ORDER BY scored_at, hash LIMIT {ROWS_AT_ONCE}"
-    )
-    return [_event(row) for row in rows.to_pylist()]
-
-
-def _event(row: Mapping[str, Any]) -> FlagEvent:
-    place = EventPlace(to_micros(row["scored_at"]), row["hash"])
-    text = _JSON.dump_json(stored_transaction(row)).decode()
-    content = format_sse_event(event="anomaly", id=place.id, data_str=text)
-    return FlagEvent(place, row["flagged_by"], tuple(row["patterns"]), content)
+def _content(events: Collection[tuple[Event, bytes]], wanted: Wanted) -> bytes:
+    return b"".join(content for event, content in events if wanted.has(event))

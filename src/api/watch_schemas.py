@@ -104,3 +104,34 @@ class WatchListSeen(TypedDict):
     seen: Annotated[list[EntrySeen], Field(description="The newest first")]
     since: Annotated[datetime, Field(description="The earliest time that was looked at")]
     more: Annotated[bool, Field(description="Whether there is more than was asked for")]
+
+
+class WatchMatch(TypedDict):
+    """An entry of the list, and what it did in a transaction."""
+
+    entry: Entry
+    name: Name
+    severity: Annotated[Severity, Field(description="How much it matters")]
+    reason: Annotated[str, Field(description="Why it is watched")]
+    what: Annotated[str, Field(description="What it did: paid, was paid, seen, replaced ...")]
+    value: Annotated[int | None, Field(description="Satoshi that it paid or was paid, or null")]
+
+
+class WatchedEvent(TypedDict):
+    """A transaction that touches the watch list; amounts in satoshi."""
+
+    transaction_hash: Annotated[str, Field(description="The transaction")]
+    event_time: Annotated[datetime, Field(description="When it was seen, or its block's time")]
+    size: Annotated[int, Field(description="Total size in bytes")]
+    weight: Annotated[int, Field(description="Weight in weight units")]
+    fee: Annotated[int, Field(description="Fee in satoshi")]
+    inputs_count: Annotated[int, Field(description="Number of inputs")]
+    outputs_count: Annotated[int, Field(description="Number of outputs")]
+    input_value: Annotated[int, Field(description="Sum of the inputs in satoshi")]
+    output_value: Annotated[int, Field(description="Sum of the outputs in satoshi")]
+    fee_rate: Annotated[float, Field(description="Fee rate in sat/vB")]
+    explanation: Annotated[str, Field(description="What was watched, in a sentence")]
+    watched: Annotated[list[WatchMatch], Field(description="The most severe matches")]
+    watched_count: Annotated[int, Field(description="All matches")]
+    watch_severity: Annotated[Severity, Field(description="The highest of its matches")]
+    replaces: Annotated[list[str], Field(description="Hashes of what it replaces")]

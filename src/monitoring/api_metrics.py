@@ -80,7 +80,8 @@ class ApiMetrics(ServiceMetrics):
             "streams", "Clients that are connected to /anomalies/stream", "livesum"
         )
         self.stream_events = self.counter(
-            "stream_events", "Flagged transactions announced to the clients of /anomalies/stream"
+            "stream_events",
+            "Flagged and watched transactions announced to the clients of /anomalies/stream",
         )
         self.streams_ended = self.counter(
             "streams_ended",

@@ -46,10 +46,12 @@ def test_a_file_becomes_a_table(url: str) -> None:
 
 def test_a_stream_is_continued(url: str, lake: str, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = STREAM.replace("while True", "for _ in range(1)")
-    last = run(recipe.replace('last = ""', f'last = "1-{HASHES[0]}"'), url)["last"]
+    last = run(recipe.replace('last = ""', f'last = "1-{HASHES[0]}-0-"'), url)["last"]
     assert capsys.readouterr().out.count('"transaction_hash"') == 3
     append_scored(lake, [scored_row("ab" * 32, timedelta(minutes=1), 0.9)])
-    assert run(recipe.replace('last = ""', f'last = "{last}"'), url)["last"].endswith("ab" * 32)
+    assert run(recipe.replace('last = ""', f'last = "{last}"'), url)["last"].endswith(
+        "ab" * 32 + "-0-"
+    )
 
 
 @pytest.mark.parametrize("command", re.findall(r"^    curl .*'(localhost.*)'$", TEXT, re.MULTILINE))

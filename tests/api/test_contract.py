@@ -37,7 +37,7 @@ def generated(app: ASGIApp, folder: Path, examples: int) -> tuple[int, str]:
 
 @pytest.fixture
 def app(champion: Champion, lake: str, tmp_path: Path) -> ASGIApp:
-    append_scored(lake, ROWS)
+    append_scored(lake, [row | {"hash": f"{n:064x}"} for n, row in enumerate(ROWS)])
     write_insides(lake, *FAMILY)
     settings = ApiSettings(_env_file=None, api_stream_seconds=0.1)  # else a stream has no end
     casework = str(tmp_path / "casework")

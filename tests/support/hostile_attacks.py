@@ -124,7 +124,7 @@ def unread_streams(assault: Assault) -> None:
     """Three hundred clients of the stream that read nothing, and leave."""
     with _sockets(assault.api, 300) as opened:
         for one in opened:
-            _send(one, _head("GET /anomalies/stream?after=1-" + "0" * 64, assault.api))
+            _send(one, _head(f"GET /anomalies/stream?after=1-{'0' * 64}-0-", assault.api))
         time.sleep(HOLD_SECONDS)
 
 

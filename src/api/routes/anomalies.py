@@ -34,11 +34,12 @@ Rows = TypeVar("Rows")
 class ScoredTable:
     """The table of scored transactions, kept open between reads.
 
-    `origin` is `live` or `simulated`: a lake of the other origin is refused.
+    `origin` is `live` or `simulated`: a lake of the other origin is refused. Another table of the
+    lake, by its name, can be read in the same way.
     """
 
-    def __init__(self, lake: str, origin: str) -> None:
-        self.lake, self.origin = lake, origin
+    def __init__(self, lake: str, origin: str, name: str = TABLE) -> None:
+        self.lake, self.origin, self._name = lake, origin, name
         self._table: DeltaTable | None = None
         self._lock = Lock()
 
@@ -134,7 +135,7 @@ class ScoredTable:
     def _updated(self) -> DeltaTable | None:
         with self._lock:
             if self._table is None:
-                self._table = open_table(self.lake, TABLE, self.origin)
+                self._table = open_table(self.lake, self._name, self.origin)
             else:
                 self._table.update_incremental()
             return self._table

@@ -5,20 +5,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.announced_events import EVENT_ID, Kind, Wanted, read_id
 from api.downloads import PartedResponse
 from api.errors import error_responses
-from api.flag_feed import EventPlace, FlagFeed, Wanted
+from api.flag_feed import FlagFeed
 from api.middleware import RequestsInFlight
 from api.row_query import FLAGGED_BY, PATTERNS, split_names
 
 _MEDIA_TYPE = "text/event-stream"
-_ID = r"^([0-9]{1,16}-[0-9a-f]{64})?$"
 
 _EXAMPLE = f"""retry: 3000
 
-event: anomaly
+event: flagged
 data: {{"transaction_hash": "{"ab" * 32}", "anomaly_score": 0.71, ...}}
-id: 1796034000000000-{"ab" * 32}
+id: 1796034000000000-{"ab" * 32}-0-
 
 : no news
 
@@ -31,8 +31,8 @@ _EVENT = {
     "type": "object",
     "description": "One event",
     "properties": {
-        "event": {"type": "string", "enum": ["anomaly", "end"]},
-        "id": {"type": "string", "pattern": _ID},
+        "event": {"type": "string", "enum": ["flagged", "watched", "end"]},
+        "id": {"type": "string", "pattern": EVENT_ID},
         "data": {"type": "string", "contentMediaType": "application/json"},
         "retry": {"type": "integer", "minimum": 0},
     },
@@ -40,8 +40,9 @@ _EVENT = {
 
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events `anomaly`, each with an object as `/anomalies` has it, and its id;"
-        " comments while there are none; `end` with the reason before the service ends it",
+        "description": "Events `flagged`, each with an object as `/anomalies` has it, and"
+        " `watched`, of what touches the watch list; comments while there are none; `end` with"
+        " the reason before the service ends it",
         "content": {_MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
     }
 }
@@ -60,8 +61,11 @@ class StreamQuery(BaseModel):
 
     after: str | None = Field(
         None,
-        pattern=_ID,
+        pattern=EVENT_ID,
         description="Id of the last event that the client has; what came after it is sent first",
+    )
+    kind: Kind | None = Field(
+        None, description="Only what is flagged, or only what is watched; by default both"
     )
     flagged_by: str | None = FLAGGED_BY
     pattern: str | None = PATTERNS
@@ -69,7 +73,8 @@ class StreamQuery(BaseModel):
     @property
     def wanted(self) -> Wanted:
         """The filter."""
-        return Wanted(split_names(self.flagged_by), split_names(self.pattern))
+        kinds = () if self.kind is None else (self.kind,)
+        return Wanted(kinds, split_names(self.flagged_by), split_names(self.pattern))
 
 
 def add_stream_route(router: APIRouter, feed: FlagFeed, in_flight: RequestsInFlight) -> None:
@@ -86,14 +91,17 @@ def add_stream_route(router: APIRouter, feed: FlagFeed, in_flight: RequestsInFli
         query: Annotated[StreamQuery, Query()],
         last_event_id: Annotated[
             str | None,
-            Header(pattern=_ID, description="As `after`, which it overrides; browsers send it"),
+            Header(
+                pattern=rf"^$|{EVENT_ID}",
+                description="As `after`, which it overrides; browsers send it",
+            ),
         ] = None,
     ) -> EventStream:
-        """Send flagged transactions as they are committed, until the client leaves."""
+        """Send flagged and watched transactions as they are committed, until the client leaves."""
         after = last_event_id or query.after
         await feed.join()
         events = feed.events(
-            EventPlace.from_id(after) if after else None, query.wanted, in_flight.begin_stream()
+            read_id(after) if after else None, query.wanted, in_flight.begin_stream()
         )
         headers = {"X-Accel-Buffering": "no"}  # nginx: pass each event on at once
         return EventStream(events, feed.leave, headers, _MEDIA_TYPE)

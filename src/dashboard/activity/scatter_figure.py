@@ -25,9 +25,6 @@ MANY_MARKS = 150
 UPWARDS = {"fee_rate": "fee rate (sat/vB)", "times": "fee rate, times the market's"}
 """The axis's title for each of `AXES`."""
 
-HASH_DIGITS = 12
-"""Digits of a hash that name a point: of ten million rows another has them once in 28 million."""
-
 VALUE_LANE = 1e-9
 """Where a value of zero is drawn, in BTC: a tenth of a satoshi."""
 
@@ -100,7 +97,7 @@ def _points(rows: Rows, threshold: float | None, upwards: str, marker: dict[str,
         "y": _short(np.maximum(height, ZERO_LANE), 4),
         "marker": {**marker, "color": np.round(rows["anomaly_score"], 3).tolist()},
         "text": _short(other, 3),
-        "customdata": [hash[:HASH_DIGITS] for hash in rows.hashes()],
+        "customdata": [hash[:16] for hash in rows.hashes()],
         "selected": {"marker": {"opacity": 1}},
         "unselected": {"marker": {"opacity": 0.25}},
     }

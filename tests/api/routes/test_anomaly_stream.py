@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import pyarrow as pa
 import pytest
 import requests
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
 from tests.support.api_process import api_process, served, wait_for
+from tests.support.delta_tables import write
 from tests.support.scored_lake import append_scored, scored_row
 
 from api import connection, flag_feed
 from core.settings import ApiSettings
+from core.tables import WATCHED
 
 HASH = "{:064x}".format
 SECONDS = 30
@@ -72,6 +75,19 @@ def flag(lake: str, *numbers: int, **fields: object) -> None:
     append_scored(lake, [row | fields for row in rows])
 
 
+def watch(lake: str, *numbers: int) -> None:
+    """Commit watched rows, as `flag` does flagged ones."""
+    match = {"entry": "ann", "name": "Ann", "severity": "high", "reason": "a test", "what": "paid"}
+    rows = [scored_row(HASH(n), timedelta(hours=2) - timedelta(seconds=n), 0.1) for n in numbers]
+    full = [
+        row
+        | {"watched": [match | {"value": 5}], "watched_count": 1, "watch_severity": "high"}
+        | {"replaces": [], "matched_at": row["scored_at"]}
+        for row in rows
+    ]
+    write(Path(lake), "watched", pa.Table.from_pylist(full, WATCHED))
+
+
 @contextmanager
 def service(lake: str, folder: Path, **limits: Any) -> Iterator[str]:
     settings = ApiSettings(_env_file=None, **limits)
@@ -99,7 +115,7 @@ def test_what_is_flagged_from_now_on_comes_as_it_is_committed(lake: str, url: st
         append_scored(lake, [scored_row(HASH(9), timedelta(0), 0.1)])
         flag(lake, 3)
         event = stream.event()
-        assert (event.name, event.number, event.data["is_anomaly"]) == ("anomaly", 3, True)
+        assert (event.name, event.number, event.data["is_anomaly"]) == ("flagged", 3, True)
         flag(lake, 5, 4)
         assert stream.numbers(2) == [4, 5]
 
@@ -124,7 +140,7 @@ def test_a_client_continues_after_the_last_event_that_it_has(
         flag(lake, 3)
         last = stream.event()
     flag(lake, *range(4, 20))
-    old = {"after": f"1-{HASH(1)}"} if by_header else {"after": last.id}
+    old = {"after": f"1-{HASH(1)}-0-"} if by_header else {"after": last.id}
     headers = {"Last-Event-ID": last.id} if by_header else None
     with closing(Stream(url, headers, **old)) as stream:
         assert stream.numbers(16) == list(range(4, 20))
@@ -135,7 +151,7 @@ def test_a_client_continues_after_the_last_event_that_it_has(
 def test_no_row_is_lost_at_equal_times_of_scoring(lake: str, url: str) -> None:
     same = scored_row(HASH(0), timedelta(hours=1), 0.9)
     append_scored(lake, [same | {"hash": HASH(n)} for n in range(6)])
-    with closing(Stream(url, after=f"1-{HASH(0)}")) as stream:
+    with closing(Stream(url, after=f"1-{HASH(0)}-0-")) as stream:
         events = [stream.event() for _ in range(6)]
     assert [event.number for event in events] == list(range(6))
     with closing(Stream(url, after=events[2].id)) as stream:
@@ -171,6 +187,39 @@ def test_events_are_filtered(lake: str, url: str) -> None:
         flag(lake, 3, flagged_by="both", patterns=[], pattern=None)
         assert by_rule.numbers(2) == [1, 3]
         assert shaped.numbers(2) == [2, 3]
+
+
+def test_what_is_watched_comes_too_and_each_kind_is_continued(lake: str, url: str) -> None:
+    flag(lake, 1, 5)
+    watch(lake, 2)
+    with closing(Stream(url)) as stream, closing(Stream(url, kind="watched")) as watching:
+        stream.block(), watching.block()
+        watch(lake, 3)
+        first = stream.event()
+        assert (first.name, first.number, first.data["watch_severity"]) == ("watched", 3, "high")
+        assert first.data["explanation"].startswith("Watched: Ann")
+        flag(lake, 6)
+        second = stream.event()
+        assert (second.name, second.number) == ("flagged", 6)
+        watch(lake, 4)
+        assert watching.numbers(2) == [3, 4]
+    flag(lake, 7, 8)
+    watch(lake, 6)
+    for after, expected in (
+        (
+            first.id,
+            {("flagged", 6), ("flagged", 7), ("flagged", 8), ("watched", 4), ("watched", 6)},
+        ),
+        (second.id, {("flagged", 7), ("flagged", 8), ("watched", 4), ("watched", 6)}),
+    ):
+        with closing(Stream(url, after=after)) as stream:
+            events = [stream.event() for _ in expected]
+        assert {(event.name, event.number) for event in events} == expected
+    with closing(Stream(url, after=events[-1].id, flagged_by="model")) as stream:
+        watch(lake, 9)
+        flag(lake, 9)
+        event = stream.event()
+        assert (event.name, event.number) == ("flagged", 9)
 
 
 def test_a_comment_comes_while_there_is_no_news(
@@ -236,7 +285,7 @@ def test_a_slow_client_is_told_and_ended(
                     SECONDS,
                 )
             events = [stream.event()]
-            while events[-1].name == "anomaly":
+            while events[-1].name == "flagged":
                 events.append(stream.event())
             assert events[-1].data["reason"] == "slow"
             assert len(events) < 121
@@ -249,7 +298,7 @@ def test_a_slow_client_is_told_and_ended(
 def test_a_connection_lasts_its_time(lake: str, tmp_path: Path) -> None:
     flag(lake, 1)
     with service(lake, tmp_path, api_stream_seconds=0.1) as url:
-        with closing(Stream(url, after=f"1-{HASH(0)}")) as stream:
+        with closing(Stream(url, after=f"1-{HASH(0)}-0-")) as stream:
             assert stream.event().number == 1
             assert stream.event().data["reason"] == "time"
         ended = '{reason="time"}'
@@ -281,8 +330,8 @@ def test_a_lake_that_fails_in_the_meantime_is_read_again(lake: str, url: str) ->
     ("asked", "headers"),
     [
         ({"after": "1"}, {}),
-        ({"after": f"{10**17}-{HASH(1)}"}, {}),
-        ({"after": f"-1-{HASH(1)}"}, {}),
+        ({"after": f"{10**17}-{HASH(1)}-0-"}, {}),
+        ({"after": f"-1-{HASH(1)}-0-"}, {}),
         ({}, {"Last-Event-ID": "'; DROP"}),
         ({"flagged_by": "me"}, {}),
         ({"pattern": "'"}, {}),
