@@ -1,6 +1,6 @@
 import json
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from tests.support.stream_samples import a_champion, a_transaction
 
 from core.topics import ANOMALIES
 from core.transaction import Transaction
-from data_processing.chores.announcements import Announcements, published_hashes
+from data_processing.chores.announcements import MOST_LISTED, Announcements, published_hashes
 from data_processing.lake_tables import LakeTables
 from monitoring.stream_metrics import StreamMetrics
 
@@ -82,6 +82,32 @@ def test_an_announcement_is_the_transaction_and_why(
     assert message["event_time"] == kafka.now.isoformat()
     assert message["reasons"][0]["feature"]
     assert odd["hash"] in published_hashes(broker)
+
+
+def test_an_announcement_says_who_is_spent_from_and_paid_but_not_of_thousands(
+    flagging: Writer, kafka: FakeKafka, tables: LakeTables, broker: str, metrics: StreamMetrics
+) -> None:
+    sides: dict[str, Any] = {
+        "input_addresses": ["bc1qpayer"],
+        "input_values": [3 * 10**9],
+        "spent_outpoints": ["77:1"],
+        "outpoints_cut": False,
+        "output_addresses": [f"bc1q{number}" for number in range(MOST_LISTED + 1)],
+        "output_values": list(range(MOST_LISTED + 1)),
+        "outputs_cut": False,
+        "equal_outputs": 1,
+    }
+    odd = a_transaction(random.Random(), fee=10**9, input_value=3 * 10**9, output_value=2 * 10**9)
+    batch = flagging.write(kafka.records(odd | sides))
+    announcements = Announcements(tables, broker, metrics)
+    announcements.on_batch(batch)
+    announcements.run()
+    (message,) = [message for message in on_topic(broker) if message["hash"] == odd["hash"]]
+    cut = {name: sides[name][:MOST_LISTED] for name in ("output_addresses", "output_values")}
+    expected = sides | cut | {"outputs_cut": True, "source": "mempool", "block_height": None}
+    assert {name: message[name] for name in expected} == expected
+    assert message["append_time"] == kafka.now.isoformat()
+    assert datetime.fromisoformat(message["scored_at"]) == batch.scored_at
 
 
 def test_anomalies_wait_for_a_broker_that_is_away(

@@ -18,6 +18,7 @@ class ListOfMessages:
 
     def __init__(self) -> None:
         self.hashes: list[str] = []
+        self.more: dict[str, Any] = {}
         self.read, self.posted = 0, 0
 
     def add(self, *numbers: int) -> None:
@@ -28,7 +29,7 @@ class ListOfMessages:
         if self.read == len(self.hashes):
             return None
         self.read += 1
-        content = {"hash": self.hashes[self.read - 1], "explanation": "Unusual."}
+        content = {"hash": self.hashes[self.read - 1], "explanation": "Unusual."} | self.more
         return OutboxMessage(0, self.read - 1, content)
 
     def mark_posted(self, message: OutboxMessage) -> None:
@@ -96,6 +97,15 @@ def test_a_post_says_why_and_carries_all_facts(receiver: Receiver) -> None:
     assert receiver.payloads == [
         {"text": "Unusual.", "hash": f"{1:064x}", "explanation": "Unusual."}
     ]
+
+
+def test_a_post_leaves_out_who_pays_whom(receiver: Receiver) -> None:
+    receiver.messages.more = {name: ["x"] for name in ("input_addresses", "output_values")}
+    receiver.messages.more |= {"outputs_cut": True, "source": "mempool"}
+    receiver.messages.add(1)
+    post_all(receiver.webhook(), receiver)
+    (payload,) = receiver.payloads
+    assert set(payload) == {"text", "hash", "explanation", "source"}
 
 
 def test_a_hash_that_is_on_the_topic_twice_is_posted_once(receiver: Receiver) -> None:
