@@ -129,8 +129,9 @@ class CaseBuilder:
 
     def _build(self, records: Records, linker: Linker) -> None:
         """Commit what one read of a partition adds, with the position behind it; tell of it."""
-        messages = [(message_of(r.value), r.appended_at) for r in records.records]
-        flags = [(flag_row(m, at), m) for m, at in messages if m is not None]
+        found = [(message_of(r.value), r.appended_at) for r in records.records]
+        messages = [(m, at) for m, at in found if m is not None]
+        flags = [(flag_row(m, at), m) for m, at in messages if not m.get("muted_by")]
         fresh, older = self._without_repeats(flags)
         at = self._now()
         before = self._book.index()
@@ -142,7 +143,8 @@ class CaseBuilder:
         counts = {
             "joined": len(fresh),
             "repeated": len(flags) - len(fresh),
-            "unreadable": len(messages) - len(flags),
+            "muted": len(messages) - len(flags),
+            "unreadable": len(found) - len(messages),
         }
         for result, count in counts.items():
             self._metrics.messages.labels(result).inc(count)

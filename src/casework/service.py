@@ -38,14 +38,15 @@ def run(data: DataSettings, kafka: KafkaSettings, metrics: CaseworkMetrics) -> N
     store = CaseworkStore(data.casework, data.data_origin)
     store.table("case_members")  # of the other origin, it ends here
     with _the_only_one(data.casework, stop):
-        alerting = Alerting(store, data.lake, AlertSettings(), AlertMetrics(metrics.registry))
-        alerting.start()  # what waits is sent while there is no broker, too
-        if _topics_exist(kafka, stop):
-            topic = AnomalyTopic(kafka.bootstrap_servers)
-            builder = CaseBuilder(store, topic, metrics, [alerting.on_update])
-            _turn_until(stop, builder, metrics)
-            topic.close()
-        alerting.stop(_STOP_SECONDS)
+        if not stop.is_set():
+            alerting = Alerting(store, data.lake, AlertSettings(), AlertMetrics(metrics.registry))
+            alerting.start()  # what waits is sent while there is no broker, too
+            if _topics_exist(kafka, stop):
+                topic = AnomalyTopic(kafka.bootstrap_servers)
+                builder = CaseBuilder(store, topic, metrics, [alerting.on_update])
+                _turn_until(stop, builder, metrics)
+                topic.close()
+            alerting.stop(_STOP_SECONDS)
     log.info("event=casework_stopped reason=requested")
 
 

@@ -43,7 +43,7 @@ _AGGREGATES = {
 _CASES = pa.schema([("number", pa.int64()), *((n, kind) for n, (kind, _) in _AGGREGATES.items())])
 _PATTERNS = pa.schema([("number", pa.int64()), ("pattern", pa.string())])
 
-_ROWS = pa.schema(
+INDEX_ROWS = pa.schema(
     [
         *((name, pa.int64()) for name in ("sequence", "number", "merged_into")),
         *((name, TIMESTAMP) for name in ("joined_at", "event_time")),
@@ -122,7 +122,7 @@ class CaseIndex:
         """The index with further rows of `INDEX_SQL`; `sequence` is the newest of all."""
         if not len(rows):
             return self
-        rows = rows.cast(_ROWS)
+        rows = rows.cast(INDEX_ROWS)
         merges = rows.filter(pc.is_valid(rows["merged_into"])).to_pylist()
         roots = {**self.roots, **{row["number"]: row["merged_into"] for row in merges}}
         members = rows.filter(pc.is_null(rows["merged_into"]))

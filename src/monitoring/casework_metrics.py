@@ -8,8 +8,9 @@ from prometheus_client import CollectorRegistry
 from core.severity import SEVERITIES
 from monitoring.prometheus_metrics import ServiceMetrics
 
-RESULTS = ("joined", "repeated", "unreadable")
-"""What becomes of a record of the topic: it joins a case, its case has it, or it is no message."""
+RESULTS = ("joined", "repeated", "muted", "unreadable")
+"""What becomes of a record of the topic: it joins a case, its case has it, a mute says that it is
+known, or it is no message."""
 
 LOOPS = ("cases",)
 """The loops of the service; they run in its main thread."""

@@ -152,14 +152,16 @@ def test_a_hit_of_the_watch_list_on_a_flagged_transaction_is_not_another_member(
     assert case.value == 1_000_001
 
 
-def test_records_that_are_no_messages_are_counted_and_passed_over(root: str) -> None:
+def test_what_is_muted_or_no_message_is_counted_and_passed_over(root: str) -> None:
     topic = ListTopic()
-    topic.add(b"{", a_flag(1), b"", a_flag(1))
+    topic.add(b"{", a_flag(1), b"", a_flag(1), a_flag(2, muted_by="payroll"))
     builder = a_builder(root, topic)
     builder.turn(0)
     counted = builder._metrics.messages
-    results = [counted.labels(n)._value.get() for n in ("joined", "repeated", "unreadable")]
-    assert results == [1, 1, 2]
+    results = [
+        counted.labels(n)._value.get() for n in ("joined", "repeated", "muted", "unreadable")
+    ]
+    assert results == [1, 1, 1, 2]
     assert len(rows_of(root)) == 1
 
 

@@ -120,7 +120,7 @@ def summary_message(route: str, cases: Sequence[WaitingCase], dashboard: str) ->
     ]
     if len(cases) > LISTED_CASES:
         lines.append(f"and {len(cases) - LISTED_CASES} more in the queue")
-    lines += [dashboard, NOT_ILLICIT]
+    lines += [f"{dashboard}queue", NOT_ILLICIT]
     title = f"[{severity}] {len(cases)} cases were held back"
     data = {"cases": [_case_data(case, dashboard) for case in cases]}
     first = min(case.first_sequence for case in cases)

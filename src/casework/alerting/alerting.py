@@ -97,7 +97,11 @@ class Alerting:
 
     def _turn(self) -> None:
         self._wake.clear()
-        self.take()
+        try:
+            self.take()
+        except Exception:
+            self._stopped.wait(_CHECK_SECONDS)
+            raise
         if not self._stopped.is_set():
             self._wake.wait(_CHECK_SECONDS)
 

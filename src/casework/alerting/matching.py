@@ -39,12 +39,7 @@ def alert_rows(
 
 
 def fits(route: Route, member: Member) -> bool:
-    """Whether a route takes one member: by its severity, its patterns, and the watch list.
-
-    What a mute in force matches is no news, and no route takes it.
-    """
-    if member.get("muted_by"):
-        return False
+    """Whether a route takes one member: by its severity, its patterns, and the watch list."""
     is_hit = bool(member.get("watched"))
     if route.watch_list == "only" and not is_hit or route.watch_list == "never" and is_hit:
         return False

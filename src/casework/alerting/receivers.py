@@ -109,9 +109,13 @@ def apprise_receiver(url: SecretStr) -> Receiver:
             service.overflow_mode = apprise.OverflowMode.TRUNCATE
         alert = apprise.Apprise(asset=_ASSET)
         alert.add(service)
-        result = alert.notify(
-            message.text, title=message.title, body_format=apprise.NotifyFormat.TEXT
-        )
+        try:
+            result = alert.notify(
+                message.text, title=message.title, body_format=apprise.NotifyFormat.TEXT
+            )
+        except Exception as error:  # whatever a plugin raises: its text may have the URL
+            name = type(error).__name__
+            raise NotDeliveredError(f"{service.service_name}: it raised {name}") from None
         if not result:
             said = " ".join(entry.message for entry in result.logs()) or "it was not accepted"
             raise NotDeliveredError(f"{service.service_name}: {without_secrets(said, plain)}")

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer
+from local.broker import Broker
 from local.ports import free_port
 from tests.support.case_samples import a_flag
 from tests.support.http_receiver import HttpReceiver
-from tests.support.processes import Daemon
+from tests.support.processes import Daemon, accepts, process, wait_until
 
 from core.casework import CaseworkStore
 from core.settings import ROOT
-from core.topics import ANOMALIES
+from core.topics import ANOMALIES, ensure_topics
 
 pytestmark = pytest.mark.stack
 
@@ -54,13 +55,26 @@ def receiver() -> Iterator[HttpReceiver]:
 
 
 @pytest.fixture
-def service(broker: str, tmp_path: Path, receiver: HttpReceiver) -> Iterator[Daemon]:
+def servers(java: None, tmp_path: Path) -> Iterator[str]:
+    """A broker whose topics nobody else writes."""
+    folder = tmp_path / "kafka"
+    folder.mkdir()
+    kafka = Broker(folder, free_port(), free_port())
+    kafka.prepare()
+    with process(kafka.command(), folder / "broker.log") as running:
+        wait_until(lambda: accepts(kafka.port), running, folder / "broker.log")
+        ensure_topics(f"localhost:{kafka.port}", partitions=1)
+        yield f"localhost:{kafka.port}"
+
+
+@pytest.fixture
+def service(servers: str, tmp_path: Path, receiver: HttpReceiver) -> Iterator[Daemon]:
     (tmp_path / "alerts.yml").write_text(ROUTES.format(address=receiver.address, secret=SECRET))
     settings = {
         "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
         "DATA_DIR": str(tmp_path / "data"),
         "DATA_ORIGIN": "simulated",
-        "KAFKA_BOOTSTRAP_SERVERS": broker,
+        "KAFKA_BOOTSTRAP_SERVERS": servers,
         "ALERTS_FILE": str(tmp_path / "alerts.yml"),
         "CASEWORK_METRICS_PORT": str(free_port()),
     }
@@ -71,8 +85,8 @@ def service(broker: str, tmp_path: Path, receiver: HttpReceiver) -> Iterator[Dae
     daemon.kill()
 
 
-def publish(broker: str, *messages: dict[str, Any]) -> None:
-    producer = KafkaProducer(bootstrap_servers=broker)
+def publish(servers: str, *messages: dict[str, Any]) -> None:
+    producer = KafkaProducer(bootstrap_servers=servers)
     for each in messages:
         producer.send(ANOMALIES, json.dumps(each).encode(), key=each["hash"].encode())
     producer.flush()
@@ -95,17 +109,17 @@ def told(receiver: HttpReceiver) -> list[int]:
 
 
 def test_a_receiver_that_was_down_gets_all_of_it_once_though_the_service_was_killed(
-    broker: str, service: Daemon, receiver: HttpReceiver, tmp_path: Path
+    servers: str, service: Daemon, receiver: HttpReceiver, tmp_path: Path
 ) -> None:
     receiver.stop()
-    publish(broker, *(message(case, 1) for case in range(8)))
+    publish(servers, *(message(case, 1) for case in range(8)))
     log = service.log
     wait_for(lambda: "event=alert_not_delivered route=team" in log.read_text(), "a failure")
     service.kill()
-    publish(broker, *(message(case, 2) for case in range(4)))
+    publish(servers, *(message(case, 2) for case in range(4)))
     service.start()
     wait_for(lambda: log.read_text().count("event=alert_not_delivered route=team") >= 3, "more")
-    publish(broker, *(message(case, 3) for case in range(2)))
+    publish(servers, *(message(case, 3) for case in range(2)))
     wait_for(lambda: waiting(tmp_path) == 14, "all alerts in the outbox")
     service.kill()
     receiver.start()
@@ -114,23 +128,23 @@ def test_a_receiver_that_was_down_gets_all_of_it_once_though_the_service_was_kil
     assert told(receiver) == [1, 1, 1, 1, 2, 2, 3, 3]
     bodies = receiver.bodies()
     assert len({body["case"] for body in bodies}) == len(bodies) == 8, "a case was told twice"
-    publish(broker, message(0, 4), message(9, 1))
+    publish(servers, message(0, 4), message(9, 1))
     wait_for(lambda: sum(told(receiver)) == 15, "the alert of a new case")
     assert receiver.bodies()[-1]["explanation"].startswith("Unusual: flag 1 of case 9.")
     service.kill()
     service.start()
     wait_for(lambda: log.read_text().count("event=routes_loaded") == 4, "the last start")
-    publish(broker, message(10, 1))
+    publish(servers, message(10, 1))
     wait_for(lambda: sum(told(receiver)) == 16, "the alert after it")
     assert len(receiver.bodies()) == 10, "nothing else was told again"
 
 
 def test_a_bad_file_keeps_the_routes_of_the_running_service(
-    broker: str, service: Daemon, receiver: HttpReceiver, tmp_path: Path
+    servers: str, service: Daemon, receiver: HttpReceiver, tmp_path: Path
 ) -> None:
     wait_for(lambda: "event=routes_loaded routes=2" in service.log.read_text(), "its routes")
     with (tmp_path / "alerts.yml").open("a") as file:
         file.write("    from: nowhere\n")
     wait_for(lambda: "alerts.yml, line 9: from is there twice" in service.log.read_text(), "it")
-    publish(broker, message(20, 1))
+    publish(servers, message(20, 1))
     wait_for(lambda: any(body["joined"] for body in receiver.bodies()), "an alert")

@@ -40,7 +40,6 @@ FACTS = CaseFacts(size=3, severity="high", new=False, reopened=False)
         ({"watch_list": "never"}, {"watched": [HIT]}, False),
         ({"watch_list": "never"}, {"watched": []}, True),
         ({"from": "low"}, {"severity": "unheard of"}, True),
-        ({"from": "low"}, {"severity": "critical", "muted_by": "a mute"}, False),
     ],
 )
 def test_a_route_takes_what_it_says(

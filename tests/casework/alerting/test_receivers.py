@@ -9,6 +9,7 @@ from email import message_from_string, policy
 from types import SimpleNamespace
 from typing import Any
 
+import apprise
 import pytest
 import requests
 from tests.support.alert_samples import route
@@ -82,6 +83,18 @@ def test_what_apprise_says_of_a_failure_has_no_secret(
     assert "500" in str(error.value)
     for secret in ("password", "hidden", "user"):
         assert secret not in str(error.value) + caplog.text
+
+
+def test_a_plugin_that_breaks_is_a_failure_without_its_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("http://hidden")
+
+    monkeypatch.setattr(apprise.Apprise, "notify", broken)
+    with pytest.raises(NotDeliveredError) as error:
+        send(to=["json://localhost/hidden"])
+    assert str(error.value) == "JSON: it raised KeyError"
 
 
 class Posts:

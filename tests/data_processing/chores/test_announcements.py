@@ -16,6 +16,7 @@ from core.casework import CaseworkStore
 from core.mutes import MutesReader
 from core.topics import ANOMALIES
 from core.transaction import Transaction
+from data_processing.chores.announced_rows import MOST_LISTED
 from data_processing.chores.announcements import Announcements, published_keys
 from data_processing.lake_tables import LakeTables
 from monitoring.stream_metrics import StreamMetrics
@@ -88,6 +89,32 @@ def test_an_announcement_is_the_transaction_and_why(
     assert message["reasons"][0]["feature"]
     assert message["kind"] == "flagged"
     assert (odd["hash"], "flagged") in published_keys(broker)
+
+
+def test_an_announcement_says_who_is_spent_from_and_paid_but_not_of_thousands(
+    flagging: Writer, kafka: FakeKafka, tables: LakeTables, broker: str, metrics: StreamMetrics
+) -> None:
+    sides: dict[str, Any] = {
+        "input_addresses": ["bc1qpayer"],
+        "input_values": [3 * 10**9],
+        "spent_outpoints": ["77:1"],
+        "outpoints_cut": False,
+        "output_addresses": [f"bc1q{number}" for number in range(MOST_LISTED + 1)],
+        "output_values": list(range(MOST_LISTED + 1)),
+        "outputs_cut": False,
+        "equal_outputs": 1,
+    }
+    odd = a_transaction(random.Random(), fee=10**9, input_value=3 * 10**9, output_value=2 * 10**9)
+    batch = flagging.write(kafka.records(odd | sides))
+    announcements = Announcements(tables, broker, metrics)
+    announcements.on_batch(batch)
+    announcements.run()
+    (message,) = [message for message in on_topic(broker) if message["hash"] == odd["hash"]]
+    cut = {name: sides[name][:MOST_LISTED] for name in ("output_addresses", "output_values")}
+    expected = sides | cut | {"outputs_cut": True, "source": "mempool", "block_height": None}
+    assert {name: message[name] for name in expected} == expected
+    assert message["append_time"] == kafka.now.isoformat()
+    assert datetime.fromisoformat(message["scored_at"]) == batch.scored_at
 
 
 def test_anomalies_wait_for_a_broker_that_is_away(

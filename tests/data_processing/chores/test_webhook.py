@@ -20,6 +20,7 @@ class ListOfMessages:
         self.hashes: list[str] = []
         self.muted: set[str] = set()
         self.kinds: dict[int, str] = {}  # of the messages that have one, by their place
+        self.more: dict[str, Any] = {}
         self.read, self.posted = 0, 0
 
     def add(self, *numbers: int) -> None:
@@ -33,6 +34,9 @@ class ListOfMessages:
         content: dict[str, Any] = {"hash": self.hashes[self.read - 1], "explanation": "Unusual."}
         if content["hash"] in self.muted:
             content["muted_by"] = "a mute"
+        if kind := self.kinds.get(self.read - 1):
+            content["kind"] = kind
+        content |= self.more
         return OutboxMessage(0, self.read - 1, content)
 
     def mark_posted(self, message: OutboxMessage) -> None:
@@ -100,6 +104,15 @@ def test_a_post_says_why_and_carries_all_facts(receiver: Receiver) -> None:
     assert receiver.payloads == [
         {"text": "Unusual.", "hash": f"{1:064x}", "explanation": "Unusual."}
     ]
+
+
+def test_a_post_leaves_out_who_pays_whom(receiver: Receiver) -> None:
+    receiver.messages.more = {name: ["x"] for name in ("input_addresses", "output_values")}
+    receiver.messages.more |= {"outputs_cut": True, "source": "mempool"}
+    receiver.messages.add(1)
+    post_all(receiver.webhook(), receiver)
+    (payload,) = receiver.payloads
+    assert set(payload) == {"text", "hash", "explanation", "source"}
 
 
 def test_a_hash_that_is_on_the_topic_twice_is_posted_once(receiver: Receiver) -> None:

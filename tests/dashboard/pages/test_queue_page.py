@@ -1,0 +1,114 @@
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.case_samples import NOON, a_flag, build, dust_fan_outs
+from tests.support.dashboard_backend import as_text, make_services
+
+from core.cases import CaseBook
+from dashboard.casework_callbacks import (
+    UNREACHABLE,
+    UNREADABLE,
+    case_number,
+    queue_outputs,
+    send_event,
+    shown_numbers,
+)
+from dashboard.pages.case_form import answer_words, event_body
+from dashboard.pages.case_page import timeline, why_sentence
+from dashboard.pages.queue_page import QueueQuery, queue_rows
+from dashboard.services import Services
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    """Cases 1 (medium), 2 (high) and 3 (low); the API does not answer."""
+    flags = [*dust_fan_outs(3), a_flag(100, flagged_by="both"), a_flag(200)]
+    build(str(tmp_path / "casework"), *flags)
+    return make_services(tmp_path / "lake", "http://127.0.0.1:9")
+
+
+@given(
+    st.text(max_size=60) | st.from_regex(r"\?(state|severity|pattern|after)=\w{0,9}(-\d{0,20})?")
+)
+def test_any_address_is_a_queue_and_leads_to_itself(search: str) -> None:
+    query = QueueQuery.from_query(search)
+    assert QueueQuery.from_query(query.query) == query
+
+
+def test_what_is_new_waits_and_what_is_done_leaves(services: Services) -> None:
+    index = services.cases.index()
+    query = QueueQuery()
+    assert [case.number for case in queue_rows(index, query, []).cases] == [2, 1, 3]
+    rows = queue_rows(index, query, [3, 1])
+    assert ([case.number for case in rows.cases], rows.waiting) == ([3, 1], 1)
+    closed = queue_rows(index, QueueQuery(tab="closed"), [3, 1])
+    assert (closed.cases, closed.waiting) == ([], 0)
+
+
+@pytest.mark.parametrize("shown", [None, 5, {"query": "", "numbers": ["x", None]}, {"query": "?"}])
+def test_what_the_page_says_of_itself_is_taken_as_a_strangers(shown: object) -> None:
+    assert shown_numbers(shown, QueueQuery()) == []
+
+
+def test_the_paths_of_a_case_and_no_others_have_its_number() -> None:
+    assert case_number("/bitcoin/case/7/", "/bitcoin/") == 7
+    assert [
+        case_number(path, "/") for path in (None, "/case/", "/case/x", "/case/" + "9" * 16)
+    ] == [None] * 4
+
+
+def test_cases_that_cannot_be_read_are_said_to_be(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: CaseBook) -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr(CaseBook, "index", fails)
+    assert queue_outputs(services, QueueQuery(), [])["problem"] == UNREADABLE
+
+
+def test_names_and_reasons_are_shown_as_text(tmp_path: Path) -> None:
+    build(str(tmp_path / "casework"), a_flag(1, explanation="Unusual: <b>x</b>. Rest."))
+    services = make_services(tmp_path / "lake", "http://127.0.0.1:9")
+    shown = as_text(queue_outputs(services, QueueQuery(), []))
+    assert '"children": "<b>x</b>"' in shown
+
+
+def test_an_api_that_does_not_answer_is_said_and_counted(services: Services) -> None:
+    body = event_body("seen", None, None, "ann")
+    assert send_event(services, 1, "seen", body) == (0, UNREACHABLE)
+    assert services.metrics.errors.labels("api")._value.get() == 1
+    status, words = send_event(services, 1, "closed", event_body("closed", "", "x", "ann"))
+    assert (status, "choose one" in words) == (422, True)
+
+
+def test_a_refusal_is_shown_as_the_api_words_it() -> None:
+    assert answer_words(409, {"detail": "Case 1: It is closed."}) == "Case 1: It is closed."
+    assert answer_words(500, {}) == "The API has refused it (status 500)."
+    done = {"event": {"action": "closed", "label": "not_useful"}}
+    assert answer_words(201, done) == "Closed as not useful."
+
+
+def test_only_a_closing_sends_a_label() -> None:
+    assert event_body("seen", " why ", "known", "") == {"action": "seen", "note": "why"}
+    assert event_body("closed", None, "known", "ann") == {
+        "action": "closed",
+        "label": "known",
+        "author": "ann",
+    }
+
+
+def test_a_member_says_by_what_it_is_linked() -> None:
+    row = {"why": ["spends", "address"], "linked_to": "ab" * 32}
+    words = "Linked to abababababab… by an output that it spends and a shared address."
+    assert why_sentence(row) == words
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=50))
+def test_every_member_is_in_a_bar(seconds: list[int]) -> None:
+    drawn = timeline([NOON + timedelta(seconds=each) for each in seconds], ZoneInfo("UTC"))
+    assert f"{len(seconds)} transactions from" in as_text(drawn)
