@@ -33,6 +33,9 @@ _FEATURES = {feature.name: feature for feature in FEATURES}
 _PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
 _RULES = {rule.name: rule for rule in RULES}
 
+_BY_RULE, _USUAL = "By rule, ", "; usual "
+"""By what `most_telling` finds its parts of an explanation."""
+
 
 def number(value: float) -> str:
     """Three significant digits, with separated thousands: 58,400, 12.3, 0.00042, 0.0000012."""
@@ -100,7 +103,7 @@ def reason(given: Reason, market_fee_rate: float | None = None) -> str:
     if market_fee_rate and feature.name == "fee_rate":
         told += f", {beside_market(given.value, market_fee_rate)}"
     usual = _usual(feature.unit, given.usual_low, given.usual_high, unit)
-    return f"{told}; usual {usual}"
+    return f"{told}{_USUAL}{usual}"
 
 
 def pattern(name: str) -> str:
@@ -123,7 +126,7 @@ def explanation(verdict: Verdict, rules: Sequence[str] = ()) -> str:
     if verdict.package_fee_rate is not None:
         parts.append(package_sentence(verdict.package_fee_rate))
     if rules:
-        parts.append(f"By rule, {'; '.join(map(rule, rules))}.")
+        parts.append(f"{_BY_RULE}{'; '.join(map(rule, rules))}.")
     if patterns := [pattern(name) for name in verdict.patterns if name in _PATTERNS]:
         parts.append(f"In shape, {'; '.join(patterns)}.")
     if known := [each for each in verdict.reasons if each.feature in _FEATURES]:
@@ -132,6 +135,27 @@ def explanation(verdict: Verdict, rules: Sequence[str] = ()) -> str:
     if verdict.is_anomaly:
         parts.append(not_illicit(verdict.flagged_by))
     return " ".join(parts)
+
+
+def most_telling(explained: str) -> str:
+    """The part of an `explanation` that tells one case from another, without its usual range.
+
+    That is its first reason, else its first rule, else its first sentence.
+
+    >>> most_telling("Unusual: it is rare. In shape, it pays many. Fee 34.7 BTC; usual 199 sat.")
+    'Fee 34.7 BTC'
+    >>> most_telling("Watched: Ann was paid 0.5 BTC.")
+    'Watched: Ann was paid 0.5 BTC'
+    """
+    sentences = explained.split(". ")
+    for sentence in sentences:
+        if _USUAL in sentence:
+            return sentence.split(_USUAL)[0]
+    for sentence in sentences:
+        if sentence.startswith(_BY_RULE):
+            clause = sentence.removeprefix(_BY_RULE).split("; ")[0].rstrip(".")
+            return f"{clause[0].upper()}{clause[1:]}"
+    return sentences[0].rstrip(".").removeprefix("Unusual: ")
 
 
 def package_sentence(fee_rate: float) -> str:

@@ -10,10 +10,10 @@ from dash import html
 
 from core.case_index import CaseSummary
 from core.case_rows import WHY_WORDS
-from core.detector.explanation import NOT_ILLICIT
+from core.detector.explanation import NOT_ILLICIT, most_telling
 from dashboard.look.formats import attribute, btc, duration, sat, short_number, spaced, utc
 from dashboard.pages.case_form import case_form
-from dashboard.pages.queue_page import ago, first_sentence, severity_word, state_mark
+from dashboard.pages.queue_page import ago, severity_word, state_mark
 
 BARS = 24
 """Bars of the chart of members over time."""
@@ -75,7 +75,7 @@ def case_head(case: CaseSummary, asked: int, reason: str, now: datetime, prefix:
         html.Div(
             [title, severity_word(case.severity), state_mark(case), *shapes], className="case-title"
         ),
-        html.P(first_sentence(reason), className="case-reason"),
+        html.P(most_telling(reason), className="case-reason"),
         *(html.P(line, className="note") for line in lines if line),
         html.Div(
             [

@@ -10,7 +10,7 @@ from dash import dcc, html
 
 from core.case_index import CaseFilter, CaseIndex, CaseSummary, Place
 from core.case_rows import STATES, State
-from core.detector.explanation import NOT_ILLICIT
+from core.detector.explanation import NOT_ILLICIT, most_telling
 from core.detector.patterns import PATTERNS
 from core.severity import SEVERITIES, Severity
 from dashboard.look.formats import attribute, btc, duration, spaced
@@ -189,9 +189,7 @@ def _row(case: CaseSummary, reason: str, now: datetime, prefix: str) -> html.Li:
     cells = [
         html.Span([state_mark(case), html.Span(f"{case.number:,}", className="unseen")]),
         severity_word(case.severity),
-        html.Span(
-            [html.Span(first_sentence(reason), className="reason"), *chips], className="what"
-        ),
+        html.Span([html.Span(most_telling(reason), className="reason"), *chips], className="what"),
         html.Span(_count(case.size), className="size"),
         html.Span(btc(case.value), className="amount"),
         html.Span(
@@ -222,16 +220,6 @@ def state_mark(case: CaseSummary) -> html.Span:
 def severity_word(severity: Severity) -> html.Span:
     """The severity as a word, the heavier the more it is."""
     return html.Span(severity, className=f"severity {severity}")
-
-
-def first_sentence(explanation: str) -> str:
-    """The first sentence of an explanation, without its first word where that says "Unusual".
-
-    >>> first_sentence("Unusual: its fee rate is 4.3k sat/vB. More.")
-    'its fee rate is 4.3k sat/vB'
-    """
-    sentence = explanation.split(". ")[0].rstrip(".")
-    return sentence.removeprefix("Unusual: ")
 
 
 def ago(time: datetime, now: datetime) -> str:
