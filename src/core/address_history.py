@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from core.blockchain_json.scripts import script_type
 from core.lake import sql_time
-from core.transaction_details import Ask, Inside, flags_of, insides
+from core.transaction_details import Ask, Inside, Row, flags_of, insides
 
 MOST_FLAGS = 1_000
 """Flagged transactions of an address that are named, the newest; all are counted."""
@@ -142,38 +142,50 @@ def address_history(
 ) -> tuple[AddressSums, list[AddressTransaction]] | None:
     """The sums of an address, and its newest transactions of those that are older than `before`.
 
-    None for an address that the lake has not seen. Both come from one reading of its rows.
+    None for an address that the lake has not seen.
     """
-    rows = ask(_with_sums(address, limit, before), "movements")
-    if not rows and before is not None:
-        found = address_history(ask, address, 1)  # nothing is older any more
-        return None if found is None else (found[0], [])
-    if not rows:
+    rows = ask(_newest(address, limit, before), "movements")
+    if before is None and len(rows) < limit:
+        sums = _sums_of(rows)
+    else:
+        (summed,) = ask(_all_sums(address), "movements")
+        sums = AddressSums(**summed) if summed["transactions"] else None
+    if sums is None:
         return None
-    sums = AddressSums(*(rows[0][f"all_{name}"] for name in AddressSums._fields))
     flags = flags_of(ask, {row["hash"]: row["append_time"] for row in rows})
-    own = AddressTransaction._fields[:-1]
-    return sums, [
-        AddressTransaction(**{n: row[n] for n in own}, is_anomaly=flags.get(row["hash"]))
-        for row in rows
-    ]
+    return sums, [AddressTransaction(**row, is_anomaly=flags.get(row["hash"])) for row in rows]
 
 
-def _with_sums(address: str, limit: int, before: Place | None) -> str:
-    """The query of the newest transactions, each with the sums over all of them."""
+def _newest(address: str, limit: int, before: Place | None) -> str:
     where = ""
     if before is not None:
         at = sql_time(before.append_time)
         where = f" WHERE append_time < {at} OR (append_time = {at} AND hash < '{before.hash}')"
-    sums = (
-        "count(*) OVER () AS all_transactions, sum(received) OVER () AS all_received,"
-        " sum(spent) OVER () AS all_spent, min(event_time) OVER () AS all_first_seen,"
-        " max(event_time) OVER () AS all_last_seen, min(append_time) OVER () AS all_first_append,"
-        " max(append_time) OVER () AS all_last_append"
-    )
     return (
-        f"SELECT * FROM (SELECT *, {sums} FROM ({_by_transaction(address)})){where}"
+        f"SELECT * FROM ({_by_transaction(address)}){where}"
         f" ORDER BY append_time DESC, hash DESC LIMIT {limit}"
+    )
+
+
+def _all_sums(address: str) -> str:
+    return (
+        "SELECT count(*) AS transactions, sum(received) AS received, sum(spent) AS spent,"
+        " min(event_time) AS first_seen, max(event_time) AS last_seen,"
+        " min(append_time) AS first_append, max(append_time) AS last_append"
+        f" FROM ({_by_transaction(address)})"
+    )
+
+
+def _sums_of(rows: list[Row]) -> AddressSums | None:
+    """The same sums from all transactions of an address, which saves reading it again."""
+    if not rows:
+        return None
+    seen, appended = ([row[name] for row in rows] for name in ("event_time", "append_time"))
+    return AddressSums(
+        len(rows),
+        sum(row["received"] for row in rows),
+        sum(row["spent"] for row in rows),
+        *(min(seen), max(seen), min(appended), max(appended)),
     )
 
 

@@ -92,6 +92,26 @@ def batches(sql: str, **tables: DeltaTable) -> Iterator[pa.RecordBatch]:
         raise LakeUnreadableError(str(error)) from error
 
 
+_ENGINE_MEMORY = "192M"
+"""What a query of `rows` may hold: groups that take more go to temporary files."""
+
+
+def rows(sql: str, **tables: DeltaTable) -> list[dict[str, Any]]:
+    """The rows of a query that sums up many rows to few, in bounded memory.
+
+    Columns that a table of an earlier version lacks are null. Raises `LakeUnreadableError`, also
+    for a query that bounded memory is not enough for.
+    """
+    try:
+        engine = _engine(tables)
+        engine.execute("SET datafusion.execution.target_partitions = 1")
+        engine.execute(f"SET datafusion.runtime.memory_limit = '{_ENGINE_MEMORY}'")
+        found = _executed(engine, completed(sql, **tables)).read_all()
+    except Exception as error:  # the engine raises nothing narrower
+        raise LakeUnreadableError(str(error)) from error
+    return list(found.to_pylist())
+
+
 def snapshot(**tables: DeltaTable) -> Callable[[str], pa.Table]:
     """Answer SQL as `query` does, each time from the versions that the tables have now.
 

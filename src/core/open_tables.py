@@ -1,7 +1,7 @@
 """The tables of a lake, kept open between queries of a service that answers many.
 
-Each query sees the newest version. A single thread of the engine reads, so that the memory of one
-query is that of one file's part, whatever the number of cores.
+Each query sees the newest version. A single thread of the engine reads, and what it may hold is
+bounded, whatever is asked.
 """
 
 from threading import Lock
@@ -10,7 +10,7 @@ from typing import Any
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from core.lake import batches, completed, open_table
+from core.lake import open_table, rows
 
 
 class OpenTables:
@@ -49,8 +49,7 @@ class OpenTables:
             tables = {name: table for name in names if (table := self._newest(name)) is not None}
         if len(tables) < len(names):
             return []
-        found = batches(completed(sql, **tables), **tables)
-        return [row for batch in found for row in batch.to_pylist()]
+        return rows(sql, **tables)
 
     def _newest(self, name: str) -> DeltaTable | None:
         """The newest version of a table, None while there is none; the lock must be held."""

@@ -11,19 +11,24 @@ the query starts where the tables say, and each table is complete again:
 """
 
 import logging
+from collections.abc import Iterator
 from datetime import date
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 
 from core.delta_log import has_lost_commits, inspect, repair
 from core.lake import table_uri
-from core.tables import MOVEMENTS, TABLES
+from core.tables import RAW_TRANSACTIONS, TABLES
 from data_processing.lake_tables import LakeTables
 from data_processing.movements import SIDES, movement_rows
 from data_processing.stream_checkpoint import checkpoints_folder, set_aside
 
 log = logging.getLogger(__name__)
+
+_PARTS_AT_ONCE = 8
+"""Batches of at most 8,192 transactions whose movements are written together."""
 
 
 def repair_logs(lake: str, data_dir: Path) -> None:
@@ -73,7 +78,9 @@ def restore_movements(tables: LakeTables) -> None:
     for day in sorted(tables.rows_by_date("raw_transactions"))[-2:]:
         lost = _expected_movements(tables, day) - _written_movements(tables, day)
         if lost > 0:
-            tables.replace_dates("movements", _movements_of(tables, day), [day])
+            tables.open("movements").delete(f"date = '{day}'")
+            for rows in _movements_of(tables, day):
+                tables.append_arrow("movements", rows)
             log.warning("event=movements_restored date=%s lost=%d", day, lost)
 
 
@@ -89,14 +96,11 @@ def _written_movements(tables: LakeTables, day: date) -> int:
     return int(tables.query(f"SELECT count(*) AS n FROM ({once})", "movements")["n"][0].as_py())
 
 
-def _movements_of(tables: LakeTables, day: date) -> pa.RecordBatchReader:
-    """The movements of a date, some thousand rows at a time."""
-    columns = ", ".join(("hash", "event_time", "append_time", *SIDES))
-    sql = f"SELECT {columns} FROM raw_transactions WHERE date = '{day}'"
+def _movements_of(tables: LakeTables, day: date) -> Iterator[pa.Table]:
+    """The movements of a date, those of some ten thousand transactions at a time."""
+    names = ("hash", "event_time", "append_time", *SIDES)
+    schema = pa.schema([RAW_TRANSACTIONS.field(name) for name in names])
+    sql = f"SELECT {', '.join(names)} FROM raw_transactions WHERE date = '{day}'"
     parts = tables.query_batches(sql, "raw_transactions")
-    made = (
-        batch
-        for part in parts
-        for batch in movement_rows(pa.Table.from_batches([part])).to_batches()
-    )
-    return pa.RecordBatchReader.from_batches(MOVEMENTS, made)
+    while some := list(islice(parts, _PARTS_AT_ONCE)):
+        yield movement_rows(pa.Table.from_batches(some).cast(schema))  # the engine's are views

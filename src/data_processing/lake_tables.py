@@ -157,10 +157,8 @@ class LakeTables:
         """Append rows that the driver holds, in one commit and without a Spark job."""
         write_deltalake(table_uri(self.lake, name), rows, mode="append")
 
-    def replace_dates(
-        self, name: str, rows: pa.Table | pa.RecordBatchReader, dates: list[date]
-    ) -> None:
-        """Replace all rows of these dates by `rows`, which the driver makes, in one commit."""
+    def replace_dates(self, name: str, rows: pa.Table, dates: list[date]) -> None:
+        """Replace all rows of these dates by `rows`, which the driver holds, in one commit."""
         listed = ", ".join(f"'{d.isoformat()}'" for d in dates)
         write_deltalake(
             table_uri(self.lake, name), rows, mode="overwrite", predicate=f"date IN ({listed})"

@@ -92,25 +92,6 @@ def score_backlog(writer: Writer) -> None:
         score_date(writer.tables, day, count, writer.broadcast)
 
 
-def test_lost_movements_are_made_again_from_their_transactions(
-    writer: Writer, kafka: FakeKafka, rng: random.Random, tmp_path: Path
-) -> None:
-    sides = {"input_addresses": ["bc1qpayer"], "input_values": [9], "output_values": [5, 3]}
-    sides |= {"output_addresses": ["bc1qpayee", "bc1qpayer"]}
-    for _ in range(3):
-        writer.write(kafka.records(a_transaction(rng, **sides), a_transaction(rng)))
-    empty_newest_commit(Path(writer.tables.lake, "movements"))
-    for _ in range(2):
-        restart(writer, tmp_path)
-        sql = "SELECT DISTINCT hash, spent, position, address FROM movements"
-        assert writer.tables.query(sql, "movements").num_rows == 9
-    rows = sum(writer.tables.rows_by_date("movements").values())
-    assert rows == 9
-    version = writer.tables.open("movements").version()
-    restart(writer, tmp_path)
-    assert writer.tables.open("movements").version() == version, "nothing is missing any more"
-
-
 def test_lost_rejects_are_read_again_although_later_transactions_are_there(
     writer: Writer, written: list[DataFrame], tmp_path: Path
 ) -> None:

@@ -1,11 +1,18 @@
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.delta_tables import empty_newest_commit
+from tests.support.inside_lake import a_payment, write_insides
 
+from core.delta_log import inspect, repair
+from core.lake import table_uri
 from core.tables import MOVEMENTS, RAW_TRANSACTIONS
+from data_processing.lake_recovery import restore_movements
+from data_processing.lake_tables import LakeTables
 from data_processing.movements import SIDES, movement_rows
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -58,3 +65,20 @@ def test_a_movement_lies_on_the_date_of_its_transaction() -> None:
     (moved,) = movement_rows(pa.Table.from_pylist([row], RECEIPTS)).to_pylist()
     assert (moved["event_time"], moved["append_time"]) == (NOON, late)
     assert moved["date"] == date(2026, 1, 3)
+
+
+def test_lost_movements_are_made_again_from_their_transactions(lake: str) -> None:
+    for number in range(3):
+        write_insides(lake, a_payment(number, timedelta(), {"7:0": ("bc1qa", 9)}, [("bc1qb", 5)]))
+    uri = table_uri(lake, "movements")
+    empty_newest_commit(Path(uri))
+    repair(inspect(uri))
+    tables = LakeTables(None, lake, "simulated")  # type: ignore[arg-type]
+    assert sum(tables.rows_by_date("movements").values()) == 4
+    restore_movements(tables)
+    sql = "SELECT hash, spent, position, address FROM movements"
+    assert len(set(map(str, tables.query(sql, "movements").to_pylist()))) == 6
+    assert sum(tables.rows_by_date("movements").values()) == 6
+    version = tables.open("movements").version()
+    restore_movements(tables)
+    assert tables.open("movements").version() == version, "nothing is missing any more"

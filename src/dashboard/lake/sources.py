@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.lake import OriginMismatchError, batches, completed, open_table, query, sql_time
+from core.lake import OriginMismatchError, batches, completed, open_table, query, rows, sql_time
 from core.market import Market
 from core.tables import EVENT_AFTER, EVENT_BEFORE
 from core.transaction import DETECTOR_FIELDS
@@ -71,7 +71,7 @@ class Lake:
         tables = {name: table for name in names if (table := self.table(name)) is not None}
         if len(tables) < len(names):
             return []
-        return list(query(completed(sql, **tables), **tables).to_pylist())
+        return rows(sql, **tables)
 
     def dates(self, name: str) -> list[str]:
         """The dates of a table's partitions, as `2026-01-02`."""
