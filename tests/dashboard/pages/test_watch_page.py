@@ -216,5 +216,4 @@ def test_axe_finds_nothing_and_nothing_overflows(
         assert not found, "\n".join(found)
         wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert wide <= 0
-        page.screenshot(path=f"/tmp/h3_watch_{width}_{theme}.png", full_page=True)
         context.close()
