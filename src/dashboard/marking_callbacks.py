@@ -10,7 +10,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update,
 from dash.exceptions import PreventUpdate
 
 from core.marks import MARKS, WITHDRAWN
-from core.mutes import Mute
+from core.mutes import Mute, in_force, read_mutes
 from dashboard.lake.opinions import Muting, payers
 from dashboard.lake.recent import Snapshot
 from dashboard.lake.rows import from_micros
@@ -280,21 +280,20 @@ def _opened_form(services: Services, hash: str) -> Json:
 def _register_mutes_page(app: Dash, services: Services) -> None:
     @app.callback(
         Output("mutes-list", "children"),
-        Input("tick", "n_intervals"),
+        Input("slow", "n_intervals"),
         Input("url", "pathname"),
         Input("client", "data"),
+        Input("written-opinion", "data"),
     )
-    def show_mutes(_: int, path: str, client: Json | None) -> Any:
+    def show_mutes(_: int, path: str, client: Json | None, __: float) -> Any:
         if not path.rstrip("/").endswith("/mutes") or client is None:
             raise PreventUpdate
         with services.metrics.callback_seconds.labels("mutes").time():
-            snapshot = services.recent.snapshot
-            rows, muting = snapshot.rows, snapshot.opinions.muting
-            flagged = rows["by_model"] | rows["by_rule"]
-            counted = [
-                (mute, int(Muting((mute,), muting.paid_by).mask(rows, flagged).sum()))
-                for mute in muting.mutes
-            ]
+            try:
+                counted = _counted_mutes(services)
+            except LAKE_ERRORS:
+                services.metrics.errors.labels("lake").inc()
+                return "The mutes cannot be read just now."
             hours = services.recent.kept.total_seconds() / 3600
             return mutes_list(counted, hours, ZoneInfo(Viewer.from_client(client).zone))
 
@@ -311,4 +310,15 @@ def _register_mutes_page(app: Dash, services: Services) -> None:
         named = {"author": author.strip()} if author and author.strip() else {}
         with services.metrics.callback_seconds.labels("mutes").time():
             written, why = write(services, "DELETE", f"/mutes/{id}", parameters=named)
-        return "Ended: the list follows at its next refresh." if written else why
+        return "Ended." if written else why
+
+
+def _counted_mutes(services: Services) -> list[tuple[Mute, int]]:
+    """The mutes in force, each with how many of the flagged rows in memory it matches."""
+    snapshot = services.recent.snapshot
+    rows, paid_by = snapshot.rows, snapshot.opinions.muting.paid_by
+    flagged = rows["by_model"] | rows["by_rule"]
+    return [
+        (mute, int(Muting((mute,), paid_by).mask(rows, flagged).sum()))
+        for mute in in_force(read_mutes(services.casework), services.recent.clock())
+    ]

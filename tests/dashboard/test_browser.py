@@ -454,7 +454,10 @@ def test_what_arrives_is_shown_without_losing_the_readers_place(
     watched.wait_for_transactions(6_050)
     assert page.evaluate(top) == pytest.approx(before, abs=1)
     assert page.evaluate("document.querySelector('#grid .ag-body-viewport').scrollTop") == 170
-    assert page.locator("#grid .ag-row-selected").count() >= 1
+    colour = "e => getComputedStyle(e).backgroundColor"
+    pointed_out = page.locator(f"#grid .ag-row[row-id='{page.url.split('#')[1]}']").first
+    other = page.locator("#grid .ag-row[row-index='5']").first
+    assert pointed_out.evaluate(colour) != other.evaluate(colour)
     assert page.evaluate(zoom) == zoomed
     assert page.evaluate(f"{zoom.rsplit('.', 1)[0]}.autorange") is False
     assert "open" in str(page.locator("#drawer").get_attribute("class"))
