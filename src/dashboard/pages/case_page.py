@@ -11,6 +11,7 @@ from dash import html
 from core.case_index import CaseSummary
 from core.case_rows import WHY_WORDS
 from core.detector.explanation import NOT_ILLICIT, most_telling
+from core.detector.rules import RULES_VERSION
 from dashboard.look.formats import attribute, btc, duration, sat, short_number, spaced, utc
 from dashboard.pages.case_form import case_form
 from dashboard.pages.queue_page import ago, severity_word, state_mark
@@ -173,6 +174,8 @@ def _member(row: Mapping[str, Any], zone: ZoneInfo) -> html.Li:
 def _margin(row: Mapping[str, Any]) -> str:
     if row["anomaly_score"] is None or row["threshold"] is None:
         return ""
+    if row["model_version"] == RULES_VERSION:
+        return "by a rule alone: there was no model yet"
     return f"score {row['anomaly_score']:.3f}, threshold {row['threshold']:.3f}"
 
 
