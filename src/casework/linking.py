@@ -126,7 +126,11 @@ def _fact(*words: object) -> int:
 
 
 class _Member(NamedTuple):
-    trace: Trace
+    """What is kept of a member; what it asked for is not needed again."""
+
+    hash: str
+    at: float
+    facts: tuple[int, ...]
     number: int
 
 
@@ -163,14 +167,14 @@ class Linker:
         for member, reason in self._linked(flag):
             numbers.add(self.root(member.number))
             why.add(reason)
-            linked = linked or member.trace.hash
+            linked = linked or member.hash
         return Links(
             tuple(sorted(numbers)), tuple(sorted(why, key=_PRECEDENCE.__getitem__)), linked
         )
 
     def add(self, flag: Trace, number: int) -> None:
         """Add a member of a case; what no longer fits the limits leaves, the oldest first."""
-        member = _Member(flag, number)
+        member = _Member(flag.hash, flag.at, flag.facts, number)
         self._members.append(member)
         self._facts += len(flag.facts)
         for fact in flag.facts:
@@ -194,13 +198,13 @@ class Linker:
             if most and len(members) > most:
                 continue
             for member in members[-_LOOKED_AT:]:
-                if abs(flag.at - member.trace.at) <= seconds:
+                if abs(flag.at - member.at) <= seconds:
                     yield member, why
 
     def _drop_oldest(self) -> None:
         oldest = self._members.popleft()
-        self._facts -= len(oldest.trace.facts)
-        for fact in oldest.trace.facts:
+        self._facts -= len(oldest.facts)
+        for fact in oldest.facts:
             members = self._by_fact[fact]
             del members[0]  # they are in the order in which they were added
             if not members:
