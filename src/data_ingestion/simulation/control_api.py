@@ -12,6 +12,7 @@ from data_ingestion.simulation.drafts import OVERPAID
 from data_ingestion.simulation.faults import FAULTS, Fault, Faults, error_message
 from data_ingestion.simulation.http_server import Answer, json_answer
 from data_ingestion.simulation.network import Network
+from data_ingestion.simulation.rendering import address_of
 from data_ingestion.simulation.simulated_market import FACTORS
 
 MAX_COUNT = 10_000
@@ -19,6 +20,9 @@ MAX_COUNT = 10_000
 
 OVERPAID_FACTORS = (1.0, 100_000.0)
 """Least and largest `factor` of an overpaid fee."""
+
+MOST_NAME = 80
+"""Characters of a payer's name."""
 
 Query = Mapping[str, str]
 
@@ -87,7 +91,12 @@ class ControlApi:
             return self._overpay(_factor(query, *OVERPAID_FACTORS), now)
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join((*KINDS, OVERPAID))}")
-        return {"hash": self._network.inject(kind, now).hash, "kind": kind}
+        if (payer := query.get("payer")) is None:
+            return {"hash": self._network.inject(kind, now).hash, "kind": kind}
+        if not 1 <= len(payer) <= MOST_NAME:
+            raise ValueError(f"payer must have 1 to {MOST_NAME} characters")
+        injected = self._network.inject(kind, now, payer)
+        return {"hash": injected.hash, "kind": kind, "payer": address_of(payer)}
 
     def _overpay(self, factor: float, now: float) -> dict[str, object]:
         going = self._network.market.going_rate(now)

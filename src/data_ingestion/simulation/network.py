@@ -17,7 +17,7 @@ from data_ingestion.simulation.chain import Block, Chain
 from data_ingestion.simulation.drafts import OVERPAID, Draft, TransactionGenerator
 from data_ingestion.simulation.packages import package
 from data_ingestion.simulation.recording import Replay
-from data_ingestion.simulation.rendering import render
+from data_ingestion.simulation.rendering import PAYER_TYPE, render
 from data_ingestion.simulation.simulated_market import SimulatedMarket
 from data_ingestion.simulation.transactions import SimulatedTransaction, replacement
 from data_ingestion.simulation.truth import Truth
@@ -89,9 +89,15 @@ class Network:
         for _ in range(count):
             self._arrive(now)
 
-    def inject(self, kind: str, now: float) -> SimulatedTransaction:
-        """Let an anomaly of this kind arrive; raises `KeyError` for no such kind."""
-        return self._emit(self._render(self._generator.anomaly(kind, now), now))
+    def inject(self, kind: str, now: float, payer: str | None = None) -> SimulatedTransaction:
+        """Let an anomaly of this kind arrive; raises `KeyError` for no such kind.
+
+        With the name of a `payer` it spends from the P2WPKH address of that name.
+        """
+        draft = self._generator.anomaly(kind, now)
+        while payer is not None and draft.input_type is not PAYER_TYPE:
+            draft = self._generator.anomaly(kind, now)
+        return self._emit(self._render(draft, now, payer))
 
     def overpay(self, factor: float, now: float) -> SimulatedTransaction:
         """Let a transaction arrive that pays this multiple of the going fee rate."""
@@ -180,8 +186,8 @@ class Network:
         self._emit(parent)
         return True
 
-    def _render(self, draft: Draft, now: float) -> SimulatedTransaction:
-        return render(draft, int(now), self.chain.height, self._rng)
+    def _render(self, draft: Draft, now: float, payer: str | None = None) -> SimulatedTransaction:
+        return render(draft, int(now), self.chain.height, self._rng, payer)
 
     def _replace_one(self, now: float) -> bool:
         """At times replace a transaction that arrived since the last block; says whether it did."""

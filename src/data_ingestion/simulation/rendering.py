@@ -5,19 +5,33 @@ signatures are random bytes of the right length. Every outpoint is new, as if it
 before the simulation, so none is spent twice except by a replacement.
 """
 
+from hashlib import shake_256
 from random import Random
 
-from core.ordinary_traffic.script_types import SEGWIT_MARKER, ScriptType, data_script
+from core.ordinary_traffic.script_types import (
+    SCRIPT_TYPES,
+    SEGWIT_MARKER,
+    ScriptType,
+    data_script,
+)
 from core.transaction import tx_index
 from data_ingestion.simulation.amounts import mixed_amounts, split_amount
 from data_ingestion.simulation.drafts import Draft
 from data_ingestion.simulation.transactions import SimulatedTransaction, compress
 
+PAYER_TYPE = next(kind for kind in SCRIPT_TYPES if kind.name == "p2wpkh")
+"""The script type that a payer who has a name spends from."""
+
 _RBF, _NO_RBF = 0xFFFFFFFD, 0xFFFFFFFE
 
 
-def render(draft: Draft, now: int, height: int, rng: Random) -> SimulatedTransaction:
-    """The transaction, received at Unix time `now` while the chain has this height."""
+def render(
+    draft: Draft, now: int, height: int, rng: Random, payer: str | None = None
+) -> SimulatedTransaction:
+    """The transaction, received at Unix time `now` while the chain has this height.
+
+    With the name of a `payer` every input is from that one's address, one for each script type.
+    """
     size, weight, fee, inputs, outputs, _, _ = draft.numbers
     name = rng.randbytes(32).hex()
     index = tx_index(name)
@@ -29,6 +43,7 @@ def render(draft: Draft, now: int, height: int, rng: Random) -> SimulatedTransac
         f'"relayed_by":"0.0.0.0","lock_time":{lock_time},"tx_index":{index},'
     )
     own = rng.randbytes(draft.input_type.payload) if rng.random() < draft.behaviour.reuse else b""
+    own = own if payer is None else _key_of(payer, draft.input_type)
     spends, pays = _amounts(draft, rng)
     spent = _inputs(draft, spends, index, own, _RBF if rbf else _NO_RBF, rng)
     tail = f'"inputs":[{spent}],"out":[{_outputs(draft, pays, index, own, rng)}]'
@@ -36,6 +51,15 @@ def render(draft: Draft, now: int, height: int, rng: Random) -> SimulatedTransac
     return SimulatedTransaction(
         name, head.encode(), compressed, now, fee, size, weight, rbf, origin=draft.origin
     )
+
+
+def address_of(payer: str) -> str | None:
+    """The address of `PAYER_TYPE` that a payer of this name spends from."""
+    return PAYER_TYPE.address(_key_of(payer, PAYER_TYPE))
+
+
+def _key_of(payer: str, kind: ScriptType) -> bytes:
+    return shake_256(payer.encode()).digest(kind.payload)
 
 
 def _amounts(draft: Draft, rng: Random) -> tuple[list[int], list[int]]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.support.simulated import NOW, small_network
 
+from core.blockchain_json.describe import describe
 from core.detector.injected_anomalies import KINDS
 from data_ingestion.simulation.control_api import ControlApi
 from data_ingestion.simulation.faults import Faults
@@ -46,6 +47,21 @@ def test_a_chosen_anomaly_is_injected_at_once(
     status, body = ask(control, "POST", "inject", kind=kind)
     assert (status, body["kind"]) == (200, kind)
     assert network.newest(1)[0].hash == body["hash"]
+
+
+def test_a_payer_with_a_name_spends_from_one_address(control: ControlApi, network: Network) -> None:
+    payers = set()
+    for _ in range(3):
+        status, body = ask(control, "POST", "inject", kind="dust_fan_out", payer="mallory")
+        assert status == 200
+        described = describe(network.newest(1)[0].json())
+        assert described.input_addresses == [body["payer"]]
+        payers.add(body["payer"])
+    assert len(payers) == 1
+    _, other = ask(control, "POST", "inject", kind="dust_fan_out", payer="eve")
+    assert other["payer"] not in payers
+    status, body = ask(control, "POST", "inject", kind="dust_fan_out", payer="x" * 81)
+    assert (status, "payer must have" in body["message"]) == (400, True)
 
 
 def test_an_overpaid_fee_says_beside_what(control: ControlApi, network: Network) -> None:
