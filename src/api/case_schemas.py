@@ -129,7 +129,7 @@ class CaseEvent(TypedDict):
 class CaseDetails(TypedDict):
     """A case with its members and its history."""
 
-    case: Case
+    case: Annotated[Case, Field(description="The case itself")]
     members: Annotated[list[CaseMember], Field(description="The newest first, 500 at most")]
     events: Annotated[list[CaseEvent], Field(description="The newest first, 500 at most")]
 
@@ -137,5 +137,5 @@ class CaseDetails(TypedDict):
 class CaseEventGiven(TypedDict):
     """What was done, and the case after it."""
 
-    event: CaseEvent
-    case: Case
+    event: Annotated[CaseEvent, Field(description="What was written down")]
+    case: Annotated[Case, Field(description="The case after it")]

@@ -40,6 +40,9 @@ ROUTES = {
     ("get", "/ready"),
     ("get", "/metrics"),
     ("get", "/report"),
+    ("get", "/cases"),
+    ("get", "/cases/{number}"),
+    ("post", "/cases/{number}/events"),
 }
 
 

@@ -74,29 +74,10 @@ class FlaggedRows:
     def _messages(self, where: str) -> list[Message]:
         sql = f"SELECT * FROM scored_transactions WHERE is_anomaly AND {where} ORDER BY scored_at"
         rows = self._tables.query(sql, "scored_transactions").to_pylist()
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            self._add_sides(rows[start : start + _ROWS_AT_ONCE])
+        _add_sides(self._tables, rows)
         if self._mutes is not None:
             note_mutes(rows, self._mutes.in_force(), self._raw)
         return [anomaly_message(row) for row in rows]
-
-    def _add_sides(self, rows: list[dict[str, Any]]) -> None:
-        """Add to each row the inputs and outputs that `raw_transactions` has of it.
-
-        The time of appending is the same in both tables, and files without it are not opened.
-        """
-        times = [row["append_time"] for row in rows]
-        days = sql_list({str(row["date"]) for row in rows})
-        names = ", ".join(("hash", "equal_outputs", *INPUTS, *OUTPUTS, *CUTS))
-        found = self._tables.query(
-            f"SELECT {names} FROM raw_transactions WHERE date IN {days}"
-            f" AND append_time BETWEEN {sql_time(min(times))} AND {sql_time(max(times))}"
-            f" AND hash IN {sql_list({row['hash'] for row in rows})}",
-            "raw_transactions",
-        )
-        sides = {row["hash"]: row for row in found.to_pylist()}
-        for row in rows:
-            row |= sides.get(row["hash"], {})
 
     def _raw(self, sql: str) -> list[dict[str, Any]]:
         return list(self._tables.query(sql, "raw_transactions").to_pylist())
@@ -123,6 +104,7 @@ class WatchedRows:
     def _messages(self, where: str) -> list[Message]:
         sql = f"SELECT * FROM watched WHERE {where} ORDER BY matched_at"
         rows = self._tables.query(sql, "watched").to_pylist()
+        _add_sides(self._tables, rows)
         verdicts = self._verdicts(rows)
         return [watched_message(row, verdicts.get(row["hash"])) for row in rows]
 
@@ -144,6 +126,27 @@ def _newest(tables: LakeTables, name: str, time: str) -> datetime | None:
         0
     ].as_py()
     return newest
+
+
+def _add_sides(tables: LakeTables, rows: list[dict[str, Any]]) -> None:
+    """Add to each row the inputs and outputs that `raw_transactions` has of it.
+
+    The time of appending is the same in both tables, and files without it are not opened.
+    """
+    names = ", ".join(("hash", "equal_outputs", *INPUTS, *OUTPUTS, *CUTS))
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[start : start + _ROWS_AT_ONCE]
+        times = [row["append_time"] for row in some]
+        found = tables.query(
+            f"SELECT {names} FROM raw_transactions"
+            f" WHERE date IN {sql_list({str(row['date']) for row in some})}"
+            f" AND append_time BETWEEN {sql_time(min(times))} AND {sql_time(max(times))}"
+            f" AND hash IN {sql_list({row['hash'] for row in some})}",
+            "raw_transactions",
+        )
+        sides = {row["hash"]: row for row in found.to_pylist()}
+        for row in some:
+            row |= sides.get(row["hash"], {})
 
 
 def anomaly_message(row: Mapping[str, Any]) -> Message:
@@ -179,10 +182,11 @@ def _sides(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def watched_message(row: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> Message:
     """The message for a row of `watched`; the verdict's fields are null while it is not scored."""
-    return {name: row[name] for name in ("hash", *NUMERIC_FIELDS)} | {
+    told = {
         "kind": WATCHED,
         "fee_rate": row["fee"] * 4 / row["weight"],
         "event_time": row["event_time"].isoformat(),
+        "append_time": row["append_time"].isoformat(),
         "explanation": watched_sentence(row["watched"], row["watched_count"]),
         "watched": row["watched"],
         "watched_count": row["watched_count"],
@@ -190,3 +194,4 @@ def watched_message(row: Mapping[str, Any], verdict: Mapping[str, Any] | None) -
         "replaces": row["replaces"],
         **{name: None if verdict is None else verdict[name] for name in VERDICT.names},
     }
+    return {name: row[name] for name in ("hash", *NUMERIC_FIELDS)} | told | _sides(row)
