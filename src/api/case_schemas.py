@@ -39,7 +39,7 @@ class CaseEventRequest(BaseModel):
     label: Annotated[Label | None, Field(description="Why it is closed; only for `closed`")] = None
     note: Annotated[Note | None, Field(description="In words, with any action")] = None
     assignee: Annotated[Author | None, Field(description="Who works on it from now on")] = None
-    author: Author | None = None
+    author: Annotated[Author | None, Field(description="Who does this")] = None
 
 
 class Case(TypedDict):
@@ -69,16 +69,16 @@ class Case(TypedDict):
 class StateCounts(TypedDict):
     """How many cases the other filters let through, by state."""
 
-    new: int
-    open: int
-    closed: int
+    new: Annotated[int, Field(description="Nobody has looked at them since something joined")]
+    open: Annotated[int, Field(description="Somebody has looked at them")]
+    closed: Annotated[int, Field(description="They are done with")]
 
 
 class Cases(TypedDict):
     """A page of the queue: the most severe first, then the newest."""
 
     cases: Annotated[list[Case], Field(description="The most severe first, then the newest")]
-    counts: StateCounts
+    counts: Annotated[StateCounts, Field(description="Cases of each state, by the other filters")]
     next: Annotated[str | None, Field(description="Cursor of the next page, null at the end")]
 
 
@@ -100,7 +100,7 @@ class CaseMember(TypedDict):
     event_time: Annotated[datetime, Field(description="When it was seen, or its block's time")]
     why: Annotated[list[Why], Field(description="Why it belongs to the case")]
     linked_to: Annotated[str | None, Field(description="The first transaction it is linked to")]
-    severity: Severity
+    severity: Annotated[Severity, Field(description="How urgent the member is")]
     pattern: Annotated[str | None, Field(description="Its most telling shape, or null")]
     patterns: Annotated[list[str], Field(description="Every shape that it has")]
     flagged_by: Annotated[str | None, Field(description="model, rule, both or null")]
@@ -120,7 +120,7 @@ class CaseEvent(TypedDict):
     number: Annotated[int, Field(description="The case that it was done with")]
     at: Annotated[datetime, Field(description="When")]
     author: Annotated[str, Field(description="Who")]
-    action: Action
+    action: Annotated[Action, Field(description="What was done")]
     label: Annotated[Label | None, Field(description="Why it was closed")]
     note: Annotated[str | None, Field(description="In words; show it as text")]
     assignee: Annotated[str | None, Field(description="Who works on it from then on")]

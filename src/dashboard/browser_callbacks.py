@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output
+from dash import ClientsideFunction, Dash, Input, Output, State
 
 from dashboard.pages.layout import FIGURE_NAMES, PAGES
 
@@ -31,6 +31,12 @@ def register_browser(app: Dash) -> None:
         Output("pause", "children"),
         Input("pause", "n_clicks"),
         prevent_initial_call=True,
+    )
+    bind(
+        "caseworkTick",
+        [Output("queue-tick", "data"), Output("case-tick", "data")],
+        Input("tick", "n_intervals"),
+        State("url", "pathname"),
     )
     bind(
         "addresses",

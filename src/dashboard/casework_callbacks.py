@@ -63,7 +63,7 @@ def _register_queue(app: Dash, services: Services) -> None:
             "shown": Output("queue-shown", "data"),
         },
         inputs=[
-            Input("tick", "n_intervals"),
+            Input("queue-tick", "data"),
             Input("url", "pathname"),
             Input("url", "search"),
             Input("queue-new", "n_clicks"),
@@ -77,7 +77,7 @@ def _register_queue(app: Dash, services: Services) -> None:
         if (here or "").rstrip("/") != path:
             raise PreventUpdate
         query = QueueQuery.from_query(search)
-        stays = ctx.triggered_id in ("tick", "queue-acted")
+        stays = ctx.triggered_id in ("queue-tick", "queue-acted")
         with services.metrics.callback_seconds.labels("queue").time():
             return queue_outputs(services, query, shown_numbers(shown, query) if stays else [])
 
@@ -125,7 +125,7 @@ def _register_case(app: Dash, services: Services) -> None:
             "shown": Output("case-shown", "data"),
         },
         inputs=[
-            Input("tick", "n_intervals"),
+            Input("case-tick", "data"),
             Input("url", "pathname"),
             Input("case-acted", "data"),
             Input("client", "data"),

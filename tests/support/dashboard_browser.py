@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local.screenshot import QUIET
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dashboard.server import web_server
 from dashboard.services import Services
 
 TIMEOUT_MS = 60_000
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 @dataclass

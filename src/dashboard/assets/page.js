@@ -206,6 +206,7 @@
     childList: true, subtree: true, attributeFilter: ["aria-selected", "aria-multiselectable"],
   });
 
+  const pageOf = (path) => (path || "").slice(root.dataset.prefix.length).split("/")[0];
   const isAddress = (path) => path.startsWith(root.dataset.prefix + "address/");
 
   window.dash_clientside = window.dash_clientside || {};
@@ -221,7 +222,7 @@
     },
     show: function (path) {
       const pages = ["", "queue", "try", "watch", "mutes", "model"];
-      const asked = (path || "").slice(root.dataset.prefix.length).split("/")[0];
+      const asked = pageOf(path);
       const here = [...pages, "case", "address"].includes(asked) ? asked : "";
       const marked = here === "case" ? "queue" : here;
       setTimeout(() => window.dispatchEvent(new Event("resize")), 50);
@@ -231,6 +232,9 @@
       ];
     },
     showAddress: (path) => !isAddress(path),
+    // Only a reader of cases asks for them again and again.
+    caseworkTick: (ticks, path) =>
+      ["queue", "case"].map((page) => (pageOf(path) === page ? ticks : window.dash_clientside.no_update)),
     pause: function (clicks) {
       pausedAt = clicks % 2 ? new Date() : null;
       tellWhyHalted();

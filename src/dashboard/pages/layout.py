@@ -80,6 +80,7 @@ FIGURE_NAMES = tuple(name for name, *_ in (*FIRST_FIGURES, *OTHER_FIGURES))
 STORES = (
     *("client", "shown", "written", "drawn", "table-rows", "mute-to-end"),
     *("queue-shown", "queue-acted", "queue-target", "case-shown", "case-acted"),
+    *("queue-tick", "case-tick"),
     *(f"{name}-figure" for name in FIGURE_NAMES),
 )
 """What the browser keeps of this page, each empty at first."""
