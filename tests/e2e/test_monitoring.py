@@ -13,6 +13,7 @@ import pytest
 from tests.monitoring.test_metrics_document import FOREIGN
 from tests.support.demo_stack import READY_SECONDS, SCORED_SECONDS, TRANSACTION, Demo, ask
 from tests.support.monitoring_files import alerts, filled, panel_expressions, rules
+from tests.support.peoples_work import go_on, work
 from tests.support.processes import missing
 
 from core.settings import ROOT
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 ANSWER_SECONDS = 240
 JOBS = {
     *("kafka", "simulator", "producer", "stream", "mlflow", "trainer", "api", "dashboard"),
-    "prometheus",
+    *("casework", "prometheus"),
 }
 
 ONLY_A_FAULT_PRODUCES = {
@@ -65,6 +66,7 @@ def prometheus(demo: Demo) -> Iterator[Prometheus]:
     demo.wait_for("table of URLs", demo.urls, READY_SECONDS)
     demo.wait_for("scored row", lambda: demo.rows("scored_transactions", "hash"), SCORED_SECONDS)
     demo.wait_for_champion()
+    work(demo)
     yield Prometheus(demo.url("PROMETHEUS_PORT"))
 
 
@@ -104,7 +106,11 @@ def test_every_expression_of_a_panel_or_rule_returns_data(
             return bool(values)
         return any(not isnan(value) for value in values)
 
-    until_none(left, lambda: ask(f"{demo.url('API_PORT')}/predict", TRANSACTION))
+    def keep_busy() -> None:
+        ask(f"{demo.url('API_PORT')}/predict", TRANSACTION)
+        go_on(demo)
+
+    until_none(left, keep_busy)
 
 
 def test_every_rule_is_loaded_and_evaluated_without_an_error(
@@ -145,6 +151,7 @@ MOVED_ELSEWHERE = {
     "bitcoin_stream_unscored_rows": "data_processing/chores/test_backlog.py",
     "bitcoin_stream_deleted_rows_total": "data_processing/chores/test_housekeeping.py",
     "bitcoin_stream_loop_failures_total": "core/test_background.py",
+    "bitcoin_stream_webhook_muted_total": "data_processing/chores/test_webhook.py",
     "bitcoin_stream_webhook_posts_total": "data_processing/chores/test_webhook.py",
     "bitcoin_stream_webhook_waiting": "data_processing/chores/test_webhook.py",
     "bitcoin_trainer_recalibrations_total": "model/test_service.py",
@@ -176,6 +183,7 @@ def test_every_metric_moves_here_or_where_its_cause_is_made(
         return f"max_over_time({series[1] if len(series) > 1 else series[0]}[1h])"
 
     def predict() -> None:
+        go_on(demo)
         for transaction in (TRANSACTION, OVERPAID):
             ask(f"{demo.url('API_PORT')}/predict", transaction)
 

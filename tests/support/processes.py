@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def process(
     try:
         yield running
     finally:
-        os.killpg(running.pid, signal.SIGTERM)
+        send_to_group(running.pid, signal.SIGTERM)
         try:
             running.wait(20)
         finally:
@@ -44,10 +44,13 @@ def process(
 
 
 def kill_group(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    send_to_group(group, signal.SIGKILL)
+
+
+def send_to_group(group: int, number: signal.Signals) -> None:
+    """Send a signal to a process group, which may have ended."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
 
 
 def wait_until(
