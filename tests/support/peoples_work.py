@@ -103,5 +103,5 @@ def work(demo: Demo) -> None:
 
 def go_on(demo: Demo) -> None:
     """Let the watched and the muted payer pay again."""
-    for payer in (WATCHED_PAYER, KNOWN_PAYER):
-        inject(demo, "dust_fan_out", payer)
+    inject(demo, "dust_fan_out", WATCHED_PAYER)
+    inject(demo, "fat_finger_fee", KNOWN_PAYER)
