@@ -90,6 +90,14 @@ def test_a_flag_between_two_cases_makes_them_one_with_the_older_number(root: str
     assert in_turns_later(root, spending(5, 2)) == [1]
 
 
+def test_a_case_that_became_part_of_another_is_counted(root: str) -> None:
+    topic = ListTopic()
+    topic.add(a_flag(1), a_flag(2), spending(3, 1, 2))
+    builder = a_builder(root, topic)
+    builder.turn(0)
+    assert builder._metrics.merges._value.get() == 1
+
+
 def in_turns_later(root: str, *messages: Mapping[str, Any]) -> list[int]:
     """The cases that messages of a further topic join."""
     topic = ListTopic()
