@@ -23,12 +23,13 @@ STEPS = st.lists(
 
 
 def index_rows(steps: list[tuple[int, str, int | None]]) -> list[dict[str, Any]]:
-    """Rows of `INDEX_SQL`: members, and merges of a number into a lower one."""
-    rows = []
+    """Rows of `INDEX_SQL`: members, and merges of a number into a lower one, each once."""
+    rows, gone = [], set[int]()
     for sequence, (number, severity, into) in enumerate(steps, 1):
         row = ROW | {"sequence": sequence, "number": number, "severity": severity}
         row |= {"patterns": ["dust"] if number % 2 else []}
-        if into is not None and into < number:
+        if into is not None and into < number and number not in gone:
+            gone.add(number)
             row |= {"merged_into": into, "severity": None, "patterns": None}
         rows.append(row)
     return rows

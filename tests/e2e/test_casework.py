@@ -81,7 +81,9 @@ def test_a_watched_payer_is_told_of_and_a_muted_one_is_counted(demo: Demo, desk:
         paid = inject(demo, "dust_fan_out", WATCHED_PAYER)["hash"]
         muted = inject(demo, "fat_finger_fee", KNOWN_PAYER)["hash"]
         held = demo.wait_for("verdict", lambda: matched(paid), TOLD_SECONDS)
-        return (paid, muted) if held else None
+        demo.wait_for("verdict", lambda: verdict_of(demo, muted), TOLD_SECONDS)
+        said = held and demo.wait_for("case of it", lambda: case_of(demo, paid), TOLD_SECONDS)
+        return (paid, muted) if said and case_of(demo, muted) is None else None
 
     def matched(transaction: str) -> bool | None:
         """Whether the list was in force when it came; None before it is scored."""
