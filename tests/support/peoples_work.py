@@ -11,6 +11,8 @@ from typing import Any
 
 from tests.support.demo_stack import Demo, ask
 
+from data_ingestion.simulation.rendering import address_of
+
 KNOWN_PAYER, WATCHED_PAYER, WAVE_PAYER = "a known payer", "a watched payer", "a payer of dust"
 SECRET = "a secret of a test"
 ROUTES = """
@@ -69,16 +71,16 @@ def inject(demo: Demo, kind: str, payer: str) -> dict[str, Any]:
     return answer
 
 
-def watch(demo: Demo, address: str) -> None:
-    """Put an address on the watch list."""
-    entry = {"entry": address, "name": "Ann", "reason": "a test", "severity": "high"}
+def watch(demo: Demo, payer: str) -> None:
+    """Put the address of a payer on the watch list."""
+    entry = {"entry": address_of(payer), "name": "Ann", "reason": "a test", "severity": "high"}
     assert ask(f"{demo.url('API_PORT')}/watch-list", {"entries": [entry], "author": "ann"})
 
 
-def mute(demo: Demo, address: str) -> None:
-    """Mute what an address pays, for a day."""
+def mute(demo: Demo, payer: str) -> None:
+    """Mute what a payer pays, for a day."""
     until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    body = {"address": address, "until": until, "note": "ours", "author": "ann"}
+    body = {"address": address_of(payer), "until": until, "note": "ours", "author": "ann"}
     assert ask(f"{demo.url('API_PORT')}/mutes", body)
 
 
@@ -90,8 +92,8 @@ def mark(demo: Demo, mark: str, *hashes: str) -> None:
 
 def work(demo: Demo) -> None:
     """Do each thing once: watch a payer, mute another, mark a flag, and listen to the stream."""
-    watch(demo, inject(demo, "dust_fan_out", WATCHED_PAYER)["payer"])
-    mute(demo, inject(demo, "dust_fan_out", KNOWN_PAYER)["payer"])
+    watch(demo, WATCHED_PAYER)
+    mute(demo, KNOWN_PAYER)
     flagged = demo.rows("scored_transactions", "hash, is_anomaly") or []
     mark(demo, "useful", *[row["hash"] for row in flagged if row["is_anomaly"]][:1])
     with (
