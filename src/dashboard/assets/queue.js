@@ -49,7 +49,7 @@
 
   function seen(row) {
     aim(row);
-    if (!localStorage.getItem(KEY)) return open(row, "#queue-author");
+    if (!localStorage.getItem(KEY) && !at("queue-author").value.trim()) return open(row, "#queue-author");
     if (row.dataset.state === "closed") return window.dash_clientside.page.showMessage("It is closed");
     setTimeout(() => at("queue-do-seen").click());
     window.dash_clientside.page.showMessage(`Case ${target}: seen`);
