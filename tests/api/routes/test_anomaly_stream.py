@@ -173,7 +173,7 @@ def test_a_clock_that_was_ahead_hides_no_later_event(lake: str, url: str) -> Non
     with closing(Stream(url)) as stream:
         stream.block()
         append_scored(lake, [scored_row(HASH(2), timedelta(minutes=-1), 0.9)])
-        assert 2 in stream.numbers(2)
+        assert 2 in (stream.event().number for _ in range(2)), "it comes, whether or not the other"
 
 
 def test_events_are_filtered(lake: str, url: str) -> None:
