@@ -4,58 +4,34 @@ A route that writes takes a JSON object and the caller. Its body is bounded and 
 predictions are, so that whatever a stranger sends is answered with a problem detail.
 """
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
-from deltalake.exceptions import DeltaError
-from fastapi import Depends, HTTPException
+from fastapi import Depends
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.bodies import Body, HeldBytes, check_headers
 from api.callers import Caller, Permission, may
-from api.errors import InvalidBodyError, error_responses
-from core.delta_log import LogDamagedError
-from core.lake import OriginMismatchError
+from api.errors import error_responses
+from api.lake_reads import LakeReads
+from api.written_bodies import read_model
 
 MAX_BODY_BYTES = 128 * 1024
 """Largest body: 1,000 hashes take half of it."""
 
 _HELD_BYTES = 16 * 1024 * 1024
-_THREADS = ThreadPoolExecutor(2, thread_name_prefix="casework")
-"""A call whose request was cancelled occupies its thread until it ends: slow ones never add up."""
 
 Marker = Annotated[Caller, Depends(may("mark"))]
 """A caller who may mark."""
 
-T = TypeVar("T")
 
-
-@contextmanager
-def readable() -> Iterator[None]:
-    """Answer 503 where tables cannot be read or written just now, or are of the other origin."""
-    try:
-        yield
-    except OriginMismatchError as error:
-        raise HTTPException(503, f"The tables are not this service's: {error}.") from error
-    except LogDamagedError as error:
-        raise HTTPException(503, f"The tables cannot be read just now: {error}.") from error
-    except (DeltaError, OSError) as error:
-        raise HTTPException(503, "The tables cannot be read or written just now.") from error
-
-
-async def on_thread(call: Callable[..., T], *arguments: Any) -> T:
-    """The result of a call that reads or writes tables; answers 503 where they are unreadable."""
-    loop = asyncio.get_running_loop()
-    with readable():
-        return await loop.run_in_executor(_THREADS, partial(call, *arguments))
+on_thread = LakeReads("casework", "The tables are", "read or written", at_once=2).run
+"""Awaits a call that reads or writes the tables; raises `HTTPException` 503 where it cannot."""
 
 
 class WritingRoute(APIRoute):
@@ -74,7 +50,7 @@ class WritingRoute(APIRoute):
         permission: Permission,
         tag: str,
     ) -> None:
-        self._adapter: TypeAdapter[BaseModel] = TypeAdapter(body)
+        self._body = body
         self._caller = may(permission)
         super().__init__(
             path,
@@ -89,21 +65,21 @@ class WritingRoute(APIRoute):
         """Make the handler that FastAPI calls for each request, in place of its own."""
 
         async def handle(request: Request) -> Response:
-            caller = self._caller(request)
+            caller, given = self._caller(request), self.path_arguments(request)
             check_headers(request.scope["headers"], MAX_BODY_BYTES)
             body = Body(self._held, MAX_BODY_BYTES)
             try:
-                content = self._read(await body.read(request.receive))
-                answer = await on_thread(self.endpoint, content, caller)
+                content = read_model(self._body, await body.read(request.receive))
+                answer = await on_thread(partial(self.endpoint, *given, content, caller))
             finally:
                 body.release()
             return Response(msgspec.json.encode(answer), 201, media_type="application/json")
 
         return handle
 
-    def _read(self, content: bytes) -> BaseModel:
-        try:
-            return self._adapter.validate_json(content)
-        except ValidationError as error:
-            details = error.errors(include_url=False, include_context=False)
-            raise InvalidBodyError(details, self._adapter.json_schema()) from error
+    def path_arguments(self, _request: Request) -> tuple[Any, ...]:
+        """What the endpoint takes from the path, before the body; nothing, by default.
+
+        Raises `HTTPException` for what the path cannot have.
+        """
+        return ()

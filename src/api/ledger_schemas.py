@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.schemas import Anomaly, NextPage
+from api.schemas import Anomaly, NextPage, TransactionNumbers
 
 Satoshi = Annotated[int, Field(description="Value in satoshi")]
 AddressText = Annotated[str, Field(description="Address, or the script's digits without one")]
@@ -60,11 +60,10 @@ class Replaced(TypedDict):
     append_time: Annotated[datetime, Field(description="When the later one arrived")]
 
 
-class TransactionSeen(TypedDict):
+class TransactionSeen(TransactionNumbers):
     """A transaction of the lake, with what is inside it and what became of it."""
 
     transaction_hash: TransactionHash
-    event_time: Annotated[datetime, Field(description="When it was seen, or its block's time")]
     append_time: Annotated[datetime, Field(description="When it arrived")]
     source: Annotated[
         Literal["mempool", "block"], Field(description="Where ingestion saw it first")
@@ -72,14 +71,6 @@ class TransactionSeen(TypedDict):
     block_height: Annotated[
         int | None, Field(description="Height of its block, or null when seen unconfirmed")
     ]
-    size: Annotated[int, Field(description="Total size in bytes")]
-    weight: Annotated[int, Field(description="Weight in weight units")]
-    fee: Annotated[int, Field(description="Fee in satoshi")]
-    fee_rate: Annotated[float, Field(description="Fee rate in sat/vB")]
-    inputs_count: Annotated[int, Field(description="Number of inputs")]
-    outputs_count: Annotated[int, Field(description="Number of outputs")]
-    input_value: Annotated[int, Field(description="Sum of the inputs in satoshi")]
-    output_value: Annotated[int, Field(description="Sum of the outputs in satoshi")]
     facts: Annotated[
         dict[str, Any],
         Field(description="Facts beyond the numbers, by name; null where the source tells none"),

@@ -179,8 +179,8 @@ class Changes(TypedDict):
     model_version: Version
 
 
-class Anomaly(ScoredTransaction):
-    """A transaction of the stream; amounts in satoshi."""
+class TransactionNumbers(TypedDict):
+    """When a transaction of the stream was seen, and its numbers; amounts in satoshi."""
 
     event_time: Annotated[datetime, Field(description="When it was seen, or its block's time")]
     size: Annotated[int, Field(description="Total size in bytes")]
@@ -191,6 +191,11 @@ class Anomaly(ScoredTransaction):
     input_value: Annotated[int, Field(description="Sum of the inputs in satoshi")]
     output_value: Annotated[int, Field(description="Sum of the outputs in satoshi")]
     fee_rate: Annotated[float, Field(description="Fee rate in sat/vB")]
+
+
+class Anomaly(ScoredTransaction, TransactionNumbers):
+    """A transaction of the stream; amounts in satoshi."""
+
     block_height: Annotated[
         int | None, Field(description="Height of its block, or null when seen unconfirmed")
     ]

@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from api.callers import Author
-from core.watch_list import EntryKind, Severity, WatchedEntry
+from api.schemas import TransactionNumbers
+from core.severity import Severity
+from core.watch_list import EntryKind, WatchedEntry
 
 MOST_GIVEN = 1_000
 """Entries in one body of JSON; a file takes more."""
@@ -117,19 +119,10 @@ class WatchMatch(TypedDict):
     value: Annotated[int | None, Field(description="Satoshi that it paid or was paid, or null")]
 
 
-class WatchedEvent(TypedDict):
+class WatchedEvent(TransactionNumbers):
     """A transaction that touches the watch list; amounts in satoshi."""
 
     transaction_hash: Annotated[str, Field(description="The transaction")]
-    event_time: Annotated[datetime, Field(description="When it was seen, or its block's time")]
-    size: Annotated[int, Field(description="Total size in bytes")]
-    weight: Annotated[int, Field(description="Weight in weight units")]
-    fee: Annotated[int, Field(description="Fee in satoshi")]
-    inputs_count: Annotated[int, Field(description="Number of inputs")]
-    outputs_count: Annotated[int, Field(description="Number of outputs")]
-    input_value: Annotated[int, Field(description="Sum of the inputs in satoshi")]
-    output_value: Annotated[int, Field(description="Sum of the outputs in satoshi")]
-    fee_rate: Annotated[float, Field(description="Fee rate in sat/vB")]
     explanation: Annotated[str, Field(description="What was watched, in a sentence")]
     watched: Annotated[list[WatchMatch], Field(description="The most severe matches")]
     watched_count: Annotated[int, Field(description="All matches")]

@@ -14,7 +14,8 @@ from deltalake.exceptions import DeltaError
 
 from core.casework import CaseworkStore
 from core.detector.verdict import row_patterns
-from core.lake import OriginMismatchError, sql_list, sql_time
+from core.lake import OriginMismatchError
+from core.transaction_details import Ask, Row, rows_by_hash
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,6 @@ RELOAD = timedelta(seconds=5)
 
 PAYERS = "input_addresses"
 """The column of who pays, in `raw_transactions` and in messages."""
-
-Row = dict[str, Any]
-Ask = Callable[[str], list[Row]]
 
 _UNREADABLE = (DeltaError, OSError, OriginMismatchError)
 
@@ -120,15 +118,8 @@ def note_mutes(rows: Sequence[Row], mutes: Collection[Mute], ask: Ask) -> None:
 
 
 def _add_payers(rows: Sequence[Row], ask: Ask) -> None:
-    if not rows:
-        return
-    days, times = {row["date"] for row in rows}, [row["append_time"] for row in rows]
-    where = (
-        f"date BETWEEN DATE '{min(days)}' AND DATE '{max(days)}'"
-        f" AND append_time BETWEEN {sql_time(min(times))} AND {sql_time(max(times))}"
-        f" AND hash IN {sql_list({row['hash'] for row in rows})}"
-    )
-    found = ask(f"SELECT hash, {PAYERS} FROM raw_transactions WHERE {where}")
+    appended = {row["hash"]: row["append_time"] for row in rows}
+    found = rows_by_hash(ask, "raw_transactions", f"hash, {PAYERS}", appended)
     payers = {row["hash"]: row[PAYERS] for row in found}
     for row in rows:
         row[PAYERS] = payers.get(row["hash"])

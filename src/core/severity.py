@@ -6,7 +6,7 @@ agree. The conditions are judgement, not measured: each names a size at which pe
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
 from core.transaction import COIN
@@ -136,7 +136,7 @@ def rank(severity: Severity) -> int:
     return SEVERITIES.index(severity)
 
 
-def highest(severities: list[Severity]) -> Severity:
+def highest(severities: Iterable[Severity]) -> Severity:
     """The highest of some severities, at least one."""
     return max(severities, key=rank)
 

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -27,15 +27,12 @@ from pydantic_core import PydanticCustomError
 from core.address_checksums import is_mistyped
 from core.casework import WATCH_LIST, CaseworkStore
 from core.lake import query
+from core.severity import Severity
 from core.transaction import COIN, MAX_ADDRESS
 
 TABLE = "watch_list"
 
 EntryKind = Literal["address", "script", "transaction"]
-Severity = Literal["low", "medium", "high", "critical"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""From the least to the most."""
-
 MAX_ENTRIES = 200_000
 """Entries that can be in force at one time."""
 
@@ -202,16 +199,6 @@ def _table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
         pa.array(values, field.type) for values, field in zip(columns, WATCH_LIST, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=WATCH_LIST)
-
-
-def highest(severities: Iterable[str]) -> Severity:
-    """The most severe of some; at least one.
-
-    >>> highest(iter(["medium", "critical", "low"]))
-    'critical'
-    """
-    given = set(severities)
-    return [each for each in SEVERITIES if each in given][-1]
 
 
 def watched_sentence(watched: Sequence[Mapping[str, Any]], count: int) -> str:

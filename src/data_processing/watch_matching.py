@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from core.background import BackgroundLoop
 from core.lake import sql_time
+from core.severity import highest, rank
 from core.tables import WATCHED
 from core.transaction import NUMERIC_FIELDS
-from core.watch_list import SEVERITIES, WatchListInForce, highest
+from core.watch_list import WatchListInForce
 from data_processing.lake_tables import LakeTables
 from data_processing.last_spenders import Replacement
 
@@ -210,7 +211,7 @@ def _row(
     watched = [
         index.entries[deed.entry] | {"what": deed.what, "value": deed.value} for deed in deeds
     ]
-    watched.sort(key=lambda match: -SEVERITIES.index(match["severity"]))
+    watched.sort(key=lambda match: -rank(match["severity"]))
     hash = receipt["hash"]
     return {name: receipt[name] for name in _COPIED} | {
         "watched": watched[:MOST_MATCHES],

@@ -12,12 +12,12 @@ from tests.support.watch_lists import ANN, BOB, an_entry, unwatch, watch
 from core.blockchain_json.describe import owner
 from core.casework import WATCH_LIST, CaseworkStore
 from core.lake import OriginMismatchError
+from core.severity import highest
 from core.watch_list import (
     WatchedEntry,
     WatchListInForce,
     changes,
     current_list,
-    highest,
     normalized,
     removal,
     warning,

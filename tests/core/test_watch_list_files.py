@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.support.watch_lists import ANN, BOB, an_entry
 
 from core.casework import WATCH_LIST
-from core.watch_list import SEVERITIES, Severity, WatchedEntry, changes
+from core.severity import SEVERITIES, Severity
+from core.watch_list import WatchedEntry, changes
 from core.watch_list_files import MAX_LINES, MOST_BAD, csv_text, guarded, read_file
 
 DEFAULTS = {"name": "Sanctioned", "reason": "on the public list"}

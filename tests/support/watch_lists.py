@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 
 from core.casework import WATCH_LIST, CaseworkStore
-from core.watch_list import SEVERITIES, WatchedEntry, changes, normalized
+from core.severity import SEVERITIES
+from core.watch_list import WatchedEntry, changes, normalized
 
 ANN, BOB = "1BgGZ9tcN4rm9KBzDn7KprQz87SZ26SAMH", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 

@@ -17,12 +17,13 @@ from api.schemas import Anomalies, Anomaly
 from core.detector.explanation import explanation
 from core.detector.rules import rules_of_row
 from core.detector.verdict import FlaggedBy, Verdict
-from core.lake import batches, open_table, query, sql_list, sql_time
-from core.mutes import PAYERS, Mute, MutesReader, note_mutes
+from core.lake import batches, open_table, sql_list, sql_time
+from core.mutes import Mute, MutesReader, note_mutes
+from core.open_tables import OpenTables
 from core.tables import EVENT_AFTER
 from core.transaction import COINBASE_SQL
 
-TABLE, RAW_TABLE = "scored_transactions", "raw_transactions"
+TABLE = "scored_transactions"
 MAX_ANOMALIES = 1_000
 _DEFAULT_PERIOD = timedelta(days=1)
 FIRST_TIME, LAST_TIME = datetime(2009, 1, 3, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -40,6 +41,7 @@ class ScoredTable:
 
     def __init__(self, lake: str, origin: str, name: str = TABLE) -> None:
         self.lake, self.origin, self._name = lake, origin, name
+        self._others = OpenTables(lake, origin)
         self._table: DeltaTable | None = None
         self._lock = Lock()
 
@@ -81,14 +83,7 @@ class ScoredTable:
 
     def note_mutes(self, rows: Sequence[dict[str, Any]], mutes: Sequence[Mute]) -> None:
         """Name the mute that keeps each flagged row from being news; raises as `recent`."""
-        note_mutes([row for row in rows if row["is_anomaly"]], mutes, self._raw)
-
-    def _raw(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of `raw_transactions`; none of a table of an earlier release, without who pays."""
-        table = open_table(self.lake, RAW_TABLE, self.origin)
-        if table is None or all(field.name != PAYERS for field in table.schema().fields):
-            return []
-        return list(query(sql, raw_transactions=table).to_pylist())
+        note_mutes([row for row in rows if row["is_anomaly"]], mutes, self._others.ask)
 
     def rows_of(self, hashes: Collection[str]) -> dict[str, dict[str, Any]]:
         """The rows of these hashes, each 64 hexadecimal digits, by hash; raises as `recent`.

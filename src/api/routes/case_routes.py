@@ -1,19 +1,16 @@
 """Cases: the queue, one case, and what people do with it; the API alone writes `case_events`."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Annotated, Any
 from uuid import uuid4
 
-import msgspec
 import pyarrow as pa
 from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import AwareDatetime, BeforeValidator
 from starlette.requests import Request
-from starlette.responses import Response
 
-from api.bodies import Body, check_headers
 from api.callers import Caller
 from api.case_schemas import (
     Case,
@@ -24,9 +21,9 @@ from api.case_schemas import (
     CaseMember,
     Cases,
 )
-from api.casework_access import MAX_BODY_BYTES, Marker, WritingRoute, on_thread
+from api.casework_access import Marker, WritingRoute, on_thread
 from api.errors import error_responses
-from api.routes.anomalies import refuse_bare_number
+from api.routes.anomalies import FIRST_TIME, LAST_TIME, refuse_bare_number
 from core.case_index import CaseFilter, CaseSummary, Place
 from core.case_rows import CASE_EVENTS, State, refusal
 from core.cases import CaseBook
@@ -38,7 +35,6 @@ MOST_CASES = 200
 """Cases of one page."""
 
 _MOST_NUMBER = 2**53
-_FIRST_TIME, _LAST_TIME = datetime(2009, 1, 3, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _READ_ERRORS = error_responses(401, 403, 422, 500, 503)
 _CURSOR = rf"^(?:{'|'.join(SEVERITIES)})-[0-9]{{1,15}}$"
 
@@ -105,21 +101,9 @@ def unknown_case(number: int) -> HTTPException:
 class _EventRoute(WritingRoute):
     """A route that writes, with the number of a case in its path."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Make the handler that FastAPI calls for each request, in place of its own."""
-
-        async def handle(request: Request) -> Response:
-            caller, number = self._caller(request), _number(request.path_params["number"])
-            check_headers(request.scope["headers"], MAX_BODY_BYTES)
-            body = Body(self._held, MAX_BODY_BYTES)
-            try:
-                content = self._read(await body.read(request.receive))
-                answer = await on_thread(self.endpoint, number, content, caller)
-            finally:
-                body.release()
-            return Response(msgspec.json.encode(answer), 201, media_type="application/json")
-
-        return handle
+    def path_arguments(self, request: Request) -> tuple[int]:
+        """The number; raises `HTTPException` 422 for what is none."""
+        return (_number(request.path_params["number"]),)
 
 
 def _number(text: str) -> int:
@@ -164,9 +148,9 @@ def add_case_routes(router: APIRouter, casework: CaseworkStore) -> None:
         limit: Limit = 50,
     ) -> Cases:
         """List cases by page: the most severe first, then the newest."""
-        earliest = since and min(max(since, _FIRST_TIME), _LAST_TIME).astimezone(UTC)
+        earliest = since and min(max(since, FIRST_TIME), LAST_TIME).astimezone(UTC)
         wanted = CaseFilter(state, severity, pattern, earliest)
-        return await on_thread(queue, wanted, cursor and _place(cursor), limit)
+        return await on_thread(queue, wanted, _place(cursor) if cursor else None, limit)
 
     @router.get("/cases/{number}", responses=_READ_ERRORS | error_responses(404), tags=["cases"])
     async def case(number: Number) -> CaseDetails:

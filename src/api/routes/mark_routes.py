@@ -1,7 +1,7 @@
 """Marks: what people think of transactions, written and read; and what it says of the flags."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 from uuid import uuid4
 
@@ -21,7 +21,8 @@ from api.casework_schemas import (
     TransactionHash,
 )
 from api.errors import MAX_FIELD_PROBLEMS, FieldProblem, InvalidFieldsError, error_responses
-from api.routes.anomalies import ScoredTable, refuse_bare_number
+from api.routes.anomalies import FIRST_TIME, LAST_TIME, ScoredTable, refuse_bare_number
+from api.scored_pages import from_micros, to_micros
 from core.casework import MARKS, CaseworkStore
 from core.detector.verdict import row_patterns
 from core.lake import sql_time
@@ -29,7 +30,6 @@ from core.marks import Precision, precisions, read_marks
 from monitoring.api_metrics import ApiMetrics
 
 MOST_LISTED = 1_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANSWERED = tuple(MarkGiven.__annotations__)
 _READ_ERRORS = error_responses(401, 403, 422, 500, 503)
 
@@ -138,15 +138,13 @@ def _conditions(
     if transaction_hash is not None:
         found.append(f"hash = '{transaction_hash}'")
     if since is not None:
-        found.append(f"marked_at >= {sql_time(min(max(since, _EPOCH), _LAST).astimezone(UTC))}")
+        earliest = min(max(since, FIRST_TIME), LAST_TIME).astimezone(UTC)
+        found.append(f"marked_at >= {sql_time(earliest)}")
     if cursor is not None:
         micros, last = cursor.split("-")
-        at = sql_time(_EPOCH + timedelta(microseconds=int(micros)))
+        at = sql_time(from_micros(int(micros)))
         found.append(f"(marked_at < {at} OR (marked_at = {at} AND id < '{last}'))")
     return " AND ".join(found)
-
-
-_LAST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _page(casework: CaseworkStore, conditions: str, limit: int) -> MarksGiven:
@@ -162,7 +160,7 @@ def _page(casework: CaseworkStore, conditions: str, limit: int) -> MarksGiven:
 
 
 def _cursor(row: Mapping[str, Any]) -> str:
-    return f"{(row['marked_at'] - _EPOCH) // timedelta(microseconds=1)}-{row['id']}"
+    return f"{to_micros(row['marked_at'])}-{row['id']}"
 
 
 def _given(row: Mapping[str, Any]) -> MarkGiven:

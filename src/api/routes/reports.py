@@ -1,23 +1,19 @@
 """The daily report: a page for people, JSON for programs."""
 
-import asyncio
 import re
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from deltalake.exceptions import DeltaError
-from fastapi import APIRouter, Header, HTTPException, Query
+from fastapi import APIRouter, Header, Query
 from pydantic import BeforeValidator
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from api.errors import error_responses
+from api.lake_reads import LakeReads
 from core.casework import CaseworkStore
 from core.daily_report import FIRST_DAY, LAST_DAY, DailyReport, daily_report
-from core.lake import OriginMismatchError
 from core.report_text import as_html
 
-_READS_AT_ONCE = 1
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The report, as a page or as JSON",
@@ -49,7 +45,7 @@ Format = Annotated[
 
 def add_report_routes(router: APIRouter, lake: str, casework: CaseworkStore) -> None:
     """Add the route; one report is computed at a time."""
-    threads = ThreadPoolExecutor(_READS_AT_ONCE, thread_name_prefix="report")
+    reads = LakeReads("report")
 
     @router.get(
         "/report",
@@ -65,13 +61,7 @@ def add_report_routes(router: APIRouter, lake: str, casework: CaseworkStore) -> 
     ) -> Response:
         """Report what a day brought: counts, the most severe flags and why, and data quality."""
         wanted = day or datetime.now(UTC).date() - timedelta(days=1)
-        loop = asyncio.get_running_loop()
-        try:
-            report = await loop.run_in_executor(threads, daily_report, lake, casework, wanted)
-        except OriginMismatchError as error:
-            raise HTTPException(503, f"The lake is not this service's: {error}.") from error
-        except (DeltaError, OSError) as error:
-            raise HTTPException(503, "The lake cannot be read just now.") from error
+        report = await reads.run(daily_report, lake, casework, wanted)
         if format == "json" or format is None and _prefers_json(accept):
             return JSONResponse(report.as_json())
         return HTMLResponse(as_html(report))

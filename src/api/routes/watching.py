@@ -1,11 +1,7 @@
 """The routes of the watch list: read, change, import, export, and what was seen of it."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from deltalake.exceptions import DeltaError
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +9,7 @@ from starlette.responses import Response
 from api.bodies import HeldBytes
 from api.callers import Author, Caller, may
 from api.errors import InvalidFileError, error_responses
+from api.lake_reads import LakeReads
 from api.watch_schemas import (
     EntryHistory,
     EntryRemoved,
@@ -24,11 +21,10 @@ from api.watch_schemas import (
 from api.watch_tables import WatchedInLake, WatchListTable
 from api.written_bodies import bounded_body, json_body, read_model, text_body
 from core.casework import CaseworkStore
-from core.delta_log import LogDamagedError
-from core.lake import OriginMismatchError
 from core.settings import ApiSettings
+from core.severity import Severity
 from core.transaction import MAX_ADDRESS
-from core.watch_list import MAX_ENTRIES, MAX_NAME, MAX_REASON, Severity, normalized
+from core.watch_list import MAX_ENTRIES, MAX_NAME, MAX_REASON, normalized
 from core.watch_list_files import read_file
 
 MOST_ROWS, MOST_DAYS = 1_000, 30
@@ -65,38 +61,12 @@ DefaultReason = Annotated[
 ]
 DefaultSeverity = Annotated[Severity, Query(description="Likewise, the severity")]
 
-T = TypeVar("T")
-
-
-class _Worker:
-    """Does the work of routes on a thread of its own, and answers 503 where a table fails.
-
-    A piece of work whose request was cancelled occupies the thread until it ends.
-    """
-
-    def __init__(self, name: str, table: str) -> None:
-        self._thread, self._table = ThreadPoolExecutor(1, thread_name_prefix=name), table
-
-    async def run(self, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except OriginMismatchError as error:
-            raise HTTPException(
-                503, f"The {self._table} is not this service's: {error}."
-            ) from error
-        except LogDamagedError as error:
-            detail = f"The {self._table} cannot be read just now: {error}."
-            raise HTTPException(503, detail) from error
-        except (DeltaError, OSError) as error:
-            detail = f"The {self._table} cannot be read or written just now."
-            raise HTTPException(503, detail) from error
-
 
 def add_watch_list_routes(
     router: APIRouter, lake: str, store: CaseworkStore, settings: ApiSettings
 ) -> None:
     """Add the routes; reading needs the permission `read`, changing `watch`."""
-    worker = _Worker("watch-list", "watch list")
+    worker = LakeReads("watch-list", "The watch list is", "read or written")
     table = WatchListTable(store)
     _add_reading(router, table, worker)
     _add_seen(router, WatchedInLake(lake, store))
@@ -104,7 +74,7 @@ def add_watch_list_routes(
     _add_import(router, table, worker, settings)
 
 
-def _add_reading(router: APIRouter, table: WatchListTable, worker: _Worker) -> None:
+def _add_reading(router: APIRouter, table: WatchListTable, worker: LakeReads) -> None:
     errors = error_responses(401, 422, 500, 503)
 
     @router.get("/watch-list", responses=errors, tags=["watch list"])
@@ -112,12 +82,12 @@ def _add_reading(router: APIRouter, table: WatchListTable, worker: _Worker) -> N
         search: Search = "", offset: Offset = 0, limit: Limit = 100
     ) -> WatchListPage:
         """List the entries in force, by entry."""
-        return await worker.run(lambda: table.page(search, offset, limit))
+        return await worker.run(table.page, search, offset, limit)
 
     @router.get("/watch-list/history", responses=errors, tags=["watch list"])
     async def watch_list_history(entry: Entry) -> EntryHistory:
         """Say who changed an entry, and when."""
-        return await worker.run(lambda: table.history(_normal(entry)))
+        return await worker.run(table.history, _normal(entry))
 
     file: dict[str, Any] = {
         "content": {"text/csv": {"schema": {"type": "string"}}},
@@ -137,7 +107,7 @@ def _add_reading(router: APIRouter, table: WatchListTable, worker: _Worker) -> N
 
 
 def _add_seen(router: APIRouter, in_lake: WatchedInLake) -> None:
-    worker = _Worker("watched", "lake")
+    worker = LakeReads("watched", deed="read or written")
 
     @router.get(
         "/watch-list/seen", responses=error_responses(401, 422, 500, 503), tags=["watch list"]
@@ -150,11 +120,11 @@ def _add_seen(router: APIRouter, in_lake: WatchedInLake) -> None:
         Also what came before an entry was on the list.
         """
         chosen = None if entry is None else _normal(entry)
-        return await worker.run(lambda: in_lake.seen(days, chosen, limit))
+        return await worker.run(in_lake.seen, days, chosen, limit)
 
 
 def _add_changing(
-    router: APIRouter, table: WatchListTable, worker: _Worker, settings: ApiSettings
+    router: APIRouter, table: WatchListTable, worker: LakeReads, settings: ApiSettings
 ) -> None:
     held = HeldBytes(settings.api_max_held_bytes)
     max_bytes = min(_MAX_CHANGE_BYTES, settings.api_max_body_bytes)
@@ -186,11 +156,11 @@ def _add_changing(
     ) -> EntryRemoved:
         """Take an entry off the list; its history stays."""
         who = caller.author(author)
-        return await worker.run(lambda: table.remove(_normal(entry), who))
+        return await worker.run(table.remove, _normal(entry), who)
 
 
 def _add_import(
-    router: APIRouter, table: WatchListTable, worker: _Worker, settings: ApiSettings
+    router: APIRouter, table: WatchListTable, worker: LakeReads, settings: ApiSettings
 ) -> None:
     held = HeldBytes(settings.api_max_held_bytes)
 

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from dash import dcc, html
 
 from core.proxy_names import MAX_AUTHOR
-from core.watch_list import MAX_NAME, MAX_REASON, SEVERITIES
+from core.severity import SEVERITIES
+from core.watch_list import MAX_NAME, MAX_REASON
 from dashboard.look.formats import attribute, btc, utc
 from dashboard.services import Services
 

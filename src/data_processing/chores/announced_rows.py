@@ -3,18 +3,20 @@
 A transaction that is both has two messages, of different kinds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 from core.detector import explanation
 from core.detector.rules import rules_of_row
 from core.detector.verdict import Verdict
-from core.lake import sql_list, sql_time
+from core.lake import sql_time
 from core.mutes import MutesReader, note_mutes
 from core.tables import VERDICT
 from core.topics import FLAGGED, WATCHED
 from core.transaction import NUMERIC_FIELDS
+from core.transaction_details import rows_by_hash
 from core.watch_list import watched_sentence
 from data_processing.lake_tables import LakeTables
 
@@ -25,7 +27,6 @@ _COPIED = (
     *("source", "block_height"),
 )
 _TIMES = ("event_time", "append_time", "scored_at")
-_ROWS_AT_ONCE = 500
 
 INPUTS = ("spent_outpoints", "input_addresses", "input_values")
 OUTPUTS = ("output_addresses", "output_values")
@@ -76,11 +77,8 @@ class FlaggedRows:
         rows = self._tables.query(sql, "scored_transactions").to_pylist()
         _add_sides(self._tables, rows)
         if self._mutes is not None:
-            note_mutes(rows, self._mutes.in_force(), self._raw)
+            note_mutes(rows, self._mutes.in_force(), partial(_ask, self._tables))
         return [anomaly_message(row) for row in rows]
-
-    def _raw(self, sql: str) -> list[dict[str, Any]]:
-        return list(self._tables.query(sql, "raw_transactions").to_pylist())
 
 
 class WatchedRows:
@@ -105,20 +103,9 @@ class WatchedRows:
         sql = f"SELECT * FROM watched WHERE {where} ORDER BY matched_at"
         rows = self._tables.query(sql, "watched").to_pylist()
         _add_sides(self._tables, rows)
-        verdicts = self._verdicts(rows)
+        columns = ", ".join(("hash", *VERDICT.names))
+        verdicts = _by_hash(self._tables, "scored_transactions", columns, rows)
         return [watched_message(row, verdicts.get(row["hash"])) for row in rows]
-
-    def _verdicts(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        """The scored rows of some hashes, read from the files that can have them."""
-        if not rows:
-            return {}
-        times = [row["append_time"] for row in rows]
-        sql = f"""SELECT hash, {", ".join(VERDICT.names)} FROM scored_transactions
-            WHERE date BETWEEN DATE '{min(times).date()}' AND DATE '{max(times).date()}'
-            AND append_time BETWEEN {sql_time(min(times))} AND {sql_time(max(times))}
-            AND hash IN {sql_list({row["hash"] for row in rows})}"""
-        found = self._tables.query(sql, "scored_transactions").to_pylist()
-        return {row["hash"]: row for row in found}
 
 
 def _newest(tables: LakeTables, name: str, time: str) -> datetime | None:
@@ -128,25 +115,25 @@ def _newest(tables: LakeTables, name: str, time: str) -> datetime | None:
     return newest
 
 
-def _add_sides(tables: LakeTables, rows: list[dict[str, Any]]) -> None:
-    """Add to each row the inputs and outputs that `raw_transactions` has of it.
+def _add_sides(tables: LakeTables, rows: Sequence[dict[str, Any]]) -> None:
+    """Add to each row the inputs and outputs that `raw_transactions` has of it."""
+    columns = ", ".join(("hash", "equal_outputs", *INPUTS, *OUTPUTS, *CUTS))
+    sides = _by_hash(tables, "raw_transactions", columns, rows)
+    for row in rows:
+        row |= sides.get(row["hash"], {})
 
-    The time of appending is the same in both tables, and files without it are not opened.
-    """
-    names = ", ".join(("hash", "equal_outputs", *INPUTS, *OUTPUTS, *CUTS))
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        some = rows[start : start + _ROWS_AT_ONCE]
-        times = [row["append_time"] for row in some]
-        found = tables.query(
-            f"SELECT {names} FROM raw_transactions"
-            f" WHERE date IN {sql_list({str(row['date']) for row in some})}"
-            f" AND append_time BETWEEN {sql_time(min(times))} AND {sql_time(max(times))}"
-            f" AND hash IN {sql_list({row['hash'] for row in some})}",
-            "raw_transactions",
-        )
-        sides = {row["hash"]: row for row in found.to_pylist()}
-        for row in some:
-            row |= sides.get(row["hash"], {})
+
+def _by_hash(
+    tables: LakeTables, table: str, columns: str, rows: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Some columns that a table has of these transactions, `hash` among them, by hash."""
+    appended = {row["hash"]: row["append_time"] for row in rows}
+    found = rows_by_hash(partial(_ask, tables), table, columns, appended)
+    return {row["hash"]: row for row in found}
+
+
+def _ask(tables: LakeTables, sql: str, *names: str) -> list[dict[str, Any]]:
+    return list(tables.query(sql, *names).to_pylist())
 
 
 def anomaly_message(row: Mapping[str, Any]) -> Message:
