@@ -126,13 +126,14 @@ KINDS: tuple[Kind, ...] = ("flagged", "watched")
 TABLES: Mapping[Kind, str] = {"flagged": "scored_transactions", "watched": "watched"}
 
 
-def newest_place(kind: Kind, table: DeltaTable | None) -> EventPlace:
-    """The place of the newest event of a kind; the first place while there is none."""
+def newest_place(kind: Kind, latest: EventPlace, table: DeltaTable | None) -> EventPlace:
+    """The place of the newest event of a kind up to `latest`; the first place if there is none."""
     if table is None:
         return EventPlace()
     time, condition = _SOURCES[kind][:2]
     rows = snapshot(scored=table)(
-        f"SELECT {time} AS at, hash FROM scored WHERE {condition}"
+        f"SELECT {time} AS at, hash FROM scored"
+        f" WHERE {condition} AND {time} <= {sql_time(from_micros(latest.micros))}"
         f" ORDER BY {time} DESC, hash DESC LIMIT 1"
     ).to_pylist()
     return EventPlace(to_micros(rows[0]["at"]), rows[0]["hash"]) if rows else EventPlace()

@@ -1,7 +1,8 @@
 """Announced transactions as they are committed, for clients that keep their connection open.
 
 One reader polls the lake for all clients of a process, and keeps the newest events. A client that
-continues after an event first gets what it has missed, from the lake.
+continues after an event first gets what it has missed, from the lake. A place is never ahead of the
+clock: what a clock that was ahead has scored is sent, and what is committed later comes after it.
 """
 
 import asyncio
@@ -157,16 +158,22 @@ class FlagFeed:
         for kind in KINDS:
             place = self._past(places[kind])
             while page := await self._reads.run(self._next, kind, place):
-                places[kind] = place = page[-1].place
-                yield [(e, e.content({**places, kind: e.place})) for e in page]
-                if len(page) < ROWS_AT_ONCE or time.monotonic() >= deadline:
+                sent = []
+                for event in page:
+                    self._move_on(places, event)
+                    sent.append((event, event.content(places)))
+                yield sent
+                whole = len(page) == ROWS_AT_ONCE and places[kind] > place
+                if not whole or time.monotonic() >= deadline:
                     break
+                place = places[kind]
 
     def _next(self, kind: Kind, place: EventPlace) -> list[Event]:
         return self._tables[kind].read(partial(events_after, kind, place, ROWS_AT_ONCE))
 
     def _newest(self) -> dict[Kind, EventPlace]:
-        return {kind: self._tables[kind].read(partial(newest_place, kind)) for kind in KINDS}
+        now = self._now()
+        return {kind: self._tables[kind].read(partial(newest_place, kind, now)) for kind in KINDS}
 
     def _after(self, place: int) -> list[tuple[Event, bytes]] | None:
         """The kept events from a count on; None where some are no longer kept."""
@@ -195,8 +202,7 @@ class FlagFeed:
                 problem, page = str(error), []
             else:
                 problem = None
-            self._add(page)
-            if len(page) < ROWS_AT_ONCE:
+            if not self._add(page) or len(page) < ROWS_AT_ONCE:
                 await asyncio.sleep(POLL_SECONDS)
         self._reader = None
         self._kept.clear()
@@ -213,26 +219,36 @@ class FlagFeed:
         if table is None or table.version() == self._versions.get(kind):
             return []
         version = table.version()
-        page = events_after(kind, self._past(self._places[kind]), ROWS_AT_ONCE, table)
+        page = events_after(kind, self._places[kind], ROWS_AT_ONCE, table)
         if len(page) < ROWS_AT_ONCE:
             self._versions[kind] = version
         return page
 
-    def _add(self, page: list[Event]) -> None:
+    def _add(self, page: list[Event]) -> bool:
+        """Keep the events that are not kept yet; whether there was one."""
         kept = {event.key for event, _ in self._kept}
+        new = [event for event in page if event.key not in kept]
         for event in page:
-            self._places[event.kind] = event.place
+            self._move_on(self._places, event)
             if event.key not in kept:
                 self._kept.append((event, event.content(self._places)))
-                self._count += 1
-                self._metrics.stream_events.inc()
-        if page:
+        self._count += len(new)
+        self._metrics.stream_events.inc(len(new))
+        if new:
             self._changed.set()
             self._changed = asyncio.Event()
+        return bool(new)
+
+    def _move_on(self, places: dict[Kind, EventPlace], event: Event) -> None:
+        """Let its kind's place be the one after an event, unless that is ahead of the clock."""
+        if event.place <= self._now():
+            places[event.kind] = event.place
 
     def _past(self, place: EventPlace) -> EventPlace:
-        """The place, but none ahead of the clock: one that was ahead for once hides no event."""
-        return min(place, EventPlace(int(self._clock() * 1e6), ""))
+        return min(place, self._now())
+
+    def _now(self) -> EventPlace:
+        return EventPlace(int(self._clock() * 1e6), "")
 
 
 def _content(events: Collection[tuple[Event, bytes]], wanted: Wanted) -> bytes:

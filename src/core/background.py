@@ -3,8 +3,12 @@
 A thread that ends by an error ends in silence: the service goes on with what it had. So a failing
 turn is logged and counted and the loop goes on; and a loop that hangs, or was never started, is
 late, which a probe and an alert can read.
+
+A thread that is within native code (a read of a Delta table) while Python ends crashes the process,
+so a loop ends before that, whether or not its service stops it.
 """
 
+import atexit
 import logging
 import threading
 import time
@@ -12,6 +16,9 @@ from collections.abc import Callable
 
 LATE_SECONDS = 600.0
 """A loop without the end of a turn for so long is late: loading a model takes half of it."""
+
+EXIT_SECONDS = 5.0
+"""So long the end of a process waits for a turn."""
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +80,13 @@ class BackgroundLoop:
 
     def start(self) -> None:
         """Start the thread; its first turn is at once."""
+        atexit.register(self.stop, EXIT_SECONDS)
         self._thread.start()
 
     def stop(self, timeout: float | None = None) -> None:
         """End the thread, and wait for the end of its turn, for so many seconds at most."""
         self._stopped.set()
+        atexit.unregister(self.stop)
         if self._thread.is_alive():
             self._thread.join(timeout)
 

@@ -1,10 +1,15 @@
 """A background loop outlives every failure, and shows when it no longer turns."""
 
 import logging
+import subprocess
+import sys
+from pathlib import Path
 from queue import Queue
 from threading import Event
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from core.background import LATE_SECONDS, BackgroundLoop
 
@@ -77,3 +82,25 @@ def test_a_loop_stops_at_the_end_of_its_turn() -> None:
     finish.set()
     loop.stop()
     assert (ended_early, ended.is_set()) == (False, True)
+
+
+READS_WITHOUT_END = """
+import sys
+from deltalake import DeltaTable
+from core.background import BackgroundLoop
+from core.lake import query
+
+reads = [BackgroundLoop("reads", lambda: query("SELECT * FROM t", t=DeltaTable(sys.argv[1])), 0)]
+reads.append(BackgroundLoop("opens", lambda: DeltaTable(sys.argv[1]), 0))
+begun = [loop.last_turn for loop in reads]
+for loop in reads:
+    loop.start()
+while reads[0].last_turn == begun[0] or reads[1].last_turn == begun[1]:
+    pass
+"""
+
+
+def test_a_process_ends_in_peace_while_its_loops_read_tables(tmp_path: Path) -> None:
+    write_deltalake(tmp_path, pa.table({"number": range(1000)}))
+    command = [sys.executable, "-c", READS_WITHOUT_END, str(tmp_path)]
+    assert [subprocess.run(command).returncode for _ in range(3)] == [0, 0, 0]

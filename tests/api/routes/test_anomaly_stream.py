@@ -4,7 +4,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
 from tests.support.api_process import api_process, served, wait_for
 from tests.support.delta_tables import write
-from tests.support.scored_lake import append_scored, scored_row
+from tests.support.scored_lake import NOW, append_scored, scored_row
 
 from api import connection, flag_feed
 from core.settings import ApiSettings
@@ -168,12 +168,23 @@ def test_what_is_scored_late_comes_when_it_is_scored(lake: str, url: str) -> Non
 
 
 def test_a_clock_that_was_ahead_hides_no_later_event(lake: str, url: str) -> None:
-    ahead = scored_row(HASH(1), timedelta(hours=-5), 0.9)
-    append_scored(lake, [ahead])
+    def score(number: int) -> None:
+        append_scored(lake, [scored_row(HASH(number), NOW - datetime.now(UTC), 0.9)])
+
+    append_scored(lake, [scored_row(HASH(1), timedelta(hours=-5), 0.9)])
     with closing(Stream(url)) as stream:
         stream.block()
-        append_scored(lake, [scored_row(HASH(2), timedelta(minutes=-1), 0.9)])
-        assert 2 in (stream.event().number for _ in range(2)), "it comes, whether or not the other"
+        score(2)
+        seen = [stream.event() for _ in range(2)]
+        append_scored(lake, [scored_row(HASH(3), timedelta(hours=-4), 0.9)])
+        seen += [stream.event()]
+        score(4)
+        seen += [stream.event()]
+    assert {event.number for event in seen[:2]} == {1, 2}, "what was ahead comes once too"
+    assert [event.number for event in seen[2:]] == [3, 4]
+    with closing(Stream(url, after=seen[2].id)) as stream:
+        score(5)
+        assert {stream.event().number for _ in range(4)} == {1, 3, 4, 5}, "none is left out"
 
 
 def test_events_are_filtered(lake: str, url: str) -> None:
