@@ -20,7 +20,8 @@ def champion(pipeline: Pipeline) -> Champion:
     return calibrated(pipeline, traffic(2_000), "7")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(champion: Champion) -> Iterator[TestClient]:
+    """One for the tests of a file: to make an application takes a quarter of a second."""
     with TestClient(application(FixedFollower(champion))) as serving:
         yield serving

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -51,6 +52,13 @@ def test_a_new_champion_serves_the_next_request(client: TestClient, champion: Ch
     assert client.post("/predict", json=EXAMPLE).json()["model_version"] == "7"
     follower.current = Champion(**(vars(champion) | {"version": "8"}))
     assert client.post("/predict", json=EXAMPLE).json()["model_version"] == "8"
+
+
+@pytest.fixture
+def client(champion: Champion) -> Iterator[TestClient]:
+    """One a test: its counters begin at zero."""
+    with TestClient(application(FixedFollower(champion))) as serving:
+        yield serving
 
 
 def value(client: TestClient, line: str) -> float:
