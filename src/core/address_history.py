@@ -1,28 +1,26 @@
-"""What the lake has seen of one address: its sums, its transactions, its flags, who is beside it.
+"""What the lake has seen of one address: its sums, its transactions, its flags, its flow.
 
 Everything is read from `movements`, the index by address, and summed by the query engine, so that
-an address with a million rows takes no more of Python's memory than one with ten. A row that a
-crash left there twice counts once. Addresses are texts of `core.transaction.Address`: whoever takes
-one from a stranger validates it first.
+an address with a million rows takes no more of Python's memory than one with ten. Of a busy address
+the ended days are already summed (`core.address_days`), and only the others are read. A row that a
+crash left in `movements` twice counts once. Addresses are texts of `core.transaction.Address`:
+whoever takes one from a stranger validates it first.
 """
 
 import re
-from collections.abc import Collection, Iterable
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from core.blockchain_json.scripts import script_type
 from core.lake import sql_time
-from core.transaction_details import Ask, Inside, Row, flags_of, insides
+from core.transaction_details import Ask, Row, flags_of
 
 MOST_FLAGS = 1_000
 """Flagged transactions of an address that are named, the newest; all are counted."""
 
-MOST_FOR_COUNTERPARTIES = 100
-"""Transactions of an address, the newest, whose other sides are read."""
-
-MOST_COUNTERPARTIES = 25
-"""Counterparties of each direction that are named, the largest."""
+FLOW_SECONDS = 1_800
+"""The periods by which the flow of ended days is kept."""
 
 _HEX = re.compile("[0-9a-f]+")
 _PREFIXES = (
@@ -82,13 +80,17 @@ class Flow(NamedTuple):
     spent: int
 
 
-class Counterparty(NamedTuple):
-    """Another address beside one: satoshi of its inputs or outputs, transactions, the flagged."""
+class AddressDay(NamedTuple):
+    """What an address did on one date of append time, all of it.
 
-    address: str
-    value: int
-    transactions: int
+    `flags` has the newest, and `flow` is by `FLOW_SECONDS`.
+    """
+
+    date: date
+    sums: AddressSums
     flagged: int
+    flags: list[Flag]
+    flow: list[Flow]
 
 
 def address_type(address: str) -> str | None:
@@ -125,10 +127,10 @@ def canonical(address: str) -> str:
     return address.lower() if re.fullmatch("(BC|TB)1[0-9A-Z]+", address) else address
 
 
-def lake_since(ask: Ask, dates: Collection[str]) -> datetime | None:
+def lake_since(ask: Ask, dates: Collection[date]) -> datetime | None:
     """When Kafka appended the oldest movement of the lake; None while there is none.
 
-    `dates` are those of the partitions of `movements`, as `2026-01-02`.
+    `dates` are those of the partitions of `movements`.
     """
     if not dates:
         return None
@@ -137,15 +139,35 @@ def lake_since(ask: Ask, dates: Collection[str]) -> datetime | None:
     return since
 
 
+class AddressHistory(NamedTuple):
+    """An address with a page of its transactions.
+
+    `flow` is all of it by `FLOW_SECONDS` where some of its days were already summed, else None.
+    """
+
+    sums: AddressSums
+    transactions: list[AddressTransaction]
+    flow: list[Flow] | None
+
+
 def address_history(
-    ask: Ask, address: str, limit: int, before: Place | None = None
-) -> tuple[AddressSums, list[AddressTransaction]] | None:
+    ask: Ask,
+    address: str,
+    limit: int,
+    before: Place | None = None,
+    days: Sequence[AddressDay] = (),
+) -> AddressHistory | None:
     """The sums of an address, and its newest transactions of those that are older than `before`.
 
-    None for an address that the lake has not seen.
+    `days` are those of its dates that are already summed. None for an address that the lake has not
+    seen.
     """
-    rows = ask(_newest(address, limit, before), "movements")
-    if before is None and len(rows) < limit:
+    rows = ask(_newest(address, limit, before, days), "movements")
+    sums: AddressSums | None
+    flow: list[Flow] | None = None
+    if days:
+        sums, flow = _with_days(ask, address, days)
+    elif before is None and len(rows) < limit:
         sums = _sums_of(rows)
     else:
         (summed,) = ask(_all_sums(address), "movements")
@@ -153,26 +175,64 @@ def address_history(
     if sums is None:
         return None
     flags = flags_of(ask, {row["hash"]: row["append_time"] for row in rows})
-    return sums, [AddressTransaction(**row, is_anomaly=flags.get(row["hash"])) for row in rows]
+    transactions = [AddressTransaction(**row, is_anomaly=flags.get(row["hash"])) for row in rows]
+    return AddressHistory(sums, transactions, flow)
 
 
-def _newest(address: str, limit: int, before: Place | None) -> str:
-    where = ""
+def _newest(address: str, limit: int, before: Place | None, days: Sequence[AddressDay]) -> str:
+    dates, where = "", ""
     if before is not None:
         at = sql_time(before.append_time)
+        dates = f" AND date <= DATE '{before.append_time.date()}'"
         where = f" WHERE append_time < {at} OR (append_time = {at} AND hash < '{before.hash}')"
-    return (
-        f"SELECT * FROM ({_by_transaction(address)}){where}"
-        f" ORDER BY append_time DESC, hash DESC LIMIT {limit}"
-    )
+    if (first := _date_with_enough(days, limit, before)) is not None:
+        dates += f" AND date >= DATE '{first}'"
+    movements = by_transaction(f"address = '{address}'{dates}")
+    return f"SELECT * FROM ({movements}){where} ORDER BY append_time DESC, hash DESC LIMIT {limit}"
+
+
+def _date_with_enough(days: Sequence[AddressDay], limit: int, before: Place | None) -> date | None:
+    """A date from which on, and older than `before`, there are `limit` transactions or more."""
+    found = 0
+    for day in sorted(days, reverse=True):
+        if before is None or day.date < before.append_time.date():
+            found += day.sums.transactions
+        if found >= limit:
+            return day.date
+    return None
 
 
 def _all_sums(address: str) -> str:
-    return (
-        "SELECT count(*) AS transactions, sum(received) AS received, sum(spent) AS spent,"
-        " min(event_time) AS first_seen, max(event_time) AS last_seen,"
-        " min(append_time) AS first_append, max(append_time) AS last_append"
-        f" FROM ({_by_transaction(address)})"
+    movements = by_transaction(f"address = '{address}'")
+    return f"SELECT {SUMS} FROM ({movements})"
+
+
+def _with_days(
+    ask: Ask, address: str, days: Sequence[AddressDay]
+) -> tuple[AddressSums, list[Flow]]:
+    """The sums and the flow of all dates, of which some are already summed."""
+    movements = by_transaction(f"address = '{address}'{_not_on(days)}")
+    periods = ask(
+        f"SELECT {_start(FLOW_SECONDS)}, {SUMS} FROM ({movements}) GROUP BY 1", "movements"
+    )
+    flow = [flow for day in days for flow in day.flow]
+    flow += [Flow(row.pop("start"), row["received"], row["spent"]) for row in periods]
+    return _added([*(day.sums for day in days), *(AddressSums(**row) for row in periods)]), flow
+
+
+def _not_on(days: Sequence[AddressDay]) -> str:
+    """The condition that leaves out the dates that are already summed."""
+    dates = ", ".join(f"DATE '{day.date}'" for day in days)
+    return f" AND date NOT IN ({dates})" if days else ""
+
+
+def _added(parts: Sequence[AddressSums]) -> AddressSums:
+    """The sums over several periods, at least one."""
+    transactions, received, spent, *times = zip(*parts, strict=True)
+    first_seen, last_seen, first_append, last_append = times
+    return AddressSums(
+        *(sum(transactions), sum(received), sum(spent)),
+        *(min(first_seen), max(last_seen), min(first_append), max(last_append)),
     )
 
 
@@ -189,13 +249,18 @@ def _sums_of(rows: list[Row]) -> AddressSums | None:
     )
 
 
-def address_flags(ask: Ask, address: str, sums: AddressSums) -> tuple[int, list[Flag]]:
-    """How many transactions of an address are flagged, and the newest `MOST_FLAGS` of them."""
+def address_flags(
+    ask: Ask, address: str, sums: AddressSums, days: Sequence[AddressDay] = ()
+) -> tuple[int, list[Flag]]:
+    """How many transactions of an address are flagged, and the newest `MOST_FLAGS` of them.
+
+    `days` are those of its dates that are already summed.
+    """
     first, last = sums.first_append.date(), sums.last_append.date()
-    days = f"date BETWEEN DATE '{first}' AND DATE '{last}'"
+    dates = f"date BETWEEN DATE '{first}' AND DATE '{last}'{_not_on(days)}"
     flagged = (
-        f"FROM scored_transactions WHERE {days} AND is_anomaly AND hash IN"
-        f" (SELECT hash FROM movements WHERE {days} AND address = '{address}')"
+        f"FROM scored_transactions WHERE {dates} AND is_anomaly AND hash IN"
+        f" (SELECT hash FROM movements WHERE {dates} AND address = '{address}')"
     )
     rows = ask(
         f"SELECT hash, event_time, count(*) OVER () AS flagged {flagged}"
@@ -204,80 +269,71 @@ def address_flags(ask: Ask, address: str, sums: AddressSums) -> tuple[int, list[
         "movements",
     )
     flags = [Flag(row["hash"], row["event_time"]) for row in rows]
-    return (rows[0]["flagged"] if rows else 0), flags
+    flags += [flag for day in days for flag in day.flags]
+    flags.sort(key=lambda flag: flag.hash)
+    flags.sort(key=lambda flag: flag.event_time, reverse=True)
+    count = (rows[0]["flagged"] if rows else 0) + sum(day.flagged for day in days)
+    return count, flags[:MOST_FLAGS]
 
 
 def address_flow(ask: Ask, address: str, seconds: int) -> list[Flow]:
     """What an address received and spent by periods of so many seconds of event time, in order."""
+    movements = by_transaction(f"address = '{address}'")
     rows = ask(
-        f"SELECT date_bin(INTERVAL '{seconds} seconds', event_time) AS start,"
-        " sum(received) AS received, sum(spent) AS spent"
-        f" FROM ({_by_transaction(address)}) GROUP BY 1 ORDER BY 1",
-        "movements",
+        f"SELECT {flow_columns(seconds)} FROM ({movements}) GROUP BY 1 ORDER BY 1", "movements"
     )
     return [Flow(**row) for row in rows]
 
 
+def flow_columns(seconds: int) -> str:
+    """The columns of `Flow` over rows of `by_transaction`, grouped by the first."""
+    return f"{_start(seconds)}, sum(received) AS received, sum(spent) AS spent"
+
+
+def _start(seconds: int) -> str:
+    return f"date_bin(INTERVAL '{seconds} seconds', event_time) AS start"
+
+
 def flow_of(transactions: Iterable[AddressTransaction], seconds: int) -> list[Flow]:
     """The same flow from all transactions of an address."""
+    return by_period(
+        ((each.event_time, each.received, each.spent) for each in transactions), seconds
+    )
+
+
+def by_period(amounts: Iterable[tuple[datetime, int, int]], seconds: int) -> list[Flow]:
+    """Times with what was received and spent, or shorter periods of a flow, by periods in order."""
     periods: dict[int, tuple[int, int]] = {}
-    for each in transactions:
-        period = int(each.event_time.timestamp() // seconds)
+    for at, more_received, more_spent in amounts:
+        period = int(at.timestamp() // seconds)
         received, spent = periods.get(period, (0, 0))
-        periods[period] = (received + each.received, spent + each.spent)
+        periods[period] = (received + more_received, spent + more_spent)
     return [
         Flow(datetime.fromtimestamp(period * seconds, UTC), *amounts)
         for period, amounts in sorted(periods.items())
     ]
 
 
-def counterparties(
-    ask: Ask, address: str, transactions: Iterable[AddressTransaction]
-) -> tuple[list[Counterparty], list[Counterparty]]:
-    """Who paid an address, and whom it paid, in these transactions, the largest sums first.
+SUMS = (
+    "count(*) AS transactions, sum(received) AS received, sum(spent) AS spent,"
+    " min(event_time) AS first_seen, max(event_time) AS last_seen,"
+    " min(append_time) AS first_append, max(append_time) AS last_append"
+)
+"""The columns of `AddressSums` over rows of `by_transaction`."""
 
-    In a transaction in which it spends, the other outputs are paid; in any other, the inputs pay.
-    At most `MOST_FOR_COUNTERPARTIES` transactions and `MOST_COUNTERPARTIES` a side count.
+
+def by_transaction(where: str, key: str = "hash") -> str:
+    """A row for each transaction, from each of the movements of a condition once.
+
+    The key `address, hash` gives a row for each address of each transaction.
     """
-    chosen = list(transactions)[:MOST_FOR_COUNTERPARTIES]
-    inside = insides(ask, {each.hash: each.append_time for each in chosen})
-    payers: dict[str, list[int]] = {}
-    payees: dict[str, list[int]] = {}
-    for each in chosen:
-        if (sides := inside.get(each.hash)) is not None:
-            _count(payees if each.spent else payers, address, each, sides)
-    return _largest(payers), _largest(payees)
-
-
-def _count(
-    sums: dict[str, list[int]], address: str, transaction: AddressTransaction, inside: Inside
-) -> None:
-    """Add the other addresses of one transaction: value, one transaction, whether flagged."""
-    sides = inside.outputs if transaction.spent else inside.inputs
-    values: dict[str, int] = {}
-    for side in sides or ():
-        if side.address != address:
-            values[side.address] = values.get(side.address, 0) + side.value
-    for other, value in values.items():
-        so_far = sums.setdefault(other, [0, 0, 0])
-        for place, more in enumerate((value, 1, int(bool(transaction.is_anomaly)))):
-            so_far[place] += more
-
-
-def _largest(sums: dict[str, list[int]]) -> list[Counterparty]:
-    ordered = sorted(sums.items(), key=lambda item: (-item[1][0], item[0]))
-    return [Counterparty(address, *each) for address, each in ordered[:MOST_COUNTERPARTIES]]
-
-
-def _by_transaction(address: str) -> str:
-    """A row for each transaction of an address, from each of its movements once."""
     once = (
-        "SELECT hash, spent, position, min(value) AS value, min(event_time) AS event_time,"
-        f" min(append_time) AS append_time FROM movements WHERE address = '{address}'"
-        " GROUP BY hash, spent, position"
+        f"SELECT {key}, spent, position, min(value) AS value, min(event_time) AS event_time,"
+        f" min(append_time) AS append_time FROM movements WHERE {where}"
+        f" GROUP BY {key}, spent, position"
     )
     return (
-        "SELECT hash, min(event_time) AS event_time, min(append_time) AS append_time,"
+        f"SELECT {key}, min(event_time) AS event_time, min(append_time) AS append_time,"
         " sum(CASE WHEN spent THEN 0 ELSE value END) AS received,"
-        f" sum(CASE WHEN spent THEN value ELSE 0 END) AS spent FROM ({once}) GROUP BY hash"
+        f" sum(CASE WHEN spent THEN value ELSE 0 END) AS spent FROM ({once}) GROUP BY {key}"
     )

@@ -4,7 +4,7 @@ Only the stream creates tables. For a reader a table that does not exist yet is 
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -66,6 +66,17 @@ def _newest_version(uri: str) -> DeltaTable | None:
     if newest_commit_is_empty(uri, table.version()) and (damage := inspect(uri)):
         raise damage.error()
     return table
+
+
+def rows_by_date(table: DeltaTable) -> dict[date, int]:
+    """The number of rows of each partition, from Delta's log: no data is read."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    counts: dict[date, int] = {}
+    for day, rows in zip(
+        actions["partition.date"].to_pylist(), actions["num_records"].to_pylist(), strict=True
+    ):
+        counts[day] = counts.get(day, 0) + rows
+    return counts
 
 
 def query(sql: str, **tables: DeltaTable) -> pa.Table:

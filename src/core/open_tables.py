@@ -4,13 +4,14 @@ Each query sees the newest version. A single thread of the engine reads, and wha
 bounded, whatever is asked.
 """
 
+from datetime import date
 from threading import Lock
 from typing import Any
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from core.lake import open_table, rows
+from core.lake import open_table, rows, rows_by_date
 
 
 class OpenTables:
@@ -38,11 +39,11 @@ class OpenTables:
                 self._open.clear()
             return self._rows(sql, names)
 
-    def dates(self, name: str) -> list[str]:
-        """The dates of a table's partitions, as `2026-01-02`; raises as `ask` does."""
+    def rows_by_date(self, name: str) -> dict[date, int]:
+        """The number of rows of each of a table's partitions; raises as `ask` does."""
         with self._lock:
             table = self._newest(name)
-            return [] if table is None else [str(each["date"]) for each in table.partitions()]
+            return {} if table is None else rows_by_date(table)
 
     def _rows(self, sql: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
         with self._lock:

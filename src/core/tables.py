@@ -203,6 +203,36 @@ input or output; `value` in satoshi. It is written before `raw_transactions`, so
 may be there twice: readers take each (hash, spent, position) once.
 """
 
+FLAG = pa.struct([pa.field("hash", pa.string()), pa.field("event_time", TIMESTAMP)])
+FLOW = pa.struct(
+    [
+        pa.field("start", TIMESTAMP),
+        pa.field("received", pa.int64()),
+        pa.field("spent", pa.int64()),
+    ]
+)
+
+ADDRESS_DAYS = pa.schema(
+    [
+        pa.field("address", pa.string(), nullable=False),
+        *(pa.field(n, pa.int64(), nullable=False) for n in ("transactions", "received", "spent")),
+        *(
+            pa.field(name, TIMESTAMP, nullable=False)
+            for name in ("first_seen", "last_seen", "first_append", "last_append")
+        ),
+        pa.field("flagged", pa.int64(), nullable=False),
+        pa.field("flags", pa.list_(FLAG), nullable=False),
+        pa.field("flow", pa.list_(FLOW), nullable=False),
+        *(pa.field(name, pa.int64(), nullable=False) for name in ("movements", "scores")),
+        PARTITION,
+    ]
+)
+"""What a busy address did on a date that has ended (`core.address_days`); amounts in satoshi.
+
+`movements` and `scores` are how many rows that date had in `movements` and `scored_transactions`
+when it was summed: with another number there now, the row does not hold.
+"""
+
 WATCH_MATCH = pa.struct(
     [
         pa.field("entry", pa.string()),
@@ -244,6 +274,7 @@ TABLES = {
     "replacements": REPLACEMENTS,
     "market": MARKET,
     "movements": MOVEMENTS,
+    "address_days": ADDRESS_DAYS,
     "watched": WATCHED,
 }
 """Every table by its name."""

@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from core.lake import ORIGIN_PROPERTY, batches, open_table, query, table_uri
+from core.lake import ORIGIN_PROPERTY, batches, open_table, query, rows_by_date, table_uri
 from core.tables import TABLES
 
 log = logging.getLogger(__name__)
@@ -132,13 +132,12 @@ class DataFile:
 
     day: date
     size: int
-    rows: int = 0
 
 
 def files_of(table: DeltaTable) -> list[DataFile]:
     """The files of the table's opened version, as Delta's log lists them."""
     actions = pa.table(table.get_add_actions(flatten=True))
-    names = ("partition.date", "size_bytes", "num_records")
+    names = ("partition.date", "size_bytes")
     return [DataFile(*file) for file in zip(*(actions[n].to_pylist() for n in names), strict=True)]
 
 
@@ -188,7 +187,4 @@ class LakeTables:
 
     def rows_by_date(self, name: str) -> dict[date, int]:
         """The number of rows of each partition, from Delta's log: no data is read."""
-        counts: dict[date, int] = {}
-        for file in files_of(self.open(name)):
-            counts[file.day] = counts.get(file.day, 0) + file.rows
-        return counts
+        return rows_by_date(self.open(name))

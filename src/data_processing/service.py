@@ -22,6 +22,7 @@ from core.topics import ensure_topics
 from core.watch_list import WatchListInForce
 from data_processing import writer_lock
 from data_processing.chores import Chore
+from data_processing.chores.address_summing import AddressDays
 from data_processing.chores.announcements import Announcements
 from data_processing.chores.backlog import Backlog
 from data_processing.chores.housekeeping import Housekeeping
@@ -213,6 +214,8 @@ def _build_chores(
         Backlog(tables, champion, metrics, on_backlog_scored),
         statistics,
         Housekeeping(tables, seen, settings, metrics),
+        # After the sorting of the day that has ended.
+        AddressDays(tables),
     ]
 
 

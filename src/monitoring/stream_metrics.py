@@ -8,7 +8,7 @@ from core.detector.verdict import SCORE_AXIS
 from core.tables import QUARANTINE_KINDS, TABLES
 from monitoring.prometheus_metrics import ServiceMetrics
 
-CHORES = ("backlog", "statistics", "replacements", "announcements", "housekeeping")
+CHORES = ("backlog", "statistics", "replacements", "announcements", "housekeeping", "address_days")
 """The kinds of work between micro-batches."""
 
 STAGES = (

@@ -16,17 +16,16 @@ from tests.support.inside_lake import (
 from core.address_history import (
     AddressSums,
     AddressTransaction,
-    Counterparty,
     Flag,
     Place,
     address_flags,
     address_flow,
     address_history,
     address_type,
-    counterparties,
     flow_of,
     lake_since,
 )
+from core.counterparties import Counterparty, counterparties
 from core.open_tables import OpenTables
 from core.ordinary_traffic.script_types import SCRIPT_TYPES, TYPE_NAMES, ScriptType
 from core.transaction_details import Ask
@@ -77,7 +76,7 @@ def test_a_row_that_a_crash_has_left_twice_counts_once(lake: str, ask: Ask) -> N
 
 
 def test_the_lake_begins_with_its_oldest_movement(ask: Ask, lake: str) -> None:
-    dates = OpenTables(lake, "simulated").dates("movements")
+    dates = OpenTables(lake, "simulated").rows_by_date("movements")
     assert lake_since(ask, dates) == PARENT["append_time"]
 
 

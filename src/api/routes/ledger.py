@@ -11,6 +11,7 @@ from api.errors import error_responses
 from api.lake_reads import LakeReads
 from api.ledger_schemas import AddressSeen, Confirmed, RelativeSeen, Replaced, TransactionSeen
 from api.routes.anomalies import anomaly
+from core.address_days import address_days
 from core.address_history import (
     Place,
     address_flags,
@@ -113,12 +114,14 @@ class Ledger:
         """
         question = f"address {address}"
         before = None if cursor is None else _place(cursor, question)
-        found = address_history(self._ask, address, limit + 1, before)
-        since = lake_since(self._ask, self._tables.dates("movements"))
+        movements, scores = map(self._tables.rows_by_date, ("movements", "scored_transactions"))
+        days = address_days(self._ask, address, movements, scores, flow=False)
+        found = address_history(self._ask, address, limit + 1, before, days)
+        since = lake_since(self._ask, movements)
         if since is None or found is None:
             return None
-        sums, transactions = found
-        flagged, _ = address_flags(self._ask, address, sums)
+        sums, transactions, _ = found
+        flagged, _ = address_flags(self._ask, address, sums, days)
         page = transactions[:limit]
         following = None
         if len(transactions) > limit:

@@ -8,19 +8,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from core.address_days import address_days
 from core.address_history import (
+    FLOW_SECONDS,
     AddressSums,
     AddressTransaction,
-    Counterparty,
     Flag,
     Flow,
     address_flags,
     address_flow,
     address_history,
-    counterparties,
+    by_period,
     flow_of,
     lake_since,
 )
+from core.counterparties import Counterparty, counterparties
 from core.transaction_details import (
     Inside,
     Relative,
@@ -59,15 +61,23 @@ class AddressView(NamedTuple):
 
 def address_view(lake: Lake, address: str) -> AddressView | None:
     """The page of an address; None where the lake has not seen it."""
-    found = address_history(lake.ask, address, MOST_TRANSACTIONS)
-    since = lake_since(lake.ask, lake.dates("movements"))
+    movements, scores = map(lake.rows_by_date, ("movements", "scored_transactions"))
+    days = address_days(lake.ask, address, movements, scores)
+    found = address_history(lake.ask, address, MOST_TRANSACTIONS, days=days)
+    since = lake_since(lake.ask, movements)
     if since is None or found is None:
         return None
-    sums, transactions = found
-    flagged, flags = address_flags(lake.ask, address, sums)
+    sums, transactions, flow = found
+    flagged, flags = address_flags(lake.ask, address, sums, days)
     length = (sums.last_seen - sums.first_seen).total_seconds()
-    seconds = next((each for each in _BINS if length / each <= _MOST_BINS), _BINS[-1])
-    listed = transactions if len(transactions) == sums.transactions else None
+    bins = [each for each in _BINS if flow is None or each % FLOW_SECONDS == 0]
+    seconds = next((each for each in bins if length / each <= _MOST_BINS), _BINS[-1])
+    if flow is not None:
+        flow = by_period(flow, seconds)
+    elif len(transactions) == sums.transactions:
+        flow = flow_of(transactions, seconds)
+    else:
+        flow = address_flow(lake.ask, address, seconds)
     return AddressView(
         address,
         since,
@@ -75,7 +85,7 @@ def address_view(lake: Lake, address: str) -> AddressView | None:
         flagged,
         flags,
         seconds,
-        address_flow(lake.ask, address, seconds) if listed is None else flow_of(listed, seconds),
+        flow,
         transactions,
         *counterparties(lake.ask, address, transactions),
     )

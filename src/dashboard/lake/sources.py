@@ -6,7 +6,7 @@ service raises `requests.RequestException`. Nothing is cached here but the open 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -16,7 +16,16 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.lake import OriginMismatchError, batches, completed, open_table, query, rows, sql_time
+from core.lake import (
+    OriginMismatchError,
+    batches,
+    completed,
+    open_table,
+    query,
+    rows,
+    rows_by_date,
+    sql_time,
+)
 from core.market import Market
 from core.tables import EVENT_AFTER, EVENT_BEFORE
 from core.transaction import DETECTOR_FIELDS
@@ -73,10 +82,10 @@ class Lake:
             return []
         return rows(sql, **tables)
 
-    def dates(self, name: str) -> list[str]:
-        """The dates of a table's partitions, as `2026-01-02`."""
+    def rows_by_date(self, name: str) -> dict[date, int]:
+        """The number of rows of each of a table's partitions."""
         table = self.table(name)
-        return [] if table is None else [str(each["date"]) for each in table.partitions()]
+        return {} if table is None else rows_by_date(table)
 
     def batches(self, name: str, sql: str) -> Iterator[pa.RecordBatch]:
         """The same, some thousand rows at a time, for results too large for memory."""

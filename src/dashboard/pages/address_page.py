@@ -8,12 +8,11 @@ from zoneinfo import ZoneInfo
 from dash import dcc, html
 
 from core.address_history import (
-    MOST_FOR_COUNTERPARTIES,
     AddressTransaction,
-    Counterparty,
     address_type,
     canonical,
 )
+from core.counterparties import MOST_COUNTERPARTIES, MOST_FOR_COUNTERPARTIES, Counterparty
 from core.detector.explanation import NOT_ILLICIT
 from core.transaction import COIN, MAX_ADDRESS
 from dashboard.lake.address_reads import MOST_TRANSACTIONS, AddressView
@@ -93,8 +92,8 @@ def address_page(view: AddressView, prefix: str, zone: ZoneInfo, theme: Theme) -
                 html.Div([_panel(_head(view, zone)), _panel(_flow(view, zone, theme))]),
                 html.Div(
                     [
-                        _panel(_beside("Paid by", "pays it", view.payers, prefix)),
-                        _panel(_beside("Pays", "it pays", view.payees, prefix)),
+                        _panel(_beside("Paid by", "pays it", view.payers, view, prefix)),
+                        _panel(_beside("Pays", "it pays", view.payees, view, prefix)),
                     ]
                 ),
             ],
@@ -125,8 +124,7 @@ def _head(view: AddressView, zone: ZoneInfo) -> list[Any]:
     coverage: list[Any] = [
         "What this lake has seen since ",
         short_time(view.since, zone),
-        ": not the whole chain. The last ",
-        f"{MOST_FOR_COUNTERPARTIES} transactions tell who is beside it.",
+        ": not the whole chain.",
     ]
     flagged = (
         html.Span(f"{view.flagged:,}", className="badge hot") if view.flagged else html.Span("none")
@@ -247,10 +245,17 @@ def _or_dash(satoshi: int) -> Any:
     return _amount(satoshi) if satoshi else "–"
 
 
-def _beside(title: str, verb: str, others: Sequence[Counterparty], prefix: str) -> list[Any]:
+def _beside(
+    title: str, verb: str, others: Sequence[Counterparty], view: AddressView, prefix: str
+) -> list[Any]:
+    """The addresses of one side, and over how many of the transactions they are counted."""
     heading = html.H2(title)
+    read, all_of_them = min(len(view.transactions), MOST_FOR_COUNTERPARTIES), view.sums.transactions
+    counted = f"the newest {read} of {all_of_them:,} transactions"
+    if read == all_of_them:
+        counted = "all of its transactions"
     if not others:
-        return [heading, html.P(f"No one that {verb} is kept.", className="note")]
+        return [heading, html.P(f"No one that {verb} is kept, in {counted}.", className="note")]
     rows = [
         html.Tr(
             [
@@ -264,7 +269,9 @@ def _beside(title: str, verb: str, others: Sequence[Counterparty], prefix: str) 
         )
         for each in others
     ]
-    return [heading, _table(title, ("address", "value", "transactions", "flagged"), rows)]
+    shown = f"the largest {len(others)} of " if len(others) == MOST_COUNTERPARTIES else ""
+    note = html.P(f"{shown}those in {counted}", className="note")
+    return [heading, note, _table(title, ("address", "value", "transactions", "flagged"), rows)]
 
 
 def _table(name: str, columns: Sequence[str], rows: list[html.Tr]) -> html.Div:

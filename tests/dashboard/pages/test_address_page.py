@@ -17,6 +17,7 @@ from tests.support.inside_lake import (
     write_verdict,
 )
 
+from core.counterparties import MOST_COUNTERPARTIES
 from dashboard.lake.address_reads import AddressView, address_view
 from dashboard.lake.sources import LAKE_ERRORS, Lake
 from dashboard.pages.address_page import (
@@ -61,6 +62,14 @@ def test_those_beside_it_have_links_and_flags(tables: Lake) -> None:
     assert [each.address for each in view.payers] == ["bc1qmiddle", "bc1qlast"]
     text = as_text(address_page(view, "/here/", UTC, "light"))
     assert "/here/address/bc1qmiddle" in text and "No one that it pays is kept" in text
+    assert "those in all of its transactions" in text
+    many = view._replace(
+        sums=view.sums._replace(transactions=282_000),
+        payers=view.payers * MOST_COUNTERPARTIES,
+    )
+    many = many._replace(payers=many.payers[:MOST_COUNTERPARTIES])
+    text = as_text(address_page(many, "/here/", UTC, "light"))
+    assert "the largest 25 of those in the newest 3 of 282,000 transactions" in text
 
 
 def test_the_flow_has_a_tick_for_each_flag(tables: Lake) -> None:
