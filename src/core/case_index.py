@@ -5,7 +5,7 @@ and largest values, so rows may be added in any portions, and a hundred thousand
 milliseconds.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -119,7 +119,10 @@ class CaseIndex:
     sequence: int = 0
 
     def with_rows(self, rows: pa.Table) -> "CaseIndex":
-        """The index with further rows of `INDEX_SQL`; `sequence` is the newest of all."""
+        """The index with further rows of `INDEX_SQL`; `sequence` is the newest of all.
+
+        Only the cases that they change are summed: one row costs little among many cases.
+        """
         if not len(rows):
             return self
         rows = rows.cast(INDEX_ROWS)
@@ -129,14 +132,13 @@ class CaseIndex:
         cases = pa.concat_tables([self.cases, _columns(members)])
         patterns = pa.concat_tables([self.patterns, _pairs(members)])
         cases, patterns = (_renumbered(table, roots) for table in (cases, patterns))
-        how = [(name, function) for name, (_, function) in _AGGREGATES.items()]
-        grouped = cases.group_by("number").aggregate(how).sort_by("number")
-        names = {f"{name}_{function}": name for name, function in how}
-        grouped = grouped.rename_columns([names.get(n, n) for n in grouped.column_names])
+        changed = pa.array(
+            {_root(number, roots) for number in rows["number"].to_pylist()}, pa.int64()
+        )
         return replace(
             self,
-            cases=grouped.select(_CASES.names).cast(_CASES).combine_chunks(),
-            patterns=patterns.group_by(_PATTERNS.names).aggregate([]).select(_PATTERNS.names),
+            cases=_with_groups(cases, changed, _grouped).sort_by("number").combine_chunks(),
+            patterns=_with_groups(patterns, changed, _distinct).combine_chunks(),
             roots=roots,
             sequence=max(self.sequence, pc.max(rows["sequence"]).as_py()),
         )
@@ -293,6 +295,27 @@ def _pairs(members: pa.Table) -> pa.Table:
     lists = members["patterns"].combine_chunks()
     numbers = members["number"].combine_chunks().take(pc.list_parent_indices(lists))
     return pa.table([numbers, pc.list_flatten(lists)], schema=_PATTERNS)
+
+
+def _with_groups(
+    table: pa.Table, numbers: pa.Array, group: Callable[[pa.Table], pa.Table]
+) -> pa.Table:
+    """The table with the rows of these cases grouped; all others are as they were."""
+    are = pc.is_in(table["number"], numbers)
+    return pa.concat_tables([table.filter(pc.invert(are)), group(table.filter(are))])
+
+
+def _grouped(cases: pa.Table) -> pa.Table:
+    """One row for each case, of those that it has."""
+    how = [(name, function) for name, (_, function) in _AGGREGATES.items()]
+    grouped = cases.group_by("number").aggregate(how)
+    names = {f"{name}_{function}": name for name, function in how}
+    grouped = grouped.rename_columns([names.get(n, n) for n in grouped.column_names])
+    return grouped.select(_CASES.names).cast(_CASES)
+
+
+def _distinct(patterns: pa.Table) -> pa.Table:
+    return patterns.group_by(_PATTERNS.names).aggregate([]).select(_PATTERNS.names)
 
 
 def _renumbered(table: pa.Table, roots: Mapping[int, int]) -> pa.Table:
