@@ -11,11 +11,13 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from core.case_index import INDEX_SQL, CaseFilter, CaseIndex, CaseSummary, Place
 from core.case_rows import CASE_MEMBERS, Handling, State, handling
 from core.casework import CaseworkStore
 from core.lake import query, sql_time
+from core.open_tables import OpenTable
 
 SIDES = ("input_addresses", "output_addresses", "output_values", "spent_outpoints")
 MEMBER_COLUMNS = tuple(name for name in CASE_MEMBERS.names if name not in {*SIDES, "merged_into"})
@@ -26,6 +28,8 @@ MOST_MEMBERS = 500
 
 MOST_EVENTS = 500
 """Events of one case that are read, the newest."""
+
+_TABLES = ("case_members", "case_events")
 
 _OVERLAP = timedelta(minutes=1)
 """Events are read again from so long before the newest: several processes write them, each by its
@@ -46,9 +50,8 @@ class QueuePage(NamedTuple):
 
 @dataclass
 class _Read:
-    """What a book has read: the open tables, their ids and versions, and what was made of them."""
+    """What a book has read: the ids and versions of the tables, and what was made of them."""
 
-    tables: dict[str, DeltaTable] = field(default_factory=dict)
     versions: dict[str, tuple[str, int]] = field(default_factory=dict)
     index: CaseIndex = field(default_factory=CaseIndex)
     newest_event: datetime | None = None
@@ -62,8 +65,8 @@ class CaseBook:
     """
 
     def __init__(self, store: CaseworkStore) -> None:
-        self._store, self._lock = store, Lock()
-        self._read = _Read()
+        self._lock, self._read = Lock(), _Read()
+        self._tables = {name: OpenTable(store.root, name, store.origin) for name in _TABLES}
 
     def index(self) -> CaseIndex:
         """The index of what the tables have now."""
@@ -71,7 +74,7 @@ class CaseBook:
             try:
                 self._follow()
             except BaseException:
-                self._read = _Read()  # half of what was new may be taken in
+                self._forget()  # half of what was new may be taken in
                 raise
             return self._read.index
 
@@ -111,31 +114,32 @@ class CaseBook:
 
     def _follow(self) -> None:
         """Take in what is new; everything where another table is in the place of one."""
-        versions = self._open()
-        before = self._read.versions
-        if any(versions[name][0] != version[0] for name, version in before.items()):
-            self._read, before = _Read(), {}
-            versions = self._open()
-        read = self._read
+        tables, before = self._newest(), self._read.versions
+        if any(
+            name not in tables or _version(tables[name])[0] != before[name][0] for name in before
+        ):
+            self._forget()
+            tables, before = self._newest(), {}
+        read, versions = self._read, {name: _version(table) for name, table in tables.items()}
         if versions.get("case_members") != before.get("case_members"):
             sql = INDEX_SQL.format(after=read.index.sequence)
-            rows = query(sql, case_members=read.tables["case_members"])
+            rows = query(sql, case_members=tables["case_members"])
             read.index = read.index.with_rows(rows)
         if versions.get("case_events") != before.get("case_events"):
-            read.index = read.index.with_handling(self._new_handling())
+            read.index = read.index.with_handling(self._new_handling(tables["case_events"]))
         read.versions = versions
 
-    def _open(self) -> dict[str, tuple[str, int]]:
-        """Open the newest version of the tables that there are; the id and version of each."""
-        tables = self._read.tables
-        for name in ("case_members", "case_events"):
-            if (table := tables.get(name)) is not None:
-                table.update_incremental()
-            elif (opened := self._store.table(name)) is not None:
-                tables[name] = opened
-        return {name: (str(t.metadata().id), t.version()) for name, t in tables.items()}
+    def _newest(self) -> dict[str, DeltaTable]:
+        """The newest version of the tables that there are."""
+        opened = {name: table.newest() for name, table in self._tables.items()}
+        return {name: table for name, table in opened.items() if table is not None}
 
-    def _new_handling(self) -> dict[int, Handling]:
+    def _forget(self) -> None:
+        self._read = _Read()
+        for table in self._tables.values():
+            table.close()
+
+    def _new_handling(self, table: DeltaTable) -> dict[int, Handling]:
         """How the cases are handled that have an event since the last read."""
         read = self._read
         columns = "id, number, at, author, action, label, assignee, through"
@@ -144,7 +148,7 @@ class CaseBook:
             since = sql_time(read.newest_event - _OVERLAP)
             sql += f" WHERE number IN (SELECT number FROM case_events WHERE at >= {since})"
         by_number: dict[int, list[dict[str, Any]]] = {}
-        for event in query(sql, case_events=read.tables["case_events"]).to_pylist():
+        for event in query(sql, case_events=table).to_pylist():
             by_number.setdefault(event["number"], []).append(event)
         handled = {number: handling(events) for number, events in by_number.items()}
         times = [each.last_at for each in handled.values() if each.last_at is not None]
@@ -165,8 +169,23 @@ class CaseBook:
         return {row["sequence"]: row["explanation"] or "" for row in rows}
 
     def _rows(self, name: str, sql: str) -> list[dict[str, Any]]:
-        found = self._store.query(sql, name)
-        return [] if found is None else list(found.to_pylist())
+        try:
+            return self._read_rows(name, sql)
+        except (DeltaError, OSError):
+            # Another table may be in its place, and then only opening it again helps.
+            with self._lock:
+                self._tables[name].close()
+            return self._read_rows(name, sql)
+
+    def _read_rows(self, name: str, sql: str) -> list[dict[str, Any]]:
+        with self._lock:
+            table = self._tables[name].newest()
+        return [] if table is None else list(query(sql, **{name: table}).to_pylist())
+
+
+def _version(table: DeltaTable) -> tuple[str, int]:
+    """The id and the version of a table."""
+    return str(table.metadata().id), table.version()
 
 
 def _in(numbers: Collection[int]) -> str:

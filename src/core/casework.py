@@ -146,18 +146,20 @@ class CaseworkStore:
         return query(sql, **{name: table for name, table in tables.items() if table is not None})
 
     def _created(self, name: str) -> DeltaTable:
-        """The table, created where it is missing; also after a crash in the middle of that."""
-        uri = table_uri(self.root, name)
-        if not DeltaTable.is_deltatable(uri):
-            DeltaTable.create(uri, CASEWORK_TABLES[name], name=name)
-        table = DeltaTable(uri)
-        if ORIGIN_PROPERTY not in table.metadata().configuration:
-            table.alter.set_table_properties(
-                {ORIGIN_PROPERTY: self.origin}, raise_if_not_exists=False
-            )
-        opened = open_table(self.root, name, self.origin)
-        assert opened is not None, "created before"
-        return opened
+        """The table, created where it is missing.
+
+        It is opened anew for each append: a writer must not go on from a version that a backup has
+        replaced.
+        """
+        if (table := self.table(name)) is not None:
+            return table
+        return DeltaTable.create(
+            table_uri(self.root, name),
+            CASEWORK_TABLES[name],
+            name=name,
+            configuration={ORIGIN_PROPERTY: self.origin},
+            raise_if_key_not_exists=False,
+        )
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:

@@ -14,6 +14,31 @@ from deltalake.exceptions import DeltaError
 from core.lake import open_table, rows, rows_by_date
 
 
+class OpenTable:
+    """One table, kept open; opening it again would read its whole log. One thread at a time."""
+
+    def __init__(self, lake: str, name: str, origin: str) -> None:
+        self._place = lake, name, origin
+        self._table: DeltaTable | None = None
+
+    def newest(self) -> DeltaTable | None:
+        """The newest version of the table, None while there is none; raises as `open_table`.
+
+        After an error it is opened anew: another table may be in its place.
+        """
+        table, self._table = self._table, None
+        if table is None:
+            table = open_table(*self._place)
+        else:
+            table.update_incremental()
+        self._table = table
+        return table
+
+    def close(self) -> None:
+        """Drop the table, so that the next call opens it anew."""
+        self._table = None
+
+
 class OpenTables:
     """The tables of one lake; `origin` is `live` or `simulated`, and one of the other is refused.
 
@@ -22,7 +47,7 @@ class OpenTables:
 
     def __init__(self, lake: str, origin: str) -> None:
         self.lake, self.origin = lake, origin
-        self._open: dict[str, DeltaTable] = {}
+        self._open: dict[str, OpenTable] = {}
         self._lock = Lock()
 
     def ask(self, sql: str, *names: str) -> list[dict[str, Any]]:
@@ -54,11 +79,6 @@ class OpenTables:
 
     def _newest(self, name: str) -> DeltaTable | None:
         """The newest version of a table, None while there is none; the lock must be held."""
-        table = self._open.pop(name, None)
-        if table is None:
-            table = open_table(self.lake, name, self.origin)
-        else:
-            table.update_incremental()
-        if table is not None:
-            self._open[name] = table
-        return table
+        if name not in self._open:
+            self._open[name] = OpenTable(self.lake, name, self.origin)
+        return self._open[name].newest()

@@ -38,6 +38,8 @@ def test_rows_are_appended_in_the_table_of_their_origin(store: CaseworkStore) ->
     assert numbers(store) == [1, 2]
     with pytest.raises(OriginMismatchError):
         CaseworkStore(store.root, "live").append("notes", note(3))
+    table = store.table("notes")
+    assert table is not None and table.version() == 2, "it is created with its origin, at once"
 
 
 def test_a_position_is_committed_with_its_rows(store: CaseworkStore) -> None:

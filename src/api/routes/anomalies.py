@@ -17,9 +17,9 @@ from api.schemas import Anomalies, Anomaly
 from core.detector.explanation import explanation
 from core.detector.rules import rules_of_row
 from core.detector.verdict import FlaggedBy, Verdict
-from core.lake import batches, open_table, sql_list, sql_time
+from core.lake import batches, sql_list, sql_time
 from core.mutes import Mute, MutesReader, note_mutes
-from core.open_tables import OpenTables
+from core.open_tables import OpenTable, OpenTables
 from core.tables import EVENT_AFTER
 from core.transaction import COINBASE_SQL
 
@@ -40,9 +40,9 @@ class ScoredTable:
     """
 
     def __init__(self, lake: str, origin: str, name: str = TABLE) -> None:
-        self.lake, self.origin, self._name = lake, origin, name
+        self.lake, self.origin = lake, origin
         self._others = OpenTables(lake, origin)
-        self._table: DeltaTable | None = None
+        self._table = OpenTable(lake, name, origin)
         self._lock = Lock()
 
     def recent(
@@ -78,7 +78,7 @@ class ScoredTable:
         except (DeltaError, OSError):
             # Another table may be in its place, and then only opening it again helps.
             with self._lock:
-                self._table = None
+                self._table.close()
             return rows(self._updated())
 
     def note_mutes(self, rows: Sequence[dict[str, Any]], mutes: Sequence[Mute]) -> None:
@@ -129,11 +129,7 @@ class ScoredTable:
 
     def _updated(self) -> DeltaTable | None:
         with self._lock:
-            if self._table is None:
-                self._table = open_table(self.lake, self._name, self.origin)
-            else:
-                self._table.update_incremental()
-            return self._table
+            return self._table.newest()
 
 
 def _read(sql: str, table: DeltaTable) -> list[dict[str, Any]]:

@@ -20,13 +20,13 @@ from core.lake import (
     OriginMismatchError,
     batches,
     completed,
-    open_table,
     query,
     rows,
     rows_by_date,
     sql_time,
 )
 from core.market import Market
+from core.open_tables import OpenTable
 from core.tables import EVENT_AFTER, EVENT_BEFORE
 from core.transaction import DETECTOR_FIELDS
 from dashboard.lake.rows import SELECTED_COLUMNS, Rows, concatenate, from_table, no_rows
@@ -53,18 +53,13 @@ class Lake:
 
     uri: str
     origin: str
-    _open: dict[str, DeltaTable] = field(default_factory=dict)
+    _open: dict[str, OpenTable] = field(default_factory=dict)
 
     def table(self, name: str) -> DeltaTable | None:
         """The newest version of a table, or None; raises `LAKE_ERRORS`."""
-        table = self._open.pop(name, None)
-        if table is None:
-            table = open_table(self.uri, name, self.origin)
-        else:
-            table.update_incremental()
-        if table is not None:
-            self._open[name] = table
-        return table
+        if name not in self._open:
+            self._open[name] = OpenTable(self.uri, name, self.origin)
+        return self._open[name].newest()
 
     def close(self) -> None:
         """Drop the open tables, so that the next read opens them again."""
