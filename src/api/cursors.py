@@ -11,6 +11,7 @@ question; it is no secret, since a position gives away nothing that the list doe
 """
 
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -63,8 +64,19 @@ def write_cursor(position: Sequence[int | float | str], question: str) -> str:
     return text
 
 
-def read_cursor(text: str, question: str, kinds: Sequence[type]) -> Position:
-    """Read the position back; raises `InvalidCursorError` unless its parts are of these kinds."""
+def read_cursor(
+    text: str, question: str, kinds: Sequence[type], earlier: str | None = None
+) -> Position:
+    """Read the position back; raises `InvalidCursorError` unless its parts are of these kinds.
+
+    `earlier` is the form of the cursors that a list gave before it gave these, which callers may
+    still hold: a regular expression whose groups are the parts.
+
+    >>> read_cursor("high-12", "cases", (str, int), "(low|high)-([0-9]{1,15})")
+    ('high', 12)
+    """
+    if earlier is not None and (match := re.fullmatch(earlier, text, re.ASCII)):
+        return tuple(kind(part) for kind, part in zip(kinds, match.groups(), strict=True))
     try:
         content = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         check, content = content[:_CHECK_BYTES], content[_CHECK_BYTES:]

@@ -22,6 +22,7 @@ from api.case_schemas import (
     Cases,
 )
 from api.casework_access import Marker, WritingRoute, on_thread
+from api.cursors import Cursor, InvalidCursorError, read_cursor, write_cursor
 from api.errors import error_responses
 from api.routes.anomalies import FIRST_TIME, LAST_TIME, refuse_bare_number
 from core.case_index import CaseFilter, CaseSummary, Place
@@ -36,7 +37,7 @@ MOST_CASES = 200
 
 _MOST_NUMBER = 2**53
 _READ_ERRORS = error_responses(401, 403, 422, 500, 503)
-_CURSOR = rf"^(?:{'|'.join(SEVERITIES)})-[0-9]{{1,15}}$"
+_EARLIER_CURSOR = rf"({'|'.join(SEVERITIES)})-([0-9]{{1,15}})"
 
 PatternName = Annotated[str, Query(pattern=f"^(?:{'|'.join(p.name for p in PATTERNS)})$")]
 StateFilter = Annotated[State | None, Query(description="Only cases in this state")]
@@ -45,9 +46,6 @@ PatternFilter = Annotated[PatternName | None, Query(description="Only with such 
 Since = Annotated[
     Annotated[AwareDatetime, BeforeValidator(refuse_bare_number)] | None,
     Query(description="Only cases that something joined since, ISO 8601 with its offset"),
-]
-Cursor = Annotated[
-    str | None, Query(pattern=_CURSOR, description="`next` of the page before this one")
 ]
 Limit = Annotated[int, Query(ge=1, le=MOST_CASES, description="Most cases to return")]
 Number = Annotated[int, Path(ge=1, le=_MOST_NUMBER, description="The case's number")]
@@ -167,12 +165,15 @@ def add_case_routes(router: APIRouter, casework: CaseworkStore) -> None:
 
 
 def _cursor(place: Place) -> str:
-    return f"{SEVERITIES[place.rank]}-{place.number}"
+    return write_cursor((SEVERITIES[place.rank], place.number), "cases")
 
 
 def _place(cursor: str) -> Place:
-    severity, _, number = cursor.partition("-")
-    return Place([*SEVERITIES].index(severity), int(number))  # type: ignore[arg-type]
+    """The place of a cursor; raises `InvalidCursorError`."""
+    severity, number = read_cursor(cursor, "cases", (str, int), _EARLIER_CURSOR)
+    if severity not in SEVERITIES:
+        raise InvalidCursorError
+    return Place(SEVERITIES.index(severity), number)
 
 
 def _explanation(book: CaseBook, case: CaseSummary) -> str:

@@ -1,5 +1,6 @@
 """Marks: what people think of transactions, written and read; and what it says of the flags."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
@@ -20,6 +21,7 @@ from api.casework_schemas import (
     PrecisionOfFlags,
     TransactionHash,
 )
+from api.cursors import Cursor, InvalidCursorError, read_cursor, write_cursor
 from api.errors import MAX_FIELD_PROBLEMS, FieldProblem, InvalidFieldsError, error_responses
 from api.routes.anomalies import FIRST_TIME, LAST_TIME, ScoredTable, refuse_bare_number
 from api.scored_pages import from_micros, to_micros
@@ -31,6 +33,8 @@ from monitoring.api_metrics import ApiMetrics
 
 MOST_LISTED = 1_000
 _ANSWERED = tuple(MarkGiven.__annotations__)
+_EARLIER_CURSOR = "([0-9]{1,17})-([0-9a-f]{32})"
+_AFTER_MICROS = 10**17
 _READ_ERRORS = error_responses(401, 403, 422, 500, 503)
 
 MarkFilter = Annotated[MarkOrWithdrawn | None, Query(description="Only marks of this kind")]
@@ -39,10 +43,6 @@ HashFilter = Annotated[TransactionHash | None, Query(description="Only those of 
 Since = Annotated[
     Annotated[AwareDatetime, BeforeValidator(refuse_bare_number)] | None,
     Query(description="Only marks of this time or later, ISO 8601 with its offset"),
-]
-Cursor = Annotated[
-    str | None,
-    Query(pattern=r"^[0-9]{1,17}-[0-9a-f]{32}$", description="`next` of the page before"),
 ]
 Limit = Annotated[int, Query(ge=1, le=MOST_LISTED, description="Most marks to return")]
 
@@ -141,8 +141,8 @@ def _conditions(
         earliest = min(max(since, FIRST_TIME), LAST_TIME).astimezone(UTC)
         found.append(f"marked_at >= {sql_time(earliest)}")
     if cursor is not None:
-        micros, last = cursor.split("-")
-        at = sql_time(from_micros(int(micros)))
+        micros, last = _place(cursor)
+        at = sql_time(from_micros(micros))
         found.append(f"(marked_at < {at} OR (marked_at = {at} AND id < '{last}'))")
     return " AND ".join(found)
 
@@ -160,7 +160,15 @@ def _page(casework: CaseworkStore, conditions: str, limit: int) -> MarksGiven:
 
 
 def _cursor(row: Mapping[str, Any]) -> str:
-    return f"{to_micros(row['marked_at'])}-{row['id']}"
+    return write_cursor((to_micros(row["marked_at"]), row["id"]), "marks")
+
+
+def _place(cursor: str) -> tuple[int, str]:
+    """The time and the id of a cursor; raises `InvalidCursorError`."""
+    micros, last = read_cursor(cursor, "marks", (int, str), _EARLIER_CURSOR)
+    if not 0 <= micros < _AFTER_MICROS or not re.fullmatch("[0-9a-f]{32}", last):
+        raise InvalidCursorError
+    return micros, last
 
 
 def _given(row: Mapping[str, Any]) -> MarkGiven:

@@ -6,6 +6,7 @@ from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
 from tests.support.case_samples import NOON, a_flag, a_hash, build, dust_fan_outs
 
+from api.cursors import write_cursor
 from core.casework import CaseworkStore
 from core.settings import ApiSettings
 
@@ -59,6 +60,7 @@ def test_a_queue_is_read_page_by_page(client: TestClient) -> None:
         if cursor is None:
             break
     assert seen == [2, 3, 4, 1]
+    assert numbers(client, cursor="low-4") == [1], "as callers may still hold"
 
 
 def test_the_queue_is_filtered(client: TestClient) -> None:
@@ -79,6 +81,8 @@ def test_the_queue_is_filtered(client: TestClient) -> None:
         {"pattern": "' OR 1=1"},
         {"since": "5"},
         {"cursor": "high"},
+        {"cursor": write_cursor(("other", 4), "cases")},
+        {"cursor": write_cursor((1, "0" * 32), "marks")},
         {"limit": 0},
         {"limit": 201},
     ],

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
 from tests.support.scored_lake import append_scored, scored_row
 
+from api.cursors import write_cursor
 from core.casework import CaseworkStore
 from core.marks import read_marks
 from core.settings import ApiSettings
@@ -115,7 +116,11 @@ def test_marks_are_read_page_by_page_and_filtered(client: TestClient) -> None:
     assert found(mark="known") == [OLD] == found(author="bob 'the' \"b\"")
     assert found(since=(datetime.now(UTC) + timedelta(hours=1)).isoformat()) == []
     assert found(since="0001-01-01T00:00:00+23:59") == sorted(pages)
-    assert found(cursor=f"{10**17 - 1}-{'f' * 32}") == sorted(pages)
+    assert found(cursor=f"{10**17 - 1}-{'f' * 32}") == sorted(pages), "as callers may still hold"
+    forged = [(10**17, "f" * 32), (-1, "f" * 32), (1, "' OR 'a' = 'a")]
+    for wrong in ["1-2", *(write_cursor(each, "marks") for each in forged)]:
+        answer = client.get("/marks", params={"cursor": wrong})
+        assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == "cursor"
 
 
 def test_the_precision_of_flags_follows_the_marks(client: TestClient) -> None:
