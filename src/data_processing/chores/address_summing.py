@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from core.address_days import summed_day
-from core.lake import rows
+from core.lake import LakeUnreadableError, rows
 from data_processing.lake_tables import LakeTables
 from data_processing.micro_batch import MicroBatch
 
@@ -64,7 +64,11 @@ class AddressDays:
 
     def _sum(self, day: date, counts: Counts) -> None:
         started = time.monotonic()
-        summed = summed_day(self._ask, day, *counts)
+        try:
+            summed = summed_day(self._ask, day, *counts)
+        except LakeUnreadableError as error:  # pages of its addresses take longer, no more
+            log.warning("event=addresses_not_summed date=%s reason=%s", day, error)
+            return
         if len(summed) or day in self._tables.rows_by_date("address_days"):
             self._tables.replace_dates("address_days", summed, [day])
         log.info(

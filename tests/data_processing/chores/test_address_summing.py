@@ -92,6 +92,19 @@ def test_a_day_that_lost_its_busy_address_has_no_row_any_more(
     assert YESTERDAY not in summed(tables)
 
 
+def test_a_day_that_is_too_large_to_be_summed_stops_nothing(
+    tables: LakeTables, chore: Callable[[], AddressDays], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = chore()
+    with monkeypatch.context() as little:
+        little.setattr("core.lake._ENGINE_MEMORY", "1K")
+        for _ in range(2):
+            keeper.run()
+    assert summed(tables) == {}
+    keeper.run()
+    assert list(summed(tables)) == [YESTERDAY - timedelta(days=1)], "and the next one is summed"
+
+
 def test_it_is_due_once_a_minute(tables: LakeTables) -> None:
     clock = [0.0]
     keeper = AddressDays(tables, clock=lambda: clock[0], now=lambda: NOON)
