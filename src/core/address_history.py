@@ -162,16 +162,19 @@ def address_history(
     `days` are those of its dates that are already summed. None for an address that the lake has not
     seen.
     """
-    rows = ask(_newest(address, limit, before, days), "movements")
     sums: AddressSums | None
     flow: list[Flow] | None = None
     if days:
-        sums, flow = _with_days(ask, address, days)
-    elif before is None and len(rows) < limit:
-        sums = _sums_of(rows)
+        parts, flow = _parts(ask, address, days)
+        sums, since = _added(parts), _time_with_enough(parts, limit, before)
+        rows = ask(_newest(address, limit, before, since), "movements")
     else:
-        (summed,) = ask(_all_sums(address), "movements")
-        sums = AddressSums(**summed) if summed["transactions"] else None
+        rows = ask(_newest(address, limit, before), "movements")
+        if before is None and len(rows) < limit:
+            sums = _sums_of(rows)
+        else:
+            (summed,) = ask(_all_sums(address), "movements")
+            sums = AddressSums(**summed) if summed["transactions"] else None
     if sums is None:
         return None
     flags = flags_of(ask, {row["hash"]: row["append_time"] for row in rows})
@@ -179,26 +182,28 @@ def address_history(
     return AddressHistory(sums, transactions, flow)
 
 
-def _newest(address: str, limit: int, before: Place | None, days: Sequence[AddressDay]) -> str:
-    dates, where = "", ""
+def _newest(address: str, limit: int, before: Place | None, since: datetime | None = None) -> str:
+    times, where = "", ""
     if before is not None:
         at = sql_time(before.append_time)
-        dates = f" AND date <= DATE '{before.append_time.date()}'"
+        times = f" AND date <= DATE '{before.append_time.date()}' AND append_time <= {at}"
         where = f" WHERE append_time < {at} OR (append_time = {at} AND hash < '{before.hash}')"
-    if (first := _date_with_enough(days, limit, before)) is not None:
-        dates += f" AND date >= DATE '{first}'"
-    movements = by_transaction(f"address = '{address}'{dates}")
+    if since is not None:
+        times += f" AND date >= DATE '{since.date()}' AND append_time >= {sql_time(since)}"
+    movements = by_transaction(f"address = '{address}'{times}")
     return f"SELECT * FROM ({movements}){where} ORDER BY append_time DESC, hash DESC LIMIT {limit}"
 
 
-def _date_with_enough(days: Sequence[AddressDay], limit: int, before: Place | None) -> date | None:
-    """A date from which on, and older than `before`, there are `limit` transactions or more."""
+def _time_with_enough(
+    parts: Sequence[AddressSums], limit: int, before: Place | None
+) -> datetime | None:
+    """A time since which, and older than `before`, there are `limit` transactions or more."""
     found = 0
-    for day in sorted(days, reverse=True):
-        if before is None or day.date < before.append_time.date():
-            found += day.sums.transactions
+    for part in sorted(parts, key=lambda part: part.first_append, reverse=True):
+        if before is None or part.last_append < before.append_time:
+            found += part.transactions
         if found >= limit:
-            return day.date
+            return part.first_append
     return None
 
 
@@ -207,17 +212,17 @@ def _all_sums(address: str) -> str:
     return f"SELECT {SUMS} FROM ({movements})"
 
 
-def _with_days(
+def _parts(
     ask: Ask, address: str, days: Sequence[AddressDay]
-) -> tuple[AddressSums, list[Flow]]:
-    """The sums and the flow of all dates, of which some are already summed."""
+) -> tuple[list[AddressSums], list[Flow]]:
+    """The sums of dates and of periods of the other dates, which make up all; and the flow."""
     movements = by_transaction(f"address = '{address}'{_not_on(days)}")
     periods = ask(
         f"SELECT {_start(FLOW_SECONDS)}, {SUMS} FROM ({movements}) GROUP BY 1", "movements"
     )
     flow = [flow for day in days for flow in day.flow]
     flow += [Flow(row.pop("start"), row["received"], row["spent"]) for row in periods]
-    return _added([*(day.sums for day in days), *(AddressSums(**row) for row in periods)]), flow
+    return [*(day.sums for day in days), *(AddressSums(**row) for row in periods)], flow
 
 
 def _not_on(days: Sequence[AddressDay]) -> str:
