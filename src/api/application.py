@@ -96,6 +96,7 @@ def create_app(
     add_stream_route(app.router, feed, in_flight)
     _add_lake_routes(app.router, scored, MutesReader(casework), reads, in_flight)
     _add_casework_routes(app.router, scored, casework, metrics, settings)
+    add_report_routes(app.router, scored.lake, casework, follower)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app
@@ -126,7 +127,6 @@ def _add_casework_routes(
     add_mark_routes(router, scored, casework, metrics)
     add_mute_routes(router, casework)
     add_watch_list_routes(router, scored.lake, casework, settings)
-    add_report_routes(router, scored.lake, casework)
 
 
 def _stop(follower: Follower) -> None:

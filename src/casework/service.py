@@ -6,16 +6,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from kafka.errors import KafkaError
 
 from casework.alerting.alerting import Alerting
+from casework.alerting.digests import champion_in_use
 from casework.anomaly_topic import AnomalyTopic
 from casework.building import CaseBuilder
 from core.background import BackgroundLoop
 from core.casework import CaseworkStore
-from core.settings import AlertSettings, DataSettings, KafkaSettings
+from core.settings import AlertSettings, DataSettings, KafkaSettings, MlflowSettings
 from core.topics import ensure_topics
 from monitoring.alert_metrics import AlertMetrics
 from monitoring.casework_metrics import LOOPS, CaseworkMetrics
@@ -39,7 +41,11 @@ def run(data: DataSettings, kafka: KafkaSettings, metrics: CaseworkMetrics) -> N
     store.table("case_members")  # of the other origin, it ends here
     with _the_only_one(data.casework, stop):
         if not stop.is_set():
-            alerting = Alerting(store, data.lake, AlertSettings(), AlertMetrics(metrics.registry))
+            alert_metrics, mlflow = AlertMetrics(metrics.registry), MlflowSettings().tracking_uri
+            alerting = Alerting(
+                *(store, data.lake, AlertSettings(), alert_metrics),
+                partial(champion_in_use, mlflow, data.data_origin),
+            )
             alerting.start()  # what waits is sent while there is no broker, too
             if _topics_exist(kafka, stop):
                 topic = AnomalyTopic(kafka.bootstrap_servers)

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from core.casework import CaseworkStore
+from core.daily_drift import DailyDrift, ModelInUse, daily_drift
 from core.detector.explanation import explanation
 from core.detector.rules import rules_of_row
 from core.detector.verdict import Verdict
@@ -82,6 +83,9 @@ class DailyReport:
         float | None, Field(description="Middle of the going fee rates, in sat/vB, or null")
     ]
     market_before: Annotated[float | None, Field(description="The same of the day before, or null")]
+    drift: Annotated[
+        DailyDrift, Field(description="How far its traffic lies from what the model learned")
+    ]
     quarantined: Annotated[dict[str, int], Field(description="Refused records by topic")]
     unscored: Annotated[int, Field(description="Transactions without a score")]
     gaps: Annotated[
@@ -94,9 +98,12 @@ class DailyReport:
         return content
 
 
-def daily_report(lake: str, casework: CaseworkStore, day: date) -> DailyReport:
+def daily_report(
+    lake: str, casework: CaseworkStore, day: date, model: ModelInUse | str
+) -> DailyReport:
     """Compute the report of a day from 2009 to 2200; a table that does not exist has no rows.
 
+    Drift is measured from `model`, which may instead be a sentence that says why there is none.
     Raises `ValueError` for another day, `core.lake.OriginMismatchError` for a lake of the other
     origin, and `DeltaError` or `OSError` where a table cannot be read.
     """
@@ -127,6 +134,7 @@ def daily_report(lake: str, casework: CaseworkStore, day: date) -> DailyReport:
         precision=useful / judged if judged else None,
         market_median=_market(tables, day),
         market_before=_market(tables, before),
+        drift=daily_drift(lake, casework.origin, day, model),
         quarantined=_quarantined(tables, day),
         unscored=max(rows - scored, 0),
         gaps=_gaps(tables, day),

@@ -6,8 +6,10 @@ Everything that is not this file's own words is escaped, so that markup in it st
 from collections.abc import Iterable, Mapping
 from html import escape
 
+from core.daily_drift import DailyDrift
 from core.daily_report import PRECISION_DAYS, DailyReport
 from core.detector.explanation import NOT_ILLICIT, number
+from core.feature_table import FEATURES
 from core.transaction import COIN
 
 Section = tuple[str, list[str]]
@@ -19,6 +21,7 @@ def sections(report: DailyReport) -> list[Section]:
         ("Counts", _counts(report)),
         ("Marks", _marks(report)),
         ("Model and market", _model(report)),
+        ("Drift", _drift(report.drift)),
         ("Data quality", _quality(report)),
     ]
 
@@ -82,6 +85,20 @@ def _model(report: DailyReport) -> list[str]:
             before = f"; the day before {number(report.market_before)}"
         sentences.append(f"Others paid {number(report.market_median)} sat/vB{before}.")
     return sentences
+
+
+def _drift(drift: DailyDrift) -> list[str]:
+    if drift.limit is None:
+        return [f"Not known: {drift.problem}."]
+    words = {feature.name: feature.words for feature in FEATURES}
+    indexes = {words.get(name, name.replace("_", " ")): n for name, n in drift.indexes.items()}
+    beyond = [name for name, index in indexes.items() if index >= drift.limit]
+    since = f"since version {drift.model_version} was trained"
+    largest = ", ".join(f"{name} {index:.2f}" for name, index in list(indexes.items())[:3])
+    return [
+        f"Drifted {since}: {', '.join(beyond)}." if beyond else f"Nothing has drifted {since}.",
+        f"Largest population stability indexes: {largest}; {drift.limit:.2f} or more is drift.",
+    ]
 
 
 def _quality(report: DailyReport) -> list[str]:

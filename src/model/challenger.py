@@ -9,10 +9,10 @@ from sklearn.pipeline import Pipeline
 
 from core.detector.calibration import calibrate
 from core.detector.champion import Champion
+from core.detector.drift import drift_reference
 from core.features import Floats, features, market_of
 from core.settings import TrainerSettings
 from model.budget_curve import budget_curve, budgets_beside
-from model.drift import drift_reference
 from model.evaluation import Evaluation, evaluate, inject
 from model.gate import interval
 from model.marked_transactions import MarkedRows

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
+from core.detector.drift import LEAST_ROWS
 from core.settings import TrainerSettings
-from model.drift import LEAST_ROWS
 from model.gate import keeps_budget
 
 Action = Literal["train", "recalibrate", "wait"]

@@ -9,9 +9,10 @@ from datetime import datetime
 from deltalake import DeltaTable
 
 from core.detector.champion import Champion
+from core.detector.drift import LEAST_ROWS, drift_indexes, drift_limit
+from core.features import Floats
 from core.registry.rest import RegistryUnavailableError
 from core.settings import TrainerSettings
-from model.drift import LEAST_ROWS, drift_indexes, drift_limit
 from model.mlflow_runs import Registry
 from model.sampling import count_rows, newest_day, newest_rows
 from model.schedule import Attempt, Observation
@@ -75,9 +76,9 @@ class Watch:
         scores = self.champion.scores(recent)
         flags = self.champion.flags(recent, scores)
         wild = flags & (scores >= self.champion.calibration.facts["wild_from"])
-        drift = drift_indexes(self.champion, day.rows) if newest >= LEAST_ROWS else {}
+        drift = _drift(self.champion, day.rows) if newest >= LEAST_ROWS else {}
         limit = self._settings.drift_limit
-        limit = drift_limit(self.champion, newest, day.covered_seconds, limit)
+        limit = drift_limit(self.champion.calibration, newest, day.covered_seconds, limit)
         self._publish(self.champion, drift, limit, float(flags.mean()))
         return replace(
             observed,
@@ -119,6 +120,11 @@ class Watch:
             run.log_metrics(values | {"recent_flag_rate": flag_rate}, self._clock())
         except RegistryUnavailableError as error:  # someone may have deleted the run
             log.warning("event=drift_not_kept version=%s reason=%s", champion.version, error)
+
+
+def _drift(champion: Champion, rows: Floats) -> dict[str, float]:
+    """The indexes against what the champion was trained on; empty without a reference."""
+    return drift_indexes(champion.calibration.facts.get("drift", {}), rows, champion.scores(rows))
 
 
 def _trained(champion: Champion) -> Attempt:

@@ -16,6 +16,7 @@ from core.lake import OriginMismatchError
 from core.report_text import as_html, as_text
 from core.tables import TIMESTAMP
 
+NO_MODEL = "no model is in use yet"
 MARKS = pa.schema([("hash", pa.string()), ("mark", pa.string()), ("marked_at", TIMESTAMP)])
 
 
@@ -32,14 +33,14 @@ def lake(tmp_path: Path) -> str:
 
 
 def test_a_day_without_any_table_has_no_rows(tmp_path: Path, store: CaseworkStore) -> None:
-    report = daily_report(str(tmp_path / "nowhere"), store, DAY)
+    report = daily_report(str(tmp_path / "nowhere"), store, DAY, NO_MODEL)
     assert (report.transactions, report.flagged, report.top, report.precision) == (0, 0, [], None)
     assert "Nothing was flagged." in as_text(report) and "Nothing was flagged." in as_html(report)
 
 
 def test_a_day_is_counted_and_its_neighbours_are_not(lake: str, store: CaseworkStore) -> None:
     append_scored(lake, [flag(24 * 60, 0.9), flag(-1, 0.9), flag(-2, 0.4)])
-    report = daily_report(lake, store, DAY)
+    report = daily_report(lake, store, DAY, NO_MODEL)
     assert (report.transactions, report.scored, report.unscored) == (40, 30, 10)
     assert (report.flagged, report.flagged_before) == (12, 1)
     assert report.by_what == {"model": 11, "both": 1}
@@ -54,7 +55,7 @@ def test_a_day_is_counted_and_its_neighbours_are_not(lake: str, store: CaseworkS
 
 
 def test_the_ten_most_severe_come_first_with_their_reasons(lake: str, store: CaseworkStore) -> None:
-    top = daily_report(lake, store, DAY).top
+    top = daily_report(lake, store, DAY, NO_MODEL).top
     assert len(top) == 10
     assert [flag.severity for flag in top] == ["high"] * 4 + ["medium"] * 5 + ["low"]
     assert [int(flag.hash, 16) for flag in top][:5] == [11, 10, 9, 3, 8]
@@ -82,7 +83,7 @@ def test_marks_and_cases_are_counted_where_their_tables_are_there(
         store,
         *(member(s, c, joined_at=MIDNIGHT + timedelta(hours=hours)) for s, c, hours in joined),
     )
-    report = daily_report(lake, store, DAY)
+    report = daily_report(lake, store, DAY, NO_MODEL)
     assert report.marked == {"known": 1, "useful": 2}
     assert report.precision == pytest.approx(2 / 3)
     assert (report.cases_opened, report.cases_closed) == (1, 0)
@@ -93,7 +94,7 @@ def test_markup_is_text_on_the_page_and_the_page_loads_nothing(
     lake: str, store: CaseworkStore
 ) -> None:
     append_scored(lake, [flag(50, 0.95, hash="<script>x</script>", flagged_by="both")])
-    page = as_html(daily_report(lake, store, DAY))
+    page = as_html(daily_report(lake, store, DAY, NO_MODEL))
     assert "&lt;script&gt;" in page and "<script" not in page
     assert "http" not in page and "src=" not in page
 
@@ -101,10 +102,10 @@ def test_markup_is_text_on_the_page_and_the_page_loads_nothing(
 def test_a_report_is_json_and_says_what_is_wrong_with_a_lake(
     lake: str, store: CaseworkStore
 ) -> None:
-    content = daily_report(lake, store, DAY).as_json()
+    content = daily_report(lake, store, DAY, NO_MODEL).as_json()
     assert content["day"] == "2026-11-27"
     assert content["gaps"][0]["start"] == "2026-11-27T00:10:00+00:00"
     with pytest.raises(OriginMismatchError):
-        daily_report(lake, CaseworkStore(store.root, "live"), DAY)
+        daily_report(lake, CaseworkStore(store.root, "live"), DAY, NO_MODEL)
     with pytest.raises(ValueError, match="a day is from"):
-        daily_report(lake, store, date(1, 1, 1))
+        daily_report(lake, store, date(1, 1, 1), NO_MODEL)

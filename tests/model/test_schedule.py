@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
+from core.detector.drift import LEAST_ROWS
 from core.settings import TrainerSettings
-from model.drift import LEAST_ROWS
 from model.schedule import REPEATED, Action, Attempt, Cause, Observation, decide, pause
 
 SETTINGS = TrainerSettings(_env_file=None)

@@ -10,7 +10,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from api.errors import error_responses
 from api.lake_reads import LakeReads
+from api.scoring import Follower
 from core.casework import CaseworkStore
+from core.daily_drift import ModelInUse
 from core.daily_report import FIRST_DAY, LAST_DAY, DailyReport, daily_report
 from core.report_text import as_html
 
@@ -43,7 +45,9 @@ Format = Annotated[
 ]
 
 
-def add_report_routes(router: APIRouter, lake: str, casework: CaseworkStore) -> None:
+def add_report_routes(
+    router: APIRouter, lake: str, casework: CaseworkStore, follower: Follower
+) -> None:
     """Add the route; one report is computed at a time."""
     reads = LakeReads("report")
 
@@ -59,12 +63,20 @@ def add_report_routes(router: APIRouter, lake: str, casework: CaseworkStore) -> 
         format: Format = None,
         accept: Annotated[str, Header(include_in_schema=False)] = "",
     ) -> Response:
-        """Report what a day brought: counts, the most severe flags and why, and data quality."""
+        """Report what a day brought: counts, the most severe flags and why, drift, data quality."""
         wanted = day or datetime.now(UTC).date() - timedelta(days=1)
-        report = await reads.run(daily_report, lake, casework, wanted)
+        report = await reads.run(daily_report, lake, casework, wanted, _in_use(follower))
         if format == "json" or format is None and _prefers_json(accept):
             return JSONResponse(report.as_json())
         return HTMLResponse(as_html(report))
+
+
+def _in_use(follower: Follower) -> ModelInUse | str:
+    """The champion that drift is measured from, or why there is none."""
+    champion = follower.current
+    if champion is None:
+        return follower.problem or "no model is in use"
+    return ModelInUse(champion.version, champion.calibration)
 
 
 def _prefers_json(accept: str) -> bool:

@@ -7,7 +7,7 @@ the tables.
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from casework.alerting.alert_outbox import AlertOutbox
 from casework.alerting.digests import Digests
@@ -17,6 +17,7 @@ from casework.alerting.routes_in_force import RoutesInForce
 from casework.case_update import CaseUpdate
 from core.background import BackgroundLoop
 from core.casework import CaseworkStore
+from core.daily_drift import ModelInUse
 from core.settings import AlertSettings, variables
 from monitoring.alert_metrics import AlertMetrics
 
@@ -27,7 +28,8 @@ _CHECK_SECONDS = 5.0
 class Alerting:
     """Sends alerts and digests from `start` to `stop`; `on_update` is the listener of cases.
 
-    `lake` is where the daily report is read from. `connect` gives a route's receivers.
+    `lake` is where the daily report is read from, and `model_in_use` as in `Digests`. `connect`
+    gives a route's receivers.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Alerting:
         lake: str,
         settings: AlertSettings,
         metrics: AlertMetrics,
+        model_in_use: Callable[[], ModelInUse | str],
         connect: Connect = receivers_of,
         clock: Clock = utc_now,
     ) -> None:
@@ -46,7 +49,9 @@ class Alerting:
         self._senders: dict[str, RouteSender] = {}
         self._opened = False
         self._wake, self._stopped = threading.Event(), threading.Event()
-        self._digests = Digests(self._outbox, store, lake, self._dashboard, metrics, connect, clock)
+        self._digests = Digests(
+            *(self._outbox, store, lake, self._dashboard, metrics, connect, clock, model_in_use)
+        )
         self.loop = BackgroundLoop("alerts", self._turn, 0.1)
         self.digest_loop = BackgroundLoop("digest", self._send_digest, 30)
 

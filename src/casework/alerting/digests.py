@@ -1,7 +1,7 @@
 """Sends the daily report by its routes: once a day, at its hour or as soon after it as it can."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from casework.alerting.alert_outbox import AlertOutbox
@@ -10,6 +10,7 @@ from casework.alerting.receivers import NotDeliveredError, Receiver
 from casework.alerting.route_sender import Clock, Connect
 from casework.alerting.routes_file import Digest, Route, Routes
 from core.casework import CaseworkStore
+from core.daily_drift import ModelInUse
 from core.daily_report import DailyReport, daily_report
 from core.report_text import as_text
 from monitoring.alert_metrics import AlertMetrics
@@ -35,8 +36,25 @@ def reported_day(due: datetime) -> date:
     return due.astimezone(UTC).date() - timedelta(days=1)
 
 
+def champion_in_use(tracking_uri: str, origin: str) -> ModelInUse | str:
+    """The model in use by MLflow, or a sentence why it is not known."""
+    # Not at the top: it brings the compiler, which takes 130 MiB until the first digest.
+    from core.registry.follower import champions_calibration
+    from core.registry.rest import RegistryUnavailableError
+    from core.registry.version_files import ModelRefusedError
+
+    try:
+        champion = champions_calibration(tracking_uri, origin)
+    except (RegistryUnavailableError, ModelRefusedError) as error:
+        return str(error)
+    return ModelInUse(*champion) if champion else "no model is in use yet"
+
+
 class Digests:
-    """Sends what is due and has not been sent; the outbox knows what has."""
+    """Sends what is due and has not been sent; the outbox knows what has.
+
+    `model_in_use` gives the model that drift is measured from, or why there is none.
+    """
 
     def __init__(
         self,
@@ -47,8 +65,10 @@ class Digests:
         metrics: AlertMetrics,
         connect: Connect,
         clock: Clock,
+        model_in_use: Callable[[], ModelInUse | str],
     ) -> None:
         self._outbox, self._store, self._lake = outbox, store, lake
+        self._model_in_use = model_in_use
         self._dashboard, self._metrics = dashboard, metrics
         self._connect, self._clock = connect, clock
         self._accepted: dict[str, set[int]] = {}
@@ -79,7 +99,7 @@ class Digests:
 
     def message(self, day: date) -> Message:
         """The report of a day as a message; raises as `daily_report`."""
-        report: DailyReport = daily_report(self._lake, self._store, day)
+        report: DailyReport = daily_report(self._lake, self._store, day, self._model_in_use())
         title = f"Daily report of {day}: {report.flagged:,} flags"
         data = {"report": report.as_json()}
         message = Message(_id(day), "digest", title, as_text(report), None, data)

@@ -12,10 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.background import BackgroundLoop
+from core.detector.calibration import Calibration
 from core.detector.champion import Champion
 from core.registry.reader_process import read_in_process
 from core.registry.rest import RegistryUnavailableError, download_file, get, post, registry_errors
-from core.registry.version_files import FILES, ModelRefusedError, read_model
+from core.registry.version_files import (
+    CALIBRATION_FILE,
+    EXTRA_FOLDER,
+    FILES,
+    ModelRefusedError,
+    read_model,
+)
 
 MODEL_NAME = "BitcoinAnomalyDetection"
 ALIAS = "champion"
@@ -99,6 +106,23 @@ def load_champion(tracking_uri: str, version: str, read: Reader = read_model) ->
     """
     with tempfile.TemporaryDirectory() as folder:
         return read(download(tracking_uri, version, Path(folder)), version)
+
+
+def champions_calibration(tracking_uri: str, origin: str) -> tuple[str, Calibration] | None:
+    """The champion's version and its calibration, without its trees; None where there is none.
+
+    Raises `ModelRefusedError` where it cannot be read, and as `registered_model`.
+    """
+    version = champion_version(tracking_uri, origin)
+    if version is None:
+        return None
+    file = f"{EXTRA_FOLDER}/{CALIBRATION_FILE}"
+    with tempfile.TemporaryDirectory() as folder:
+        download_file(tracking_uri, MODEL_NAME, version, file, Path(folder))
+        try:
+            return version, Calibration.from_json((Path(folder) / file).read_text())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelRefusedError(f"version {version} cannot be read: {error!r}") from error
 
 
 def promote(tracking_uri: str, version: str) -> None:

@@ -8,7 +8,7 @@ from deltalake import write_deltalake
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
-from tests.support.api_application import FixedFollower, application
+from tests.support.api_application import FixedFollower, application, calibrated, fitted, traffic
 from tests.support.report_lake import write_day
 
 
@@ -60,3 +60,18 @@ def test_a_lake_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     write_deltalake(f"{tmp_path}/scored_transactions", pa.table({"hash": ["a"]}))
     client = TestClient(application(FixedFollower(), lake=str(tmp_path)))
     assert client.get("/report").status_code == 503
+
+
+def test_drift_is_measured_from_the_champion_and_without_one_the_report_says_so(
+    tmp_path: Path,
+) -> None:
+    follower = FixedFollower(problem="MLflow does not answer")
+    client = TestClient(application(follower, lake=str(tmp_path)))
+
+    def drift() -> object:
+        return client.get("/report?format=json").json()["drift"]["problem"]
+
+    assert drift() == "MLflow does not answer"
+    rows = traffic(500)
+    follower.current = calibrated(fitted(rows), rows, "3")
+    assert drift() == "version 3 does not say what traffic it was trained on"

@@ -201,6 +201,7 @@ class Service:
             str(folder / "lake"),
             settings,
             AlertMetrics(self.registry),
+            lambda: "no model is in use yet",
             lambda taken: [self.inboxes[taken.name]],
         )
 

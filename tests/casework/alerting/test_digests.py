@@ -8,14 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from tests.support.alert_samples import DASHBOARD, FakeClock, Inbox, route
+from tests.support.api_application import calibrated, fitted, traffic
+from tests.support.fake_mlflow import Registry, serving
 from tests.support.report_lake import write_day
 
 from casework.alerting.alert_outbox import AlertOutbox
-from casework.alerting.digests import LATEST, Digests, due_time, reported_day
+from casework.alerting.digests import LATEST, Digests, champion_in_use, due_time, reported_day
 from casework.alerting.receivers import Receiver
 from casework.alerting.route_sender import Connect
 from casework.alerting.routes_file import Digest, Route, Routes
 from core.casework import CaseworkStore
+from core.daily_drift import ModelInUse
+from core.registry.version_files import CALIBRATION_FILE, EXTRA_FOLDER
 from monitoring.alert_metrics import AlertMetrics
 
 
@@ -25,6 +29,7 @@ class Rig:
         self.lake = str(folder / "lake")
         self.outbox = AlertOutbox(self.store)
         self.outbox.open()
+        self.model: ModelInUse | str = "no model is in use yet"
         self.clock = FakeClock()
         self.clock.now = datetime(2026, 11, 28, 7, tzinfo=UTC)
         self.inbox = Inbox(self.clock)
@@ -38,7 +43,7 @@ class Rig:
         metrics = AlertMetrics(CollectorRegistry())
         return Digests(
             *(self.outbox, self.store, self.lake, DASHBOARD, metrics),
-            *(connect or self.inbox.connect, self.clock),
+            *(connect or self.inbox.connect, self.clock, lambda: self.model),
         )
 
 
@@ -61,6 +66,7 @@ def test_it_is_sent_at_its_hour_once_also_across_restarts(rig: Rig) -> None:
     assert message.title == "Simulated: Daily report of 2026-11-27: 12 flags"
     assert "40 transactions" in message.text and "1. [high]" in message.text
     assert message.data["report"]["flagged"] == 12
+    assert "Not known: no model is in use yet." in message.text
     rig.clock.move(days=1)
     digests.send_due(rig.routes)
     assert rig.inbox.messages[1].title == "Simulated: Daily report of 2026-11-28: 0 flags"
@@ -139,3 +145,17 @@ def test_what_is_due_lies_in_the_last_half_day_at_the_hour_of_its_zone(
 
 def test_the_reported_day_is_the_last_whole_one() -> None:
     assert reported_day(datetime(2026, 11, 28, 7, 30, tzinfo=UTC)) == date(2026, 11, 27)
+
+
+def test_the_model_in_use_is_asked_of_mlflow_and_its_absence_is_said(tmp_path: Path) -> None:
+    registry = Registry()
+    with serving(registry) as uri:
+        assert champion_in_use(uri, "simulated") == "no model is in use yet"
+        assert "were made from simulated data" in str(champion_in_use(uri, "live"))
+        registry.champion, registry.folder = "4", tmp_path
+        rows = traffic(500)
+        calibration = calibrated(fitted(rows), rows, "4").calibration
+        (tmp_path / EXTRA_FOLDER).mkdir()
+        (tmp_path / EXTRA_FOLDER / CALIBRATION_FILE).write_text(calibration.to_json())
+        assert champion_in_use(uri, "simulated") == ModelInUse("4", calibration)
+    assert champion_in_use(uri, "simulated") == f"MLflow at {uri} does not answer"

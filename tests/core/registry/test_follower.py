@@ -12,11 +12,18 @@ from core.registry.follower import (
     REFUSED_SECONDS,
     ChampionFollower,
     champion_version,
+    champions_calibration,
     identity,
     promote,
 )
 from core.registry.rest import RegistryUnavailableError
-from core.registry.version_files import MODEL_FILE, read_model
+from core.registry.version_files import (
+    CALIBRATION_FILE,
+    EXTRA_FOLDER,
+    MODEL_FILE,
+    ModelRefusedError,
+    read_model,
+)
 
 
 @pytest.fixture
@@ -48,6 +55,26 @@ def test_the_champion_is_loaded_once(registry: Registry, uri: str) -> None:
     assert fetched(registry) == 3
     assert not following.refresh()
     assert fetched(registry) == 0 and following.problem is None
+
+
+def test_the_champions_calibration_comes_without_its_trees(
+    registry: Registry, uri: str, version_files: Path
+) -> None:
+    read = champions_calibration(uri, "simulated")
+    assert read is not None
+    assert read == ("1", read_model(version_files, "1").calibration)
+    assert fetched(registry) == 1
+    registry.champion = None
+    assert champions_calibration(uri, "simulated") is None
+
+
+def test_a_calibration_that_cannot_be_read_is_refused(
+    registry: Registry, uri: str, folder: Path
+) -> None:
+    (folder / EXTRA_FOLDER / CALIBRATION_FILE).write_text("{}")
+    registry.folder = folder
+    with pytest.raises(ModelRefusedError, match="version 1 cannot be read"):
+        champions_calibration(uri, "simulated")
 
 
 def test_another_version_of_the_same_number_is_another_champion(

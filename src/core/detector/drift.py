@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from core.detector.champion import Champion
+from core.detector.calibration import Calibration
 from core.feature_table import NAMES
 from core.features import Floats, market_measures
 
@@ -45,24 +45,24 @@ def drift_reference(rows: Floats, scores: Floats) -> dict[str, dict[str, list[fl
     return reference
 
 
-def drift_indexes(champion: Champion, rows: Floats) -> dict[str, float]:
-    """The index of each feature and of the score; empty for a version without a reference."""
-    reference: Mapping[str, Any] = champion.calibration.facts.get("drift", {})
-    columns = _columns(rows, champion.scores(rows))
+def drift_indexes(bins: Mapping[str, Any], rows: Floats, scores: Floats) -> dict[str, float]:
+    """The index of each feature and of the score against a `drift_reference`.
+
+    `rows` has shape (n, 8), `scores` (n,). A column that the reference does not have is left out.
+    """
     return {
-        name: stability_index(reference[name], column)
-        for name, column in columns.items()
-        if name in reference
+        name: stability_index(bins[name], column)
+        for name, column in _columns(rows, scores).items()
+        if name in bins
     }
 
 
-def drift_limit(champion: Champion, rows: int, covered_seconds: float, limit: float) -> float:
+def drift_limit(calibration: Calibration, rows: int, covered_seconds: float, limit: float) -> float:
     """The index from which so many recent rows have drifted; infinite where no limit would be fair.
 
     It is fair where the recent rows and the champion's sample cover a day each. `limit` is that of
     large samples; small ones have a higher index by chance.
     """
-    calibration = champion.calibration
     if min(covered_seconds, calibration.facts.get("covered_seconds", 0.0)) < LEAST_SECONDS:
         return math.inf
     return limit + (_BINS - 1) * (1 / rows + 1 / calibration.rows)
