@@ -5,7 +5,7 @@ total, and rows that were scored late come when they are scored. The place of a 
 each kind, and the id of an event is the place after it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from deltalake import DeltaTable
@@ -34,6 +34,8 @@ class EventPlace(NamedTuple):
     hash: str = ""
 
 
+NoteMutes = Callable[[Sequence[dict[str, Any]]], None]
+
 Places = Mapping[Kind, EventPlace]
 """A client's place in each kind."""
 
@@ -56,6 +58,7 @@ class Event(NamedTuple):
     place: EventPlace
     flagged_by: str | None
     patterns: tuple[str, ...]
+    is_muted: bool
     data: str
 
     @property
@@ -74,10 +77,14 @@ class Wanted(NamedTuple):
     kinds: Collection[str]
     flagged_by: Collection[str]
     patterns: Collection[str]
+    muted: bool = True
 
     def has(self, event: Event) -> bool:
-        """Whether an event is among it; a filter of flags leaves out what is watched."""
-        if self.kinds and event.kind not in self.kinds:
+        """Whether an event is among it; a filter of flags leaves out what is watched.
+
+        Without `muted` what a mute matches is left out.
+        """
+        if self.kinds and event.kind not in self.kinds or event.is_muted and not self.muted:
             return False
         if event.kind == "watched":
             return not self.flagged_by and not self.patterns
@@ -100,7 +107,8 @@ _FLAGGED_JSON, _WATCHED_JSON = TypeAdapter(StoredTransaction), TypeAdapter(Watch
 
 def _flagged(row: Mapping[str, Any], place: EventPlace) -> Event:
     data = _FLAGGED_JSON.dump_json(stored_transaction(row)).decode()
-    return Event("flagged", place, row["flagged_by"], tuple(row["patterns"]), data)
+    is_muted = row.get("muted_by") is not None
+    return Event("flagged", place, row["flagged_by"], tuple(row["patterns"]), is_muted, data)
 
 
 def _watched(row: Mapping[str, Any], place: EventPlace) -> Event:
@@ -115,7 +123,7 @@ def _watched(row: Mapping[str, Any], place: EventPlace) -> Event:
         replaces=row["replaces"],
         **{name: row[name] for name in NUMERIC_FIELDS},  # type: ignore[typeddict-item]
     )
-    return Event("watched", place, None, (), _WATCHED_JSON.dump_json(event).decode())
+    return Event("watched", place, None, (), False, _WATCHED_JSON.dump_json(event).decode())
 
 
 _SOURCES: Mapping[Kind, _Source] = {
@@ -140,9 +148,12 @@ def newest_place(kind: Kind, latest: EventPlace, table: DeltaTable | None) -> Ev
 
 
 def events_after(
-    kind: Kind, place: EventPlace, limit: int, table: DeltaTable | None
+    kind: Kind, place: EventPlace, limit: int, note_mutes: NoteMutes, table: DeltaTable | None
 ) -> list[Event]:
-    """The next events of a kind after a place; raises `LakeUnreadableError`."""
+    """The next events of a kind after a place; raises `LakeUnreadableError`.
+
+    `note_mutes` sets `muted_by` of flagged rows, and may raise other errors.
+    """
     if table is None:
         return []
     source, at = _SOURCES[kind], sql_time(from_micros(place.micros))
@@ -153,4 +164,6 @@ def events_after(
         f" AND ({source.time} > {at} OR hash > {sql_text(place.hash)})"
         f" ORDER BY {source.time}, hash LIMIT {limit}"
     ).to_pylist()
+    if kind == "flagged":
+        note_mutes(rows)
     return [source.event(row, EventPlace(to_micros(row[source.time]), row["hash"])) for row in rows]

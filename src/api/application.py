@@ -92,11 +92,11 @@ def create_app(
     app.router.routes[:0] = prediction_routes(follower, rate, metrics, settings)
     add_health_routes(app.router, follower, heartbeat, rate)
     reads = LakeReads("lists")  # beside the one of /anomalies/recent
-    feed = FlagFeed(scored, reads, metrics, closing, settings)
+    mutes = MutesReader(casework)
+    feed = FlagFeed(scored, mutes, reads, metrics, closing, settings)
     add_stream_route(app.router, feed, in_flight)
-    _add_lake_routes(app.router, scored, MutesReader(casework), reads, in_flight)
-    _add_casework_routes(app.router, scored, casework, metrics, settings)
-    add_report_routes(app.router, scored.lake, casework, follower)
+    _add_lake_routes(app.router, scored, mutes, reads, in_flight)
+    _add_casework_routes(app.router, follower, scored, casework, metrics, settings)
     add_documentation(app, settings)
     metrics.declare_routes(_documented_statuses(app))
     return app
@@ -117,6 +117,7 @@ def _add_lake_routes(
 
 def _add_casework_routes(
     router: APIRouter,
+    follower: Follower,
     scored: ScoredTable,
     casework: CaseworkStore,
     metrics: ApiMetrics,
@@ -127,6 +128,7 @@ def _add_casework_routes(
     add_mark_routes(router, scored, casework, metrics)
     add_mute_routes(router, casework)
     add_watch_list_routes(router, scored.lake, casework, settings)
+    add_report_routes(router, scored.lake, casework, follower)
 
 
 def _stop(follower: Follower) -> None:

@@ -10,9 +10,10 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from deltalake import DeltaTable
 from fastapi import HTTPException
@@ -31,6 +32,7 @@ from api.announced_events import (
 )
 from api.lake_reads import LakeReads
 from api.routes.anomalies import ScoredTable
+from core.mutes import MutesReader
 from core.settings import ApiSettings
 from monitoring.api_metrics import ApiMetrics
 
@@ -53,12 +55,14 @@ _log = logging.getLogger(__name__)
 class FlagFeed:
     """Gives clients the events; reads the lake while there are clients.
 
-    `closing` is set when the server closes. `clock` gives Unix seconds.
+    Flags carry the mute that is in force when they are read from the lake. `closing` is set when
+    the server closes. `clock` gives Unix seconds.
     """
 
     def __init__(
         self,
         scored: ScoredTable,
+        mutes: MutesReader,
         reads: LakeReads,
         metrics: ApiMetrics,
         closing: asyncio.Event,
@@ -66,6 +70,7 @@ class FlagFeed:
         clock: Callable[[], float] = time.time,
     ) -> None:
         lake, origin = scored.lake, scored.origin
+        self._mutes = mutes
         self._tables = {kind: ScoredTable(lake, origin, TABLES[kind]) for kind in KINDS}
         self._reads, self._metrics, self._closing = reads, metrics, closing
         self._settings, self._clock = settings, clock
@@ -169,7 +174,11 @@ class FlagFeed:
                 place = places[kind]
 
     def _next(self, kind: Kind, place: EventPlace) -> list[Event]:
-        return self._tables[kind].read(partial(events_after, kind, place, ROWS_AT_ONCE))
+        read = partial(events_after, kind, place, ROWS_AT_ONCE, self._note_mutes)
+        return self._tables[kind].read(read)
+
+    def _note_mutes(self, rows: Sequence[dict[str, Any]]) -> None:
+        self._tables["flagged"].note_mutes(rows, self._mutes.in_force())
 
     def _newest(self) -> dict[Kind, EventPlace]:
         now = self._now()
@@ -219,7 +228,7 @@ class FlagFeed:
         if table is None or table.version() == self._versions.get(kind):
             return []
         version = table.version()
-        page = events_after(kind, self._places[kind], ROWS_AT_ONCE, table)
+        page = events_after(kind, self._places[kind], ROWS_AT_ONCE, self._note_mutes, table)
         if len(page) < ROWS_AT_ONCE:
             self._versions[kind] = version
         return page

@@ -69,12 +69,15 @@ class StreamQuery(BaseModel):
     )
     flagged_by: str | None = FLAGGED_BY
     pattern: str | None = PATTERNS
+    muted: bool = Field(
+        True, description="`false` leaves out what a mute in force keeps from being news"
+    )
 
     @property
     def wanted(self) -> Wanted:
         """The filter."""
         kinds = () if self.kind is None else (self.kind,)
-        return Wanted(kinds, split_names(self.flagged_by), split_names(self.pattern))
+        return Wanted(kinds, split_names(self.flagged_by), split_names(self.pattern), self.muted)
 
 
 def add_stream_route(router: APIRouter, feed: FlagFeed, in_flight: RequestsInFlight) -> None:

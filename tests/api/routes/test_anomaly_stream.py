@@ -15,10 +15,12 @@ import requests
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
 from tests.support.api_process import api_process, served, wait_for
-from tests.support.delta_tables import write
+from tests.support.casework_rows import a_mute, add_mute
+from tests.support.delta_tables import write, write_raw
 from tests.support.scored_lake import NOW, append_scored, scored_row
 
 from api import connection, flag_feed
+from core.casework import CaseworkStore
 from core.settings import ApiSettings
 from core.tables import WATCHED
 
@@ -91,7 +93,9 @@ def watch(lake: str, *numbers: int) -> None:
 @contextmanager
 def service(lake: str, folder: Path, **limits: Any) -> Iterator[str]:
     settings = ApiSettings(_env_file=None, **limits)
-    with served(application(FixedFollower(), settings, lake), folder / "log") as url:
+    casework = str(folder / "casework")
+    app = application(FixedFollower(), settings, lake, casework=casework)
+    with served(app, folder / "log") as url:
         yield url
 
 
@@ -233,6 +237,49 @@ def test_what_is_watched_comes_too_and_each_kind_is_continued(lake: str, url: st
         assert (event.name, event.number) == ("flagged", 9)
 
 
+def test_events_name_the_mute_in_force_and_can_be_left_out_for_it(
+    lake: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.mutes.RELOAD", timedelta(0))
+    store = CaseworkStore(str(tmp_path / "casework"), "simulated")
+    shape = {"pattern": "dust", "patterns": ["dust"]}
+    mute = a_mute(pattern="dust", created_at=NOW, until=NOW + timedelta(days=1))
+    with closing(Stream(url)) as stream, closing(Stream(url, muted="false")) as news:
+        stream.block(), news.block()
+        flag(lake, 1, **shape)
+        first = stream.event()
+        add_mute(store, mute)
+        flag(lake, 2, **shape)
+        muted = stream.event()
+        flag(lake, 3)
+        assert [first.data["muted_by"], muted.data["muted_by"]] == [None, mute.id]
+        assert stream.event().data["muted_by"] is None
+        assert news.numbers(2) == [1, 3]
+    begin = f"1-{HASH(0)}-0-"
+    with closing(Stream(url, after=begin)) as stream:
+        assert [stream.event().data["muted_by"] for _ in range(3)] == [mute.id, mute.id, None]
+    with closing(Stream(url, after=begin, muted="false")) as news:
+        assert news.numbers(1) == [3]
+    add_mute(store, mute._replace(ended_at=datetime.now(UTC)))
+    with closing(Stream(url, after=begin)) as stream:
+        assert [stream.event().data["muted_by"] for _ in range(3)] == [None] * 3
+
+
+def test_a_mute_of_who_pays_holds_for_events_too(
+    lake: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.mutes.RELOAD", timedelta(0))
+    mute = a_mute(address="payer", created_at=NOW, until=NOW + timedelta(days=1))
+    add_mute(CaseworkStore(str(tmp_path / "casework"), "simulated"), mute)
+    with closing(Stream(url)) as stream:
+        stream.block()
+        for number, payer in ((1, "payer"), (2, "somebody")):
+            row = scored_row(HASH(number), timedelta(hours=2) - timedelta(seconds=number), 0.9)
+            write_raw(Path(lake), row | {"input_addresses": [payer]})
+            flag(lake, number)
+        assert [stream.event().data["muted_by"] for _ in range(2)] == [mute.id, None]
+
+
 def test_a_comment_comes_while_there_is_no_news(
     lake: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,6 +394,7 @@ def test_a_lake_that_fails_in_the_meantime_is_read_again(lake: str, url: str) ->
         ({"flagged_by": "me"}, {}),
         ({"pattern": "'"}, {}),
         ({"severity": "high"}, {}),
+        ({"muted": "some"}, {}),
     ],
 )
 def test_a_wrong_parameter_is_a_problem(
