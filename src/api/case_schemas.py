@@ -32,13 +32,15 @@ class CaseEventRequest(BaseModel):
     action: Annotated[
         Action,
         Field(
-            description="`closed` needs a label, `note` a note and `assigned` an assignee; a closed"
-            " case takes notes and can be reopened, no more"
+            description="`closed` needs a label, `note` a note and `assigned` an assignee, null for"
+            " nobody; a closed case takes notes and can be reopened, no more"
         ),
     ]
     label: Annotated[Label | None, Field(description="Why it is closed; only for `closed`")] = None
     note: Annotated[Note | None, Field(description="In words, with any action")] = None
-    assignee: Annotated[Author | None, Field(description="Who works on it from now on")] = None
+    assignee: Annotated[
+        Author | None, Field(description="Who works on it from now on, null for nobody")
+    ] = None
     author: Annotated[Author | None, Field(description="Who does this")] = None
 
 
@@ -123,7 +125,7 @@ class CaseEvent(TypedDict):
     action: Annotated[Action, Field(description="What was done")]
     label: Annotated[Label | None, Field(description="Why it was closed")]
     note: Annotated[str | None, Field(description="In words; show it as text")]
-    assignee: Annotated[str | None, Field(description="Who works on it from then on")]
+    assignee: Annotated[str | None, Field(description="Who works on it from then on, or null")]
 
 
 class CaseDetails(TypedDict):

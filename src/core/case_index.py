@@ -61,14 +61,15 @@ Numbers = NDArray[np.int64]
 class CaseFilter:
     """Which cases are asked for; None asks for any.
 
-    `severity` is the least one, `pattern` a pattern of any member, and `since` the time since when
-    something has joined.
+    `severity` is the least one, `pattern` a pattern of any member, `since` the time since when
+    something has joined, and `assignee` who works on it.
     """
 
     state: State | None = None
     severity: Severity | None = None
     pattern: str | None = None
     since: datetime | None = None
+    assignee: str | None = None
 
 
 class Place(NamedTuple):
@@ -243,6 +244,9 @@ class CaseIndex:
         if wanted.pattern is not None:
             has = self.patterns.filter(pc.equal(self.patterns["pattern"], wanted.pattern))
             chosen &= np.isin(self._numbers, has["number"].to_numpy())
+        if wanted.assignee is not None:
+            its = [n for n, done in self.handled.items() if done.owner == wanted.assignee]
+            chosen &= np.isin(self._numbers, np.array(its, np.int64))
         return chosen
 
     def _summaries(self, positions: NDArray[np.intp]) -> list[CaseSummary]:

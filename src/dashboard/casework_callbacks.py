@@ -11,7 +11,7 @@ from dash.exceptions import PreventUpdate
 from core.case_rows import Action
 from dashboard.lake.sources import LAKE_ERRORS, WRITE_SECONDS
 from dashboard.pages import case_page, queue_page
-from dashboard.pages.case_form import BUTTONS, WHERE, answer_words, event_body
+from dashboard.pages.case_form import ASSIGNMENTS, BUTTONS, WHERE, answer_words, event_body
 from dashboard.pages.queue_page import QueueQuery
 from dashboard.services import Services, Viewer
 
@@ -68,18 +68,26 @@ def _register_queue(app: Dash, services: Services) -> None:
             Input("url", "search"),
             Input("queue-new", "n_clicks"),
             Input("queue-acted", "data"),
+            Input("queue-author", "value"),
             State("queue-shown", "data"),
         ],
     )
     def show_queue(
-        _tick: int, here: str | None, search: str | None, _new: int, _acted: Any, shown: Any
+        _tick: int,
+        here: str | None,
+        search: str | None,
+        _new: int,
+        _acted: Any,
+        author: Any,
+        shown: Any,
     ) -> Json:
         if (here or "").rstrip("/") != path:
             raise PreventUpdate
         query = QueueQuery.from_query(search)
-        stays = ctx.triggered_id in ("queue-tick", "queue-acted")
+        stays = ctx.triggered_id in ("queue-tick", "queue-acted", "queue-author")
+        numbers = shown_numbers(shown, query) if stays else []
         with services.metrics.callback_seconds.labels("queue").time():
-            return queue_outputs(services, query, shown_numbers(shown, query) if stays else [])
+            return queue_outputs(services, query, numbers, services.author(author))
 
 
 def shown_numbers(shown: Any, query: QueueQuery) -> list[int]:
@@ -90,7 +98,9 @@ def shown_numbers(shown: Any, query: QueueQuery) -> list[int]:
     return []
 
 
-def queue_outputs(services: Services, query: QueueQuery, shown: Sequence[int]) -> Json:
+def queue_outputs(
+    services: Services, query: QueueQuery, shown: Sequence[int], viewer: str | None = None
+) -> Json:
     """Every output of the queue; what was shown before stays where it was."""
     path = f"{services.path_prefix}queue"
     try:
@@ -104,9 +114,9 @@ def queue_outputs(services: Services, query: QueueQuery, shown: Sequence[int]) -
         return kept | {"new": [no_update, no_update], "problem": UNREADABLE}
     now, prefix = services.recent.clock(), services.path_prefix
     return {
-        "list": queue_page.queue_list(rows.cases, reasons, now, prefix, query.tab),
+        "list": queue_page.queue_list(rows.cases, reasons, now, prefix, query),
         "tabs": queue_page.tabs(query, index.counts(query.wanted), path),
-        "filters": queue_page.filters(query, path),
+        "filters": queue_page.filters(query, path, viewer),
         "new": [f"{rows.waiting} new", not rows.waiting],
         "more": queue_page.more_link(query, rows.next_place, path),
         "problem": "",
@@ -121,7 +131,7 @@ def _register_case(app: Dash, services: Services) -> None:
             "body": Output("case-body", "children"),
             "history": Output("case-history", "children"),
             "work": Output("case-work", "hidden"),
-            "buttons": {name: Output(f"case-do-{name}", "hidden") for name in BUTTONS},
+            "buttons": {n: Output(f"case-do-{n}", "hidden") for n in (*BUTTONS, "assign")},
             "shown": Output("case-shown", "data"),
         },
         inputs=[
@@ -171,6 +181,7 @@ def case_outputs(services: Services, number: int | None, zone: ZoneInfo, shown: 
             "note": False,
             "closed": closed,
             "reopened": not closed,
+            "assign": closed,
         },
         "shown": key,
     }
@@ -182,49 +193,61 @@ def _missing(number: str, prefix: str) -> Json:
         "body": [],
         "history": [],
         "work": True,
-        "buttons": dict.fromkeys(BUTTONS, True),
+        "buttons": dict.fromkeys((*BUTTONS, "assign"), True),
         "shown": None,
     }
 
 
 def _register_form(app: Dash, services: Services, where: str) -> None:
+    names = (*BUTTONS, *ASSIGNMENTS)
+
     @app.callback(
         output={
             "answer": Output(f"{where}-answer", "children"),
             "note": Output(f"{where}-note", "value"),
             "label": Output(f"{where}-label", "value"),
+            "assignee": Output(f"{where}-assignee", "value"),
             "acted": Output(f"{where}-acted", "data"),
         },
         inputs={
-            "clicks": {name: Input(f"{where}-do-{name}", "n_clicks") for name in BUTTONS},
+            "clicks": {name: Input(f"{where}-do-{name}", "n_clicks") for name in names},
             "path": State("url", "pathname"),
             "target": State("queue-target", "data"),
-            "note": State(f"{where}-note", "value"),
-            "label": State(f"{where}-label", "value"),
-            "author": State(f"{where}-author", "value"),
+            "given": {
+                name: State(f"{where}-{name}", "value")
+                for name in ("note", "label", "author", "assignee")
+            },
             "acted": State(f"{where}-acted", "data"),
         },
         prevent_initial_call=True,
     )
-    def send(
-        clicks: Json, path: str | None, target: Any, note: Any, label: Any, author: Any, acted: Any
-    ) -> Json:
-        action = next((a for a in BUTTONS if ctx.triggered_id == f"{where}-do-{a}"), None)
+    def send(clicks: Json, path: str | None, target: Any, given: Json, acted: Any) -> Json:
+        pressed = next((name for name in names if ctx.triggered_id == f"{where}-do-{name}"), None)
         number = case_number(path, services.path_prefix) if where == "case" else target
-        if action is None or not isinstance(number, int) or not clicks.get(action):
+        if pressed is None or not isinstance(number, int) or not clicks.get(pressed):
             raise PreventUpdate
-        body = event_body(action, note, label, author)
-        status, words = send_event(services, number, action, body)
+        body = pressed_body(pressed, given, services.author(given["author"]))
+        status, words = send_event(services, number, body)
         if status != 201:
-            return {"answer": words, "note": no_update, "label": no_update, "acted": no_update}
+            kept = dict.fromkeys(("note", "label", "assignee", "acted"), no_update)
+            return {"answer": words, **kept}
         done = acted + 1 if isinstance(acted, int) else 1
-        return {"answer": words, "note": "", "label": None, "acted": done}
+        return {"answer": words, "note": "", "label": None, "assignee": "", "acted": done}
 
 
-def send_event(services: Services, number: int, action: Action, body: Json) -> tuple[int, str]:
+def pressed_body(pressed: str, given: Json, author: str | None) -> Json:
+    """What a button of the form sends to the API."""
+    action: Action = next((action for action in BUTTONS if action == pressed), "assigned")
+    named = {"mine": author or "", "named": str(given["assignee"] or "").strip(), "nobody": None}
+    return event_body(action, given["note"], given["label"], author, named.get(pressed))
+
+
+def send_event(services: Services, number: int, body: Json) -> tuple[int, str]:
     """Send what a person does with a case to the API; the status, and a sentence about it."""
-    if action == "closed" and "label" not in body:
+    if body["action"] == "closed" and "label" not in body:
         return 422, "Say why you close it: choose one of the four."
+    if body.get("assignee") == "":
+        return 422, "Say who works on it: type a name."
     try:
         status, answer = services.api.send(
             "POST", f"/cases/{number}/events", WRITE_SECONDS, json=body

@@ -87,7 +87,11 @@ def write(
 
 def _marking(mark: str, hashes: list[str], note: str | None, author: str | None) -> Json:
     body: Json = {"hashes": hashes, "mark": mark, "note": (note or "").strip()}
-    return body | ({"author": author.strip()} if author and author.strip() else {})
+    return body | _named(author)
+
+
+def _named(author: str | None) -> Json:
+    return {"author": author} if author else {}
 
 
 def whole_hash(snapshot: Snapshot, fragment: str | None) -> str | None:
@@ -120,7 +124,8 @@ def _register_panel(app: Dash, services: Services) -> None:
             raise PreventUpdate
         mark = str(ctx.triggered_id).removeprefix("mark-")
         with services.metrics.callback_seconds.labels("marks").time():
-            written, why = write(services, "POST", "/marks", _marking(mark, [hash], note, author))
+            body = _marking(mark, [hash], note, services.author(author))
+            written, why = write(services, "POST", "/marks", body)
         hint = " “Mute …” keeps its shape from being news." if mark == "known" else ""
         return (f"Marked as {spaced(mark)}.{hint}", "") if written else (why, no_update)
 
@@ -195,7 +200,8 @@ def _register_selection(app: Dash, services: Services) -> None:
         mark = str(ctx.triggered_id).removeprefix("select-")
         hashes = [str(row["hash"]) for row in rows]
         with services.metrics.callback_seconds.labels("marks").time():
-            written, why = write(services, "POST", "/marks", _marking(mark, hashes, note, author))
+            body = _marking(mark, hashes, note, services.author(author))
+            written, why = write(services, "POST", "/marks", body)
         if not written:
             return why, no_update, no_update
         return f"{len(hashes)} marked as {spaced(mark)}.", "", []
@@ -249,8 +255,7 @@ def _register_mute_save(app: Dash, services: Services) -> None:
             body = mute_body(form, zone)
         except (ValueError, OverflowError):
             return "Until when? A date is needed."
-        if author and author.strip():
-            body["author"] = author.strip()
+        body |= _named(services.author(author))
         with services.metrics.callback_seconds.labels("mutes").time():
             written, why = write(services, "POST", "/mutes", body)
         if written:
@@ -307,7 +312,7 @@ def _register_mutes_page(app: Dash, services: Services) -> None:
         id = str((asked or {}).get("id", ""))
         if len(id) != WHOLE_ID or set(id) - set("0123456789abcdef"):
             raise PreventUpdate
-        named = {"author": author.strip()} if author and author.strip() else {}
+        named = _named(services.author(author))
         with services.metrics.callback_seconds.labels("mutes").time():
             written, why = write(services, "DELETE", f"/mutes/{id}", parameters=named)
         return "Ended." if written else why

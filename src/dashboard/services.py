@@ -117,6 +117,10 @@ class Services:
             return None
         return self.names.name(request.headers.get(self.names.header), request.remote_addr)
 
+    def author(self, typed: object) -> str | None:
+        """Who signs what is written: the proxy's name, else the one that was typed, else None."""
+        return self.viewer_name() or str(typed or "").strip() or None
+
     def record_viewer(self, client: dict[str, Any]) -> None:
         """Count a browser as a viewer for the next minute."""
         now = self.recent.clock().timestamp()

@@ -101,6 +101,39 @@ def test_the_queue_is_worked_through_by_keyboard(browser: Browser, stack: Stack)
     assert [case and case.handling.last_author for case in states] == ["ann", "ann"]
 
 
+def test_cases_are_taken_by_a_key_given_away_on_their_page_and_found_again(
+    browser: Browser, stack: Stack
+) -> None:
+    page = opened(browser, stack, "/queue?state=all")
+    expect(page.locator(".keys")).to_contain_text("a assign to me")
+    expect(page.locator(ROW)).to_have_count(4)
+    expect(page.locator("#queue-filters")).not_to_contain_text("mine only")
+    page.keyboard.press("j")
+    page.keyboard.press("a")  # it asks for a name first
+    expect(page.locator("#queue-author")).to_be_focused()
+    page.keyboard.type("ann")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    expect(page.locator(f"{ROW}[data-case='4'] .owner")).to_have_text("ann")
+    page.click("#queue-filters >> text=mine only")
+    expect(page.locator(ROW)).to_have_count(1)
+    assert page.url.endswith("/queue?state=all&assignee=ann")
+
+    page.goto(f"{stack.url}/case/4")
+    expect(page.locator("#case-head")).to_contain_text("Assigned to ann.")
+    page.fill("#case-assignee", "bob")
+    page.click("#case-do-named")
+    expect(page.locator("#case-head")).to_contain_text("Assigned to bob.")
+    expect(page.locator("#case-assignee")).to_have_value("")
+    expect(page.locator("#case-history")).to_contain_text("ann: assigned to bob")
+    page.click("#case-do-nobody")
+    expect(page.locator("#case-answer")).to_have_text("Assigned to nobody.")
+    expect(page.locator("#case-head")).not_to_contain_text("Assigned to")
+    page.click("#case-do-mine")
+    expect(page.locator("#case-head")).to_contain_text("Assigned to ann.")
+
+
 def test_what_is_new_waits_until_the_reader_asks(browser: Browser, stack: Stack) -> None:
     page = opened(browser, stack, "/queue")
     expect(page.locator(ROW)).to_have_count(4)

@@ -30,6 +30,7 @@ from core.case_rows import CASE_EVENTS, State, refusal
 from core.cases import CaseBook
 from core.casework import CaseworkStore
 from core.detector.patterns import PATTERNS
+from core.proxy_names import MAX_AUTHOR
 from core.severity import SEVERITIES, Severity
 
 MOST_CASES = 200
@@ -46,6 +47,10 @@ PatternFilter = Annotated[PatternName | None, Query(description="Only with such 
 Since = Annotated[
     Annotated[AwareDatetime, BeforeValidator(refuse_bare_number)] | None,
     Query(description="Only cases that something joined since, ISO 8601 with its offset"),
+]
+AssigneeFilter = Annotated[
+    str | None,
+    Query(min_length=1, max_length=MAX_AUTHOR, description="Only cases that this person works on"),
 ]
 Limit = Annotated[int, Query(ge=1, le=MOST_CASES, description="Most cases to return")]
 Number = Annotated[int, Path(ge=1, le=_MOST_NUMBER, description="The case's number")]
@@ -83,8 +88,11 @@ class CaseEvents:
 
 def check_fields(body: CaseEventRequest) -> None:
     """Raise `HTTPException` 422 where an action lacks what it needs, or has what is another's."""
-    needs = {"closed": "label", "note": "note", "assigned": "assignee"}
-    if (field := needs.get(body.action)) and getattr(body, field) is None:
+    needs = {"closed": "label", "note": "note"}
+    field = needs.get(body.action)
+    if body.action == "assigned" and "assignee" not in body.model_fields_set:
+        field = "assignee"  # null is one: the case is nobody's again
+    if field is not None and getattr(body, field) is None:
         raise HTTPException(422, f"{field}: it is missing; `{body.action}` needs it.")
     for action, field in (("closed", "label"), ("assigned", "assignee")):
         if body.action != action and getattr(body, field) is not None:
@@ -126,34 +134,25 @@ def add_case_routes(router: APIRouter, casework: CaseworkStore) -> None:
             "next": None if page.next_place is None else _cursor(page.next_place),
         }
 
-    def details(number: int) -> CaseDetails:
-        case = book.find(number)
-        if case is None:
-            raise unknown_case(number)
-        return {
-            "case": _case(case, _explanation(book, case)),
-            "members": [_member(row) for row in book.members(case)],
-            "events": [_event(row) for row in book.events(case)],
-        }
-
     @router.get("/cases", responses=_READ_ERRORS, tags=["cases"])
     async def cases(
         state: StateFilter = None,
         severity: SeverityFilter = None,
         pattern: PatternFilter = None,
         since: Since = None,
+        assignee: AssigneeFilter = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> Cases:
         """List cases by page: the most severe first, then the newest."""
         earliest = since and min(max(since, FIRST_TIME), LAST_TIME).astimezone(UTC)
-        wanted = CaseFilter(state, severity, pattern, earliest)
+        wanted = CaseFilter(state, severity, pattern, earliest, assignee)
         return await on_thread(queue, wanted, _place(cursor) if cursor else None, limit)
 
     @router.get("/cases/{number}", responses=_READ_ERRORS | error_responses(404), tags=["cases"])
     async def case(number: Number) -> CaseDetails:
         """Give a case with its members and history; of a merged one, that which it is part of."""
-        return await on_thread(details, number)
+        return await on_thread(_details, book, number)
 
     def add_event(number: Number, body: CaseEventRequest, caller: Marker) -> CaseEventGiven:
         """Say what you do with a case: seen, assigned, note, closed or reopened."""
@@ -162,6 +161,17 @@ def add_case_routes(router: APIRouter, casework: CaseworkStore) -> None:
     route = _EventRoute("/cases/{number}/events", add_event, CaseEventRequest, "mark", "cases")
     route.responses = {**route.responses, **error_responses(404, 409)}
     router.routes.append(route)
+
+
+def _details(book: CaseBook, number: int) -> CaseDetails:
+    case = book.find(number)
+    if case is None:
+        raise unknown_case(number)
+    return {
+        "case": _case(case, _explanation(book, case)),
+        "members": [_member(row) for row in book.members(case)],
+        "events": [_event(row) for row in book.events(case)],
+    }
 
 
 def _cursor(place: Place) -> str:

@@ -1,4 +1,5 @@
-// The queue by keyboard: j and k walk the cases, s marks one as seen, n and e open the form for it.
+// The queue by keyboard: j and k walk the cases, s marks one as seen, a assigns it to the viewer,
+// n and e open the form for it.
 // And the name that a person signs with, which the browser remembers.
 (function () {
   "use strict";
@@ -30,7 +31,7 @@
     at("queue-form-title").textContent = `Work on case ${target}`;
     for (const each of rows()) each.classList.toggle("aimed", each === row);
     const closed = row.dataset.state === "closed";
-    for (const name of ["seen", "closed"]) at(`queue-do-${name}`).hidden = closed;
+    for (const name of ["seen", "closed", "assign"]) at(`queue-do-${name}`).hidden = closed;
     at("queue-do-reopened").hidden = !closed;
   }
 
@@ -47,12 +48,13 @@
     if (row) link(row).focus();
   }
 
-  function seen(row) {
+  // Presses a button of the form without opening it, unless the name is missing.
+  function press(row, button, words) {
     aim(row);
     if (!localStorage.getItem(KEY) && !at("queue-author").value.trim()) return open(row, "#queue-author");
     if (row.dataset.state === "closed") return window.dash_clientside.page.showMessage("It is closed");
-    setTimeout(() => at("queue-do-seen").click());
-    window.dash_clientside.page.showMessage(`Case ${target}: seen`);
+    setTimeout(() => at(`queue-do-${button}`).click());
+    window.dash_clientside.page.showMessage(`Case ${target}: ${words}`);
   }
 
   document.addEventListener("keydown", (event) => {
@@ -63,7 +65,8 @@
     if (steps[event.key]) return walk(steps[event.key]);
     const row = current();
     if (!row || form.contains(event.target)) return;
-    if (event.key === "s") seen(row);
+    if (event.key === "s") press(row, "seen", "seen");
+    else if (event.key === "a") press(row, "mine", "yours");
     else if (event.key === "n") open(row, "#queue-note");
     else if (event.key === "e") open(row, "#queue-label input");
     else return;
@@ -75,7 +78,8 @@
     const changed = window.dash_clientside.callback_context.triggered[0];
     const typed = changed && changed.prop_id.endsWith(".value") ? changed.value : null;
     if (typed) localStorage.setItem(KEY, typed);
-    const name = typed || localStorage.getItem(KEY) || "";
+    const given = at("queue-form-title").dataset.viewer;
+    const name = given || typed || localStorage.getItem(KEY) || "";
     return names.map(() => name);
   }
 

@@ -1,4 +1,4 @@
-"""The form by which a person works on a case: note, seen, close with a label, reopen.
+"""The form by which a person works on a case: note, seen, assign, close with a label, reopen.
 
 It is on the case's page and, for the case that has the focus, in the queue. The API writes what is
 sent; its refusals are shown as they are.
@@ -21,6 +21,9 @@ BUTTONS: dict[Action, str] = {
     "closed": "Close",
     "reopened": "Reopen",
 }
+ASSIGNMENTS = {"mine": "Assign to me", "named": "Assign", "nobody": "To nobody"}
+"""The buttons that say who works on it, by the rest of their id."""
+
 LABEL_WORDS = {
     "useful": "useful: it was worth looking at",
     "not_useful": "not useful: a false alarm",
@@ -30,23 +33,22 @@ LABEL_WORDS = {
 MAX_NOTE, MAX_NAME = 2_000, 80
 
 
-def case_form(where: str) -> list[Any]:
-    """The form for one of the places."""
+def case_form(where: str, viewer: str | None = None) -> list[Any]:
+    """The form for one of the places; `viewer` is the name that a proxy gives, not to be typed."""
     groups = attribute("aria-labelledby", f"{where}-label-caption")
     options: Any = [{"label": LABEL_WORDS[label], "value": label} for label in LABELS]
-    texts = {"note": ("Note", MAX_NOTE, "Why, in words"), "author": ("Your name", MAX_NAME, "")}
-    fields = [
-        html.Label(
-            [
-                html.Span(caption, className="caption"),
-                dcc.Input(
-                    id=f"{where}-{name}", type="text", maxLength=most, placeholder=hint, value=""
-                ),
-            ],
-            className=f"control {name}",
-        )
-        for name, (caption, most, hint) in texts.items()
-    ]
+    note = dcc.Input(
+        id=f"{where}-note", type="text", maxLength=MAX_NOTE, placeholder="Why, in words", value=""
+    )
+    author = dcc.Input(
+        id=f"{where}-author",
+        type="text",
+        maxLength=MAX_NAME,
+        value=viewer or "",
+        disabled=viewer is not None,
+        debounce=True,  # half a name is nobody
+    )
+    fields = [_field("Note", note), _field("Your name", author)]
     label = html.Div(
         [
             html.Span("If you close it", id=f"{where}-label-caption", className="caption"),
@@ -65,20 +67,42 @@ def case_form(where: str) -> list[Any]:
         )
         for action, word in BUTTONS.items()
     ]
-    title = html.H3("Work on this case", id=f"{where}-form-title")
+    named = attribute("data-viewer", viewer or "")
+    title = html.H3("Work on this case", id=f"{where}-form-title", **named)
     answer = html.P("", id=f"{where}-answer", className="answer", role="status")
-    return [title, *fields, label, html.Div([*buttons, answer], className="actions")]
+    actions = html.Div([*buttons, answer], className="actions")
+    return [title, *fields, _assignment(where), label, actions]
 
 
-def event_body(action: Action, note: Any, label: Any, author: Any) -> dict[str, Any]:
-    """What is sent to the API; a label only with a closing."""
+def _field(caption: str, given: Any) -> html.Label:
+    return html.Label([html.Span(caption, className="caption"), given], className="control")
+
+
+def _assignment(where: str) -> html.Div:
+    """Who works on the case: me, somebody who is named, or nobody."""
+    name = dcc.Input(id=f"{where}-assignee", type="text", maxLength=MAX_NAME, value="")
+    buttons = [
+        html.Button(word, id=f"{where}-do-{how}", n_clicks=0) for how, word in ASSIGNMENTS.items()
+    ]
+    return html.Div(
+        [_field("Who works on it", name), html.Div(buttons, className="actions")],
+        id=f"{where}-do-assign",
+        className="assignment",
+    )
+
+
+def event_body(
+    action: Action, note: Any, label: Any, author: str | None, assignee: str | None = None
+) -> dict[str, Any]:
+    """What is sent to the API; a label only with a closing, an assignee only with `assigned`."""
     body = {
         "action": action,
         "note": str(note or "").strip() or None,
-        "author": str(author or "").strip() or None,
+        "author": author,
         "label": label if action == "closed" and label in LABELS else None,
     }
-    return {name: value for name, value in body.items() if value is not None}
+    given = {name: value for name, value in body.items() if value is not None}
+    return given | ({"assignee": assignee} if action == "assigned" else {})
 
 
 def answer_words(status: int, answer: Mapping[str, Any]) -> str:
@@ -86,6 +110,11 @@ def answer_words(status: int, answer: Mapping[str, Any]) -> str:
     if status == 201:
         event = answer.get("event", {})
         label = f" as {spaced(str(event['label']))}" if event.get("label") else ""
-        done = {"note": "The note is kept", "closed": f"Closed{label}", "seen": "Marked as seen"}
+        done = {
+            "note": "The note is kept",
+            "closed": f"Closed{label}",
+            "seen": "Marked as seen",
+            "assigned": f"Assigned to {event.get('assignee') or 'nobody'}",
+        }
         return f"{done.get(str(event.get('action')), 'Done')}."
     return str(answer.get("detail") or f"The API has refused it (status {status}).")

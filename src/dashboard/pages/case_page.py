@@ -23,8 +23,8 @@ SHOWN_DIGITS = 12
 """Digits of a hash in the list; the whole one is in its link."""
 
 
-def case_page() -> list[Any]:
-    """The page, empty; the form stays while the rest is renewed."""
+def case_page(viewer: str | None) -> list[Any]:
+    """The page, empty; the form stays while the rest is renewed. `viewer` as in `case_form`."""
     return [
         html.Div(id="case-head"),
         html.Div(
@@ -32,7 +32,9 @@ def case_page() -> list[Any]:
                 html.Div(id="case-body", className="case-main"),
                 html.Div(
                     [
-                        html.Div(case_form("case"), id="case-work", className="panel pad work"),
+                        html.Div(
+                            case_form("case", viewer), id="case-work", className="panel pad work"
+                        ),
                         html.Div(id="case-history", className="panel pad"),
                     ],
                     className="case-side",
@@ -67,7 +69,7 @@ def case_head(case: CaseSummary, asked: int, reason: str, now: datetime, prefix:
         f"It was closed as {spaced(done.label)}; something new has joined since."
         if case.reopened and done.label
         else "",
-        f"{done.owner} works on it." if done.owner else "",
+        f"Assigned to {done.owner}." if done.owner else "",
     ]
     shapes = [html.Span(spaced(name), className="shape") for name in case.patterns]
     title = html.H2(f"Case {case.number:,}", className="page-title")
@@ -208,8 +210,11 @@ def history(events: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> list[Any]:
 
 
 def _event(event: Mapping[str, Any], zone: ZoneInfo) -> html.Li:
-    details = event["label"] or event["assignee"]
-    what = f"{spaced(event['action'])}{f' ({spaced(details)})' if details else ''}"
+    what = spaced(event["action"])
+    if event["label"]:
+        what += f" ({spaced(event['label'])})"
+    if event["action"] == "assigned":
+        what += f" to {event['assignee'] or 'nobody'}"
     line = f"{event['at'].astimezone(zone):%H:%M:%S} {event['author']}: {what}"
     note = html.P(event["note"], className="event-note") if event["note"] else None
     return html.Li([html.Span(line), note])

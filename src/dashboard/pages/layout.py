@@ -88,7 +88,7 @@ STORES = (
 
 def page(services: Services) -> html.Div:
     """The whole page, empty; it asks for new data every `refresh_seconds`."""
-    prefix = services.path_prefix
+    prefix, viewer = services.path_prefix, services.viewer_name()
     drawer_name = attribute("aria-label", "Why this transaction")
     return html.Div(
         [
@@ -110,8 +110,8 @@ def page(services: Services) -> html.Div:
                         id="page-activity",
                         className="activity",
                     ),
-                    html.Section(queue_page(), id="page-queue", hidden=True),
-                    html.Section(case_page(), id="page-case", hidden=True),
+                    html.Section(queue_page(viewer), id="page-queue", hidden=True),
+                    html.Section(case_page(viewer), id="page-case", hidden=True),
                     html.Section(trial_page(), id="page-try", hidden=True),
                     html.Section(mutes_page(), id="page-mutes", hidden=True),
                     html.Section(id="page-model", hidden=True),

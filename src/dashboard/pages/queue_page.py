@@ -14,7 +14,7 @@ from core.detector.explanation import NOT_ILLICIT, most_telling
 from core.detector.patterns import PATTERNS
 from core.severity import SEVERITIES, Severity
 from dashboard.look.formats import attribute, btc, duration, spaced
-from dashboard.pages.case_form import case_form
+from dashboard.pages.case_form import MAX_NAME, case_form
 
 ROWS = 50
 """Cases on one page of the queue."""
@@ -30,7 +30,7 @@ EMPTY_WORDS = {
     "closed": "No case was closed yet.",
     "all": "There is no case yet. A case begins with the first flag.",
 }
-KEYS = "j and k walk, Enter opens, s seen, n note, e close"
+KEYS = "j and k walk, Enter opens, s seen, a assign to me, n note, e close"
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class QueueQuery:
     tab: str = "new"
     severity: Severity | None = None
     pattern: str | None = None
+    assignee: str | None = None
     after: Place | None = None
 
     @classmethod
@@ -53,7 +54,11 @@ class QueueQuery:
         severity = next((s for s in SEVERITIES if s == given.get("severity")), None)
         pattern = next((p.name for p in PATTERNS if p.name == given.get("pattern")), None)
         tab = given.get("state", "")
-        return cls(tab if tab in TABS else "new", severity, pattern, _place(given.get("after")))
+        assignee = given.get("assignee", "")[:MAX_NAME].strip() or None
+        if assignee is not None and not assignee.isprintable():
+            assignee = None
+        tab = tab if tab in TABS else "new"
+        return cls(tab, severity, pattern, assignee, _place(given.get("after")))
 
     @property
     def query(self) -> str:
@@ -63,6 +68,7 @@ class QueueQuery:
             "state": None if self.tab == "new" else self.tab,
             "severity": self.severity,
             "pattern": self.pattern,
+            "assignee": self.assignee,
             "after": after,
         }
         given = {name: value for name, value in values.items() if value}
@@ -72,7 +78,7 @@ class QueueQuery:
     def wanted(self) -> CaseFilter:
         """The filter of the cases."""
         state: State | None = next((s for s in STATES if s == self.tab), None)
-        return CaseFilter(state, self.severity, self.pattern)
+        return CaseFilter(state, self.severity, self.pattern, assignee=self.assignee)
 
 
 def _place(text: str | None) -> Place | None:
@@ -109,8 +115,8 @@ def queue_rows(index: CaseIndex, query: QueueQuery, shown: Collection[int]) -> Q
     return QueueRows(kept, len(waiting), next_place)
 
 
-def queue_page() -> list[Any]:
-    """The page, empty; the callbacks fill it."""
+def queue_page(viewer: str | None) -> list[Any]:
+    """The page, empty; the callbacks fill it. `viewer` as in `case_form`."""
     named = attribute("aria-label", "States")
     return [
         html.Div(
@@ -126,7 +132,7 @@ def queue_page() -> list[Any]:
         html.P("", id="queue-problem", className="problem", role="status"),
         html.Ol(id="queue-list", className="queue panel"),
         html.P("", id="queue-more", className="more-cases"),
-        html.Div(case_form("queue"), id="queue-work", className="panel work", hidden=True),
+        html.Div(case_form("queue", viewer), id="queue-work", className="panel work", hidden=True),
         html.Footer(NOT_ILLICIT),
     ]
 
@@ -144,10 +150,19 @@ def tabs(query: QueueQuery, counts: Mapping[State, int], path: str) -> list[Any]
     ]
 
 
-def filters(query: QueueQuery, path: str) -> list[Any]:
-    """What the queue is narrowed to, each to be taken away by a click; and severities to choose."""
+def filters(query: QueueQuery, path: str, viewer: str | None) -> list[Any]:
+    """What the queue is narrowed to, each to be taken away by a click; and what to choose.
+
+    Without the viewer's name there is no choice of the viewer's own cases.
+    """
     first = replace(query, after=None)
     chips = []
+    if query.assignee is not None:
+        words = "mine" if query.assignee == viewer else f"assigned to {query.assignee}"
+        chips.append(_chip(words, path + replace(first, assignee=None).query))
+    elif viewer is not None:
+        href = path + replace(first, assignee=viewer).query
+        chips.append(dcc.Link("mine only", href=href, className="chip plain"))
     if query.pattern is not None:
         chips.append(_chip(spaced(query.pattern), path + replace(first, pattern=None).query))
     if query.severity is not None:
@@ -172,11 +187,17 @@ def more_link(query: QueueQuery, place: Place | None, path: str) -> list[Any]:
 
 
 def queue_list(
-    cases: Sequence[CaseSummary], reasons: Mapping[int, str], now: datetime, prefix: str, tab: str
+    cases: Sequence[CaseSummary],
+    reasons: Mapping[int, str],
+    now: datetime,
+    prefix: str,
+    query: QueueQuery,
 ) -> list[Any]:
     """The rows of the queue, or a sentence where there is none."""
     if not cases:
-        return [html.Li(EMPTY_WORDS[tab], className="empty-words")]
+        is_filtered = query.severity or query.pattern or query.assignee
+        words = "No case here passes the filter." if is_filtered else EMPTY_WORDS[query.tab]
+        return [html.Li(words, className="empty-words")]
     return [_row(case, reasons.get(case.head, ""), now, prefix) for case in cases]
 
 
@@ -196,7 +217,10 @@ def _row(case: CaseSummary, reason: str, now: datetime, prefix: str) -> html.Li:
             [html.Span(ago(case.opened_at, now)), html.Span(_newest(case, now), className="note")],
             className="age",
         ),
-        html.Span(f"{done.owner} · {by}" if done.owner and by else by, className="by note"),
+        html.Span(
+            [html.Span(done.owner or "", className="owner"), html.Span(by, className="note")],
+            className="by",
+        ),
     ]
     link: Any = dcc.Link(cells, href=f"{prefix}case/{case.number}", className="case-link")
     named = attribute("data-case", str(case.number)) | attribute("data-state", case.state)

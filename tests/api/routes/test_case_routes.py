@@ -85,6 +85,8 @@ def test_the_queue_is_filtered(client: TestClient) -> None:
         {"cursor": write_cursor((1, "0" * 32), "marks")},
         {"limit": 0},
         {"limit": 201},
+        {"assignee": ""},
+        {"assignee": "x" * 81},
     ],
 )
 def test_wrong_filters_are_refused(client: TestClient, parameters: Any) -> None:
@@ -124,6 +126,18 @@ def test_states_follow_from_what_people_do(client: TestClient) -> None:
     assert do(client, 1, action="assigned", assignee="bob", author="ann") == 201
     case = client.get("/cases/1").json()["case"]
     assert (case["state"], case["label"], case["assignee"]) == ("open", None, "bob")
+
+
+def test_a_case_is_assigned_found_by_its_assignee_and_given_back(client: TestClient) -> None:
+    assert do(client, 2, action="assigned", assignee="bob", author="ann") == 201
+    assert do(client, 3, action="assigned", assignee="ann", author="ann") == 201
+    assert numbers(client, assignee="bob") == [2]
+    assert numbers(client, assignee="bob", severity="critical") == []
+    assert do(client, 2, action="assigned", assignee=None, author="bob") == 201
+    assert numbers(client, assignee="bob") == []
+    answer = client.get("/cases/2").json()
+    assert answer["case"]["assignee"] is None
+    assert [event["assignee"] for event in answer["events"]] == [None, "bob"]
 
 
 @pytest.mark.parametrize(

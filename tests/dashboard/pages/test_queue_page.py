@@ -1,26 +1,36 @@
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pytest
+from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.case_samples import NOON, a_flag, build, dust_fan_outs
 from tests.support.dashboard_backend import as_text, make_services
 
+from core.case_rows import CASE_EVENTS
 from core.cases import CaseBook
+from core.casework import CaseworkStore
+from core.proxy_names import ProxyNames
 from dashboard.casework_callbacks import (
     UNREACHABLE,
     UNREADABLE,
     case_number,
+    pressed_body,
     queue_outputs,
     send_event,
     shown_numbers,
 )
-from dashboard.pages.case_form import answer_words, event_body
+from dashboard.pages.case_form import answer_words, case_form, event_body
 from dashboard.pages.case_page import timeline, why_sentence
 from dashboard.pages.queue_page import QueueQuery, queue_rows
 from dashboard.services import Services
+
+ADDRESS = r"\?(state|severity|pattern|after|assignee)=\w{0,9}(-\d{0,20})?"
+SENDER = {"REMOTE_ADDR": "127.0.0.1"}
 
 
 @pytest.fixture
@@ -31,9 +41,7 @@ def services(tmp_path: Path) -> Services:
     return make_services(tmp_path / "lake", "http://127.0.0.1:9")
 
 
-@given(
-    st.text(max_size=60) | st.from_regex(r"\?(state|severity|pattern|after)=\w{0,9}(-\d{0,20})?")
-)
+@given(st.text(max_size=60) | st.from_regex(ADDRESS))
 def test_any_address_is_a_queue_and_leads_to_itself(search: str) -> None:
     query = QueueQuery.from_query(search)
     assert QueueQuery.from_query(query.query) == query
@@ -80,9 +88,9 @@ def test_names_and_reasons_are_shown_as_text(tmp_path: Path) -> None:
 
 def test_an_api_that_does_not_answer_is_said_and_counted(services: Services) -> None:
     body = event_body("seen", None, None, "ann")
-    assert send_event(services, 1, "seen", body) == (0, UNREACHABLE)
+    assert send_event(services, 1, body) == (0, UNREACHABLE)
     assert services.metrics.errors.labels("api")._value.get() == 1
-    status, words = send_event(services, 1, "closed", event_body("closed", "", "x", "ann"))
+    status, words = send_event(services, 1, event_body("closed", "", "x", "ann"))
     assert (status, "choose one" in words) == (422, True)
 
 
@@ -91,15 +99,59 @@ def test_a_refusal_is_shown_as_the_api_words_it() -> None:
     assert answer_words(500, {}) == "The API has refused it (status 500)."
     done = {"event": {"action": "closed", "label": "not_useful"}}
     assert answer_words(201, done) == "Closed as not useful."
+    for assignee, name in (("bob", "bob"), (None, "nobody")):
+        given_to = {"event": {"action": "assigned", "assignee": assignee}}
+        assert answer_words(201, given_to) == f"Assigned to {name}."
 
 
 def test_only_a_closing_sends_a_label() -> None:
-    assert event_body("seen", " why ", "known", "") == {"action": "seen", "note": "why"}
+    assert event_body("seen", " why ", "known", None) == {"action": "seen", "note": "why"}
     assert event_body("closed", None, "known", "ann") == {
         "action": "closed",
         "label": "known",
         "author": "ann",
     }
+
+
+def test_a_case_is_assigned_to_the_viewer_to_a_name_and_to_nobody(services: Services) -> None:
+    given = {"note": "", "label": "known", "author": "ann", "assignee": " bob "}
+    signed = {"action": "assigned", "author": "ann"}
+    assert pressed_body("mine", given, "ann") == signed | {"assignee": "ann"}
+    assert pressed_body("named", given, "ann") == signed | {"assignee": "bob"}
+    assert pressed_body("nobody", given, "ann") == signed | {"assignee": None}
+    assert pressed_body("seen", given, "ann") == {"action": "seen", "author": "ann"}
+    for pressed, blank in (("mine", {"author": ""}), ("named", {"assignee": " "})):
+        status, words = send_event(services, 1, pressed_body(pressed, given | blank, None))
+        assert (status, "type a name" in words) == (422, True)
+
+
+def test_a_name_that_the_proxy_gives_signs_in_place_of_the_typed_one(services: Services) -> None:
+    services.names = ProxyNames("X-Forwarded-User", "127.0.0.1")
+    assert services.author(" bob ") == "bob"
+    header = {"X-Forwarded-User": "Ann"}
+    with Flask("app").test_request_context(headers=header, environ_base=SENDER):
+        assert services.author("bob") == "Ann"
+        assert '"value": "Ann"' in as_text(case_form("queue", services.viewer_name()))
+
+
+def test_the_viewers_own_cases_are_a_filter_and_so_are_those_of_others(
+    services: Services, tmp_path: Path
+) -> None:
+    def shown(search: str, viewer: str | None = "ann") -> Any:
+        return queue_outputs(services, QueueQuery.from_query(search), [], viewer)
+
+    event = {"action": "assigned", "assignee": "ann", "author": "bob", "label": None, "note": None}
+    at = {"id": "1", "number": 2, "at": NOON, "through": 4}
+    store = CaseworkStore(str(tmp_path / "casework"), "simulated")
+    store.append("case_events", pa.Table.from_pylist([event | at], CASE_EVENTS))
+    assert "mine only" in as_text(shown("?state=all")["filters"])
+    assert "mine only" not in as_text(shown("?state=all", None)["filters"])
+    mine = shown("?state=all&assignee=ann")
+    assert mine["shown"]["numbers"] == [2]
+    assert '"children": ["mine"' in as_text(mine["filters"])
+    assert '"children": "ann"' in as_text(mine["list"])
+    assert "assigned to ann" in as_text(shown("?assignee=ann", "bob")["filters"])
+    assert "No case here passes the filter." in as_text(shown("?assignee=bob")["list"])
 
 
 def test_a_member_says_by_what_it_is_linked() -> None:
