@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from core.lake import batches, open_table, rows
+from core.lake import batches, completed, open_table, rows
 from core.transaction import DETECTOR_FIELDS, MARKET_FEE_RATE
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def _rows(lake: str, origin: str, day: date) -> _Rows:
             span = max(row["last"] for row in found) - min(row["first"] for row in found)
             covered = span.total_seconds()
         sql = f"SELECT {', '.join(columns)} FROM scored_transactions WHERE {where}"
+        sql = completed(sql, scored_transactions=table)
         for batch in batches(sql, scored_transactions=table):
             values = np.column_stack([column.to_numpy(zero_copy_only=False) for column in batch])
             parts.append(values[-passed % step :: step].astype(np.float64))

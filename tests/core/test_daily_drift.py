@@ -18,6 +18,7 @@ from core.feature_table import NAMES
 from core.features import Floats
 from core.ordinary_traffic.traffic import beside_market
 from core.report_text import as_html, as_text
+from core.tables import SCORED_TRANSACTIONS
 from core.transaction import DETECTOR_FIELDS
 
 ROWS = 1_200
@@ -127,6 +128,13 @@ def test_without_a_model_or_its_traffic_drift_is_not_known(
     store = CaseworkStore(str(tmp_path / "casework"), "simulated")
     text = as_text(daily_report(str(tmp_path), store, DAY, "MLflow does not answer"))
     assert "Drift\n- Not known: MLflow does not answer." in text
+
+
+def test_a_table_of_an_earlier_version_knows_no_market(tmp_path: Path, model: ModelInUse) -> None:
+    market = SCORED_TRANSACTIONS.get_field_index("market_fee_rate")
+    append_scored(str(tmp_path), [flag(1, 0.7)], schema=SCORED_TRANSACTIONS.remove(market))
+    problem = measured(tmp_path, model).problem
+    assert problem is not None and problem.startswith("0 scored transactions")
 
 
 def test_more_rows_than_are_measured_are_drawn_evenly(
