@@ -19,6 +19,7 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
+from core.lake import RESTORING
 from core.settings import ROOT, DataSettings, classes
 from local import jars, preflight
 from local.ports import listeners, ports
@@ -130,12 +131,8 @@ def say(text: str, to: TextIO | None = None) -> None:
 
 def lock(data: Path, mode: str) -> TextIO:
     """Reserve the data folder for this stack; exits with a sentence when another one has it."""
-    data.mkdir(parents=True, exist_ok=True)
-    lock_file = (data / "lock").open("w")
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock_file.close()
+    lock_file = reserve(data)
+    if lock_file is None:
         offset = DataSettings().port_offset
         sys.exit(
             f"Another stack uses {data}: stop it, or set DATA_DIR to another folder:"
@@ -144,10 +141,29 @@ def lock(data: Path, mode: str) -> TextIO:
     return lock_file
 
 
+def reserve(data: Path) -> TextIO | None:
+    """Reserve the data folder until the file is closed; None where a stack has it."""
+    data.mkdir(parents=True, exist_ok=True)
+    lock_file = (data / "lock").open("w")
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock_file.close()
+        return None
+    return lock_file
+
+
 def _second_stack(mode: str, offset: int) -> str:
     """The command that runs a stack on these ports, in a data folder beside the usual one."""
     shift = f"PORT_OFFSET={offset} " if offset else ""
     return f"{shift}DATA_DIR=data/second make {mode}"
+
+
+def _interrupted_restore(data: Path) -> str | None:
+    """What to do where a restore of this data has begun and has not ended."""
+    if not (data / "lake" / RESTORING).exists():
+        return None
+    return f"A restore into {data} was interrupted: run it again (make restore FILE=...)."
 
 
 def settings_problems() -> list[str]:
@@ -197,6 +213,7 @@ def main() -> None:
     check(mode)
     data = DataSettings().data_dir.resolve() / mode
     with lock(data, mode):
+        preflight.exit_if([_interrupted_restore(data)])
         stack = Stack(mode, data)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, stack.request_stop)

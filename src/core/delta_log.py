@@ -15,7 +15,7 @@ Only the writer of a table may repair it. The damaged files stay beside the log 
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -142,6 +142,29 @@ def repair(damage: Damage) -> None:
         for _ in damage.lost_commits:
             table = DeltaTable(damage.uri)
             table.create_write_transaction([], "append", table.schema(), [])
+
+
+def files_up_to(names: Iterable[str], version: int) -> list[str]:
+    """The files of a log that are needed to read a version, and those that were set aside.
+
+    These are the newest checkpoint up to it and the commits after that. Files set aside say that
+    commits were lost (`has_lost_commits`).
+
+    >>> checkpoint = "00000000000000000002.checkpoint.parquet"
+    >>> files_up_to([*map(_commit_name, range(1, 6)), checkpoint], 4)
+    ['00000000000000000002.checkpoint.parquet', '00000000000000000003.json', \
+'00000000000000000004.json']
+    """
+    checkpoints: dict[int, list[str]] = {}
+    aside = []
+    for name in sorted(names):
+        if name.endswith(_ASIDE):
+            aside.append(name)
+        elif (match := _CHECKPOINT.fullmatch(name)) and int(match[1]) <= version:
+            checkpoints.setdefault(int(match[1]), []).append(name)
+    base = max(checkpoints, default=-1)
+    commits = map(_commit_name, range(base + 1, version + 1))
+    return [*checkpoints.get(base, ()), *commits, *aside]
 
 
 def has_lost_commits(uri: str) -> bool:

@@ -3,12 +3,13 @@
 Only the stream creates tables. For a reader a table that does not exist yet is `None`.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from deltalake import DeltaTable, QueryBuilder
+from deltalake import DeltaTable, QueryBuilder, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from core.delta_log import inspect, newest_commit_is_empty
@@ -17,6 +18,10 @@ from core.tables import TABLES
 
 ORIGIN_PROPERTY = "bitcoin.origin"
 """Table property that says whether the rows are `live` or `simulated`."""
+
+
+RESTORING = ".restoring"
+"""File in a folder of tables from the start of a restore until all of it is there."""
 
 
 class OriginMismatchError(RuntimeError):
@@ -39,9 +44,13 @@ def table_uri(lake: str, name: str) -> str:
 def open_table(lake: str, name: str, origin: str) -> DeltaTable | None:
     """Open the newest version of a table; None where the table does not exist yet.
 
-    Raises `OriginMismatchError` for a table of the other origin, and
-    `core.delta_log.LogDamagedError` for one whose log must be repaired first.
+    Raises `OriginMismatchError` for a table of the other origin, `LakeUnreadableError` while a
+    backup is restored, and `core.delta_log.LogDamagedError` for a log that must be repaired first.
     """
+    if Path(lake, RESTORING).exists():
+        raise LakeUnreadableError(
+            f"{lake} is being restored from a backup; if that was interrupted, restore again"
+        )
     table = _newest_version(table_uri(lake, name))
     if table is None:
         return None
@@ -170,11 +179,22 @@ def completed(sql: str, **tables: DeltaTable) -> str:
     """A query in which the columns that a table of an earlier version lacks are null."""
     views = []
     for name, table in tables.items():
-        there = {field.name for field in table.schema().fields}
-        if missing := [f for f in TABLES[name] if f.nullable and f.name not in there]:
+        if missing := [f for f in missing_columns(table, TABLES[name]) if f.nullable]:
             nulls = (f"arrow_cast(NULL, '{_ENGINE_TYPES[f.type]}') AS {f.name}" for f in missing)
             views.append(f"{name} AS (SELECT *, {', '.join(nulls)} FROM {name})")
     return f"WITH {', '.join(views)} {sql}" if views else sql
+
+
+def missing_columns(table: DeltaTable, schema: pa.Schema) -> list[pa.Field]:
+    """The columns that a table of an earlier version lacks."""
+    present = {field.name for field in table.schema().fields}
+    return [field for field in schema if field.name not in present]
+
+
+def add_columns(table: DeltaTable, columns: Iterable[pa.Field]) -> None:
+    """Add columns, which are null in the rows that are there; for the table's writer alone."""
+    nullable = pa.schema([column.with_nullable(True) for column in columns])
+    table.alter.add_columns(list(Schema.from_arrow(nullable).fields))
 
 
 def sql_time(at: datetime) -> str:

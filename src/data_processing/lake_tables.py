@@ -21,7 +21,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from core.lake import ORIGIN_PROPERTY, batches, open_table, query, rows_by_date, table_uri
+from core.lake import (
+    ORIGIN_PROPERTY,
+    add_columns,
+    batches,
+    missing_columns,
+    open_table,
+    query,
+    rows_by_date,
+    table_uri,
+)
 from core.tables import TABLES
 
 log = logging.getLogger(__name__)
@@ -67,7 +76,8 @@ def create_tables(spark: SparkSession, lake: str, origin: str, vacuum_after_hour
         uri = table_uri(lake, name)
         if open_table(lake, name, origin) is None:
             _create(spark, uri, schema, origin, vacuum_after_hours)
-        _add_missing_columns(spark, uri, schema)
+        if missing := missing_columns(table := DeltaTable(uri), schema):
+            add_columns(table, missing)
         check_protocol(lake, name, origin)
         _set_changed_properties(spark, uri, properties(schema, vacuum_after_hours))
 
@@ -115,15 +125,6 @@ def _set_changed_properties(spark: SparkSession, uri: str, wanted: dict[str, str
         listed = ", ".join(f"'{key}' = '{value}'" for key, value in changed.items())
         spark.sql(f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES ({listed})")
         log.info("event=table_properties_changed table=%s properties=%s", uri, changed)
-
-
-def _add_missing_columns(spark: SparkSession, uri: str, schema: pa.Schema) -> None:
-    """Add the columns that a table of an earlier version lacks; they are null in its rows."""
-    present = set(spark.read.format("delta").load(uri).columns)
-    for field in spark_schema(schema).fields:
-        if field.name not in present:
-            column = f"`{field.name}` {field.dataType.simpleString()}"
-            spark.sql(f"ALTER TABLE delta.`{uri}` ADD COLUMNS ({column})")
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.logs import configure
+from core.registry import tracking_database
 from core.settings import DataSettings, MlflowSettings
-from model import tracking_database
 
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 """Without a job queue, which would start more processes, and without usage telemetry."""

@@ -16,8 +16,8 @@ import pytest
 from local.ports import free_port
 from tests.support.processes import answers, process, wait_until
 
-from model import tracking_database
-from model.tracking_database import installed_revisions, revision
+from core.registry import tracking_database
+from core.registry.tracking_database import installed_revisions, revision
 from model.tracking_server import Tracking, allowed_hosts, allowed_origins
 
 EARLIER = "b7e2c1a4d9f3"
