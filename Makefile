@@ -1,11 +1,16 @@
 # Everything this project does, by name. `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run alert-test test test-fast soak mutants bench lint format up down logs ps
+.PHONY: help install demo run backup restore upgrade alert-test test test-fast soak mutants bench lint format up down logs ps
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
 COMPOSE ?= docker-compose
+
+# Whose data is backed up, restored or upgraded: demo, live or docker; and the file of the backup.
+STACK ?=
+FILE ?=
+KEEP = $(if $(filter docker,$(STACK)),COMPOSE="$(COMPOSE)" sh local/docker_data.sh $@ "$(FILE)",$(BIN)/python -m local.upkeep $@ "$(STACK)" "$(FILE)")
 
 REPLAY ?=
 RATE ?=
@@ -39,6 +44,19 @@ demo: install ## the whole stack on simulated transactions: REPLAY=file RATE=tra
 
 run: install ## the whole stack on Blockchain.com's transactions
 	@$(BIN)/python -m local.stack live
+
+ifneq ($(STACK),docker)
+backup restore upgrade: install
+endif
+
+backup: ## all data into one file, while everything runs: FILE=path STACK=demo|live|docker
+	@$(KEEP)
+
+restore: ## a backup into an empty data folder or empty volumes: FILE=path STACK=demo|live|docker
+	@$(KEEP)
+
+upgrade: ## data of an earlier version to this one, after a backup: FILE=path STACK=demo|live|docker
+	@$(KEEP)
 
 alert-test: install ## one test alert through every route of alerts.yml, and what became of each
 	@$(BIN)/python -m casework.alerting.try_routes

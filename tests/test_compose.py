@@ -15,7 +15,7 @@ from core.settings import ROOT, ApiSettings, render
 FILES = ["docker-compose.yml", "docker-compose.demo.yml", "docker-compose.cluster.yml"]
 DOCKERFILES = sorted(ROOT.glob("Dockerfile.*"))
 OURS = "bitcoin-anomaly-detection/"
-ONE_SHOT = {"kafka-agent"}
+ONE_SHOT = {"kafka-agent", "maintenance"}
 PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
 
 # Docker's own: folders, addresses and ports inside its network, a file of the host's
@@ -123,6 +123,20 @@ def test_every_lasting_service_is_restarted_and_most_show_their_health(service: 
 def test_who_asks_the_lake_has_it_and_only_the_stream_may_write(service: str) -> None:
     mode = "" if service == "spark" else ":ro"
     assert f"lake:/data/lake{mode}" in SERVICES[service]["volumes"]
+
+
+def test_the_maintenance_starts_only_when_asked_and_has_all_data_where_the_services_have_it() -> (
+    None
+):
+    body = SERVICES["maintenance"]
+    assert body["profiles"] == ["maintenance"]
+    kept = {name for name, volume in load(FILES[0])["volumes"].items() if volume}
+    kept -= {"kafka", "prometheus"}
+    assert set(body["volumes"]) == {f"{name}:/data/{name}" for name in kept}
+    others = [
+        m for name, b in SERVICES.items() if name != "maintenance" for m in b.get("volumes", [])
+    ]
+    assert set(body["volumes"]) <= set(others)
 
 
 def test_only_what_is_meant_for_people_is_published_and_on_the_loopback() -> None:

@@ -11,10 +11,10 @@ import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 FORMAT = 1
 """The format that is written; a later one is refused."""
@@ -159,7 +159,7 @@ class _Summed:
 def _readable() -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (tarfile.TarError, EOFError, ValueError, LookupError, TypeError) as error:
         raise _damaged(str(error)) from error
 
 
@@ -170,22 +170,27 @@ def _damaged(reason: str) -> ArchiveError:
 def _header(tar: tarfile.TarFile, first: tarfile.TarInfo | None) -> Header:
     if first is None or first.name != HEADER:
         raise ArchiveError("This is no backup of this project: name a file of make backup.")
-    header = Header(**json.loads(_content(tar, first)))
+    content = json.loads(_content(tar, first))
+    header = Header(**{each.name: content[each.name] for each in fields(Header)})
     if header.origin not in ORIGINS:
         raise _damaged(f"it is of {header.origin!r} data")
     return header
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    return _file(tar, member).read()
+
+
+def _file(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     file = tar.extractfile(member)
-    assert file is not None
-    return file.read()
+    if file is None:
+        raise _damaged(f"{member.name!r} is no file")
+    return file
 
 
 def _unpack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> FileSum:
     path.parent.mkdir(parents=True, exist_ok=True)
-    source = tar.extractfile(member)
-    assert source is not None
+    source = _file(tar, member)
     sha256, size = hashlib.sha256(), 0
     with path.open("wb") as out:
         for chunk in iter(lambda: source.read(_CHUNK), b""):

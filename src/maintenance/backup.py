@@ -13,7 +13,7 @@ completes it as it does after a crash (`docs/stream.md`).
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -172,11 +172,11 @@ def _add_models(archive: ArchiveWriter, folder: DataFolder, copy: Path) -> None:
     archive.add_file(DATABASE, copy)
 
 
-def _models(folder: DataFolder) -> Iterator[tuple[str, Path]]:
+def _models(folder: DataFolder) -> list[tuple[str, Path]]:
+    """Each of MLflow's files, by the name that it gets."""
     root = folder.place(ARTIFACTS)
-    for path in sorted(root.rglob("*")):
-        if path.is_file():
-            yield f"{ARTIFACTS}/{path.relative_to(root).as_posix()}", path
+    files = [path for path in sorted(root.rglob("*")) if path.is_file()]
+    return [(f"{ARTIFACTS}/{path.relative_to(root).as_posix()}", path) for path in files]
 
 
 def _add_model(archive: ArchiveWriter, name: str, path: Path) -> bool:

@@ -5,10 +5,11 @@ go into the journal of the backup as records that are still to be sent; where Ka
 all, the stream recognises them by their keys.
 """
 
+import socket
 import sqlite3
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ MOST_RECORDS = 50_000
 """The producer has all of them in memory at its start, a kilobyte each."""
 
 _TIMEOUT_SECONDS = 60.0
-_BOOTSTRAP_MS = 3_000
+_BOOTSTRAP_MS, _CONNECT_SECONDS = 10_000, 3.0
 
 
 class Place(NamedTuple):
@@ -57,6 +58,7 @@ def unread_records(servers: str, written: Sequence[Place]) -> list[Any] | None:
 
     Some before that may be among them. Raises `KafkaError` while no broker answers.
     """
+    _connect(servers)  # kafka-python itself waits longer, and leaves sockets open
     consumer = KafkaConsumer(
         bootstrap_servers=servers, bootstrap_timeout_ms=_BOOTSTRAP_MS, enable_auto_commit=False
     )
@@ -75,6 +77,15 @@ def unread_records(servers: str, written: Sequence[Place]) -> list[Any] | None:
         return _read(consumer, starts, ends)
     finally:
         consumer.close()
+
+
+def _connect(servers: str) -> None:
+    """Return when a broker accepts a connection; raises `KafkaTimeoutError` when none does."""
+    for server in servers.split(","):
+        host, _, port = server.rpartition(":")
+        with suppress(OSError), socket.create_connection((host, int(port)), _CONNECT_SECONDS):
+            return
+    raise KafkaTimeoutError(f"nobody answers at {servers}")
 
 
 def hold(journal: Path, records: Sequence[Any]) -> None:
