@@ -2,9 +2,9 @@
 
 import io
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from tests.support.delta_tables import scored, table, write
 from tests.support.kept_data import NOON, data_in, everything, fill, rows
 from tests.support.raw_lake import append_rows
 
-from core.lake import open_table, query
 from core.transaction import NUMERIC_FIELDS
+from maintenance import backup
 from maintenance.backup import make_backup
 from maintenance.data_folder import ARTIFACTS, DATABASE, JOURNAL, DataFolder, MaintenanceError
 from maintenance.restore import restore_backup
+from maintenance.table_snapshot import TableSnapshot, take_snapshot
 
 NO_KAFKA = "localhost:1"
 
@@ -125,15 +126,11 @@ def test_nothing_and_a_second_backup_at_once_are_refused(tmp_path: Path) -> None
         backed_up(folder, Meanwhile(lambda: backed_up(folder)))
 
 
-def write_as_the_stream(lake: Path, stop: threading.Event) -> None:
-    """Write the tables of one micro-batch after another, in their order, until stopped."""
-    number = 0
-    while not stop.is_set():
-        number += 40
-        confirmed = scored(40, NOON, 60, seed=number)
-        write(lake, "quarantine", rejects(number))
-        append_rows(lake, np.ones((40, len(NUMERIC_FIELDS))), offset=number)
-        write(lake, "scored_transactions", confirmed)
+def write_a_batch(lake: Path, number: int) -> None:
+    """Write what a micro-batch of 40 transactions and 40 rejects does, in its order."""
+    write(lake, "quarantine", rejects(number))
+    append_rows(lake, np.ones((40, len(NUMERIC_FIELDS))), offset=number)
+    write(lake, "scored_transactions", scored(40, NOON, 60, seed=number))
 
 
 def rejects(number: int) -> Any:
@@ -143,27 +140,19 @@ def rejects(number: int) -> Any:
     return table("quarantine", append_time=times, **columns, **places)
 
 
-def test_what_comes_from_a_table_is_never_newer_than_that_table(tmp_path: Path) -> None:
+def test_what_comes_from_a_table_is_never_newer_than_that_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A score without its transaction would stay for ever; the other way round is repaired."""
-    folder, stop = data_in(tmp_path / "one"), threading.Event()
-    lake = folder.parts["lake"]
-    stream = threading.Thread(target=write_as_the_stream, args=(lake, stop))
-    stream.start()
-    try:
-        while open_table(str(lake), "scored_transactions", "simulated") is None:
-            stop.wait(0.01)
-        for turn in range(5):
-            two = restored(backed_up(folder), tmp_path / str(turn))
-            names = ("scored_transactions", "raw_transactions", "quarantine")
-            counts = [len(rows(two, "lake", name)) for name in names]
-            assert counts == sorted(counts)
-            assert len(offsets(two)) == counts[1]
-    finally:
-        stop.set()
-        stream.join()
+    folder, numbers = data_in(tmp_path / "one"), count(40, 40)
+    write_a_batch(folder.parts["lake"], 0)
 
+    def after_a_batch(root: str, name: str, origin: str) -> TableSnapshot | None:
+        write_a_batch(folder.parts["lake"], next(numbers))
+        return take_snapshot(root, name, origin)
 
-def offsets(folder: DataFolder) -> set[int]:
-    raw = open_table(str(folder.parts["lake"]), "raw_transactions", folder.origin)
-    assert raw is not None
-    return set(query('SELECT "offset" AS o FROM t', t=raw)["o"].to_pylist())
+    monkeypatch.setattr(backup, "take_snapshot", after_a_batch)
+    two = restored(backed_up(folder), tmp_path / "two")
+    names = ("scored_transactions", "raw_transactions", "quarantine")
+    counts = [len(rows(two, "lake", name)) for name in names]
+    assert counts[0] < counts[1] < counts[2], "each is what it was when it was taken"

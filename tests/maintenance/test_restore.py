@@ -24,9 +24,12 @@ TOUCHES = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmt
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A backup of a small data folder."""
+    return a_backup(tmp_path_factory.mktemp("data"))
+
+
+def a_backup(root: Path) -> bytes:
     out = io.BytesIO()
-    folder = fill(data_in(tmp_path_factory.mktemp("data")))
-    make_backup(folder, "localhost:1", out, lambda _: None)
+    make_backup(fill(data_in(root)), "localhost:1", out, lambda _: None)
     return out.getvalue()
 
 
@@ -71,6 +74,17 @@ def test_kill_9_at_any_step_is_made_good_by_the_same_command(
             restore(archive, root)
             assert tree(folder) == whole
     raise AssertionError("it ends")
+
+
+def test_after_an_interrupted_one_another_backup_leaves_nothing_of_the_first(
+    archive: bytes, tmp_path: Path
+) -> None:
+    another = a_backup(tmp_path / "data")
+    restore(another, tmp_path / "undisturbed")
+    assert killed(lambda: restore(archive, tmp_path / "interrupted"), 30)
+    restore(another, tmp_path / "interrupted")
+    interrupted, undisturbed = data_in(tmp_path / "interrupted"), data_in(tmp_path / "undisturbed")
+    assert tree(interrupted) == tree(undisturbed)
 
 
 def test_while_it_is_not_finished_no_service_reads_the_tables(
