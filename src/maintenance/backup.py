@@ -107,13 +107,21 @@ def _write(
 
 
 def copy_database(path: Path, to: Path) -> bool:
-    """Copy an SQLite database that others may be writing; False where there is none."""
+    """Copy an SQLite database that others may be writing; False where there is none.
+
+    Raises `MaintenanceError` for one that is damaged.
+    """
     if not path.exists():
         return False
     to.unlink(missing_ok=True)
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(to)) as copy:
-        source.backup(copy)
-        copy.execute("pragma journal_mode=delete")
+    try:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(to)) as copy:
+            source.backup(copy)
+            copy.execute("pragma journal_mode=delete")
+    except sqlite3.DatabaseError as error:
+        raise MaintenanceError(
+            f"{path} cannot be copied ({error}): restart its service, which says what to do."
+        ) from error
     return True
 
 

@@ -118,6 +118,13 @@ def test_a_lost_file_of_a_table_makes_no_backup(tmp_path: Path) -> None:
         backed_up(folder)
 
 
+def test_a_damaged_database_makes_no_backup(tmp_path: Path) -> None:
+    folder = fill(data_in(tmp_path))
+    folder.place(JOURNAL).write_bytes(b"garbage" * 1_000)
+    with pytest.raises(MaintenanceError, match=r"journal.sqlite cannot be copied .*: restart"):
+        backed_up(folder)
+
+
 def test_nothing_and_a_second_backup_at_once_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MaintenanceError, match="There is no data"):
         backed_up(data_in(tmp_path / "nothing"))
