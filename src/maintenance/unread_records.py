@@ -17,9 +17,13 @@ from typing import Any, NamedTuple
 from deltalake import DeltaTable
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError
+from pydantic import BaseModel, ValidationError
 
 from core.lake import query
 from core.topics import BLOCKS, TRANSACTIONS
+from core.transaction import Block, ObservedTransaction
+
+_MODELS: dict[str, type[BaseModel]] = {TRANSACTIONS: ObservedTransaction, BLOCKS: Block}
 
 MOST_RECORDS = 50_000
 """The producer has all of them in memory at its start, a kilobyte each."""
@@ -89,10 +93,23 @@ def _connect(servers: str) -> None:
 
 
 def hold(journal: Path, records: Sequence[Any]) -> None:
-    """Add records to those that the producer sends at its next start."""
-    rows = [(r.topic, (r.key or b"").decode(errors="replace"), r.value) for r in records if r.value]
+    """Add records to those that the producer sends at its next start.
+
+    What the stream refuses is left out: no producer of ours has published it.
+    """
+    rows = [
+        (r.topic, (r.key or b"").decode(errors="replace"), r.value) for r in records if _is_valid(r)
+    ]
     with closing(sqlite3.connect(journal)) as database, database:
         database.executemany("insert into held (topic, key, value) values (?, ?, ?)", rows)
+
+
+def _is_valid(record: Any) -> bool:
+    try:
+        _MODELS[record.topic].model_validate_json(record.value or b"")
+    except ValidationError:
+        return False
+    return True
 
 
 def _starts(
