@@ -16,6 +16,7 @@ from local.supervisor import Service
 from prometheus_client import CollectorRegistry
 from tests.support.ingestion_fakes import FakeClock
 
+from core.lake import RESTORING
 from core.settings import ROOT
 from data_ingestion.source_health import HealthServer, SourceHealth
 from monitoring.producer_metrics import ProducerMetrics
@@ -81,6 +82,19 @@ def test_a_setting_out_of_its_bounds_is_reported_before_anything_starts(
     assert run.returncode == 1
     assert run.stderr.startswith("WORKERS is 0: input should be greater than or equal to 1;")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_restore_is_reported_before_anything_starts(
+    java: None, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "demo" / "lake").mkdir(parents=True)
+    (tmp_path / "demo" / "lake" / RESTORING).touch()
+    run = demo(environment)
+    assert (run.returncode, run.stderr) == (
+        1,
+        f"A restore into {tmp_path}/demo was interrupted: run it again (make restore FILE=...).\n",
+    )
+    assert not (tmp_path / "demo" / "logs").exists()
 
 
 def test_one_that_dies_stops_the_rest_and_its_last_lines_are_shown(
