@@ -1,9 +1,13 @@
 #!/bin/sh
-# start.sh COMMAND...: runs Grafana's own start with the password in GRAFANA_ADMIN_PASSWORD, at every
-# start. Grafana itself takes a password only when its database is new. Unset, the password in an
-# existing database stays as it is. Whoever can be reached from the network needs one.
+# start.sh COMMAND...: runs Grafana's own start with the password in GRAFANA_ADMIN_PASSWORD, else with
+# the one in the file GRAFANA_ADMIN_PASSWORD_FILE, at every start. Grafana itself takes a password only
+# when its database is new. Unset, the password in an existing database stays as it is. Whoever can be
+# reached from the network needs one.
 set -eu
 
+if [ -z "${GRAFANA_ADMIN_PASSWORD:-}" ] && [ -n "${GRAFANA_ADMIN_PASSWORD_FILE:-}" ]; then
+    GRAFANA_ADMIN_PASSWORD="$(cat "$GRAFANA_ADMIN_PASSWORD_FILE")"
+fi
 password="${GRAFANA_ADMIN_PASSWORD:-admin}"
 
 opened=""

@@ -22,17 +22,18 @@ _METRICS_SETTINGS = {
     "prometheus": "PROMETHEUS_PORT",
 }
 
+_ONLY_IN_DOCKER = {"grafana_port", "https_port"}
 
 _COMMAND_LENGTH = 80
 
 
 def ports() -> dict[str, int]:
-    """Each port of the local stack by the name of its setting; Grafana runs in Docker only."""
+    """Each port of the local stack by the name of its setting."""
     return {
         name.upper(): value
         for settings in classes()
         for name, value in settings()
-        if name.endswith("_port") and name != "grafana_port"
+        if name.endswith("_port") and name not in _ONLY_IN_DOCKER
     }
 
 

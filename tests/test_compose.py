@@ -12,10 +12,17 @@ import yaml
 from api.callers import Callers
 from core.settings import ROOT, ApiSettings, render
 
-FILES = ["docker-compose.yml", "docker-compose.demo.yml", "docker-compose.cluster.yml"]
+FILES = [
+    "docker-compose.yml",
+    "docker-compose.demo.yml",
+    "docker-compose.cluster.yml",
+    "docker-compose.secure.yml",
+    "docker-compose.oidc.yml",
+]
 DOCKERFILES = sorted(ROOT.glob("Dockerfile.*"))
 OURS = "bitcoin-anomaly-detection/"
-ONE_SHOT = {"kafka-agent", "maintenance"}
+ONE_SHOT = {"kafka-agent", "maintenance", "door-password"}
+UNASKED = {"spark-master", "spark-worker", "login", "oauth2-proxy"}
 PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
 
 # Docker's own: folders, addresses and ports inside its network, a file of the host's
@@ -90,11 +97,12 @@ def test_each_file_is_whole_by_itself(name: str) -> None:
 
 def test_in_the_demo_every_service_works_on_the_demos_data() -> None:
     """The last file's volumes win, so the demo's comes last and names each that holds data."""
-    base, demo, cluster = (load(name)["volumes"] for name in FILES)
+    base, demo, cluster, *others = (load(name)["volumes"] for name in FILES)
     lasting = {name: body for name, body in base.items() if body}
     assert all(body == {"name": f"bitcoin-live-{name}"} for name, body in lasting.items())
     assert demo == {name: {"name": f"bitcoin-demo-{name}"} for name in lasting}
     assert {name: lasting[name] for name in cluster} == cluster
+    assert not set().union(*others) & lasting.keys()
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -102,6 +110,7 @@ def test_every_service_is_confined(service: str) -> None:
     body = SERVICES[service]
     assert body["read_only"] is True
     assert body["cap_drop"] == ["ALL"]
+    assert body.get("cap_add", []) == (["NET_BIND_SERVICE"] if service == "door" else [])
     assert body["security_opt"] == ["no-new-privileges:true"]
     assert body["pids_limit"] > 0
     assert body["mem_limit"]
@@ -114,7 +123,8 @@ def test_every_service_is_confined(service: str) -> None:
 def test_every_lasting_service_is_restarted_and_most_show_their_health(service: str) -> None:
     body = SERVICES[service]
     assert body["restart"] == "unless-stopped"
-    if service != "spark-worker":  # the master knows whether a worker lives
+    # the master knows whether a worker lives, and oauth2-proxy's image has nothing to ask it with
+    if service not in {"spark-worker", "oauth2-proxy"}:
         check = body["healthcheck"]
         assert {"test", "interval", "timeout", "retries", "start_period"} == set(check)
 
@@ -141,6 +151,7 @@ def test_the_maintenance_starts_only_when_asked_and_has_all_data_where_the_servi
 
 def test_only_what_is_meant_for_people_is_published_and_on_the_loopback() -> None:
     published = {name: body["ports"] for name, body in SERVICES.items() if "ports" in body}
+    assert published.pop("door") == ["${HTTPS_ADDRESS:-0.0.0.0}:${HTTPS_PORT:-443}:443"]
     assert set(published) == PUBLISHED
     for ports in published.values():
         assert all(port.startswith("${BIND_ADDRESS:-127.0.0.1}:") for port in ports)
@@ -148,7 +159,11 @@ def test_only_what_is_meant_for_people_is_published_and_on_the_loopback() -> Non
 
 def test_images_that_are_not_ours_are_pinned() -> None:
     foreign = {b["image"] for b in SERVICES.values() if not b["image"].startswith(OURS)}
-    assert foreign == {"apache/kafka:4.3.1", "prom/prometheus:v3.14.0", "grafana/grafana:13.2.0"}
+    assert foreign == {
+        *("apache/kafka:4.3.1", "prom/prometheus:v3.14.0", "grafana/grafana:13.2.0"),
+        *("caddy:2.11.9-alpine", "nginxinc/nginx-unprivileged:1.30.4-alpine"),
+        "quay.io/oauth2-proxy/oauth2-proxy:v7.15.6",
+    }
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -157,7 +172,8 @@ def test_every_variable_is_a_setting_of_the_example_with_its_default(name: str) 
     used = re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", (ROOT / name).read_text())
     assert {variable for variable, _ in used} <= set(example)
     other = {"REQUEST_INTERVAL_SECONDS"} if "demo" in name else set()  # asks its own simulator
-    other |= {"API_KEYS_FILE"}  # something is mounted where there is no file
+    # something is mounted where there is no file
+    other |= {"API_KEYS_FILE", "DOOR_USERS_FILE", "OIDC_CLIENT_SECRET_FILE"}
     different = {
         variable: (default, example[variable])
         for variable, default in used
@@ -231,6 +247,19 @@ def test_an_existing_grafana_is_given_the_password_at_every_start(
     refused = start_grafana(GRAFANA_ADMIN_PASSWORD="abc")
     assert refused.returncode == 1
     assert "GRAFANA_ADMIN_PASSWORD could not be set" in refused.stderr
+
+
+def test_a_password_in_a_file_is_used_where_the_setting_is_empty(
+    start_grafana: StartGrafana, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("from a file\n")
+    given = {"GRAFANA_ADMIN_PASSWORD_FILE": str(file)}
+    assert start_grafana(**given).stdout == "from a file\n"
+    assert start_grafana(**given, GRAFANA_ADMIN_PASSWORD="a setting").stdout == "a setting\n"
+    (tmp_path / "grafana.db").write_text("a database")
+    assert start_grafana(**given).returncode == 0
+    assert (tmp_path / "reset").read_text().endswith("--password-from-stdin from a file\n")
 
 
 @pytest.mark.parametrize(
@@ -311,4 +340,4 @@ def test_prometheus_asks_every_lasting_service_by_its_name() -> None:
         for group in job.get("static_configs", [])
         for target in group["targets"]
     } | {name for job in jobs for found in job.get("dns_sd_configs", []) for name in found["names"]}
-    assert asked == set(SERVICES) - ONE_SHOT - {"spark-master", "spark-worker"}
+    assert asked == set(SERVICES) - ONE_SHOT - UNASKED

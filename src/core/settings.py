@@ -401,6 +401,30 @@ def variables() -> dict[str, str]:
     return file | dict(os.environ)
 
 
+class DoorSettings(Settings):
+    """The one port for the network, in Docker only: docker-compose.secure.yml, docs/secure.md."""
+
+    https_port: Port = 443
+    """Port of the login"""
+    https_address: str = "0.0.0.0"
+    """Address of the host that this port is on"""
+    door_domain: str = "localhost"
+    """Name by which browsers reach the host; a public one gets a public certificate"""
+    door_users_file: Path | None = None
+    """File of users, name:hash on each line; a path begins with / or ./ (default: the user
+    admin with a password that is made at the first start)"""
+    door_network: str = Field("10.213.71", pattern=r"^\d{1,3}(\.\d{1,3}){2}$")
+    """First three numbers of the private network behind the login"""
+    oidc_issuer_url: str = ""
+    """OpenID Connect provider that people log in at (docker-compose.oidc.yml)"""
+    oidc_client_id: str = ""
+    """This stack's name at the provider"""
+    oidc_client_secret_file: Path | None = None
+    """File of the secret that the provider gave with that name; a path begins with / or ./"""
+    oidc_email_domains: str = ""
+    """Domains whose people may pass, by their mail address, separated by commas; * for all"""
+
+
 class PrometheusSettings(Settings):
     """Prometheus and Grafana, as they are published on the host."""
 

@@ -51,9 +51,9 @@ def test_a_service_reads_the_same_ports_from_its_environment(
     assert here["API_PORT"] == 15_005
 
 
-def test_every_port_of_the_stack_has_its_setting_and_grafana_is_not_among_them() -> None:
+def test_every_port_of_the_stack_has_its_setting_and_those_of_docker_are_not_among_them() -> None:
     assert len(set(ports().values())) == len(ports()) == 13
-    assert "GRAFANA_PORT" not in ports()
+    assert not {"GRAFANA_PORT", "HTTPS_PORT"} & ports().keys()
     assert set(targets().values()) <= set(ports().values())
 
 
