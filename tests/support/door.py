@@ -22,6 +22,7 @@ NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 """Debian keeps it where only root looks."""
 
 SERVICES = ("dashboard", "api", "grafana", "mlflow", "prometheus")
+PROVIDER = "oauth2-proxy"
 
 
 class Service(ThreadingHTTPServer):
@@ -41,9 +42,14 @@ class _Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
+        headers = {k.lower(): v for k, v in self.headers.items()}
+        self.server.seen.append((self.path, headers))
         body = self.server.name.encode()
-        self.send_response(200)
+        if self.path == "/oauth2/auth" and "session=ann" not in headers.get("cookie", ""):
+            self.send_response(401)
+        else:
+            self.send_response(200)
+            self.send_header("X-Auth-Request-Email", "ann@my.company")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -95,17 +101,21 @@ class Door:
 
 
 @contextmanager
-def open_door(folder: Path) -> Iterator[Door]:
-    """Both proxies before small services, with the users that `prepare` left in `folder`."""
+def open_door(folder: Path, login_file: str = "password.conf") -> Iterator[Door]:
+    """Both proxies before small services, with the users that `prepare` left in `folder`.
+
+    With `oidc.conf` a small service also answers as oauth2-proxy does: it knows ann's session.
+    """
     for program in (NGINX, "caddy"):
         if shutil.which(program) is None:
             missing(f"{program} is not installed (Debian: apt-get install {program})")
     https, metrics, login, alive = free_ports(4)
     with ExitStack() as stack:
-        services = {name: stack.enter_context(Service(name)) for name in SERVICES}
+        services = {name: stack.enter_context(Service(name)) for name in (*SERVICES, PROVIDER)}
         for service in services.values():
             stack.callback(service.shutdown)
         nginx = _nginx_files(folder, login, alive, services)
+        _login_file(folder, login_file, services[PROVIDER])
         log = folder / "nginx.log"
         options = "daemon off;"
         if os.geteuid() == 0:  # its workers would be nobody, who may not read the test's folder
@@ -136,12 +146,18 @@ def _nginx_files(folder: Path, login: int, alive: int, services: dict[str, Servi
     config = config.replace("127.0.0.1:8081", f"127.0.0.1:{alive}")
     config = config.replace("/tmp/", f"{folder}/")
     (folder / "nginx.conf").write_text(config)
-    (folder / "login.conf").write_text((DOOR / "password.conf").read_text())
     upstreams = (DOOR / "upstreams.conf").read_text()
     for name, service in services.items():
         upstreams = re.sub(rf"\b{name}:\d+", f"127.0.0.1:{service.server_port}", upstreams)
     (folder / "upstreams.conf").write_text(upstreams)
     return folder / "nginx.conf"
+
+
+def _login_file(folder: Path, name: str, provider: Service) -> None:
+    text = (
+        (DOOR / name).read_text().replace(f"{PROVIDER}:4180", f"127.0.0.1:{provider.server_port}")
+    )
+    (folder / "login.conf").write_text(text)
 
 
 def _caddyfile(https: int, metrics: int, login: int) -> str:
