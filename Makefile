@@ -1,6 +1,6 @@
 # Everything this project does, by name. `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run backup restore upgrade alert-test test test-fast soak mutants bench lint format up down logs ps
+.PHONY: help install demo run backup restore upgrade alert-test test test-fast soak mutants bench lint hashes audit format up down logs ps
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -31,12 +31,13 @@ help: ## list the commands
 install: $(STAMP) ## make .venv with the locked packages, and bring the jars
 	@$(BIN)/python local/jars.py
 
-$(STAMP): constraints.txt $(wildcard requirements.*.txt) pyproject.toml
+$(STAMP): hashes.txt $(wildcard requirements.*.txt) pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python is not installed, but 3.11 is needed: install it (Debian: apt-get install python3.11 python3.11-venv)."; exit 1; }
 	@$(PYTHON) local/preflight.py
 	@echo "installing into .venv: some minutes the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.dev.txt -c constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r hashes.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 demo: install ## the whole stack on simulated transactions: REPLAY=file RATE=transactions/s MARKET=path
@@ -82,6 +83,13 @@ lint: install ## ruff, mypy --strict, and the rules of the source tree
 	$(BIN)/ruff format --check
 	$(BIN)/mypy src tests local benchmarks
 	$(BIN)/pytest -q tests/test_house.py
+
+hashes: ## write hashes.txt anew, after a change of constraints.txt
+	uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--default-index https://pypi.org/simple constraints.txt --output-file hashes.txt
+
+audit: install ## ask the advisory database about every locked package
+	uvx pip-audit==2.10.1 --disable-pip --require-hashes -r hashes.txt
 
 format: install ## let ruff format the code
 	$(BIN)/ruff check --fix

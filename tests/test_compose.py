@@ -20,7 +20,7 @@ FILES = [
     "docker-compose.oidc.yml",
 ]
 DOCKERFILES = sorted(ROOT.glob("Dockerfile.*"))
-OURS = "bitcoin-anomaly-detection/"
+OURS = "${IMAGE_PREFIX:-bitcoin-anomaly-detection}/"
 ONE_SHOT = {"kafka-agent", "maintenance", "door-password"}
 UNASKED = {"spark-master", "spark-worker", "login", "oauth2-proxy"}
 PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
@@ -164,6 +164,15 @@ def test_images_that_are_not_ours_are_pinned() -> None:
         *("caddy:2.11.9-alpine", "nginxinc/nginx-unprivileged:1.30.4-alpine"),
         "quay.io/oauth2-proxy/oauth2-proxy:v7.15.6",
     }
+
+
+def test_every_image_of_ours_is_built_here_unless_a_release_is_asked_for() -> None:
+    ours = {b["image"]: b for b in SERVICES.values() if b["image"].startswith(OURS)}
+    assert len(ours) == len(DOCKERFILES)
+    for image, body in ours.items():
+        name = re.fullmatch(rf"{re.escape(OURS)}(\w+):\$\{{IMAGE_TAG:-latest\}}", image)
+        assert name, image
+        assert body["build"] == {"context": ".", "dockerfile": f"Dockerfile.{name[1]}"}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -425,6 +425,15 @@ class DoorSettings(Settings):
     """Domains whose people may pass, by their mail address, separated by commas; * for all"""
 
 
+class ImageSettings(Settings):
+    """Where Docker finds this project's images; by default it builds them (Docker only)."""
+
+    image_prefix: str = "bitcoin-anomaly-detection"
+    """Before an image's name; that of a release is in docs/releasing.md"""
+    image_tag: str = "latest"
+    """Version of the images, such as v0.6.0"""
+
+
 class PrometheusSettings(Settings):
     """Prometheus and Grafana, as they are published on the host."""
 
