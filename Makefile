@@ -1,6 +1,6 @@
 # Everything this project does, by name. `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run backup restore upgrade alert-test test test-fast soak mutants bench lint hashes audit format up down logs ps
+.PHONY: help install demo run backup restore upgrade alert-test test test-fast soak mutants bench lint hashes audit sbom format up down logs ps
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -90,6 +90,9 @@ hashes: ## write hashes.txt anew, after a change of constraints.txt
 
 audit: install ## ask the advisory database about every locked package
 	uvx pip-audit==2.10.1 --disable-pip --require-hashes -r hashes.txt
+
+sbom: install ## the bill of materials of the locked packages, packages.cdx.json
+	uvx --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --output-file packages.cdx.json hashes.txt
 
 format: install ## let ruff format the code
 	$(BIN)/ruff check --fix
