@@ -89,7 +89,7 @@ hashes: ## write hashes.txt anew, after a change of constraints.txt
 		--default-index https://pypi.org/simple constraints.txt --output-file hashes.txt
 
 audit: install ## ask the advisory database about every locked package
-	uvx pip-audit==2.10.1 --disable-pip --require-hashes -r hashes.txt
+	uvx pip-audit==2.10.1 --strict --disable-pip --require-hashes -r hashes.txt
 
 sbom: install ## the bill of materials of the locked packages, packages.cdx.json
 	uvx --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --output-file packages.cdx.json hashes.txt
