@@ -39,8 +39,8 @@ from maintenance.table_snapshot import TableSnapshot, take_snapshot
 from maintenance.unread_records import MOST_RECORDS, hold, unread_records, written_places
 
 LAKE_ORDER = (
-    *("transaction_stats", "replacements", "confirmations", "scored_transactions", "market"),
-    *("raw_transactions", "movements", "watched", "quarantine"),
+    *("address_days", "transaction_stats", "replacements", "confirmations"),
+    *("scored_transactions", "market", "raw_transactions", "movements", "watched", "quarantine"),
 )
 """The opposite of the order in which a micro-batch and its chores write."""
 
