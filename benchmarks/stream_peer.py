@@ -53,7 +53,7 @@ def run(data: Path, servers: str, settings: StreamSettings) -> None:
         "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.LocalFs",
     }
     settings = settings.model_copy(update={"spark_ui_port": 0})
-    spark = start_session(settings, "127.0.0.1", hadoop)
+    spark = start_session(settings, "127.0.0.1", overrides=hadoop)
     provider = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
     spark.conf.set("spark.sql.streaming.stateStore.providerClass", provider)
     reader = spark.readStream.format("kafka").option("kafka.bootstrap.servers", servers)

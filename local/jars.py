@@ -1,4 +1,4 @@
-"""Download the jars of `ivy.xml` into `.jars/{spark,kafka,agent}`, with the Ivy in pyspark.
+"""Download the jars of `ivy.xml` into `.jars/{spark,s3,kafka,agent}`, with the Ivy in pyspark.
 
     python local/jars.py [FOLDER]
 
@@ -46,7 +46,7 @@ def resolve(folder: Path = JARS) -> None:
 
 
 def classpath(conf: str, folder: Path = JARS) -> str:
-    """The Java class path of one configuration of `ivy.xml`: `kafka` or `spark`."""
+    """The Java class path of one configuration of `ivy.xml`: `kafka`, `spark` or `s3`."""
     return f"{folder / conf}/*"
 
 
@@ -62,7 +62,7 @@ def _digest() -> str:
 
 
 def _retrieve(folder: Path) -> None:
-    for conf in ("spark", "kafka", "agent"):
+    for conf in ("spark", "s3", "kafka", "agent"):
         shutil.rmtree(folder / conf, ignore_errors=True)
     cache = folder / "cache"
     run = subprocess.run(_ivy(folder, cache), capture_output=True, text=True, check=False)

@@ -187,11 +187,11 @@ def test_every_image_of_ours_is_built_here_unless_a_release_is_asked_for() -> No
 @pytest.mark.parametrize("name", FILES)
 def test_every_variable_is_a_setting_of_the_example_with_its_default(name: str) -> None:
     example = dict(re.findall(r"^#([A-Z0-9_]+)=(.*)$", render(), re.MULTILINE))
-    used = re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", (ROOT / name).read_text())
+    used = re.findall(r"\$\{([A-Z0-9_]+):-([^}]*)\}", (ROOT / name).read_text())
     assert {variable for variable, _ in used} <= set(example)
     other = {"REQUEST_INTERVAL_SECONDS"} if "demo" in name else set()  # asks its own simulator
     # something is mounted where there is no file
-    other |= {"API_KEYS_FILE", "DOOR_USERS_FILE", "OIDC_CLIENT_SECRET_FILE"}
+    other |= {"API_KEYS_FILE", "DOOR_USERS_FILE", "OIDC_CLIENT_SECRET_FILE", "S3_CREDENTIALS_FILE"}
     different = {
         variable: (default, example[variable])
         for variable, default in used
@@ -202,7 +202,7 @@ def test_every_variable_is_a_setting_of_the_example_with_its_default(name: str) 
 
 def test_every_setting_can_be_given_to_the_services_that_have_it() -> None:
     text = "".join((ROOT / name).read_text() for name in FILES)
-    given = set(re.findall(r"^      ([A-Z_]+):$|\$\{([A-Z_]+):-", text, re.MULTILINE))
+    given = set(re.findall(r"^ +([A-Z0-9_]+):$|\$\{([A-Z0-9_]+):-", text, re.MULTILINE))
     named = set(re.findall(r"^#([A-Z0-9_]+)=", render(), re.MULTILINE))
     assert named - {name for pair in given for name in pair} == INSIDE
 

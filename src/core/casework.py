@@ -2,21 +2,25 @@
 
 They are Delta tables in a folder of their own, so that the stream's lake stays read-only for every
 other service. Rows are only appended: what a person changes is a new row, and history is kept. One
-table has one writing service; its processes take turns by a lock.
+table has one writing service. On a disk its processes take turns by a lock; on an object store they
+need none: the store gives each version of a table to one of them (`core.object_store`), and
+delta-rs then appends after it.
 """
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from core.alert_rows import ALERTS, DELIVERIES
 from core.case_rows import CASE_EVENTS, CASE_MEMBERS
 from core.lake import ORIGIN_PROPERTY, open_table, query, table_uri
+from core.object_store import on_store, storage_options
 from core.tables import TIMESTAMP
 from core.transaction import NUMERIC_FIELDS
 
@@ -127,7 +131,8 @@ class CaseworkStore:
                 table, rows, mode="append", schema_mode="merge", commit_properties=properties
             )
             if (table.version() + 1) % _SMALL_COMMITS == 0:
-                _merge_files(table)
+                with suppress(CommitFailedError):  # another process merges the same files
+                    _merge_files(table)
 
     def position(self, name: str, application: str) -> int | None:
         """The position that the newest commit of an application has; None without one."""
@@ -153,19 +158,25 @@ class CaseworkStore:
         """
         if (table := self.table(name)) is not None:
             return table
-        return DeltaTable.create(
-            table_uri(self.root, name),
-            CASEWORK_TABLES[name],
-            name=name,
-            configuration={ORIGIN_PROPERTY: self.origin},
-            raise_if_key_not_exists=False,
-        )
+        uri = table_uri(self.root, name)
+        with suppress(DeltaError):  # another process was first
+            DeltaTable.create(
+                uri,
+                CASEWORK_TABLES[name],
+                name=name,
+                configuration={ORIGIN_PROPERTY: self.origin},
+                raise_if_key_not_exists=False,
+                storage_options=storage_options(uri),
+            )
+        created = self.table(name)
+        assert created is not None, "by this process or another"
+        return created
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:
         """Let one process and thread write a table at a time; on a local disk by a lock file."""
         with self._lock:
-            if "://" in self.root:
+            if on_store(self.root):
                 yield
                 return
             folder = Path(self.root)

@@ -26,6 +26,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
+from core.object_store import storage_options
+
 _LOG, _HINT, _ASIDE = "_delta_log", "_last_checkpoint", ".damaged"
 _COMMIT = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d{10}\.\d{10})?\.parquet")
@@ -140,7 +142,7 @@ def repair(damage: Damage) -> None:
         filesystem.move(path, path + _ASIDE)
     if 0 not in damage.lost_commits:  # else the table is created again
         for _ in damage.lost_commits:
-            table = DeltaTable(damage.uri)
+            table = DeltaTable(damage.uri, storage_options=storage_options(damage.uri))
             table.create_write_transaction([], "append", table.schema(), [])
 
 
@@ -173,7 +175,7 @@ def has_lost_commits(uri: str) -> bool:
 
 
 def _filesystem(uri: str) -> pa.fs.PyFileSystem:
-    return pa.fs.PyFileSystem(DeltaStorageHandler(uri))
+    return pa.fs.PyFileSystem(DeltaStorageHandler(uri, storage_options(uri)))
 
 
 def _files(uri: str, suffix: str = "") -> dict[str, int]:

@@ -14,6 +14,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from core.delta_log import inspect, newest_commit_is_empty
 from core.market import Market
+from core.object_store import storage_options
 from core.tables import TABLES
 
 ORIGIN_PROPERTY = "bitcoin.origin"
@@ -65,7 +66,7 @@ def open_table(lake: str, name: str, origin: str) -> DeltaTable | None:
 
 def _newest_version(uri: str) -> DeltaTable | None:
     try:
-        table = DeltaTable(uri)
+        table = DeltaTable(uri, storage_options=storage_options(uri))
     except TableNotFoundError:
         return None
     except DeltaError as error:

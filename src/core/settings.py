@@ -77,6 +77,23 @@ class DataSettings(Settings):
         return self.casework_uri or str(self.data_dir.resolve() / "casework")
 
 
+class StoreSettings(Settings):
+    """The object store of a lake and casework tables whose URI begins with s3://."""
+
+    s3_endpoint_url: str | None = Field(None, pattern=r"^https?://[^/]+$")
+    """Store with the S3 interface, http://host:port (default: Amazon's)"""
+    s3_region: str = "us-east-1"
+    """Region of the bucket; stores that know no regions take any"""
+    s3_credentials_file: Path | None = None
+    """File with aws_access_key_id and aws_secret_access_key in a section [default] (default: the
+    role of the machine)"""
+
+    @field_validator("s3_credentials_file")
+    @classmethod
+    def _file_from_the_checkout(cls, file: Path | None) -> Path | None:
+        return None if file is None else ROOT / file
+
+
 class LogSettings(Settings):
     """The log of every service."""
 
@@ -120,7 +137,6 @@ class MlflowSettings(Settings):
     """MLflow server (default: localhost on MLFLOW_PORT)"""
     mlflow_allowed_hosts: str = ""
     """Further host names by which browsers call MLflow, separated by commas"""
-
     @property
     def tracking_uri(self) -> str:
         """The server's URL."""

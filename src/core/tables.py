@@ -278,3 +278,23 @@ TABLES = {
     "watched": WATCHED,
 }
 """Every table by its name."""
+
+Engine = Literal["spark", "delta-rs"]
+
+ENGINES: dict[str, Engine] = {
+    "raw_transactions": "spark",
+    "quarantine": "spark",
+    "scored_transactions": "spark",
+    "confirmations": "spark",
+    "transaction_stats": "delta-rs",
+    "replacements": "delta-rs",
+    "market": "delta-rs",
+    "movements": "delta-rs",
+    "watched": "delta-rs",
+}
+"""What writes the rows of each table: Spark what its workers made, delta-rs what the driver has.
+
+The two refuse a version that is there in different ways, so no table takes rows from both. What
+delta-rs does with the tables of Spark, which is to compact, to delete and to repair, it does
+between micro-batches in the stream's own process.
+"""

@@ -31,7 +31,8 @@ from core.lake import (
     rows_by_date,
     table_uri,
 )
-from core.tables import TABLES
+from core.object_store import storage_options
+from core.tables import ENGINES, TABLES, Engine
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ def _create(
 
 def _set_changed_properties(spark: SparkSession, uri: str, wanted: dict[str, str]) -> None:
     """Set the properties that differ, in one commit; none where they are as wanted."""
-    present = DeltaTable(uri).metadata().configuration
+    present = DeltaTable(uri, storage_options=storage_options(uri)).metadata().configuration
     changed = {key: value for key, value in wanted.items() if present.get(key) != value}
     if changed:
         listed = ", ".join(f"'{key}' = '{value}'" for key, value in changed.items())
@@ -150,19 +151,24 @@ class LakeTables:
 
     def append(self, name: str, frame: DataFrame, count: int) -> None:
         """Append the rows of a Spark frame, about `count` of them, in one commit."""
+        self._check_engine(name, "spark")
         frame = frame.coalesce(1) if count <= _ONE_FILE_ROWS else frame
         frame.write.format("delta").mode("append").save(table_uri(self.lake, name))
 
     def append_arrow(self, name: str, rows: pa.Table) -> None:
         """Append rows that the driver holds, in one commit and without a Spark job."""
-        write_deltalake(table_uri(self.lake, name), rows, mode="append")
+        self._check_engine(name, "delta-rs")
+        write_deltalake(self.open(name), rows, mode="append")
 
     def replace_dates(self, name: str, rows: pa.Table, dates: list[date]) -> None:
         """Replace all rows of these dates by `rows`, which the driver holds, in one commit."""
+        self._check_engine(name, "delta-rs")
         listed = ", ".join(f"'{d.isoformat()}'" for d in dates)
-        write_deltalake(
-            table_uri(self.lake, name), rows, mode="overwrite", predicate=f"date IN ({listed})"
-        )
+        write_deltalake(self.open(name), rows, mode="overwrite", predicate=f"date IN ({listed})")
+
+    @staticmethod
+    def _check_engine(name: str, engine: Engine) -> None:
+        assert ENGINES[name] == engine, f"rows of {name} are written by {ENGINES[name]} alone"
 
     def open(self, name: str) -> DeltaTable:
         """The table's newest version for delta-rs."""
@@ -176,6 +182,7 @@ class LakeTables:
 
     def spark_table(self, name: str) -> SparkDeltaTable:
         """The table for Delta's own operations in Spark, as MERGE."""
+        self._check_engine(name, "spark")
         return SparkDeltaTable.forPath(self.spark, table_uri(self.lake, name))
 
     def query(self, sql: str, *names: str) -> pa.Table:

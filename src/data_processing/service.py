@@ -73,7 +73,7 @@ def run(config: StreamConfig, address: str, follower: ChampionFollower) -> int:
     """
     stop = threading.Event()
     with _hidden_from_child_processes(signal.SIGTERM):
-        spark = start_session(config.stream, address)
+        spark = start_session(config.stream, address, config.data.lake)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
     metrics = StreamMetrics(new_registry("stream"))

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from pyspark.sql import SparkSession
 
-from core.settings import StreamSettings
+from core.object_store import credentials, on_store
+from core.settings import StoreSettings, StreamSettings
 
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -46,20 +47,37 @@ _SPARK = {
     "spark.ui.showConsoleProgress": "false",
 }
 
+_STORE = {
+    # One URI for all: delta-rs says s3, Hadoop s3a. Delta commits to both by a log store that is
+    # safe while one driver writes.
+    "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+    "spark.hadoop.fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
+    # It reads no more than is asked for, and needs no cache.
+    "spark.hadoop.fs.s3a.input.stream.type": "classic",
+}
+_FROM_FILE = "org.apache.hadoop.fs.s3a.auth.ProfileAWSCredentialsProvider"
+
 _JAVA_OPTIONS = "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Dlog4j2.level=ERROR"
 
 
 def start_session(
-    settings: StreamSettings, ui_address: str, overrides: Mapping[str, str] | None = None
+    settings: StreamSettings,
+    ui_address: str,
+    lake: str = "",
+    overrides: Mapping[str, str] | None = None,
 ) -> SparkSession:
     """Start Spark; its UI, and on a cluster its driver, listen on `ui_address` alone.
 
-    `overrides` are Spark options that replace the stream's own.
+    For a `lake` on an object store Spark is given the store's jars and settings. `overrides` are
+    Spark options that replace the stream's own.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_LOCAL_IP", ui_address)  # Spark binds its UI by nothing else
     builder = SparkSession.builder.appName("bitcoin-stream").master(settings.spark_master)
-    options = {**_DELTA, **_SPARK, **_options_of(settings, ui_address), **(overrides or {})}
+    options = {**_DELTA, **_SPARK, **_options_of(settings, ui_address, lake)}
+    if on_store(lake):
+        options |= store_options(StoreSettings())
+    options |= overrides or {}
     for key, value in options.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
@@ -67,7 +85,25 @@ def start_session(
     return spark
 
 
-def _options_of(settings: StreamSettings, address: str) -> dict[str, str]:
+def store_options(settings: StoreSettings) -> dict[str, str]:
+    """How Spark reaches the object store; the workers read the file of credentials too."""
+    options = _STORE | {"spark.hadoop.fs.s3a.endpoint.region": settings.s3_region}
+    if (endpoint := settings.s3_endpoint_url) is not None:
+        options |= {
+            "spark.hadoop.fs.s3a.endpoint": endpoint,
+            "spark.hadoop.fs.s3a.path.style.access": "true",
+            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint[:6] == "https:").lower(),
+        }
+    if credentials(settings) is not None:  # by its path: Spark shows its options to who asks
+        options |= {
+            "spark.hadoop.fs.s3a.aws.credentials.provider": _FROM_FILE,
+            "spark.hadoop.fs.s3a.auth.profile.file": str(settings.s3_credentials_file),
+            "spark.hadoop.fs.s3a.auth.profile.name": "default",
+        }
+    return options
+
+
+def _options_of(settings: StreamSettings, address: str, lake: str) -> dict[str, str]:
     options = {"spark.ui.port": str(settings.spark_ui_port)}
     if settings.spark_master.startswith("local"):
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
@@ -78,6 +114,8 @@ def _options_of(settings: StreamSettings, address: str) -> dict[str, str]:
     options["spark.driver.memory"] = settings.spark_driver_memory
     options["spark.driver.extraJavaOptions"] = _JAVA_OPTIONS
     if settings.spark_jars_dir is not None:
-        jars = sorted(settings.spark_jars_dir.resolve().glob("*.jar"))
+        folder = settings.spark_jars_dir.resolve()
+        folders = [folder, folder.with_name("s3")] if on_store(lake) else [folder]
+        jars = sorted(jar for each in folders for jar in each.glob("*.jar"))
         options["spark.jars"] = ",".join(map(str, jars))
     return options

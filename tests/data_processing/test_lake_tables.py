@@ -9,7 +9,7 @@ from tests.support.micro_batches import FakeKafka, Writer
 from tests.support.stream_samples import a_transaction
 
 from core.lake import OriginMismatchError, table_uri
-from core.tables import TABLES
+from core.tables import ENGINES, TABLES
 from data_processing.lake_tables import (
     LakeTables,
     ProtocolError,
@@ -109,3 +109,18 @@ def test_a_table_that_its_readers_cannot_read_is_refused(
     )
     with pytest.raises(ProtocolError, match="quarantine has Delta protocol"):
         create_tables(spark, tables.lake, "simulated", 2)
+
+
+def test_no_table_takes_rows_from_two_engines(spark: SparkSession, tables: LakeTables) -> None:
+    assert set(ENGINES) == set(TABLES)
+    for name, schema in TABLES.items():
+        if ENGINES[name] == "spark":
+            with pytest.raises(AssertionError, match="written by spark alone"):
+                tables.append_arrow(name, schema.empty_table())
+            with pytest.raises(AssertionError, match="written by spark alone"):
+                tables.replace_dates(name, schema.empty_table(), [])
+        else:
+            with pytest.raises(AssertionError, match="written by delta-rs alone"):
+                tables.append(name, tables.frame(name), 0)
+            with pytest.raises(AssertionError, match="written by delta-rs alone"):
+                tables.spark_table(name)

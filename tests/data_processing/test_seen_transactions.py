@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 from tests.support import delta_tables
 from tests.support.stream_samples import NOON, a_hash
@@ -101,7 +102,7 @@ def test_a_restart_reads_only_the_dates_that_have_changed(
     SeenTransactions(tables, tmp_path / "keys")
     assert len(tables.read) == 3
     another = [a_hash(rng)]
-    tables.append_arrow("raw_transactions", raw_rows(another, NOW))
+    write_deltalake(tables.open("raw_transactions"), raw_rows(another, NOW), mode="append")
     seen = SeenTransactions(tables, tmp_path / "keys")
     assert tables.read[3:] == [f"SELECT hash FROM raw_transactions WHERE date = '{NOW.date()}'"]
     assert seen.are_repeats(receipts(another + hashes[timedelta()])).all()
@@ -111,7 +112,7 @@ def test_what_is_added_is_recognised_and_saved(
     tables: NoSpark, rng: random.Random, tmp_path: Path
 ) -> None:
     seen, new = SeenTransactions(tables, tmp_path / "keys"), [a_hash(rng) for _ in range(5)]
-    tables.append_arrow("raw_transactions", raw_rows(new, NOW))
+    write_deltalake(tables.open("raw_transactions"), raw_rows(new, NOW), mode="append")
     seen.add(receipts(new))
     assert seen.are_repeats(receipts(new)).all()
     assert seen.unsaved == 5

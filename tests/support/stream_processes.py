@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +20,22 @@ from local.ports import free_port
 from tests.support.processes import accepts, kill_group
 from tests.support.stream_samples import a_champion, a_transaction, as_json
 
+from core.lake import open_table, query
 from core.settings import ROOT
 from core.topics import TRANSACTIONS, ensure_topics
 
 TIMEOUT_SECONDS = 480.0
 QUICK_JAVA = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
 """A test ends before the second compiler's work pays off."""
+
+
+def values(lake: str, table: str, column: str) -> Counter[object]:
+    """Each value of a column and how often it occurs; empty while there is no such table."""
+    opened = open_table(lake, table, "simulated")
+    if opened is None:
+        return Counter()
+    rows = query(f'SELECT "{column}" AS v FROM {table}', **{table: opened})
+    return Counter(rows["v"].to_pylist())
 
 
 def wait_for(ready: Callable[[], bool], what: str, seconds: float = TIMEOUT_SECONDS) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.micro_batches import FakeKafka, Writer
@@ -108,7 +108,8 @@ def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
         for _ in range(9):
             for _ in range(12):
                 kafka.later(seconds=5)
-                tables.append_arrow("raw_transactions", of_another_time(row, kafka.now, rng))
+                rows = of_another_time(row, kafka.now, rng)
+                write_deltalake(tables.open("raw_transactions"), rows, mode="append")
                 commits += 1
             chore.run()
             most = max(most, len(files_of(tables.open("raw_transactions"))))
