@@ -94,7 +94,7 @@ def _topics_exist(kafka: KafkaSettings, stop: threading.Event) -> bool:
     tries = 0
     while not stop.is_set():
         try:
-            ensure_topics(kafka.bootstrap_servers, kafka.kafka_partitions)
+            ensure_topics(kafka.bootstrap_servers, kafka.kafka_partitions, kafka.kafka_replication)
             return True
         except KafkaError as error:
             if tries % _REMIND_TRIES == 0:

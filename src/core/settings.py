@@ -121,6 +121,9 @@ class KafkaSettings(Settings):
     """Brokers as host:port,… (default: localhost on KAFKA_PORT)"""
     kafka_partitions: int = Field(2, ge=1)
     """Partitions of bitcoin-transactions when it is created"""
+    kafka_replication: int = Field(1, ge=1, le=9)
+    """Brokers that keep each record of a topic when it is created; all but one must have it before
+    it counts as published"""
 
     @property
     def bootstrap_servers(self) -> str:

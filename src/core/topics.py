@@ -27,8 +27,11 @@ _CONFIG = {
 }
 
 
-def ensure_topics(bootstrap_servers: str, partitions: int) -> None:
+def ensure_topics(bootstrap_servers: str, partitions: int, replication: int = 1) -> None:
     """Create the missing topics; existing ones are not changed.
+
+    Of `replication` brokers that have each record, all but one must have it before the producer is
+    told that it is there: one broker can fail without losing a record or stopping anybody.
 
     Only `bitcoin-transactions` has several partitions: the others depend on order or are small.
     Raises `kafka.errors.KafkaError` while no broker answers.
@@ -40,13 +43,14 @@ def ensure_topics(bootstrap_servers: str, partitions: int) -> None:
     )
     try:
         for name in {TRANSACTIONS, BLOCKS, DEAD_LETTERS, ANOMALIES} - set(admin.list_topics()):
-            _create(admin, name, partitions if name == TRANSACTIONS else 1)
+            _create(admin, name, partitions if name == TRANSACTIONS else 1, replication)
     finally:
         admin.close()
 
 
-def _create(admin: KafkaAdminClient, name: str, partitions: int) -> None:
-    topic = NewTopic(name, partitions, 1, topic_configs=_CONFIG)
+def _create(admin: KafkaAdminClient, name: str, partitions: int, replication: int) -> None:
+    config = _CONFIG | {"min.insync.replicas": str(max(1, replication - 1))}
+    topic = NewTopic(name, partitions, replication, topic_configs=config)
     try:
         admin.create_topics([topic])
     except TopicAlreadyExistsError:

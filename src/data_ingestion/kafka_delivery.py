@@ -53,9 +53,10 @@ class KafkaDelivery:
         grace: float,
         clock: Clock,
         metrics: ProducerMetrics,
+        replication: int = 1,
     ) -> None:
         self._servers = bootstrap_servers
-        self._partitions = partitions
+        self._partitions, self._replication = partitions, replication
         self._grace = grace
         self._clock = clock
         self._metrics = metrics
@@ -66,7 +67,7 @@ class KafkaDelivery:
         """Wait for a broker and create the topics that are missing; raises `StoppedError`."""
         while self._producer is None:
             try:
-                ensure_topics(self._servers, self._partitions)
+                ensure_topics(self._servers, self._partitions, self._replication)
                 self._producer = self._new_producer()
             except (KafkaError, OSError) as error:
                 reason = type(error).__name__

@@ -56,7 +56,12 @@ class Producer:
         )
         self._client = BlockchainClient(source, budget, clock, metrics)
         self._delivery = KafkaDelivery(
-            kafka.bootstrap_servers, kafka.kafka_partitions, self._grace, clock, metrics
+            kafka.bootstrap_servers,
+            kafka.kafka_partitions,
+            self._grace,
+            clock,
+            metrics,
+            kafka.kafka_replication,
         )
         self._health = SourceHealth(source.silent_after_seconds, clock, metrics)
         self._poller = Poller(

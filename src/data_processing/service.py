@@ -118,7 +118,7 @@ def wait_for_topics(kafka: KafkaSettings, stop: threading.Event) -> bool:
     reminded = -_REMIND_SECONDS
     while not stop.is_set():
         try:
-            ensure_topics(kafka.bootstrap_servers, kafka.kafka_partitions)
+            ensure_topics(kafka.bootstrap_servers, kafka.kafka_partitions, kafka.kafka_replication)
             return True
         except KafkaError as error:
             if time.monotonic() - reminded >= _REMIND_SECONDS:
