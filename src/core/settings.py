@@ -140,6 +140,18 @@ class MlflowSettings(Settings):
     """MLflow server (default: localhost on MLFLOW_PORT)"""
     mlflow_allowed_hosts: str = ""
     """Further host names by which browsers call MLflow, separated by commas"""
+    mlflow_database_url: str | None = None
+    """Database of runs and models, postgresql://user@host/name (default: SQLite in DATA_DIR)"""
+    mlflow_database_password_file: Path | None = None
+    """File with the password of that user (default: none)"""
+    mlflow_artifacts_uri: str | None = None
+    """Where MLflow keeps the files of models: a path or s3://… (default: in DATA_DIR)"""
+
+    @field_validator("mlflow_database_password_file")
+    @classmethod
+    def _from_the_checkout(cls, file: Path | None) -> Path | None:
+        return None if file is None else ROOT / file
+
     @property
     def tracking_uri(self) -> str:
         """The server's URL."""

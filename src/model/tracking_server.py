@@ -1,8 +1,10 @@
-"""The MLflow server: runs in SQLite, models in files, one worker, metrics for Prometheus.
+"""The MLflow server: runs and models in SQLite or PostgreSQL, their files on a disk or a store.
 
     python -m model.tracking_server [ADDRESS]
 
-Listens on ADDRESS (127.0.0.1). The database is first brought to the installed MLflow's schema.
+Listens on ADDRESS (127.0.0.1), with one worker and metrics for Prometheus. A database in SQLite is
+first brought to the installed MLflow's schema. Passwords and keys are given to the server by its
+environment, which, unlike its command, only its own user can read.
 """
 
 import os
@@ -12,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.logs import configure
+from core.object_store import CredentialsError, credentials
 from core.registry import tracking_database
-from core.settings import DataSettings, MlflowSettings
+from core.settings import DataSettings, MlflowSettings, StoreSettings
 
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 """Without a job queue, which would start more processes, and without usage telemetry."""
@@ -57,6 +60,8 @@ class Tracking:
     port: int
     further_hosts: str = ""
     address: str = "127.0.0.1"
+    database_url: str | None = None
+    artifacts_uri: str | None = None
 
     @property
     def database(self) -> Path:
@@ -72,12 +77,27 @@ class Tracking:
         return [
             *(sys.executable, "-m", "mlflow", "server"),
             *("--host", self.address, "--port", str(self.port), "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{self.database}"),
-            *("--artifacts-destination", str(artifacts)),
+            *("--backend-store-uri", self.database_url or f"sqlite:///{self.database}"),
+            *("--artifacts-destination", self.artifacts_uri or str(artifacts)),
             *("--allowed-hosts", ",".join(allowed_hosts(self.further_hosts))),
             *(("--cors-allowed-origins", origins) if origins else ()),
             *("--expose-prometheus", str(metrics)),
         ]
+
+
+def secrets(mlflow: MlflowSettings, store: StoreSettings) -> dict[str, str]:
+    """The variables by which the database's and the store's clients are given what they need.
+
+    Raises `OSError` when the file of the password cannot be read.
+    """
+    found = {"AWS_DEFAULT_REGION": store.s3_region}
+    if (password := mlflow.mlflow_database_password_file) is not None:
+        found["PGPASSWORD"] = password.read_text().strip()
+    if store.s3_endpoint_url is not None:
+        found["MLFLOW_S3_ENDPOINT_URL"] = store.s3_endpoint_url
+    if credentials(store) is not None:
+        found["AWS_SHARED_CREDENTIALS_FILE"] = str(store.s3_credentials_file)
+    return found
 
 
 def main() -> None:
@@ -88,14 +108,18 @@ def main() -> None:
         DataSettings().data_dir.resolve() / "mlflow",
         settings.mlflow_port,
         settings.mlflow_allowed_hosts,
-        *sys.argv[1:2],
+        sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1",
+        settings.mlflow_database_url,
+        settings.mlflow_artifacts_uri,
     )
     command = tracking.command()
     try:
-        tracking_database.upgrade(tracking.database)
-    except tracking_database.DatabaseUnusableError as error:
+        if tracking.database_url is None:
+            tracking_database.upgrade(tracking.database)
+        environment = ENVIRONMENT | secrets(settings, StoreSettings())
+    except (tracking_database.DatabaseUnusableError, CredentialsError, OSError) as error:
         sys.exit(str(error))
-    os.execve(command[0], command, os.environ | ENVIRONMENT)
+    os.execve(command[0], command, os.environ | environment)
 
 
 if __name__ == "__main__":

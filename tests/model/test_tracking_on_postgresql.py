@@ -1,0 +1,133 @@
+"""The MLflow server on PostgreSQL, with the files of models on an object store."""
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local.ports import free_port
+from tests.support.processes import accepts, answers, missing, process, wait_until
+from tests.support.store_server import BUCKET, StoreServer, store_server
+
+from core.settings import MlflowSettings, StoreSettings
+from model.tracking_server import Tracking, secrets
+
+PASSWORD = "a password: with 'signs'"
+
+
+@dataclass(frozen=True)
+class Database:
+    url: str
+    password_file: Path
+
+
+def programs() -> Path:
+    """The folder of PostgreSQL's programs, which Debian keeps off the PATH."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = debian[-1] if debian else shutil.which("initdb")
+    if found is None:
+        missing("PostgreSQL is not installed")
+    return Path(str(found)).parent
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty database with one user, who needs a password."""
+    folder, port = Path(f"/tmp/mlflow-database-{os.getpid()}"), free_port()
+    user = "nobody" if os.geteuid() == 0 else None  # it refuses to run as root
+    password_file = tmp_path / "password"
+    password_file.write_text(f"{PASSWORD}\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    shutil.copy(password_file, folder / "password")
+    if user is not None:
+        for path in (folder, folder / "password"):
+            os.chown(path, pwd.getpwnam(user).pw_uid, -1)
+    made = [str(programs() / "initdb"), "-D", str(folder / "data"), "-U", "mlflow"]
+    subprocess.run(
+        [*made, "-A", "scram-sha-256", f"--pwfile={folder / 'password'}"],
+        check=True,
+        user=user,
+        capture_output=True,
+    )
+    command = [str(programs() / "postgres"), "-D", str(folder / "data"), "-p", str(port)]
+    command += ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
+    as_user = ["setpriv", f"--reuid={user}", "--clear-groups"] if user else []
+    log = tmp_path / "database.log"
+    with process([*as_user, *command], log) as running:
+        wait_until(lambda: accepts(port), running, log)
+        yield Database(f"postgresql://mlflow@127.0.0.1:{port}/postgres", password_file)
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def server(database: Database, store: StoreServer, folder: Path) -> Iterator[str]:
+    """The MLflow server as its door starts it; its address."""
+    port, log = free_port(), folder / "mlflow.log"
+    settings = {
+        "DATA_DIR": str(folder / "data"),
+        "MLFLOW_PORT": str(port),
+        "MLFLOW_DATABASE_URL": database.url,
+        "MLFLOW_DATABASE_PASSWORD_FILE": str(database.password_file),
+        "MLFLOW_ARTIFACTS_URI": store.uri("models"),
+    }
+    command = [sys.executable, "-m", "model.tracking_server"]
+    with process(command, log, settings | store.settings) as running:
+        wait_until(lambda: answers(f"http://localhost:{port}/health"), running, log)
+        yield f"http://localhost:{port}"
+
+
+def ask(url: str, body: bytes | None = None, method: str | None = None) -> bytes:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return bytes(answer.read())
+
+
+def call(server: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    return json.loads(ask(f"{server}/api/2.0/mlflow/{path}", data))
+
+
+@pytest.mark.stack
+def test_runs_are_in_postgresql_and_files_in_the_store_after_a_restart(
+    database: Database, tmp_path: Path
+) -> None:
+    with store_server(tmp_path) as store:
+        with server(database, store, tmp_path) as address:
+            call(address, "registered-models/create", {"name": "Kept"})
+            ask(f"{address}/api/2.0/mlflow-artifacts/artifacts/a/model.bin", b"bytes", "PUT")
+        shutil.rmtree(tmp_path / "data")
+        with server(database, store, tmp_path) as address:
+            found = call(address, "registered-models/get?name=Kept")
+            assert found["registered_model"]["name"] == "Kept"
+            file = ask(f"{address}/api/2.0/mlflow-artifacts/artifacts/a/model.bin")
+            assert file == b"bytes"
+        held = store.client.get_object(Bucket=BUCKET, Key="models/a/model.bin")["Body"].read()
+        assert held == b"bytes"
+
+
+def test_no_secret_is_on_the_command_line(tmp_path: Path) -> None:
+    password, keys = tmp_path / "password", tmp_path / "keys"
+    password.write_text("a-password\n")
+    keys.write_text("[default]\naws_access_key_id = key\naws_secret_access_key = a-secret\n")
+    mlflow = MlflowSettings(_env_file=None, mlflow_database_password_file=password)
+    store = StoreSettings(_env_file=None, s3_credentials_file=keys)
+    given = secrets(mlflow, store)
+    assert given["PGPASSWORD"] == "a-password"
+    assert given["AWS_SHARED_CREDENTIALS_FILE"] == str(keys)
+    tracking = Tracking(tmp_path, 1, database_url="postgresql://user@host/name")
+    assert "a-password" not in " ".join(tracking.command())
+
+
+def test_without_files_nothing_is_given_that_would_hide_the_role_of_the_machine() -> None:
+    given = secrets(MlflowSettings(_env_file=None), StoreSettings(_env_file=None))
+    assert set(given) == {"AWS_DEFAULT_REGION"}
