@@ -1,6 +1,7 @@
 """The compose files and Dockerfiles keep their promises; an engine is not needed to see it."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,13 +17,24 @@ FILES = [
     "docker-compose.yml",
     "docker-compose.demo.yml",
     "docker-compose.cluster.yml",
+    "docker-compose.scale.yml",
     "docker-compose.secure.yml",
     "docker-compose.oidc.yml",
+]
+SCALE = "docker-compose.scale.yml"
+COMBINATIONS = [
+    FILES[:1],
+    [FILES[0], FILES[1]],
+    [FILES[0], FILES[2]],
+    [FILES[0], FILES[2], FILES[1]],
+    [FILES[0], FILES[3]],
+    [FILES[0], FILES[2], FILES[3]],
+    [FILES[0], FILES[2], FILES[3], FILES[1]],
 ]
 DOCKERFILES = sorted(ROOT.glob("Dockerfile.*"))
 OURS = "${IMAGE_PREFIX:-bitcoin-anomaly-detection}/"
 ONE_SHOT = {"kafka-agent", "maintenance", "door-password"}
-UNASKED = {"spark-master", "spark-worker", "login", "oauth2-proxy"}
+UNASKED = {"spark-master", "spark-worker", "store", "mlflow-database", "login", "oauth2-proxy"}
 PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
 
 # Docker's own: folders, addresses and ports inside its network, a file of the host's
@@ -97,12 +109,13 @@ def test_each_file_is_whole_by_itself(name: str) -> None:
 
 def test_in_the_demo_every_service_works_on_the_demos_data() -> None:
     """The last file's volumes win, so the demo's comes last and names each that holds data."""
-    base, demo, cluster, *others = (load(name)["volumes"] for name in FILES)
+    base, demo, cluster, scale, *doors = (load(name)["volumes"] for name in FILES)
     lasting = {name: body for name, body in base.items() if body}
     assert all(body == {"name": f"bitcoin-live-{name}"} for name, body in lasting.items())
     assert demo == {name: {"name": f"bitcoin-demo-{name}"} for name in lasting}
     assert {name: lasting[name] for name in cluster} == cluster
-    assert not set().union(*others) & lasting.keys()
+    assert set(scale.values()) == {None}, "named by the project: two projects share nothing"
+    assert not set().union(scale, *doors) & lasting.keys()
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -116,7 +129,8 @@ def test_every_service_is_confined(service: str) -> None:
     assert body["mem_limit"]
     assert body["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
     assert "privileged" not in body
-    assert "user" not in body, "the image names its user"
+    if service != "mlflow-database":  # its image would begin as root, with rights that are dropped
+        assert "user" not in body, "the image names its user"
 
 
 @pytest.mark.parametrize("service", sorted(set(SERVICES) - ONE_SHOT))
@@ -127,6 +141,50 @@ def test_every_lasting_service_is_restarted_and_most_show_their_health(service: 
     if service not in {"spark-worker", "oauth2-proxy"}:
         check = body["healthcheck"]
         assert {"test", "interval", "timeout", "retries", "start_period"} == set(check)
+
+
+@pytest.mark.parametrize("files", COMBINATIONS, ids=lambda files: "+".join(f[15:-4] for f in files))
+def test_every_combination_is_read_by_the_older_compose(files: list[str]) -> None:
+    """`docker-compose` merges them as Docker would be given them; no engine is asked."""
+    if (compose := shutil.which("docker-compose")) is None:
+        pytest.skip("docker-compose is not installed")
+    chosen = [word for name in files for word in ("-f", name)]
+    asked = subprocess.run(
+        [compose, *chosen, "config"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert asked.returncode == 0, asked.stderr
+    merged = yaml.safe_load(asked.stdout)["services"]
+    if SCALE in files:
+        check_scale(merged)
+
+
+def check_scale(services: dict[str, Any]) -> None:
+    """Who uses the lake uses the store, who uses Kafka all brokers, and no folder twice."""
+    for name in ("spark", "trainer", "api", "api-replica", "casework", "dashboard"):
+        environment = services[name]["environment"]
+        assert environment["LAKE_URI"] == "s3://bitcoin/lake"
+        assert environment["CASEWORK_URI"] == "s3://bitcoin/casework"
+        assert environment["S3_ENDPOINT_URL"] == "http://store:7070"
+        assert environment["S3_CREDENTIALS_FILE"] == "/run/s3-credentials"
+        assert any(":/run/s3-credentials:ro" in each for each in services[name]["volumes"]), name
+    for name in ("producer", "spark", "casework"):
+        environment = services[name]["environment"]
+        assert environment["KAFKA_BOOTSTRAP_SERVERS"].count(",") == 2
+        assert environment["KAFKA_REPLICATION"] == "3"
+    brokers = [services[name] for name in ("kafka", "kafka-2", "kafka-3")]
+    assert [each["environment"]["NODE"] for each in brokers] == ["1", "2", "3"]
+    logs = {each for body in brokers for each in body["volumes"] if "/var/lib/kafka/data" in each}
+    assert len(logs) == 3, "each broker has its own log, none that of a single broker"
+
+
+def test_every_process_of_the_api_has_the_same_settings() -> None:
+    """They answer to one name, so each must answer as the others do."""
+    base, more = load("docker-compose.yml")["services"]["api"], SERVICES["api-replica"]
+    first = load(SCALE)["services"]["api"]
+    assert more["image"] == base["image"]
+    assert more["networks"] == first["networks"] == {"inside": {"aliases": ["api-all"]}}
+    assert load(SCALE)["services"]["dashboard"]["environment"]["API_URL"] == "http://api-all:5000"
+    assert more["environment"] == base["environment"] | first["environment"]
 
 
 @pytest.mark.parametrize("service", ["spark", "trainer", "casework", "api", "dashboard"])
@@ -170,6 +228,7 @@ def test_images_that_are_not_ours_are_pinned() -> None:
     foreign = {b["image"] for b in SERVICES.values() if not b["image"].startswith(OURS)}
     assert foreign == {
         *("apache/kafka:4.3.1", "prom/prometheus:v3.14.0", "grafana/grafana:13.2.0"),
+        *("versity/versitygw:v1.7.0", "postgres:17.6-bookworm"),
         *("caddy:2.11.9-alpine", "nginxinc/nginx-unprivileged:1.30.4-alpine"),
         "quay.io/oauth2-proxy/oauth2-proxy:v7.15.6",
     }
@@ -193,6 +252,9 @@ def test_every_variable_is_a_setting_of_the_example_with_its_default(name: str) 
     # something is mounted where there is no file
     other |= {"API_KEYS_FILE", "DOOR_USERS_FILE", "OIDC_CLIENT_SECRET_FILE"}
     other |= {"S3_CREDENTIALS_FILE", "MLFLOW_DATABASE_PASSWORD_FILE"}
+    if name == SCALE:  # what it brings is used unless another is named
+        other |= {"LAKE_URI", "CASEWORK_URI", "S3_ENDPOINT_URL"}
+        other |= {"MLFLOW_DATABASE_URL", "MLFLOW_ARTIFACTS_URI"}
     different = {
         variable: (default, example[variable])
         for variable, default in used
@@ -203,7 +265,7 @@ def test_every_variable_is_a_setting_of_the_example_with_its_default(name: str) 
 
 def test_every_setting_can_be_given_to_the_services_that_have_it() -> None:
     text = "".join((ROOT / name).read_text() for name in FILES)
-    given = set(re.findall(r"^ +([A-Z0-9_]+):$|\$\{([A-Z0-9_]+):-", text, re.MULTILINE))
+    given = set(re.findall(r"^      ([A-Z0-9_]+):$|\$\{([A-Z0-9_]+):-", text, re.MULTILINE))
     named = set(re.findall(r"^#([A-Z0-9_]+)=", render(), re.MULTILINE))
     assert named - {name for pair in given for name in pair} == INSIDE
 
