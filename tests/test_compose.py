@@ -1,5 +1,6 @@
 """The compose files and Dockerfiles keep their promises; an engine is not needed to see it."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -38,7 +39,7 @@ UNASKED = {"spark-master", "spark-worker", "store", "mlflow-database", "login", 
 PUBLISHED = {"api", "dashboard", "mlflow", "prometheus", "grafana", "simulator"}
 
 # Docker's own: folders, addresses and ports inside its network, a file of the host's
-INSIDE = {"DATA_DIR", "DATA_ORIGIN", "SPARK_JARS_DIR", "SIMULATOR_REPLAY"}
+INSIDE = {"DATA_DIR", "SPARK_JARS_DIR", "SIMULATOR_REPLAY"}
 INSIDE |= {"API_URL", "KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"}
 INSIDE |= {f"DASHBOARD_{name}_URL" for name in ("PRODUCER", "STREAM", "TRAINER", "CASEWORK")}
 INSIDE |= {"DASHBOARD_GRAFANA_URL"}
@@ -149,11 +150,19 @@ def test_every_combination_is_read_by_the_older_compose(files: list[str]) -> Non
     if (compose := shutil.which("docker-compose")) is None:
         pytest.skip("docker-compose is not installed")
     chosen = [word for name in files for word in ("-f", name)]
+    origin = {"DATA_ORIGIN": "simulated"} if FILES[1] in files else {}
     asked = subprocess.run(
-        [compose, *chosen, "config"], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [compose, *chosen, "config"],
+        cwd=ROOT,
+        env=os.environ | origin,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert asked.returncode == 0, asked.stderr
     merged = yaml.safe_load(asked.stdout)["services"]
+    origins = {body.get("environment", {}).get("DATA_ORIGIN") for body in merged.values()}
+    assert origins - {None} == {"simulated" if FILES[1] in files else "live"}
     if SCALE in files:
         check_scale(merged)
 
@@ -184,7 +193,8 @@ def test_every_process_of_the_api_has_the_same_settings() -> None:
     assert more["image"] == base["image"]
     assert more["networks"] == first["networks"] == {"inside": {"aliases": ["api-all"]}}
     assert load(SCALE)["services"]["dashboard"]["environment"]["API_URL"] == "http://api-all:5000"
-    assert more["environment"] == base["environment"] | first["environment"]
+    origin = {"DATA_ORIGIN": "${DATA_ORIGIN:-live}"}
+    assert more["environment"] == base["environment"] | first["environment"] | origin
 
 
 @pytest.mark.parametrize("service", ["spark", "trainer", "casework", "api", "dashboard"])
