@@ -217,15 +217,6 @@ def test_the_maintenance_starts_only_when_asked_and_has_all_data_where_the_servi
     assert set(body["volumes"]) <= set(others)
 
 
-def test_all_of_the_demo_has_simulated_data() -> None:
-    live = load(FILES[0])["services"]
-    demo = load("docker-compose.demo.yml")["services"]
-    asked = {name for name, body in live.items() if "DATA_ORIGIN" in body.get("environment", {})}
-    assert asked >= {"spark", "trainer", "api", "casework", "dashboard", "producer"}
-    origins = {name: demo[name]["environment"]["DATA_ORIGIN"] for name in asked}
-    assert set(origins.values()) == {"simulated"}
-
-
 def test_only_what_is_meant_for_people_is_published_and_on_the_loopback() -> None:
     published = {name: body["ports"] for name, body in SERVICES.items() if "ports" in body}
     assert published.pop("door") == ["${HTTPS_ADDRESS:-0.0.0.0}:${HTTPS_PORT:-443}:443"]

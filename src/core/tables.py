@@ -290,6 +290,7 @@ ENGINES: dict[str, Engine] = {
     "replacements": "delta-rs",
     "market": "delta-rs",
     "movements": "delta-rs",
+    "address_days": "delta-rs",
     "watched": "delta-rs",
 }
 """What writes the rows of each table: Spark what its workers made, delta-rs what the driver has.
