@@ -1,11 +1,16 @@
 """What is read with days that are summed is what is read without them."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
-from tests.support.delta_tables import write
-from tests.support.inside_lake import NOW, a_payment, write_insides, write_movements, write_verdict
+from tests.support.inside_lake import (
+    NOW,
+    a_payment,
+    sum_ended_days,
+    write_insides,
+    write_movements,
+    write_verdict,
+)
 
 from core.address_days import address_days, summed_day
 from core.address_history import (
@@ -45,14 +50,6 @@ def tables(lake: str) -> OpenTables:
     return OpenTables(lake, "simulated")
 
 
-def sum_days(tables: OpenTables) -> None:
-    """Sum all dates but the newest."""
-    movements, scores = map(tables.rows_by_date, ("movements", "scored_transactions"))
-    for day in sorted(movements)[:-1]:
-        summed = summed_day(tables.ask, day, movements[day], scores.get(day, 0))
-        write(Path(tables.lake), "address_days", summed)
-
-
 def days_of(tables: OpenTables, address: str, flow: bool = True) -> list[AddressDay]:
     movements, scores = map(tables.rows_by_date, ("movements", "scored_transactions"))
     return address_days(tables.ask, address, movements, scores, flow)
@@ -61,7 +58,7 @@ def days_of(tables: OpenTables, address: str, flow: bool = True) -> list[Address
 @pytest.fixture
 def summed(tables: OpenTables, monkeypatch: pytest.MonkeyPatch) -> OpenTables:
     monkeypatch.setattr("core.address_days.BUSY_MOVEMENTS", 4)
-    sum_days(tables)
+    sum_ended_days(tables.lake)
     return tables
 
 
@@ -93,7 +90,7 @@ def test_flags_and_flow_are_the_same_too(summed: OpenTables) -> None:
 
 
 def test_only_the_busiest_are_summed(tables: OpenTables, monkeypatch: pytest.MonkeyPatch) -> None:
-    sum_days(tables)
+    sum_ended_days(tables.lake)
     assert days_of(tables, HUB) == [], "none has a thousand movements a day"
     monkeypatch.setattr("core.address_days.BUSY_MOVEMENTS", 1)
     monkeypatch.setattr("core.address_days.MOST_BUSY", 1)

@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 from tests.support.delta_tables import write, write_raw
 
+from core.address_days import summed_day
+from core.open_tables import OpenTables
 from core.tables import RAW_TRANSACTIONS, SCORED_TRANSACTIONS
 from core.transaction import tx_index
 from data_processing.movements import movement_rows
@@ -135,6 +137,15 @@ def write_verdict(lake: str | Path, row: Mapping[str, Any], flagged: bool) -> No
     }
     scored = pa.Table.from_pylist([{**row, **verdict}], SCORED_TRANSACTIONS)
     write(Path(lake), "scored_transactions", scored)
+
+
+def sum_ended_days(lake: str | Path) -> None:
+    """Sum all dates of `movements` but the newest in `address_days`, as the stream does."""
+    tables = OpenTables(str(lake), "simulated")
+    movements, scores = map(tables.rows_by_date, ("movements", "scored_transactions"))
+    for day in sorted(movements)[:-1]:
+        summed = summed_day(tables.ask, day, movements[day], scores.get(day, 0))
+        write(Path(lake), "address_days", summed)
 
 
 def _nullable() -> pa.Schema:

@@ -15,6 +15,7 @@ from tests.support.inside_lake import (
     PARENT,
     UNRELATED,
     a_hash,
+    sum_ended_days,
     write_insides,
     write_movements,
     write_verdict,
@@ -64,6 +65,18 @@ def test_of_a_row_of_an_earlier_version_only_the_facts_are_known(client: TestCli
     found = client.get(f"/transactions/{EARLIER['hash']}").json()
     assert (found["inputs"], found["outputs"]) == (None, None)
     assert found["parents"] == found["children"] == []
+
+
+def test_an_address_is_told_alike_when_its_ended_days_are_summed(
+    client: TestClient, lake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.address_days.BUSY_MOVEMENTS", 1)
+    for row in (PARENT, CHILD):
+        write_verdict(lake, row, flagged=row is PARENT)
+    before = client.get("/addresses/bc1qmiddle").json()
+    assert (before["transactions_count"], before["flagged_count"]) == (2, 1)
+    sum_ended_days(lake)
+    assert client.get("/addresses/bc1qmiddle").json() == before
 
 
 def test_an_address_is_told_with_its_sums_and_coverage(client: TestClient, lake: str) -> None:

@@ -13,6 +13,7 @@ from tests.support.inside_lake import (
     PARENT,
     UNRELATED,
     a_hash,
+    sum_ended_days,
     write_insides,
     write_verdict,
 )
@@ -79,6 +80,15 @@ def test_the_flow_has_a_tick_for_each_flag(tables: Lake) -> None:
     assert sum(spent["y"]) == pytest.approx(-0.00029)
     assert flags["customdata"] == [GRANDCHILD["hash"][:16]]
     assert len(received["x"]) <= 61
+
+
+def test_the_page_is_the_same_when_ended_days_are_summed(
+    tables: Lake, lake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.address_days.BUSY_MOVEMENTS", 1)
+    before = viewed(tables, "bc1qmiddle")
+    sum_ended_days(lake)
+    assert viewed(tables, "bc1qmiddle") == before and len(before.flow) == 2
 
 
 def test_what_was_not_seen_is_said(tables: Lake) -> None:
