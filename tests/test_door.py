@@ -1,15 +1,17 @@
 """The login of docker-compose.secure.yml lets in who may, says who it is, and slows who guesses."""
 
+import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import requests
 from tests.support.containers import wait
-from tests.support.door import SERVICES, Door, open_door, prepare
+from tests.support.door import LARGE, SERVICES, Door, open_door, prepare
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +113,21 @@ def test_who_has_passed_is_not_slowed_and_still_needs_the_password(door: Door) -
     assert set(many) == {200}
     browser.auth = None
     assert browser.get(f"{door.url}/", timeout=30).status_code == 401
+
+
+def open_files(folder: Path) -> Iterator[str]:
+    """The files in a folder that any process holds open, those without a name any more too."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if (target := os.readlink(link)).startswith(f"{folder}/"):
+                yield target
+
+
+def test_an_export_that_is_read_slowly_takes_no_space(door: Door, tmp_path: Path) -> None:
+    with door.session().get(f"{door.url}/large", auth=ANN, stream=True, timeout=30) as export:
+        next(export.iter_content(1024))
+        assert list(open_files(tmp_path / "proxy")) == []
+        assert sum(map(len, export.iter_content(2**20))) == LARGE - 1024
 
 
 def test_a_user_who_is_added_may_pass_and_one_who_is_removed_may_not(

@@ -23,6 +23,8 @@ NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 
 SERVICES = ("dashboard", "api", "grafana", "mlflow", "prometheus")
 PROVIDER = "oauth2-proxy"
+LARGE = 64 * 2**20
+"""Bytes of what every service answers at /large."""
 
 
 class Service(ThreadingHTTPServer):
@@ -44,7 +46,7 @@ class _Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         headers = {k.lower(): v for k, v in self.headers.items()}
         self.server.seen.append((self.path, headers))
-        body = self.server.name.encode()
+        body = self.server.name.encode() if self.path != "/large" else bytes(LARGE)
         if self.path == "/oauth2/auth" and "session=ann" not in headers.get("cookie", ""):
             self.send_response(401)
         else:
