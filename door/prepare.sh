@@ -1,14 +1,15 @@
 #!/bin/sh
-# prepare.sh FOLDER GRAFANA_FOLDER USERS_FILE: what the login needs, before anything starts.
+# prepare.sh FOLDER GRAFANA_FOLDER KAFKA_FOLDER USERS_FILE: what the login needs, before anything starts.
 #
 # FOLDER gets `users`, the names and hashed passwords of those who may pass: USERS_FILE, which its
 # owner keeps, or else one user, admin, with a password that is made and printed once. It also gets
 # `stranger.conf`, by which the login tells whom it knows from whom it slows down, and the secret of
 # oauth2-proxy's cookies.
-# GRAFANA_FOLDER gets the password of Grafana's own user admin.
+# GRAFANA_FOLDER gets the password of Grafana's own user admin, KAFKA_FOLDER the one that the broker
+# asks its clients for, as a line of properties for the broker too.
 # Nothing is started while BIND_ADDRESS would open the ports behind the login to the network.
 set -eu
-folder="$1" grafana="$2" given="$3"
+folder="$1" grafana="$2" kafka="$3" given="$4"
 
 case "${BIND_ADDRESS:-127.0.0.1}" in
 127.* | localhost | ::1 | '[::1]') ;;
@@ -46,6 +47,10 @@ fi
 
 [ -s "$folder/cookie-secret" ] || openssl rand -hex 16 | tr -d '\n' | write "$folder/cookie-secret"
 [ -s "$grafana/password" ] || openssl rand -base64 18 | write "$grafana/password"
+if [ ! -s "$kafka/secret.properties" ]; then
+    openssl rand -hex 16 | write "$kafka/password"
+    printf 'password=%s\n' "$(cat "$kafka/password")" | write "$kafka/secret.properties"
+fi
 
 # The cookie that the login gives to whoever has passed. It spares the limit and opens nothing.
 known="$(openssl rand -hex 16)"

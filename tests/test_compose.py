@@ -47,6 +47,8 @@ INSIDE |= {
     f"{name}_METRICS_PORT" for name in ("KAFKA", "PRODUCER", "STREAM", "TRAINER", "CASEWORK")
 }
 INSIDE |= {"KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SPARK_UI_PORT"}
+INSIDE |= {"KAFKA_SECURITY_PROTOCOL", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME"}
+INSIDE |= {"KAFKA_SASL_PASSWORD_FILE"}  # docker-compose.secure.yml has them for its own broker
 INSIDE |= {"ALERTS_FILE"}  # in the mounted folder alerts
 INSIDE |= {"PORT_OFFSET"}  # only what compose publishes on the host may move: the *_PORT settings
 

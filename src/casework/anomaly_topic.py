@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaTimeoutError
 
+from core.kafka_access import client_options
 from core.topics import ANOMALIES
 
 _SAME_TOPIC_SECONDS = 30.0
@@ -64,7 +65,7 @@ class AnomalyTopic:
         numbers = [partition["partition_index"] for partition in topic["partitions"]]
         partitions = [TopicPartition(ANOMALIES, number) for number in sorted(numbers)]
         consumer = KafkaConsumer(
-            bootstrap_servers=self._servers, auto_offset_reset="earliest", enable_auto_commit=False
+            **client_options(self._servers), auto_offset_reset="earliest", enable_auto_commit=False
         )
         self._consumer = consumer
         consumer.assign(partitions)
@@ -115,7 +116,7 @@ class AnomalyTopic:
 
     def _describe(self) -> dict[str, Any]:
         """The broker's description of the topic, which has partitions."""
-        admin = KafkaAdminClient(bootstrap_servers=self._servers)
+        admin = KafkaAdminClient(**client_options(self._servers))
         try:
             topic: dict[str, Any] = admin.describe_topics([ANOMALIES])[0]
         finally:

@@ -124,11 +124,30 @@ class KafkaSettings(Settings):
     kafka_replication: int = Field(1, ge=1, le=9)
     """Brokers that keep each record of a topic when it is created; all but one must have it before
     it counts as published"""
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How clients connect: with TLS (SSL), with a name and a password (SASL), or both"""
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    """How clients say their name and password"""
+    kafka_sasl_username: str = ""
+    """Name that every client gives"""
+    kafka_sasl_password_file: Path | None = None
+    """File with the password that every client gives"""
 
     @property
     def bootstrap_servers(self) -> str:
         """The brokers to ask first."""
         return self.kafka_bootstrap_servers or f"localhost:{self.kafka_port}"
+
+    @property
+    def asks_for_a_password(self) -> bool:
+        """Whether the broker asks who a client is."""
+        return self.kafka_security_protocol.startswith("SASL_")
+
+    def sasl_password(self) -> str:
+        """The password in the file. Raises `OSError` where it cannot be read."""
+        if self.kafka_sasl_password_file is None:
+            raise FileNotFoundError("KAFKA_SASL_PASSWORD_FILE is not set")
+        return (ROOT / self.kafka_sasl_password_file).read_text().strip()
 
 
 class MlflowSettings(Settings):

@@ -3,6 +3,8 @@
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import TopicAlreadyExistsError
 
+from core.kafka_access import client_options
+
 TRANSACTIONS = "bitcoin-transactions"
 BLOCKS = "bitcoin-blocks"
 DEAD_LETTERS = "bitcoin-transactions-dlq"
@@ -37,7 +39,7 @@ def ensure_topics(bootstrap_servers: str, partitions: int, replication: int = 1)
     Raises `kafka.errors.KafkaError` while no broker answers.
     """
     admin = KafkaAdminClient(
-        bootstrap_servers=bootstrap_servers,
+        **client_options(bootstrap_servers),
         bootstrap_timeout_ms=_BOOTSTRAP_TIMEOUT_MS,
         reconnect_backoff_max_ms=500,
     )

@@ -21,6 +21,7 @@ from kafka.errors import (
 )
 from kafka.producer.future import FutureRecordMetadata
 
+from core.kafka_access import client_options
 from core.topics import MAX_MESSAGE_BYTES, ensure_topics
 from data_ingestion.clock import Clock, StoppedError
 from data_ingestion.journal import Record
@@ -76,7 +77,7 @@ class KafkaDelivery:
 
     def _new_producer(self) -> KafkaProducer:
         return KafkaProducer(
-            bootstrap_servers=self._servers,
+            **client_options(self._servers),
             acks="all",
             enable_idempotence=True,
             batch_size=_BATCH_BYTES,

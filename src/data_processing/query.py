@@ -12,6 +12,7 @@ from contextlib import closing
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from core.kafka_access import spark_options
 from core.settings import StreamSettings
 from data_processing.chores import Chore
 from data_processing.micro_batch import MicroBatchWriter
@@ -98,7 +99,7 @@ class StreamQuery:
 
 def _kafka_options(source: SourceSettings, settings: StreamSettings) -> dict[str, str]:
     return {
-        "kafka.bootstrap.servers": source.bootstrap_servers,
+        **spark_options(source.bootstrap_servers),
         "subscribe": ",".join(TOPICS),
         "startingOffsets": source.starting_offsets,
         "maxOffsetsPerTrigger": str(settings.max_batch_records),

@@ -21,6 +21,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaTimeoutError
 
 from core.delta_log import has_lost_commits
+from core.kafka_access import client_options
 from core.lake import sql_time, table_uri
 from core.topics import BLOCKS, TRANSACTIONS
 from data_processing.lake_tables import LakeTables
@@ -133,7 +134,7 @@ def starting_offsets(bootstrap_servers: str, written: Sequence[WrittenRecord]) -
     """
     topics = {t["name"]: partition_numbers(t) for t in describe_topics(bootstrap_servers, TOPICS)}
     partitions = [TopicPartition(name, p) for name, numbers in topics.items() for p in numbers]
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
+    consumer = KafkaConsumer(**client_options(bootstrap_servers))
     try:
         offsets: dict[str, dict[str, int]] = {name: {} for name in topics}
         for where, first in consumer.beginning_offsets(partitions).items():
@@ -183,7 +184,7 @@ def describe_topics(bootstrap_servers: str, topics: Sequence[str]) -> list[dict[
 
     Raises `kafka.errors.KafkaTimeoutError` when a topic has no partitions after 30 s.
     """
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = KafkaAdminClient(**client_options(bootstrap_servers))
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     try:
         while time.monotonic() < deadline:

@@ -9,6 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from core.kafka_access import client_options
 from data_processing.stream_checkpoint import Offsets
 
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
@@ -29,7 +30,7 @@ def check_append_times(bootstrap_servers: str, topics: Sequence[str]) -> None:
 
     Raises `kafka.errors.KafkaError` while no broker answers.
     """
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    admin = KafkaAdminClient(**client_options(bootstrap_servers))
     try:
         resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
         configs = admin.describe_configs(resources, config_filter="all")["topic"]
@@ -58,7 +59,7 @@ def find_cut(
         for topic, offsets in position.items()
         for number, offset in offsets.items()
     }
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
+    consumer = KafkaConsumer(**client_options(bootstrap_servers))
     try:
         ends = consumer.end_offsets(list(partitions))
         for where, offset in partitions.items():
@@ -136,7 +137,7 @@ class TopicGuard:
 
     def _read_ids(self) -> dict[str, str]:
         if self._admin is None:
-            self._admin = KafkaAdminClient(bootstrap_servers=self._servers)
+            self._admin = KafkaAdminClient(**client_options(self._servers))
         topics = self._admin.describe_topics(self._topics)
         if absent := [topic["name"] for topic in topics if not topic["topic_id"]]:
             raise UnknownTopicOrPartitionError(f"there is no topic {', '.join(absent)}")

@@ -64,10 +64,11 @@ def prepare(
     folder: Path, users: Path = Path("/dev/null"), **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """What `door-password` does in Docker, with its results in `folder`."""
-    for name in ("door", "grafana"):
-        (folder / name).mkdir(exist_ok=True)
+    folders = [folder / name for name in ("door", "grafana", "kafka")]
+    for each in folders:
+        each.mkdir(exist_ok=True)
     return subprocess.run(
-        ["sh", str(DOOR / "prepare.sh"), str(folder / "door"), str(folder / "grafana"), str(users)],
+        ["sh", str(DOOR / "prepare.sh"), *map(str, folders), str(users)],
         env={"PATH": "/usr/bin:/bin"} | environment,
         capture_output=True,
         text=True,

@@ -14,6 +14,7 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
+from core.kafka_access import client_options
 from core.mutes import MutesReader
 from core.topics import ANOMALIES, FLAGGED, WATCHED
 from data_processing.chores.announced_rows import (
@@ -113,7 +114,7 @@ class Announcements:
         """
         if self._producer is None:
             self._producer = KafkaProducer(
-                bootstrap_servers=self._servers,
+                **client_options(self._servers),
                 max_block_ms=_BLOCK_MS,
                 request_timeout_ms=_DELIVERY_MS // 2,
                 delivery_timeout_ms=_DELIVERY_MS,
@@ -148,7 +149,7 @@ def published_keys(bootstrap_servers: str) -> set[MessageKey]:
     """What is announced on `bitcoin-anomalies` now."""
     (topic,) = describe_topics(bootstrap_servers, [ANOMALIES])
     partitions = [TopicPartition(ANOMALIES, number) for number in partition_numbers(topic)]
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
+    consumer = KafkaConsumer(**client_options(bootstrap_servers))
     try:
         consumer.assign(partitions)
         consumer.seek_to_beginning()

@@ -16,6 +16,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
+from core.kafka_access import client_options
 from core.topics import ANOMALIES, FLAGGED
 from data_processing.start_offsets import describe_topics, partition_numbers
 
@@ -67,7 +68,7 @@ class Outbox:
         self._topic_id = str(topic["topic_id"])
         partitions = [TopicPartition(ANOMALIES, number) for number in partition_numbers(topic)]
         consumer = KafkaConsumer(
-            bootstrap_servers=self._servers, auto_offset_reset="earliest", enable_auto_commit=False
+            **client_options(self._servers), auto_offset_reset="earliest", enable_auto_commit=False
         )
         consumer.assign(partitions)
         first, last = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
