@@ -19,6 +19,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError
 from pydantic import BaseModel, ValidationError
 
+from core.kafka_access import client_options
 from core.lake import query
 from core.topics import BLOCKS, TRANSACTIONS
 from core.transaction import Block, ObservedTransaction
@@ -64,7 +65,7 @@ def unread_records(servers: str, written: Sequence[Place]) -> list[Any] | None:
     """
     _connect(servers)  # kafka-python itself waits longer, and leaves sockets open
     consumer = KafkaConsumer(
-        bootstrap_servers=servers, bootstrap_timeout_ms=_BOOTSTRAP_MS, enable_auto_commit=False
+        **client_options(servers), bootstrap_timeout_ms=_BOOTSTRAP_MS, enable_auto_commit=False
     )
     try:
         partitions = [
