@@ -256,8 +256,8 @@ class StreamSettings(Settings):
     """Java heap of the stream's driver"""
     stream_metrics_port: Port = 8002
     """Port of the stream's metrics"""
-    trigger_seconds: float = Field(5, ge=0)
-    """Time from one micro-batch to the next"""
+    trigger_seconds: float = Field(1, ge=0)
+    """Least time from one micro-batch to the next; one begins only when records wait"""
     max_batch_records: int = Field(50_000, ge=1)
     """Most records of one micro-batch"""
     dedup_horizon_hours: int = Field(24, ge=1, le=168)

@@ -31,7 +31,7 @@ _REMEMBERED = 50_000
 
 _RECEIPTS = f"""SELECT append_time, CASE WHEN NOT {COINBASE_SQL} THEN fee * 4.0 / weight END
  AS fee_rate FROM raw_transactions"""
-"""The columns of `transforms.receipts` that a market is computed from."""
+"""The columns of a receipt that a market is computed from."""
 
 _NEWEST_FIRST = 'append_time DESC, "partition" DESC, "offset" DESC'
 """The order of receipts in a micro-batch, so that rows of one moment are left out alike."""

@@ -1,4 +1,4 @@
-"""Scores a frame of transactions: in the workers, and again where their packages matter.
+"""Scores transactions: in the workers or here, and again where their packages matter.
 
 A transaction is judged by its own numbers first. The flagged ones, which are few, are looked up in
 the lake: a fee that pays for an unconfirmed parent too, or that a child pays, is judged by the
@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from data_processing import transforms
+from core.detector.champion import Champion
+from core.tables import SCORED_TRANSACTIONS
 from data_processing.lake_tables import LakeTables, spark_schema
 from data_processing.relatives import FLAGGED, package_fee_rates
-from data_processing.worker_scoring import SCORED_ROWS, Surroundings, WorkerChampion, score_rows
+from data_processing.worker_scoring import Surroundings, WorkerChampion, score_rows
 
 
 @contextmanager
@@ -33,8 +36,8 @@ def scored_rows(
     """
 
     def judge(rows: DataFrame, beside: Surroundings) -> DataFrame:
-        verdicts = rows.mapInArrow(score_rows(champion, beside), spark_schema(SCORED_ROWS))
-        return transforms.scored_rows(verdicts, scored_at)
+        score = score_rows(champion, beside, scored_at)
+        return rows.mapInArrow(score, spark_schema(SCORED_TRANSACTIONS))
 
     with _kept(judge(unscored, beside)) as by_themselves:
         flagged = by_themselves.where("is_anomaly").select(*FLAGGED)
@@ -46,6 +49,30 @@ def scored_rows(
         again = judge(unscored.where(chosen), beside._replace(packages=packages))
         with _kept(again) as in_packages:
             yield by_themselves.where(~chosen).unionByName(in_packages)
+
+
+def scored_here(
+    tables: LakeTables,
+    unscored: pa.Table,
+    champion: Champion | None,
+    beside: Surroundings,
+    scored_at: datetime,
+) -> pa.Table:
+    """The same of few rows, without the workers."""
+
+    def judge(rows: pa.Table, beside: Surroundings) -> pa.Table:
+        score = score_rows(lambda: champion, beside, scored_at)
+        return pa.Table.from_batches(score(rows.to_batches()), SCORED_TRANSACTIONS)
+
+    by_themselves = judge(unscored, beside)
+    flagged = by_themselves.filter(by_themselves["is_anomaly"]).select(FLAGGED)
+    packages = package_fee_rates(tables, flagged)
+    if not packages:
+        return by_themselves
+    names = pa.array(list(packages))
+    again = unscored.filter(pc.is_in(unscored["hash"], names))
+    others = by_themselves.filter(pc.invert(pc.is_in(by_themselves["hash"], names)))
+    return pa.concat_tables([others, judge(again, beside._replace(packages=packages))])
 
 
 @contextmanager

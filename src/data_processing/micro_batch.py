@@ -1,7 +1,8 @@
 """One micro-batch, from Kafka records to committed rows.
 
-The workers parse and validate; the driver decides by key which records are new, and what the going
-fee rate of their minutes was; the workers score. Each table gets one commit. The order of the
+The records are parsed and validated; the driver decides by key which are new, and what the going
+fee rate of their minutes was; the new ones are scored. Workers parse and score where there are many
+records (`parsed_records.py`). Each table gets one commit. The order of the
 commits makes a crash between any two of them harmless: what a restart reads again is recognised by
 its key, and a row that is in `raw_transactions` but not in `scored_transactions` shows in the row
 counts of both tables. So no batch number, checkpoint or Spark state has to agree with a table.
@@ -18,34 +19,20 @@ from pyspark.sql import DataFrame
 from data_processing import transforms
 from data_processing.confirmations import Confirmations
 from data_processing.going_rates import GoingRates
-from data_processing.judging import scored_rows
-from data_processing.lake_tables import LakeTables, spark_schema
+from data_processing.lake_tables import LakeTables
 from data_processing.last_spenders import LastSpenders, Replacement, replaced_fees
 from data_processing.movements import SIDES, movement_rows
-from data_processing.record_parsing import PARSED_RECORDS
+from data_processing.parsed_records import NO_VERDICTS, ParsedRecords, parsed_records
 from data_processing.seen_transactions import SeenTransactions
 from data_processing.watch_matching import WatchMatching
-from data_processing.worker_scoring import (
-    ChampionBroadcast,
-    Surroundings,
-    WorkerChampion,
-    parse_records,
-)
-
-_NO_VERDICTS = pa.table(
-    {
-        "anomaly_score": pa.array([], pa.float64()),
-        "is_anomaly": pa.array([], pa.bool_()),
-        "flagged_by": pa.array([], pa.string()),
-    }
-)
+from data_processing.worker_scoring import ChampionBroadcast, Surroundings
 
 
 @dataclass
 class MicroBatch:
     """What a micro-batch brought: receipts of the new transactions, of new rejects and of blocks.
 
-    A receipt has the columns of `transforms.receipts`; the lists of addresses are let go of when
+    A receipt has the columns `RECEIPT_COLUMNS`; the lists of addresses are let go of when
     their rows are written. `newest` is when Kafka appended the last record. `seconds` has the time
     of each stage: `read` (parse and decide), `score`, and the write of each table, of `market` and
     `movements` with their computation. `confirmed` counts the rows written to
@@ -64,7 +51,7 @@ class MicroBatch:
     confirmed: int = 0
     replacements: list[Replacement] = field(default_factory=list)
     watched: int = 0
-    verdicts: pa.Table = field(default_factory=lambda: _NO_VERDICTS)
+    verdicts: pa.Table = field(default_factory=lambda: NO_VERDICTS)
     seconds: dict[str, float] = field(default_factory=dict)
     scored_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -95,59 +82,52 @@ class MicroBatchWriter:
         self._confirmations = Confirmations(tables)
         self.rates = GoingRates(tables)
 
-    def write(self, frame: DataFrame) -> MicroBatch | None:
+    def write(self, frame: DataFrame, few: bool = False) -> MicroBatch | None:
         """Write one micro-batch of Kafka records; return when every table is committed.
 
-        Returns None for a micro-batch without records, which Spark makes of empty topics.
+        `few` says that the records are few. Returns None for a micro-batch without records, which
+        Spark makes of empty topics.
         """
-        champion = self._champion.current()
-
-        # 1. Parse and validate in the workers. Each write below reads the result.
-        records = frame.select("topic", "partition", "offset", "timestamp", "value")
-        parsed = records.mapInArrow(parse_records, spark_schema(PARSED_RECORDS))
-        parsed.persist()
-        try:
-            # 2. Collect the receipts on the driver, and decide by key which records are new.
-            started = time.monotonic()
-            receipts = transforms.receipts(parsed).toArrow()
+        started = time.monotonic()
+        with parsed_records(frame, few, self._champion) as parsed:
+            receipts = parsed.receipts()
             if not receipts.num_rows:
                 return None
-            batch, fresh = self._without_repeats(receipts, parsed, champion.version)
+            batch = self._without_repeats(receipts, parsed)
             del receipts  # its lists are large, and `batch` has those of new transactions
-            new, rejects = batch.new.num_rows, batch.rejects.num_rows
             batch.seconds["read"] = time.monotonic() - started
-
-            # 3. Rejects first: read again, they are recognised by topic, partition and offset.
-            if rejects:
-                self._append("quarantine", transforms.rejected_rows(fresh), rejects, batch)
-                self._seen.add_rejects(batch.rejects)
-
-            # 4. Matches of the watch list: read again, they are recognised by their hash.
-            if new:
-                batch.replacements = self._spenders.add(batch.new)
-                self._write_watched(batch)
-
-            # 5. Transactions. From the second commit on, their hashes are repeats: a crash between
-            # the two leaves movements twice, and none is ever missing.
-            if new:
-                self._index(batch)
-                self._append("raw_transactions", transforms.raw_rows(fresh), new, batch)
-                self._seen.add(batch.new)
-
-            # 6. Scores. Where this commit is missing, the backlog scores the rows later.
-            if new:
-                self._score(fresh, champion, batch)
-
-            # 7. Blocks: they are recognised by their height and hash.
-            if batch.blocks.num_rows:
-                batch.confirmed = self._confirmations.write(fresh, batch.blocks)
-        finally:
-            parsed.unpersist()
+            self._write_tables(parsed, batch)
         return batch
 
-    def _without_repeats(
-        self, receipts: pa.Table, parsed: DataFrame, model_version: str | None
-    ) -> tuple[MicroBatch, DataFrame]:
+    def _write_tables(self, parsed: ParsedRecords, batch: MicroBatch) -> None:
+        new, rejects = batch.new.num_rows, batch.rejects.num_rows
+
+        # 1. Rejects first: read again, they are recognised by topic, partition and offset.
+        if rejects:
+            self._append("quarantine", transforms.rejected_rows(parsed.frame), rejects, batch)
+            self._seen.add_rejects(batch.rejects)
+
+        # 2. Matches of the watch list: read again, they are recognised by their hash.
+        if new:
+            batch.replacements = self._spenders.add(batch.new)
+            self._write_watched(batch)
+
+        # 3. Transactions. From the second commit on, their hashes are repeats: a crash between
+        # the two leaves movements twice, and none is ever missing.
+        if new:
+            self._index(batch)
+            self._append("raw_transactions", transforms.raw_rows(parsed.frame), new, batch)
+            self._seen.add(batch.new)
+
+        # 4. Scores. Where this commit is missing, the backlog scores the rows later.
+        if new:
+            self._score(parsed, batch)
+
+        # 5. Blocks: they are recognised by their height and hash.
+        if batch.blocks.num_rows:
+            batch.confirmed = self._confirmations.write(parsed.frame, batch.blocks)
+
+    def _without_repeats(self, receipts: pa.Table, parsed: ParsedRecords) -> MicroBatch:
         """Describe the micro-batch, and leave out of `parsed` what the tables have already."""
         order = [(name, "ascending") for name in ("append_time", "partition", "offset")]
         receipts = receipts.sort_by(order)
@@ -155,26 +135,24 @@ class MicroBatchWriter:
         rejects = receipts.filter(pc.is_valid(receipts["kind"]))
         repeated = pa.array(self._seen.are_repeats(transactions))
         written = pa.array(self._seen.are_quarantined(rejects))
-        batch = MicroBatch(
+        repeats = pa.concat_tables([transactions.filter(repeated), rejects.filter(written)])
+        if repeats.num_rows:
+            parsed.leave_out(repeats)
+        return MicroBatch(
             new=transactions.filter(pc.invert(repeated)),
             rejects=rejects.filter(pc.invert(written)),
             blocks=receipts.filter(pc.is_valid(receipts["block_hash"])),
             repeats=pc.sum(repeated).as_py() or 0,
-            model_version=model_version,
+            model_version=parsed.model_version,
             newest=pc.max(receipts["append_time"]).as_py(),
         )
-        repeats = pa.concat_tables([transactions.filter(repeated), rejects.filter(written)])
-        if not repeats.num_rows:
-            return batch, parsed
-        offsets = repeats.select(["topic", "partition", "offset"])
-        return batch, transforms.without(parsed, parsed.sparkSession.createDataFrame(offsets))
 
     def _write_watched(self, batch: MicroBatch) -> None:
         started = time.monotonic()
         batch.watched = self._watch.write(batch.new, batch.replacements, batch.scored_at)
         batch.seconds["watched"] = time.monotonic() - started
 
-    def _score(self, fresh: DataFrame, champion: WorkerChampion, batch: MicroBatch) -> None:
+    def _score(self, parsed: ParsedRecords, batch: MicroBatch) -> None:
         """Judge the new transactions beside the markets of their minutes, and write the verdicts.
 
         Without a champion only what a rule flags is written; the backlog scores the others.
@@ -184,12 +162,9 @@ class MicroBatchWriter:
         batch.seconds["market"] = time.monotonic() - started
         started = time.monotonic()
         beside = Surroundings(rates, replaced_fees(batch.replacements), {})
-        unscored = transforms.unscored_rows(fresh)
-        with scored_rows(self._tables, unscored, champion, beside, batch.scored_at) as rows:
-            rows = rows if batch.scored else rows.where("is_anomaly")
-            batch.verdicts = rows.select(*_NO_VERDICTS.schema.names).toArrow()
+        with parsed.scored(self._tables, beside, batch.scored_at) as (batch.verdicts, rows):
             batch.seconds["score"] = time.monotonic() - started
-            if batch.verdicts.num_rows:
+            if rows is not None and batch.verdicts.num_rows:
                 self._append("scored_transactions", rows, batch.verdicts.num_rows, batch)
 
     def _index(self, batch: MicroBatch) -> None:

@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -16,7 +18,9 @@ from core.kafka_access import spark_options
 from core.settings import StreamSettings
 from data_processing.chores import Chore
 from data_processing.micro_batch import MicroBatchWriter
+from data_processing.parsed_records import FEW_RECORDS
 from data_processing.start_offsets import TOPICS, SourceSettings
+from data_processing.stream_checkpoint import planned_records
 from data_processing.telemetry import record_micro_batch
 from data_processing.topic_checks import TopicGuard
 from monitoring.stream_metrics import StreamMetrics
@@ -35,13 +39,15 @@ class StreamQuery:
         self,
         spark: SparkSession,
         writer: MicroBatchWriter,
+        announcements: Chore,
         chores: Sequence[Chore],
         metrics: StreamMetrics,
         stop: threading.Event,
         guard: TopicGuard,
     ) -> None:
         self._guard = guard
-        self._spark, self._writer, self._chores = spark, writer, chores
+        self._spark, self._writer = spark, writer
+        self._announcements, self._chores = announcements, chores
         self._metrics, self._stop = metrics, stop
         self._commit_lock = threading.Lock()
 
@@ -63,26 +69,39 @@ class StreamQuery:
         reader = self._spark.readStream.format("kafka")
         for option, value in _kafka_options(source, settings).items():
             reader = reader.option(option, value)
-        writer = reader.load().writeStream.foreachBatch(self._write_batch).queryName("intake")
+        write = partial(self._write_batch, Path(source.checkpoint))
+        writer = reader.load().writeStream.foreachBatch(write).queryName("intake")
         writer = writer.option("checkpointLocation", source.checkpoint)
         return writer.trigger(processingTime=f"{settings.trigger_seconds} seconds").start()
 
-    def _write_batch(self, frame: DataFrame, _: int) -> None:
+    def _write_batch(self, checkpoint: Path, frame: DataFrame, number: int) -> None:
         with self._commit_lock:
             if self._stop.is_set():
                 raise StopRequestedError
             self._guard.check()
-            if (batch := self._writer.write(frame)) is None:
+            records = planned_records(checkpoint, number)
+            few = records is not None and records <= FEW_RECORDS
+            if (batch := self._writer.write(frame, few)) is None:
                 return
-            for chore in self._chores:
+            for chore in (self._announcements, *self._chores):
                 chore.on_batch(batch)
             record_micro_batch(self._metrics, batch)
+            self._do(self._announcements)  # what is flagged does not wait for a turn
 
     def _do_chores(self) -> None:
-        for chore in self._chores:
-            if chore.due() and not self._stop.is_set():
-                with self._commit_lock, self._metrics.chore_seconds.labels(chore.name).time():
-                    chore.run()
+        for chore in (self._announcements, *self._chores):
+            if self._is_due(chore):
+                with self._commit_lock:
+                    self._do(chore)
+
+    def _is_due(self, chore: Chore) -> bool:
+        return chore.due() and not self._stop.is_set()
+
+    def _do(self, chore: Chore) -> None:
+        """Do a chore unless a micro-batch has done it meanwhile; the lock must be held."""
+        if self._is_due(chore):
+            with self._metrics.chore_seconds.labels(chore.name).time():
+                chore.run()
 
     def _end(self, query: StreamingQuery) -> None:
         """Let the running micro-batch end before stopping; the next one refuses to begin.
@@ -103,6 +122,9 @@ def _kafka_options(source: SourceSettings, settings: StreamSettings) -> dict[str
         "subscribe": ",".join(TOPICS),
         "startingOffsets": source.starting_offsets,
         "maxOffsetsPerTrigger": str(settings.max_batch_records),
+        # After each answer Kafka's client asks for more. The broker answers that when there is more
+        # or this time is over, and only then anything else that is asked on the connection.
+        "kafka.fetch.max.wait.ms": "10",
         # Records that expired before they were read are lost: the query fails and says so.
         "failOnDataLoss": "true",
     }

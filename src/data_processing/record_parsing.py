@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.tables import EVENT_AFTER, EVENT_BEFORE, QUARANTINE, RAW_TRANSACTIONS, TIMESTAMP
 from core.topics import BLOCKS
-from core.transaction import Block, ObservedTransaction
+from core.transaction import Block, ObservedTransaction, is_coinbase
 
 KEY_BYTES = 16
 """Half a transaction's hash: nobody can make two transactions that share it."""
@@ -39,18 +39,21 @@ PARSED_RECORDS = pa.schema(
         pa.field("topic", pa.string(), nullable=False),
         *_nullable(RAW_TRANSACTIONS),
         pa.field("key", pa.binary()),
+        pa.field("fee_rate", pa.float64()),
         pa.field("block_hash", pa.string()),
         pa.field("previous_hash", pa.string()),
         pa.field("block_time", TIMESTAMP),
         pa.field("transaction_hashes", pa.list_(pa.string())),
+        pa.field("transactions", pa.int32()),
         pa.field("kind", pa.string()),
         pa.field("reason", QUARANTINE.field("reason").type),
         pa.field("value", pa.binary()),
     ]
 )
-"""One row a record. A transaction has its columns and `key`.
-A block has `block_height` and the columns from `block_hash` on. A reject has `kind`, `reason` and
-the `value` as published. All other columns of a row are null."""
+"""One row a record. A transaction has its columns, `key` and `fee_rate`, in sat/vB and null for a
+coinbase, which pays none. A block has `block_height` and the columns from `block_hash` to
+`transactions`, their number. A reject has `kind`, `reason` and the `value` as published. All other
+columns of a row are null."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +125,24 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
             "block_height": parsed.height,
             "block_time": datetime.fromtimestamp(parsed.time, UTC),
             "transaction_hashes": parsed.transaction_hashes,
+            "transactions": len(parsed.transaction_hashes),
         }
     at = event_seconds(parsed.time, appended.timestamp())
     return {
         **parsed.__dict__,
         **row,
         "key": bytes.fromhex(parsed.hash[: 2 * KEY_BYTES]),
+        "fee_rate": None if _creates_coins(parsed) else parsed.fee_rate,
         "event_time": datetime.fromtimestamp(at, UTC),
     }
+
+
+def _creates_coins(transaction: ObservedTransaction) -> bool:
+    return bool(
+        is_coinbase(
+            fee=transaction.fee,
+            inputs_count=transaction.inputs_count,
+            input_value=transaction.input_value,
+            output_value=transaction.output_value,
+        )
+    )

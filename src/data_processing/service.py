@@ -160,9 +160,9 @@ def _build_query(
     watch = _follow_watch_list(tables, config, metrics)
     writer = MicroBatchWriter(tables, seen, champion, spenders, watch)
     bind_gauges(metrics, lambda: follower.current, seen.keys, writer.rates, tables.lake)
-    chores = _build_chores(tables, config, champion, seen, spenders, metrics)
+    announcements, *chores = _build_chores(tables, config, champion, seen, spenders, metrics)
     guard = TopicGuard(config.kafka.bootstrap_servers, TOPICS, stop)
-    return StreamQuery(tables.spark, writer, chores, metrics, stop, guard)
+    return StreamQuery(tables.spark, writer, announcements, chores, metrics, stop, guard)
 
 
 def _follow_watch_list(

@@ -61,6 +61,22 @@ def read_position(checkpoint: Path) -> Offsets:
     return dict(_last_line(checkpoint / "offsets" / str(batches[-1])) or {}) if batches else {}
 
 
+def planned_records(checkpoint: Path, number: int) -> int | None:
+    """How many records a micro-batch reads, by its plan; None where that does not say it."""
+    before: Offsets | None
+    after: Offsets | None
+    before, after = (
+        _last_line(checkpoint / "offsets" / str(each)) for each in (number - 1, number)
+    )
+    if before is None or after is None:
+        return None
+    return sum(
+        offset - before.get(topic, {}).get(partition, 0)
+        for topic, offsets in after.items()
+        for partition, offset in offsets.items()
+    )
+
+
 def _numbers(folder: Path) -> list[int]:
     return sorted(int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit())
 

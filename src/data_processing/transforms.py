@@ -1,7 +1,5 @@
 """Selects the rows of each table from a frame of parsed records: pure functions of frames."""
 
-from datetime import datetime
-
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -9,26 +7,17 @@ from core.tables import (
     CONFIRMATIONS,
     QUARANTINE,
     RAW_TRANSACTIONS,
-    SCORED_TRANSACTIONS,
     UNSCORED,
 )
-from core.transaction import COINBASE_SQL, NUMERIC_FIELDS
+from core.transaction import NUMERIC_FIELDS
 from data_processing.movements import SIDES
 
-
-def receipts(parsed: DataFrame) -> DataFrame:
-    """The columns of every record by which the driver decides what is new, and makes movements.
-
-    `fee_rate` is in sat/vB, and null for a coinbase transaction, which pays none.
-    """
-    fee_rate = F.when(F.expr(f"NOT {COINBASE_SQL}"), F.col("fee") * 4.0 / F.col("weight"))
-    return parsed.select(
-        *("topic", "partition", "offset", "append_time", "event_time", "key", "kind"),
-        *("hash", "fee", "spent_outpoints", fee_rate.alias("fee_rate"), *SIDES),
-        *(name for name in NUMERIC_FIELDS if name != "fee"),
-        *("block_hash", "previous_hash", "block_height"),
-        F.size("transaction_hashes").alias("transactions"),
-    )
+RECEIPT_COLUMNS = (
+    *("topic", "partition", "offset", "append_time", "event_time", "first_seen", "key", "kind"),
+    *("hash", *NUMERIC_FIELDS, "spent_outpoints", "fee_rate", *SIDES),
+    *("block_hash", "previous_hash", "block_height", "transactions"),
+)
+"""Of every record, by which the driver decides what is new, and makes movements."""
 
 
 def without(parsed: DataFrame, repeats: DataFrame) -> DataFrame:
@@ -49,13 +38,6 @@ def rejected_rows(parsed: DataFrame) -> DataFrame:
 def unscored_rows(parsed: DataFrame) -> DataFrame:
     """The transactions, with what their scores are computed from and what is kept beside them."""
     return parsed.where("key IS NOT NULL").select(*UNSCORED.names)
-
-
-def scored_rows(scored: DataFrame, scored_at: datetime) -> DataFrame:
-    """Rows with a verdict, with the columns of `scored_transactions`."""
-    rows = scored.withColumn("fee_rate", F.col("fee") * F.lit(4.0) / F.col("weight"))
-    rows = rows.withColumn("scored_at", F.lit(scored_at))
-    return rows.select(*SCORED_TRANSACTIONS.names)
 
 
 def confirmed_rows(parsed: DataFrame) -> DataFrame:

@@ -94,7 +94,7 @@ class WatchMatching:
     ) -> int:
         """Write the rows of `watched` of new transactions, in one commit; return their number.
 
-        `new` has the columns of `transforms.receipts`.
+        `new` has the columns `transforms.RECEIPT_COLUMNS`.
         """
         index = self._index  # another may be in force a moment later
         rows = [

@@ -6,19 +6,18 @@ The driver chooses the champion once for each job, so that no micro-batch has tw
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark import Broadcast, SparkContext
 
 from core.detector.champion import Champion, RulesOnly
-from core.tables import UNSCORED, VERDICT
+from core.tables import SCORED_TRANSACTIONS, TIMESTAMP, VERDICT
 from core.transaction import MARKET_FEE_RATE, PACKAGE_FEE_RATE, REPLACED_FEE
 from data_processing.going_rates import rates_at
 from data_processing.record_parsing import parse_batch
-
-SCORED_ROWS = pa.schema([*UNSCORED, *VERDICT])
-"""A transaction with its verdict."""
 
 Judge = Champion | RulesOnly
 
@@ -63,6 +62,11 @@ class ChampionBroadcast:
         """Whether there is a champion; may be asked while a job runs."""
         return self._champion() is not None
 
+    @property
+    def here(self) -> Champion | None:
+        """The champion of the last `current`, for this process."""
+        return self._sent
+
     def current(self) -> WorkerChampion:
         """The champion as it is now, for the whole of one job."""
         champion = self._champion()
@@ -83,8 +87,8 @@ def parse_records(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
             yield from parse_batch(batch).to_batches()
 
 
-def score_rows(judge: Callable[[], Judge | None], beside: Surroundings) -> Any:
-    """The function for `mapInArrow` that adds verdicts to rows with the columns of `UNSCORED`.
+def score_rows(judge: Callable[[], Judge | None], beside: Surroundings, scored_at: datetime) -> Any:
+    """The function for `mapInArrow` that makes `SCORED_TRANSACTIONS` of columns of `UNSCORED`.
 
     `judge` is called in the worker, so that what it returns can be broadcast; None stands for the
     rules alone.
@@ -94,12 +98,14 @@ def score_rows(judge: Callable[[], Judge | None], beside: Surroundings) -> Any:
         model = judge() or RulesOnly()
         for batch in batches:
             if batch.num_rows:
-                yield _with_verdicts(batch, model, beside)
+                yield _with_verdicts(batch, model, beside, scored_at)
 
     return run
 
 
-def _with_verdicts(rows: pa.RecordBatch, judge: Judge, beside: Surroundings) -> pa.RecordBatch:
+def _with_verdicts(
+    rows: pa.RecordBatch, judge: Judge, beside: Surroundings, scored_at: datetime
+) -> pa.RecordBatch:
     known = {MARKET_FEE_RATE: pa.array(rates_at(rows["append_time"], beside.rates))}
     for name, by_hash in (PACKAGE_FEE_RATE, beside.packages), (REPLACED_FEE, beside.replaced_fees):
         if by_hash:  # few micro-batches have any
@@ -107,5 +113,12 @@ def _with_verdicts(rows: pa.RecordBatch, judge: Judge, beside: Surroundings) -> 
             known[name] = pa.array(list(found), VERDICT.field(name).type)
     names = [*rows.schema.names, *known]
     verdicts = judge.verdicts(pa.record_batch([*rows.columns, *known.values()], names=names))
-    columns = [*rows.columns, *(column.combine_chunks() for column in verdicts.columns)]
-    return pa.record_batch(columns, names=[*rows.schema.names, *VERDICT.names])
+    columns = dict(zip(rows.schema.names, rows.columns, strict=True))
+    columns |= {name: verdicts[name].combine_chunks() for name in VERDICT.names}
+    columns["fee_rate"] = pc.divide(
+        pc.multiply(rows["fee"].cast(pa.float64()), 4.0), rows["weight"]
+    )
+    columns["scored_at"] = pa.repeat(pa.scalar(scored_at, TIMESTAMP), rows.num_rows)
+    return pa.record_batch(
+        [columns[name] for name in SCORED_TRANSACTIONS.names], schema=SCORED_TRANSACTIONS
+    )

@@ -1,6 +1,7 @@
 """A transaction has one score: scikit-learn's, the stream's and the API's are equal to the bit."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from api.scoring import predict, predict_batch
 from core.detector.champion import Champion
 from core.features import MARKET
 from core.market import MINUTE
-from core.tables import TIMESTAMP
+from core.tables import TIMESTAMP, UNSCORED
 from core.transaction import NUMERIC_FIELDS
 from data_processing.worker_scoring import Surroundings, score_rows
 
@@ -27,9 +28,13 @@ def streamed(champion: Champion, rows: Floats) -> list[dict[str, Any]]:
     minutes = [MINUTE * i for i in range(len(rows))]  # a market of its own for each row
     table = table.append_column("append_time", pa.array(minutes).cast(TIMESTAMP))
     table = table.append_column("hash", pa.array(map(str, minutes)))
+    for field in UNSCORED:
+        if field.name not in table.schema.names:
+            table = table.append_column(field.name, pa.nulls(len(rows), field.type))
     beside = Surroundings(dict(zip(minutes, rows[:, MARKET].tolist(), strict=True)), {}, {})
     batches = [table[a:b].combine_chunks().to_batches()[0] for a, b in ((0, 1), (1, 18), (18, 500))]
-    scored = pa.Table.from_batches(list(score_rows(lambda: champion, beside)(iter(batches))))
+    score = score_rows(lambda: champion, beside, datetime.now(UTC))
+    scored = pa.Table.from_batches(list(score(iter(batches))))
     found: list[dict[str, Any]] = scored.to_pylist()
     return found
 

@@ -20,6 +20,12 @@ from data_processing.movements import SIDES
 pytestmark = pytest.mark.stack
 
 
+@pytest.fixture(params=[True, False], ids=["few", "many"])
+def writer(tables: LakeTables, request: pytest.FixtureRequest) -> Writer:
+    """Few records go another way than many; what is written is the same."""
+    return Writer(tables, few=request.param)
+
+
 def some(rng: random.Random, count: int) -> list[dict[str, Any]]:
     return [a_transaction(rng) for _ in range(count)]
 

@@ -144,3 +144,15 @@ def test_a_block_becomes_its_hashes() -> None:
 def test_a_block_with_an_invalid_hash_is_rejected() -> None:
     block = as_json(a_block(random.Random(0), 1, ["no hash"]))
     assert reject_of(block, BLOCKS).reason.startswith("transaction_hashes.0: ")
+
+
+def test_a_payment_has_a_fee_rate_a_coinbase_has_none_and_a_block_counts_what_it_confirms() -> None:
+    rng = random.Random(3)
+    payment = a_transaction(rng, fee=1_000, weight=400)
+    changes = {"inputs_count": 1, "input_value": 0, "fee": 0, "output_value": 5, "source": "block"}
+    coinbase = a_transaction(rng, **changes)
+    rows = parse_batch(record_batch(as_json(payment), as_json(coinbase))).to_pylist()
+    assert [row["fee_rate"] for row in rows] == [10.0, None]
+    block = as_json(a_block(rng, 7, [a_hash(rng), a_hash(rng)]))
+    (row,) = parse_batch(record_batch(block, topic=BLOCKS)).to_pylist()
+    assert (row["transactions"], row["fee_rate"], row["key"]) == (2, None, None)

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from data_processing.stream_checkpoint import find_damage, read_position, set_aside
+from data_processing.stream_checkpoint import (
+    find_damage,
+    planned_records,
+    read_position,
+    set_aside,
+)
 
 Change = Callable[[Path], None]
 
@@ -49,6 +54,19 @@ def make_empty(folder: Path) -> None:
 def test_an_intact_checkpoint_has_the_position(checkpoint: Path) -> None:
     assert find_damage(checkpoint) is None
     assert read_position(checkpoint) == {"topic": {"0": 30, "1": 60}}
+
+
+def test_a_plan_says_how_many_records_it_reads_where_the_one_before_is_there(
+    checkpoint: Path,
+) -> None:
+    assert planned_records(checkpoint, 3) == 10 + 20
+    assert planned_records(checkpoint, 0) is None
+    (checkpoint / "offsets/3").write_text(
+        offsets(30).replace('"topic": {', '"new": {"0": 7}, "topic": {')
+    )
+    assert planned_records(checkpoint, 3) == 10 + 20 + 7
+    write("offsets/2")(checkpoint)
+    assert planned_records(checkpoint, 3) is None
 
 
 def test_no_checkpoint_is_no_damage(tmp_path: Path) -> None:

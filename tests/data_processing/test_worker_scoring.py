@@ -1,5 +1,6 @@
 import random
 from copy import copy
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,11 @@ from tests.support.micro_batches import FakeKafka, record_batch
 from tests.support.stream_samples import NOON, a_transaction, as_json
 
 from core.detector.champion import Champion
-from core.tables import UNSCORED
+from core.tables import SCORED_TRANSACTIONS, UNSCORED
 from data_processing.lake_tables import spark_schema
 from data_processing.record_parsing import PARSED_RECORDS
 from data_processing.transforms import unscored_rows
 from data_processing.worker_scoring import (
-    SCORED_ROWS,
     ChampionBroadcast,
     Surroundings,
     parse_records,
@@ -23,6 +23,7 @@ from data_processing.worker_scoring import (
 )
 
 MINUTE = NOON * 1_000_000
+AT = datetime.fromtimestamp(NOON, UTC)
 
 
 def unscored(*transactions: dict[str, Any]) -> pa.RecordBatch:
@@ -34,7 +35,7 @@ def unscored(*transactions: dict[str, Any]) -> pa.RecordBatch:
 
 def scored(judge: Champion | None, rates: dict[int, float], **changes: int) -> dict[str, Any]:
     batch = unscored(a_transaction(random.Random(0), **changes))
-    score = score_rows(lambda: judge, Surroundings(rates, {}, {}))
+    score = score_rows(lambda: judge, Surroundings(rates, {}, {}), AT)
     (row,) = pa.Table.from_batches(score(iter([batch]))).to_pylist()
     return dict(row)
 
@@ -51,7 +52,7 @@ def test_a_row_is_judged_beside_the_market_of_its_minute(champion: Champion) -> 
     row = scored(champion, rates)
     assert (row["model_version"], row["market_fee_rate"]) == ("1", 25.0)
     assert scored(champion, {MINUTE - 60_000_000: 5.0})["market_fee_rate"] == 5.0
-    assert set(row) == set(SCORED_ROWS.names)
+    assert list(row) == SCORED_TRANSACTIONS.names
 
 
 def test_without_a_champion_the_rules_judge() -> None:
@@ -72,9 +73,9 @@ def test_a_champion_that_is_replaced_leaves_no_file_behind(
     for _ in range(4):
         current[0] = copy(champion)
         records = FakeKafka(spark).records(a_transaction(random.Random(0)))
-        score = score_rows(broadcast.current(), Surroundings({MINUTE: 25.0}, {}, {}))
+        score = score_rows(broadcast.current(), Surroundings({MINUTE: 25.0}, {}, {}), AT)
         parsed = records.mapInArrow(parse_records, spark_schema(PARSED_RECORDS))
-        verdicts = unscored_rows(parsed).mapInArrow(score, spark_schema(SCORED_ROWS))
+        verdicts = unscored_rows(parsed).mapInArrow(score, spark_schema(SCORED_TRANSACTIONS))
         assert verdicts.toArrow()["model_version"].to_pylist() == [champion.version]
         folder = Path(spark.sparkContext._temp_dir).parent
         sizes.append(sum(file.stat().st_size > 50_000 for file in folder.rglob("*")))

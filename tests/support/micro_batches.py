@@ -66,10 +66,13 @@ class FakeKafka:
 
 
 class Writer:
-    """A micro-batch writer that can be restarted on the same tables, as after a crash."""
+    """A micro-batch writer that can be restarted on the same tables, as after a crash.
 
-    def __init__(self, tables: LakeTables) -> None:
-        self.tables = tables
+    `few` says that micro-batches are parsed and scored here, not in the workers.
+    """
+
+    def __init__(self, tables: LakeTables, few: bool = True) -> None:
+        self.tables, self.few = tables, few
         self.champion: Champion | None = None
         self.restart()
 
@@ -86,7 +89,7 @@ class Writer:
         )
 
     def write(self, records: DataFrame) -> MicroBatch:
-        batch = self.writer.write(records)
+        batch = self.writer.write(records, self.few)
         assert batch is not None
         return batch
 

@@ -1,0 +1,105 @@
+"""What happens in a micro-batch and what between two, without Spark."""
+
+import json
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pyarrow as pa
+import pytest
+
+from data_processing.parsed_records import FEW_RECORDS, NO_VERDICTS
+from data_processing.query import StopRequestedError, StreamQuery
+from monitoring.stream_metrics import StreamMetrics
+
+
+class FakeWriter:
+    """Writes nothing; `few` has what it was told of each micro-batch."""
+
+    def __init__(self) -> None:
+        self.few: list[bool] = []
+
+    def write(self, _: Any, few: bool) -> Any:
+        self.few.append(few)
+        return SimpleNamespace(
+            new=pa.table({"append_time": [], "first_seen": []}),
+            rejects=pa.table({"kind": []}),
+            repeats=0,
+            watched=0,
+            confirmed=0,
+            scored=False,
+            seconds={},
+            verdicts=NO_VERDICTS,
+            newest=SimpleNamespace(timestamp=lambda: 0.0),
+        )
+
+
+class FakeChore:
+    """Is due once for each micro-batch."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.open, self.runs = name, 0, 0
+
+    def on_batch(self, _: Any) -> None:
+        self.open += 1
+
+    def due(self) -> bool:
+        return self.open > 0
+
+    def run(self) -> None:
+        self.open, self.runs = self.open - 1, self.runs + 1
+
+
+class Rig:
+    """A query with fakes around it."""
+
+    def __init__(self, metrics: StreamMetrics) -> None:
+        self.writer, self.stop = FakeWriter(), threading.Event()
+        self.announcements, self.other = FakeChore("announcements"), FakeChore("statistics")
+        self.query = StreamQuery(
+            cast(Any, None),
+            cast(Any, self.writer),
+            self.announcements,
+            [self.other],
+            metrics,
+            self.stop,
+            cast(Any, SimpleNamespace(check=lambda: None)),
+        )
+
+
+@pytest.fixture
+def rig(metrics: StreamMetrics) -> Rig:
+    return Rig(metrics)
+
+
+def plans(checkpoint: Path, *ends: int) -> None:
+    (checkpoint / "offsets").mkdir()
+    for number, end in enumerate(ends):
+        text = f"v1\n{{}}\n{json.dumps({'topic': {'0': end}})}"
+        (checkpoint / "offsets" / str(number)).write_text(text)
+
+
+def test_what_is_flagged_is_announced_by_the_micro_batch_and_other_chores_wait(
+    rig: Rig, tmp_path: Path
+) -> None:
+    rig.query._write_batch(tmp_path, cast(Any, None), 0)
+    assert (rig.announcements.runs, rig.other.runs) == (1, 0)
+    rig.query._do_chores()
+    assert (rig.announcements.runs, rig.other.runs) == (1, 1)
+
+
+def test_a_micro_batch_that_is_planned_with_few_records_is_written_as_few(
+    rig: Rig, tmp_path: Path
+) -> None:
+    plans(tmp_path, 10, 10 + FEW_RECORDS, 11 + 2 * FEW_RECORDS)
+    for number in range(3):
+        rig.query._write_batch(tmp_path, cast(Any, None), number)
+    assert rig.writer.few == [False, True, False], "of the first one nothing says how many"
+
+
+def test_no_micro_batch_begins_after_a_request_to_stop(rig: Rig, tmp_path: Path) -> None:
+    rig.stop.set()
+    with pytest.raises(StopRequestedError):
+        rig.query._write_batch(tmp_path, cast(Any, None), 0)
+    assert rig.writer.few == []
