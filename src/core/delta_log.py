@@ -169,6 +169,33 @@ def files_up_to(names: Iterable[str], version: int) -> list[str]:
     return [*checkpoints.get(base, ()), *commits, *aside]
 
 
+def commits_since_checkpoint(uri: str) -> int:
+    """How many commits a reader of the newest version reads after the newest checkpoint."""
+    commits, checkpoints = _versions(uri)
+    return max(commits.values(), default=0) - max(checkpoints.values(), default=0)
+
+
+def clear(uri: str, kept: int) -> int:
+    """Delete the log before the newest checkpoint that `kept` commits follow; return the files.
+
+    The newer checkpoints stay, should one of them be damaged.
+    """
+    versions, checkpoints = _versions(uri)
+    newest = max(versions.values(), default=0)
+    base = max((at for at in checkpoints.values() if at <= newest - kept), default=0)
+    old = [name for name, version in (versions | checkpoints).items() if version < base]
+    for name in old:
+        _filesystem(uri).delete_file(f"{_LOG}/{name}")
+    return len(old)
+
+
+def _versions(uri: str) -> tuple[dict[str, int], dict[str, int]]:
+    """The versions of the commits and of the checkpoints of a log, by the names of their files."""
+    names = _files(uri)
+    commits = {name: int(m[1]) for name in names if (m := _COMMIT.fullmatch(name))}
+    return commits, {name: int(m[1]) for name in names if (m := _CHECKPOINT.fullmatch(name))}
+
+
 def has_lost_commits(uri: str) -> bool:
     """Whether a commit of the table was ever replaced by `repair`."""
     return any(_COMMIT.fullmatch(name.removesuffix(_ASIDE)) for name in _files(uri, _ASIDE))

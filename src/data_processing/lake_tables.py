@@ -43,8 +43,8 @@ _PROTOCOL_PROPERTIES = {"delta.minReaderVersion": "1", "delta.minWriterVersion":
 
 _PROPERTIES = {
     "delta.enableDeletionVectors": "false",
-    # A checkpoint with every tenth small commit, Delta's default, costs more than it saves.
-    "delta.checkpointInterval": "50",
+    # Housekeeping makes the checkpoints: those of Spark would let a micro-batch wait for seconds.
+    "delta.checkpointInterval": "1000",
     # Housekeeping clears old versions of the log to the hour; Delta itself counts in days.
     "delta.enableExpiredLogCleanup": "false",
 }

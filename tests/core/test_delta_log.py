@@ -171,3 +171,18 @@ def test_what_cannot_be_repaired_names_the_file_and_the_remedy(
     with pytest.raises(DeltaError, match=f"{reason}.*restore the lake from a backup, or move"):
         delta_log.repair(found)
     assert not list(log.glob("*.damaged")), "nothing was touched"
+
+
+def test_a_log_is_cut_before_a_checkpoint_that_enough_commits_follow(log: Path) -> None:
+    uri = str(log.parent)
+    assert delta_log.commits_since_checkpoint(uri) == 2
+    reader = DeltaTable(uri, version=3)
+    assert delta_log.clear(uri, 6) == 0, "the checkpoint of 2 has five commits after it"
+    assert delta_log.clear(uri, 3) == 2
+    assert not (log / commit(1)).exists()
+    assert (log / commit(2)).exists()
+    assert (log / checkpoint(5)).exists(), "should it be damaged, that of 2 is there"
+    reader.update_incremental()
+    assert (reader.version(), DeltaTable(uri).version()) == (7, 7)
+    assert delta_log.clear(uri, 2) == 4
+    assert DeltaTable(uri).to_pyarrow_table().num_rows == 7

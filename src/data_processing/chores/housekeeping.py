@@ -2,7 +2,8 @@
 
 delta-rs does it in this process, between micro-batches, so that nothing else writes meanwhile.
 Files that a newer version has replaced stay for `VACUUM_AFTER_HOURS`, so that readers of the older
-version can finish. The part of the log that they need stays as long.
+version can finish. They need no log for that, and each commit lists it: it is cut down to the
+newest commits.
 
 Dates are deleted when both the clock and the dates that have rows say so: a wrong clock alone, here
 or at the broker, deletes at most the date or two that it adds.
@@ -23,6 +24,8 @@ from deltalake import (
 )
 from deltalake.exceptions import DeltaError
 
+from core import delta_log
+from core.lake import table_uri
 from core.settings import StreamSettings
 from core.tables import TABLES
 from data_processing.lake_tables import DataFile, LakeTables, files_of
@@ -32,7 +35,7 @@ from monitoring.stream_metrics import StreamMetrics
 
 log = logging.getLogger(__name__)
 
-_SMALL_BYTES, LARGE_BYTES = 16 * 2**20, 128 * 2**20
+_SMALL_BYTES, LARGE_BYTES = 4 * 2**20, 128 * 2**20
 """Files of today are compacted to the first size, those of a day that has ended to the second: a
 row is rewritten a few times, not with every compaction."""
 
@@ -69,7 +72,11 @@ _SORTING_BYTES = 256 * 2**20
 """Memory for sorting a day; what is more goes to temporary files. It is enough for the four million
 movements of a day of mainnet, which take some ten seconds."""
 
-_CHECK_SECONDS, _VACUUM_SECONDS = 60.0, 3_600.0
+_ROUND_SECONDS, _VACUUM_SECONDS = 60.0, 3_600.0
+_CHECKPOINT_COMMITS, _KEPT_COMMITS = 50, 600
+"""Commits from which on a log gets a checkpoint, which saves its readers as many files; and the
+newest commits that stay in it, ten minutes of them where there is one a second."""
+
 _MOST_UNSAVED = 1_000_000
 """Keys in memory that are saved before the hour has passed; they take 16 MB."""
 
@@ -105,7 +112,7 @@ def partitions_to_compact(files: list[DataFile], today: date, most_small: int) -
     >>> partitions_to_compact([DataFile(day, 10)] * 3, day, 3)
     {}
     >>> partitions_to_compact([DataFile(day, 10)] * 4, day, 3)
-    {datetime.date(2026, 1, 2): 16777216}
+    {datetime.date(2026, 1, 2): 4194304}
     """
     small = Counter(file.day for file in files if file.size < _SMALL_BYTES)
     due = {day: _SMALL_BYTES for day, count in small.items() if count > most_small}
@@ -137,9 +144,10 @@ def rewrite(name: str, table: DeltaTable, day: date, size: int) -> dict[str, Any
 
 
 class Housekeeping:
-    """A chore: deletes old rows and compacts once a minute, vacuums once an hour.
+    """A chore: deletes old rows, compacts and cuts logs once a minute, vacuums once an hour.
 
-    Once an hour, or when they are many, it also saves the keys of the rows that are `seen`.
+    It goes through one table at a time, so that no micro-batch waits long for it. Once an hour, or
+    when they are many, it also saves the keys of the rows that are `seen`.
     """
 
     name = "housekeeping"
@@ -155,31 +163,45 @@ class Housekeeping:
     ) -> None:
         self._tables, self._seen, self._settings, self._metrics = tables, seen, settings, metrics
         self._clock, self._now = clock, now
-        self._next_check = self._next_vacuum = clock()
+        self._next_turn = self._next_vacuum = clock()
+        self._left: list[str] = []
+        self._vacuums = False
 
     def on_batch(self, batch: MicroBatch) -> None:
         """Nothing to note: each run inspects the tables themselves."""
 
     def due(self) -> bool:
-        """Whether a minute has passed."""
-        return self._clock() >= self._next_check
+        """Whether it is the next table's turn: each has one a minute."""
+        return self._clock() >= self._next_turn
 
     def run(self) -> None:
-        """Go through all tables; the metrics then show their files and sizes."""
-        vacuum = self._clock() >= self._next_vacuum
-        with_rows = self._tables.rows_by_date("raw_transactions")
-        for name in TABLES:
-            self._delete(name, with_rows)
-            self._compact(name)
-            if vacuum:
-                self._vacuum(name)
-            files = files_of(self._tables.open(name))
-            self._metrics.table_files.labels(name).set(len(files))
-            self._metrics.table_bytes.labels(name).set(sum(file.size for file in files))
-        if vacuum or self._seen.unsaved >= _MOST_UNSAVED:
+        """Go through the next table; the metrics then show its files and size."""
+        if not self._left:
+            self._left = list(TABLES)
+            self._vacuums = self._clock() >= self._next_vacuum
+        name = self._left.pop(0)
+        self._delete(name, self._tables.rows_by_date("raw_transactions"))
+        self._compact(name)
+        if self._vacuums:
+            self._vacuum(name)
+        self._shorten_log(name)
+        files = files_of(self._tables.open(name))
+        self._metrics.table_files.labels(name).set(len(files))
+        self._metrics.table_bytes.labels(name).set(sum(file.size for file in files))
+        if not self._left:
+            self._end_round()
+        self._next_turn = self._clock() + _ROUND_SECONDS / len(TABLES)
+
+    def _shorten_log(self, name: str) -> None:
+        uri = table_uri(self._tables.lake, name)
+        if delta_log.commits_since_checkpoint(uri) >= _CHECKPOINT_COMMITS:
+            self._tables.open(name).create_checkpoint()
+        delta_log.clear(uri, _KEPT_COMMITS)
+
+    def _end_round(self) -> None:
+        if self._vacuums or self._seen.unsaved >= _MOST_UNSAVED:
             self._save_keys()
-        self._next_check = self._clock() + _CHECK_SECONDS
-        if vacuum:
+        if self._vacuums:
             self._next_vacuum = self._clock() + _VACUUM_SECONDS
 
     def _save_keys(self) -> None:

@@ -36,7 +36,7 @@ MB = 2**20
 def test_only_small_files_of_today_are_joined_and_only_when_they_are_many() -> None:
     files = [DataFile(DAY, 1 * MB)] * 60 + [DataFile(DAY, 20 * MB)] * 100
     assert partitions_to_compact(files, DAY, 60) == {}
-    assert partitions_to_compact([*files, DataFile(DAY, 1)], DAY, 60) == {DAY: 16 * MB}
+    assert partitions_to_compact([*files, DataFile(DAY, 1)], DAY, 60) == {DAY: 4 * MB}
 
 
 def test_a_day_that_has_ended_is_joined_once_more_and_then_left_alone() -> None:
@@ -85,6 +85,12 @@ def housekeeping(
     return make
 
 
+def go_round(chore: Housekeeping) -> None:
+    """Let it go through every table once."""
+    for _ in TABLES:
+        chore.run()
+
+
 def of_another_time(row: pa.Table, at: datetime, rng: random.Random) -> pa.Table:
     """The same row as if Kafka had appended it then, with another hash."""
     changed = {"hash": a_hash(rng), "append_time": at, "event_time": at, "date": at.date()}
@@ -111,10 +117,10 @@ def test_files_stay_few_over_a_simulated_week_and_no_row_is_lost(
                 rows = of_another_time(row, kafka.now, rng)
                 write_deltalake(tables.open("raw_transactions"), rows, mode="append")
                 commits += 1
-            chore.run()
+            go_round(chore)
             most = max(most, len(files_of(tables.open("raw_transactions"))))
         kafka.later(days=1)
-    chore.run()
+    go_round(chore)
     assert most <= 60 + 7
     assert len(files_of(tables.open("raw_transactions"))) == 7
     assert metrics.table_files.labels("raw_transactions")._value.get() == 7
@@ -138,10 +144,10 @@ def test_a_day_of_movements_that_has_ended_is_sorted_by_address_once(
             for address in shuffled[start : start + 50]
         ]
         tables.append_arrow("movements", pa.Table.from_pylist(rows, TABLES["movements"]))
-    housekeeping().run()
+    go_round(housekeeping())
     assert len(files_of(tables.open("movements"))) == 6, "the day goes on"
     for _ in range(3):
-        housekeeping(timedelta(days=1)).run()
+        go_round(housekeeping(timedelta(days=1)))
     table = tables.open("movements")
     (uri,) = table.file_uris()
     assert pq.read_table(uri)["address"].to_pylist() == addresses
@@ -162,7 +168,7 @@ def test_a_day_that_is_too_large_to_be_sorted_is_joined_all_the_same(
         row |= {"event_time": kafka.now, "append_time": kafka.now, "date": kafka.now.date()}
         rows = [row | {"address": f"bc1q{number}{i}"} for i in range(2_000)]
         tables.append_arrow("movements", pa.Table.from_pylist(rows, TABLES["movements"]))
-    housekeeping(timedelta(days=1)).run()
+    go_round(housekeeping(timedelta(days=1)))
     assert len(files_of(tables.open("movements"))) == 1
     assert tables.rows_by_date("movements") == {kafka.now.date(): 6_000}
 
@@ -182,7 +188,7 @@ def test_a_vacuum_removes_what_a_crash_left_behind_once_no_reader_can_need_it(
         shutil.copy(whole, copy)
     for file in (old, whole):
         os.utime(file, (time.time() - 3 * 3_600,) * 2)
-    housekeeping().run()
+    go_round(housekeeping())
     assert (old.exists(), young.exists(), whole.exists()) == (False, True, True)
     assert len(writer.hashes_in("raw_transactions")) == 1
 
@@ -201,12 +207,60 @@ def test_behind_the_newest_checkpoint_of_a_log_there_is_always_an_older_one(
         writer.write(kafka.records(a_transaction(rng)))
         for file in log.iterdir():
             os.utime(file, (time.time() - 3 * 3_600,) * 2)
-        housekeeping().run()
+        go_round(housekeeping())
     assert not (log / f"{0:020}.json").exists(), "the log is cleared"
     newest = max(log.glob("*.checkpoint.parquet"))
     newest.write_bytes(newest.read_bytes()[:-100])
     repair(inspect(uri))
     assert len(writer.hashes_in("raw_transactions")) == 3
+
+
+@pytest.mark.stack
+def test_a_log_with_many_commits_is_cut_and_an_older_reader_goes_on(
+    writer: Writer,
+    kafka: FakeKafka,
+    rng: random.Random,
+    tables: LakeTables,
+    housekeeping: Callable[..., Housekeeping],
+) -> None:
+    writer.write(kafka.records(a_transaction(rng)))
+    row = tables.query("SELECT * FROM raw_transactions", "raw_transactions")
+    log = Path(table_uri(tables.lake, "raw_transactions"), "_delta_log")
+    reader, commits = tables.open("raw_transactions"), 0
+    chore = housekeeping()
+    for _ in range(12):
+        for _ in range(60):
+            tables.append_arrow("raw_transactions", of_another_time(row, kafka.now, rng))
+            commits += 1
+        go_round(chore)
+    assert 600 < len(list(log.glob("*.json"))) < 700
+    assert len(list(log.glob("*.checkpoint.parquet"))) >= 10
+    reader.update_incremental()
+    assert sum(file.rows for file in files_of(reader)) == commits + 1
+    assert len(set(writer.hashes_in("raw_transactions"))) == commits + 1
+
+
+@pytest.mark.stack
+def test_a_lake_to_which_nothing_comes_gets_no_commits(
+    writer: Writer,
+    kafka: FakeKafka,
+    rng: random.Random,
+    champion: Champion,
+    tables: LakeTables,
+    metrics: StreamMetrics,
+) -> None:
+    clock = [0.0]
+    chore = Housekeeping(
+        tables, writer.seen, StreamSettings(), metrics, lambda: clock[0], lambda: kafka.now
+    )
+    writer.champion = champion
+    for _ in range(3):
+        writer.write(kafka.records(a_transaction(rng)))
+    versions = {name: tables.open(name).version() for name in TABLES}
+    for _ in range(3):
+        clock[0] += 3_601
+        go_round(chore)
+    assert {name: tables.open(name).version() for name in TABLES} == versions
 
 
 @pytest.mark.stack
@@ -224,7 +278,7 @@ def test_rows_past_their_retention_are_deleted_with_their_whole_date(
     for transaction in new:
         kafka.later(days=1)
         writer.write(kafka.records(transaction))
-    housekeeping(retention_days=9).run()
+    go_round(housekeeping(retention_days=9))
     for table in ("raw_transactions", "scored_transactions"):
         assert writer.hashes_in(table) == sorted(t["hash"] for t in new)
         assert metrics.deleted_rows.labels(table)._value.get() == 1
@@ -256,7 +310,7 @@ def test_a_clock_that_is_400_days_ahead_deletes_no_row(
     writer.write(kafka.records(written[-1]))
     kafka.later(days=-at_the_broker)
     for _ in range(2):
-        housekeeping(timedelta(days=here), retention_days=9).run()
+        go_round(housekeeping(timedelta(days=here), retention_days=9))
     for table in ("raw_transactions", "scored_transactions"):
         assert writer.hashes_in(table) == sorted(t["hash"] for t in written)
     assert sum(writer.tables.rows_by_date("quarantine").values()) == 3
@@ -291,7 +345,7 @@ def test_readers_never_fail_while_the_tables_are_written_compacted_and_vacuumed(
     for _ in range(8):
         writer.write(kafka.records(*(a_transaction(rng) for _ in range(5)), b"bad"))
         kafka.later(minutes=5)
-        housekeeping(compact_after_files=2).run()
+        go_round(housekeeping(compact_after_files=2))
     done.set()
     reader.join()
     assert errors == []
@@ -309,7 +363,7 @@ def test_housekeeping_keeps_the_protocol_and_what_the_next_start_needs(
     transaction = a_transaction(rng)
     for _ in range(4):
         writer.write(kafka.records(a_transaction(rng), transaction))
-    housekeeping(compact_after_files=2).run()
+    go_round(housekeeping(compact_after_files=2))
     for name in TABLES:
         protocol = DeltaTable(table_uri(tables.lake, name)).protocol()
         assert (protocol.min_reader_version, protocol.min_writer_version) == PROTOCOL
