@@ -46,6 +46,8 @@ def record_micro_batch(metrics: StreamMetrics, batch: MicroBatch) -> None:
     if batch.scored:
         appended = np.asarray(batch.new["append_time"].cast(pa.int64()).to_numpy(), np.float64)
         observe_all(metrics.scoring_latency, time.time() - appended / 1e6)
+        seen = np.asarray(batch.new["first_seen"].to_numpy(), np.float64)
+        observe_all(metrics.seen_to_scored, time.time() - seen)
         observe_all(metrics.scores, batch.verdicts["anomaly_score"].to_numpy())
 
 

@@ -12,12 +12,13 @@ CHORES = ("backlog", "statistics", "replacements", "announcements", "housekeepin
 """The kinds of work between micro-batches."""
 
 STAGES = (
-    *("read", "quarantine", "watched", "raw_transactions"),
+    *("read", "quarantine", "watched", "movements", "raw_transactions"),
     *("market", "score", "scored_transactions"),
 )
 """The stages of a micro-batch: reading, matching, scoring, and the write of each table."""
 
 _SECONDS = (0.25, 0.5, 1, 2, 4, 8, 12, 20, 40, 80, 160)
+_LATENCIES = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 6, 8, 12, 20, 40, 80, 160)
 _SCORES = SCORE_AXIS[: SCORE_AXIS.index(0.8) + 1 : 5]
 
 
@@ -52,7 +53,12 @@ class StreamMetrics(ServiceMetrics):
         self.scoring_latency = histogram(
             "published_to_scored_seconds",
             "Time from Kafka's append to the commit in scored_transactions, each transaction",
-            _SECONDS,
+            _LATENCIES,
+        )
+        self.seen_to_scored = histogram(
+            "first_seen_to_scored_seconds",
+            "Time from when the producer saw it first to scored_transactions, each transaction",
+            _LATENCIES,
         )
         self.scores = histogram(
             "anomaly_score", "Anomaly score of each new transaction, from 0 to 1", _SCORES
@@ -113,6 +119,11 @@ class StreamMetrics(ServiceMetrics):
     def _declare_announcements(self) -> None:
         self.announced = self.counter(
             "anomalies_published", "Flagged transactions published to bitcoin-anomalies"
+        )
+        self.seen_to_announced = self.histogram(
+            "first_seen_to_announced_seconds",
+            "Time from when the producer saw it first to bitcoin-anomalies, each announcement",
+            _LATENCIES,
         )
         self.watched_announced = self.counter(
             "watched_published", "Transactions that touch the watch list, published likewise"

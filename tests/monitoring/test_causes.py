@@ -52,7 +52,7 @@ def test_a_micro_batch_is_recorded_with_repeats_rejects_and_scores() -> None:
     metrics = StreamMetrics(registry)
     now = datetime.now(UTC)
     batch = SimpleNamespace(
-        new=pa.table({"append_time": [now, now]}),
+        new=pa.table({"append_time": [now, now], "first_seen": [int(now.timestamp()) - 5] * 2}),
         verdicts=pa.table({"anomaly_score": [0.4, 0.7], "flagged_by": [None, "both"]}),
         rejects=pa.table({"kind": ["not_json"]}),
         repeats=3,
@@ -67,8 +67,12 @@ def test_a_micro_batch_is_recorded_with_repeats_rejects_and_scores() -> None:
         "bitcoin_stream_repeats_total": 3.0,
         "bitcoin_stream_anomaly_score_count": 2.0,
         "bitcoin_stream_published_to_scored_seconds_count": 2.0,
+        "bitcoin_stream_first_seen_to_scored_seconds_count": 2.0,
     }
     assert {name: registry.get_sample_value(name) for name in seen} == seen
+    total = registry.get_sample_value("bitcoin_stream_first_seen_to_scored_seconds_sum")
+    assert total is not None
+    assert total >= 2 * 5
     refused = registry.get_sample_value("bitcoin_stream_quarantined_total", {"kind": "not_json"})
     assert refused == 1
     flagged = registry.get_sample_value("bitcoin_stream_anomalies_total", {"flagged_by": "both"})

@@ -116,8 +116,8 @@ def _newest(tables: LakeTables, name: str, time: str) -> datetime | None:
 
 
 def _add_sides(tables: LakeTables, rows: Sequence[dict[str, Any]]) -> None:
-    """Add to each row the inputs and outputs that `raw_transactions` has of it."""
-    columns = ", ".join(("hash", "equal_outputs", *INPUTS, *OUTPUTS, *CUTS))
+    """Add to each row the inputs, the outputs and `first_seen` that `raw_transactions` has."""
+    columns = ", ".join(("hash", "first_seen", "equal_outputs", *INPUTS, *OUTPUTS, *CUTS))
     sides = _by_hash(tables, "raw_transactions", columns, rows)
     for row in rows:
         row |= sides.get(row["hash"], {})
@@ -139,9 +139,9 @@ def _ask(tables: LakeTables, sql: str, *names: str) -> list[dict[str, Any]]:
 def anomaly_message(row: Mapping[str, Any]) -> Message:
     """The message for a flagged row of `scored_transactions`: the row and its explanation.
 
-    A row that also has the inputs and outputs of `raw_transactions` gives them to its message,
-    `MOST_LISTED` of each side; null stands for what is not known. `muted_by` is the mute in force
-    that matches it: such a message is no news.
+    A row that also has `first_seen`, inputs and outputs of `raw_transactions` gives them to its
+    message, `MOST_LISTED` of each side; null stands for what is not known. `muted_by` is the mute
+    in force that matches it: such a message is no news.
     """
     verdict = Verdict.from_row(row)
     return (
@@ -158,7 +158,7 @@ def anomaly_message(row: Mapping[str, Any]) -> Message:
 
 
 def _sides(row: Mapping[str, Any]) -> dict[str, Any]:
-    sides: dict[str, Any] = {"equal_outputs": row.get("equal_outputs")}
+    sides: dict[str, Any] = {name: row.get(name) for name in ("first_seen", "equal_outputs")}
     for cut, names in CUTS.items():
         lists = {name: row.get(name) for name in names}
         longer = any(len(values or ()) > MOST_LISTED for values in lists.values())

@@ -55,7 +55,7 @@ class Announcements:
             WATCHED: WatchedRows(tables),
         }
         self._published = {FLAGGED: metrics.announced, WATCHED: metrics.watched_announced}
-        self._muted = metrics.muted
+        self._muted, self._latency = metrics.muted, metrics.seen_to_announced
         self._servers, self._clock = bootstrap_servers, clock
         self._producer: KafkaProducer | None = None
         self._unpublished: list[Message] = []
@@ -134,6 +134,8 @@ class Announcements:
             else:
                 self._unpublished.remove(message)
                 self._published[message["kind"]].inc()
+                if message["first_seen"] is not None:
+                    self._latency.observe(time.time() - message["first_seen"])
                 if message.get("muted_by"):
                     self._muted.inc()
         if first_error is not None:

@@ -1,5 +1,6 @@
 import json
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,10 @@ def test_an_announcement_is_the_transaction_and_why(
     flagging: Writer, kafka: FakeKafka, tables: LakeTables, broker: str, metrics: StreamMetrics
 ) -> None:
     rng = random.Random()
-    odd = a_transaction(rng, fee=10**9, input_value=3 * 10**9, output_value=2 * 10**9)
+    seen = int(time.time()) - 30
+    odd = a_transaction(
+        rng, first_seen=seen, fee=10**9, input_value=3 * 10**9, output_value=2 * 10**9
+    )
     batch = flagging.write(kafka.records(odd))
     announcements = Announcements(tables, broker, metrics)
     announcements.on_batch(batch)
@@ -88,6 +92,8 @@ def test_an_announcement_is_the_transaction_and_why(
     assert message["event_time"] == kafka.now.isoformat()
     assert message["reasons"][0]["feature"]
     assert message["kind"] == "flagged"
+    assert message["first_seen"] == seen
+    assert metrics.seen_to_announced._sum.get() >= 30
     assert (odd["hash"], "flagged") in published_keys(broker)
 
 
