@@ -18,7 +18,16 @@ from typing import Any
 
 import psutil
 import yaml
-from benchmarks.stream_lake import ages_when_seen, fill, percentile, rows_in
+from benchmarks.stream_lake import fill
+from benchmarks.stream_pace import (
+    MEASURED_SECONDS,
+    WARM_UP_SECONDS,
+    Pace,
+    at_rates,
+    family,
+    feed,
+    rows_of,
+)
 from benchmarks.stream_peer import PeerProcess
 from kafka import KafkaProducer
 from local.broker import Broker
@@ -33,7 +42,10 @@ AS_BY_DEFAULT = {**LIMITS, "TRIGGER_SECONDS": "", "STATISTICS_SECONDS": ""}
 """As the stack runs it. Without its limits on threads and on malloc's arenas, memory depends on the
 number of cores and on chance."""
 
-WARM_UP_SECONDS, MEASURED_SECONDS = 40, 60
+TRIGGERS = ("5", "")
+"""Seconds from one micro-batch to the next, side by side; none is the default."""
+
+AIMS = {"seconds": "2.0 s", "cores": "0.50"}
 SEEN_HASHES = 2_000_000
 GIB = 2**30
 
@@ -45,18 +57,14 @@ def main() -> None:
     with folder_and_broker() as (folder, kafka):
         publish(kafka.servers, hashes)
         rate = throughput(StreamProcess(folder / "load", kafka.servers, folder / "log"), hashes)
-        print(f"| Kafka to scored, {hashes:,} hashes | {rate:,.0f}/s | 8,000/s |", flush=True)
+        print(f"| Kafka to scored, {hashes:,} hashes | {rate:,.0f}/s | 16,000/s |", flush=True)
         peer = throughput(PeerProcess(folder / "peer", kafka.servers, folder / "log"), hashes)
         print(f"| … Spark's own removal of repeats, unscored | {peer:,.0f}/s | |")
         print(f"| … this stream against that | {rate / peer:.2f} x | |", flush=True)
-    with folder_and_broker() as (folder, kafka):
-        seconds, cores = at_rate(folder, kafka, 50)
-        print(f"| published to scored, p95, at 50/s | {seconds:.1f} s | 12 s |")
-        print(f"| … processor, at 50/s | {cores:.2f} cores | |", flush=True)
-    with folder_and_broker() as (folder, kafka):
-        seconds, cores = at_rate(folder, kafka, 7)
-        print(f"| processor, at mainnet's 7/s | {cores:.2f} cores | 0.50 |")
-        print(f"| … published to scored, p95, at 7/s | {seconds:.1f} s | |", flush=True)
+    for trigger in TRIGGERS:
+        with folder_and_broker() as (folder, kafka):
+            settings = AS_BY_DEFAULT | {"TRIGGER_SECONDS": trigger}
+            show(trigger, at_rates(folder, kafka, settings, [50, 7]))
     with folder_and_broker() as (folder, kafka):
         size, peak = memory_with_many_hashes(folder, kafka)
         print(f"| driver, {SEEN_HASHES:,} hashes in memory | {size / GIB:.2f} GiB | 2 GiB |")
@@ -64,6 +72,21 @@ def main() -> None:
     print(f"| … with its workers, at most | {peak / GIB:.2f} GiB | {limit / GIB:.2f} GiB |")
     if peak > limit:
         sys.exit("the stream takes more memory than its container has")
+
+
+def show(trigger: str, paces: list[Pace]) -> None:
+    """Print how long transactions took at each rate, and where the time went."""
+    words = f"{trigger} s between micro-batches" if trigger else "by default"
+    aims = dict.fromkeys(("seconds", "cores"), "") if trigger else AIMS
+    for pace in paces:
+        at = f"at {pace.a_second}/s, {words}"
+        print(f"| published to scored, p95, {at} | {pace.age:.1f} s | {aims['seconds']} |")
+        print(f"| … first seen to scored, p95 | {pace.seen_age:.1f} s | |")
+        print(f"| … processor | {pace.cores:.2f} cores | {aims['cores']} |")
+        print(f"| … micro-batches | {pace.batches} in {MEASURED_SECONDS} s | |")
+        stages = ", ".join(f"{name} {ms:.0f}" for name, ms in pace.milliseconds.items() if ms >= 1)
+        print(f"| … milliseconds of one: {stages} | {sum(pace.milliseconds.values()):.0f} | |")
+        sys.stdout.flush()
 
 
 @contextmanager
@@ -101,56 +124,6 @@ def throughput(stream: StreamProcess, hashes: int) -> float:
         return (hashes - first) / (time.monotonic() - begun)
     finally:
         stream.kill()
-
-
-def rows_of(stream: StreamProcess) -> int:
-    """Rows in the table of a running stream."""
-    assert stream.running is not None
-    assert stream.running.poll() is None, stream.last_line()
-    return rows_in(stream.data, stream.table)
-
-
-def at_rate(folder: Path, kafka: KafkaProcess, a_second: int) -> tuple[float, float]:
-    """The 95th percentile of seconds to scored, and processor seconds a second, all processes."""
-    stream = StreamProcess(folder / "data", kafka.servers, folder / "log", AS_BY_DEFAULT)
-    stream.start()
-    producer, rng = KafkaProducer(bootstrap_servers=kafka.servers), random.Random(2)
-    try:
-        feed(producer, rng, a_second, WARM_UP_SECONDS)
-        wait_for(lambda: rows_of(stream) > 0, "the first commit", 600)
-        feed(producer, rng, a_second, WARM_UP_SECONDS)
-        before, begun = processor_seconds(stream), time.monotonic()
-        with ages_when_seen(stream.data) as ages:
-            feed(producer, rng, a_second, MEASURED_SECONDS)
-        used = processor_seconds(stream) - before
-        return percentile(ages, 95), used / (time.monotonic() - begun)
-    finally:
-        producer.close()
-        stream.kill()
-
-
-def feed(producer: KafkaProducer, rng: random.Random, a_second: int, seconds: float) -> None:
-    """Publish evenly for some seconds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        transaction = a_transaction(rng)
-        producer.send(TRANSACTIONS, as_json(transaction), key=transaction["hash"].encode())
-        time.sleep(1 / a_second)
-    producer.flush()
-
-
-def family(stream: StreamProcess) -> list[psutil.Process]:
-    """The processes of Python's driver, Java and the workers."""
-    assert stream.running is not None
-    driver = psutil.Process(stream.running.pid)
-    return [driver, *driver.children(recursive=True)]
-
-
-def processor_seconds(stream: StreamProcess) -> float:
-    """Processor time of all processes so far, ended workers included."""
-    times = [process.cpu_times() for process in family(stream)]
-    own = sum(t.user + t.system for t in times)
-    return own + sum(t.children_user + t.children_system for t in times[:1])
 
 
 def container_limit() -> int:

@@ -11,11 +11,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-from benchmarks.stream import AS_BY_DEFAULT, folder_and_broker, rows_of
+from benchmarks.stream import AS_BY_DEFAULT, folder_and_broker
+from benchmarks.stream_pace import rows_of, samples
 from kafka import KafkaProducer
 from local.ports import free_port
-from prometheus_client.parser import text_string_to_metric_families
 from tests.support.stream_processes import StreamProcess, wait_for
 from tests.support.stream_samples import a_transaction, as_json
 from tests.support.watch_lists import watch_many
@@ -109,12 +108,7 @@ def measured(data: Path, servers: str, hashes: int, listed: list[str]) -> Measur
 
 def rows_seconds(port: int) -> dict[str, float]:
     """Seconds of all micro-batches and of matching so far, and how many rows it wrote."""
-    text = requests.get(f"http://localhost:{port}/metrics", timeout=30).text
-    values = {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+    values = samples(str(port))
     return {
         "batch": values[("bitcoin_stream_batch_seconds_sum",)],
         "watched": values[("bitcoin_stream_stage_seconds_total", "watched")],
