@@ -13,7 +13,7 @@ import pytest
 from local.ports import free_port
 from tests.support.demo_stack import READY_SECONDS, SCORED_SECONDS, Demo, ask
 from tests.support.kept_data import data_in, rows
-from tests.support.peoples_work import WAVE_PAYER, inject, work
+from tests.support.peoples_work import inject, work
 from tests.support.processes import answers, process, wait_until
 
 from core.casework import CASEWORK_TABLES
@@ -61,7 +61,7 @@ def test_a_backup_of_the_running_stack_has_all_of_it(demo: Demo, tmp_path: Path)
     demo.wait_for("table of URLs", demo.urls, READY_SECONDS)
     demo.wait_for("scored row", lambda: demo.rows("scored_transactions", "hash"), SCORED_SECONDS)
     demo.wait_for_champion()
-    inject(demo, "fat_finger_fee", WAVE_PAYER)
+    inject(demo, "fat_finger_fee", "a payer before the backup")
     demo.wait_for(
         "case", lambda: (ask(f"{demo.url('API_PORT')}/cases") or {}).get("cases") or None, 120
     )
