@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 
 from core.daily_drift import DailyDrift
-from core.daily_report import PRECISION_DAYS, DailyReport
+from core.daily_report import PRECISION_DAYS, DailyReport, TopFlag
 from core.detector.explanation import NOT_ILLICIT, number
 from core.feature_table import FEATURES
 from core.transaction import COIN
@@ -33,7 +33,7 @@ def as_text(report: DailyReport) -> str:
         lines += [title, *(f"- {sentence}" for sentence in sentences), ""]
     lines.append("Most severe" if report.top else "Nothing was flagged.")
     for place, flag in enumerate(report.top, 1):
-        lines += [f"{place}. [{flag.severity}] {flag.hash}", f"   {flag.explanation}"]
+        lines += [f"{place}. [{flag.severity}] {flag.hash}", f"   {_why(flag)}"]
     return "\n".join([*lines, "", NOT_ILLICIT])
 
 
@@ -116,6 +116,11 @@ def _quality(report: DailyReport) -> list[str]:
     return sentences
 
 
+def _why(flag: TopFlag) -> str:
+    """Why it is flagged; what is true of all of them is said once, below the ten."""
+    return flag.explanation.removesuffix(NOT_ILLICIT).strip()
+
+
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
@@ -123,7 +128,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _top_table(report: DailyReport) -> str:
     rows: Iterable[str] = (
         f"<tr><td>{escape(flag.severity)}</td>"
-        f"<td><code>{escape(flag.hash)}</code><br>{escape(flag.explanation)}</td>"
+        f"<td><code>{escape(flag.hash)}</code><br>{escape(_why(flag))}</td>"
         f"<td>{escape(number(flag.output_value / COIN))}</td></tr>"
         for flag in report.top
     )

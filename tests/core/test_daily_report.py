@@ -12,6 +12,7 @@ from tests.support.scored_lake import append_scored
 from core import casework
 from core.casework import CaseworkStore
 from core.daily_report import daily_report
+from core.detector.explanation import NOT_ILLICIT
 from core.lake import OriginMismatchError
 from core.report_text import as_html, as_text
 from core.tables import TIMESTAMP
@@ -60,6 +61,14 @@ def test_the_ten_most_severe_come_first_with_their_reasons(lake: str, store: Cas
     assert [flag.severity for flag in top] == ["high"] * 4 + ["medium"] * 5 + ["low"]
     assert [int(flag.hash, 16) for flag in top][:5] == [11, 10, 9, 3, 8]
     assert "Fee rate 900 sat/vB" in top[0].explanation
+
+
+def test_that_unusual_is_not_illicit_is_said_once_below_the_ten(
+    lake: str, store: CaseworkStore
+) -> None:
+    report = daily_report(lake, store, DAY, NO_MODEL)
+    for text in (as_text(report), as_html(report)):
+        assert text.count(NOT_ILLICIT) == 1 and text.count("58 times what others pay") == 10
 
 
 def test_marks_and_cases_are_counted_where_their_tables_are_there(

@@ -1,17 +1,30 @@
 """The pages as axe-core judges them: every page, theme and state without a violation."""
 
+from pathlib import Path
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
+from tests.support.api_application import FixedFollower, application
+from tests.support.api_process import served
 from tests.support.case_samples import a_flag, build, dust_fan_outs
 from tests.support.casework_rows import add_marks, add_mute, mark_row
-from tests.support.dashboard_backend import Backend
+from tests.support.dashboard_backend import Backend, make_services
 from tests.support.dashboard_browser import WatchedPage, serving
 from tests.support.inside_lake import surround
 from tests.support.muted_lake import lasting, pay
+from tests.support.report_lake import DAY, write_day
+from tests.support.watch_lists import ANN, BOB, an_entry, watch
+
+from core.casework import CaseworkStore
+from core.daily_report import daily_report
+from core.report_text import as_html
+from core.severity import Severity
 
 pytestmark = pytest.mark.browser
 
+WATCHED: dict[str, Severity] = {ANN: "critical", BOB: "low"}
+THEMES = ("dark", "light")
 WIDTHS = {"wide": (1440, 900), "phone": (390, 844)}
 
 
@@ -28,7 +41,18 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
+def opened(browser: Browser, width: str, theme: str) -> Page:
+    """A page of a context of its own."""
+    size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+    context = browser.new_context(
+        viewport=size,  # type: ignore[arg-type]
+        color_scheme=theme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+    return context.new_page()
+
+
+@pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_nothing_on_any_page_and_state(
     browser: Browser, backend: Backend, width: str, theme: str
@@ -96,3 +120,45 @@ def test_axe_finds_nothing_on_any_page_and_state(
     assert not any(found.values()), "\n".join(
         f"{state}: {line}" for state in found for line in found[state]
     )
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_nothing_on_the_watch_list(
+    browser: Browser, tmp_path: Path, width: str, theme: str
+) -> None:
+    store, lake = CaseworkStore(str(tmp_path / "casework"), "simulated"), str(tmp_path / "lake")
+    with served(
+        application(FixedFollower(), None, lake, casework=store.root), tmp_path / "log"
+    ) as api:
+        services = make_services(tmp_path / "lake", api)
+        with serving(services) as url:
+            page = opened(browser, width, theme)
+            page.goto(f"{url}/watch")
+            page.wait_for_selector("#watch-list >> text=The list is empty")
+            found = violations(page)
+            watch(store, *(an_entry(entry, severity=level) for entry, level in WATCHED.items()))
+            page.reload()
+            page.wait_for_selector("#watch-list .name")
+            page.locator("#watch-list .name").first.click()
+            page.wait_for_selector("#watch-details h3")
+            found += violations(page)
+            page.context.close()
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_nothing_on_the_daily_report(
+    browser: Browser, tmp_path: Path, width: str, theme: str
+) -> None:
+    lake, store = str(tmp_path / "lake"), CaseworkStore(str(tmp_path / "casework"), "simulated")
+    page, found = opened(browser, width, theme), []
+    page.set_content(as_html(daily_report(lake, store, DAY, "no model is in use yet")))
+    found += violations(page)
+    write_day(lake)
+    page.set_content(as_html(daily_report(lake, store, DAY, "no model is in use yet")))
+    found += violations(page)
+    wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    page.context.close()
+    assert (found, wider) == ([], 0), "no violation, and nothing to scroll aside"
