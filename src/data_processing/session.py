@@ -54,6 +54,8 @@ _STORE = {
     "spark.hadoop.fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
     # It reads no more than is asked for, and needs no cache.
     "spark.hadoop.fs.s3a.input.stream.type": "classic",
+    # What is sent waits in memory. On a disk it would by a file system that `_SPARK` replaces.
+    "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
 }
 _FROM_FILE = "org.apache.hadoop.fs.s3a.auth.ProfileAWSCredentialsProvider"
 
