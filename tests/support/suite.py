@@ -10,7 +10,7 @@ from coverage.exceptions import CoverageException
 SHARING = ("tests/e2e/", "tests/data_processing/")
 """Folders whose files share a costly session fixture: a whole stack, a Spark session."""
 
-APART = ("test_faults.py",)
+APART = ("faults.py", "test_stream_on_a_store.py", "test_three_brokers.py")
 """Files of these folders that use none of it, and take long."""
 
 BESIDE_A_BROKER = "java"
