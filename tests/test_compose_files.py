@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -30,7 +31,13 @@ def combinations() -> Iterator[tuple[str, ...]]:
 
 
 def services(files: tuple[str, ...], **settings: str) -> dict[str, Any]:
-    """The services of the files together; nothing of this machine's environment reaches them."""
+    """The services of the files together."""
+    found: dict[str, Any] = merged(files, **settings)["services"]
+    return found
+
+
+def merged(files: tuple[str, ...], **settings: str) -> dict[str, Any]:
+    """The files together; nothing of this machine's environment reaches them."""
     if shutil.which("docker-compose") is None:
         missing("docker-compose is not installed (Debian: apt-get install docker-compose)")
     names = ["docker-compose.yml", *(f"docker-compose.{name}.yml" for name in files)]
@@ -45,7 +52,7 @@ def services(files: tuple[str, ...], **settings: str) -> dict[str, Any]:
             timeout=60,
         )
     assert done.returncode == 0, done.stderr
-    return dict(yaml.safe_load(done.stdout)["services"])
+    return dict(yaml.safe_load(done.stdout))
 
 
 @pytest.mark.parametrize("files", list(combinations()), ids=lambda files: "+".join(files) or "base")
@@ -76,6 +83,13 @@ def test_whoever_is_named_in_the_header_was_named_by_the_login() -> None:
     assert both["api"]["environment"]["API_TRUSTED_PROXIES"] == login
     assert both["dashboard"]["environment"]["DASHBOARD_TRUSTED_PROXIES"] == login
     assert both["grafana"]["environment"]["GF_AUTH_PROXY_WHITELIST"] == login
+
+
+def test_no_other_container_can_be_given_the_address_of_the_login() -> None:
+    (pool,) = merged(("secure",))["networks"]["behind"]["ipam"]["config"]
+    login = services(("secure",))["login"]["networks"]["behind"]["ipv4_address"]
+    assert ip_address(login) in ip_network(pool["subnet"])
+    assert ip_address(login) not in ip_network(pool["ip_range"])
 
 
 def test_the_prometheus_behind_the_login_has_the_options_of_the_other() -> None:

@@ -108,7 +108,7 @@ def assert_found(lake: str, rows: int) -> None:
         "raw_transactions",
     )
     assert joined["n"] == rows
-    assert tables.dates("transaction_stats")
+    assert tables.rows_by_date("transaction_stats")
     assert newest_market(lake, "simulated", datetime.now(UTC)) is not None
     assert len(Lake(lake, "simulated").scored_from(EPOCH)) == rows
     raw = open_table(lake, "raw_transactions", "simulated")
