@@ -149,14 +149,16 @@ def repair(damage: Damage) -> None:
 def files_up_to(names: Iterable[str], version: int) -> list[str]:
     """The files of a log that are needed to read a version, and those that were set aside.
 
-    These are the newest checkpoint up to it and the commits after that. Files set aside say that
-    commits were lost (`has_lost_commits`).
+    These are the newest checkpoint up to it, the commits after that, and its own, without which
+    Spark opens no table whose newest version has a checkpoint. Files set aside say that commits
+    were lost (`has_lost_commits`).
 
     >>> checkpoint = "00000000000000000002.checkpoint.parquet"
     >>> files_up_to([*map(_commit_name, range(1, 6)), checkpoint], 4)
-    ['00000000000000000002.checkpoint.parquet', '00000000000000000003.json', \
-'00000000000000000004.json']
+    ['00000000000000000002.checkpoint.parquet', '00000000000000000002.json', \
+'00000000000000000003.json', '00000000000000000004.json']
     """
+    names = set(names)
     checkpoints: dict[int, list[str]] = {}
     aside = []
     for name in sorted(names):
@@ -165,7 +167,9 @@ def files_up_to(names: Iterable[str], version: int) -> list[str]:
         elif (match := _CHECKPOINT.fullmatch(name)) and int(match[1]) <= version:
             checkpoints.setdefault(int(match[1]), []).append(name)
     base = max(checkpoints, default=-1)
-    commits = map(_commit_name, range(base + 1, version + 1))
+    commits = [_commit_name(number) for number in range(max(base, 0), version + 1)]
+    if base >= 0 and commits[0] not in names:  # delta-rs may clear it away, and reads the table
+        del commits[0]
     return [*checkpoints.get(base, ()), *commits, *aside]
 
 
