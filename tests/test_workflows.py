@@ -82,7 +82,7 @@ def test_the_notes_of_a_release_are_the_changelogs_section() -> None:
 
 
 def test_actionlint_finds_nothing() -> None:
-    """CI runs it as a job of its own, since Debian has no package of it."""
+    """CI builds it, and its workflow runs it as a job of its own: Debian has no package of it."""
     program = shutil.which("actionlint")
     if program is None:
         pytest.skip("actionlint is not installed (go install github.com/rhysd/actionlint/cmd/…)")
