@@ -86,7 +86,7 @@ lint: install ## ruff, mypy --strict, and the rules of the source tree
 
 hashes: ## write hashes.txt anew, after a change of constraints.txt
 	uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate --python-version 3.11 \
-		--default-index https://pypi.org/simple constraints.txt --output-file hashes.txt
+		constraints.txt --output-file hashes.txt
 
 audit: install ## ask the advisory database about every locked package
 	uvx pip-audit==2.10.1 --strict --disable-pip --require-hashes -r hashes.txt
