@@ -125,9 +125,9 @@ COLUMNS = [
     _column("card", "transaction", 300) | {"cellRenderer": "Card", "hide": True, "sortable": False},
     _column("score", "score", 76, "score(params.value)", "verdict(params.data)")
     | {"sortingOrder": ["desc", "asc", None]},
-    _column("hash", "transaction", 190) | {"cellRenderer": "HashCell"},
+    _column("hash", "transaction", 172) | {"cellRenderer": "HashCell"},
     _column("time", "time", 124, "clock(params.value)", "utc(params.value)"),
-    _column("flagged_by", "flagged by", 92, "flaggers(params.value)", "verdict(params.data)"),
+    _column("flagged_by", "flagged by", 110, "flaggers(params.value)", "verdict(params.data)"),
     _column("mark", "mark", 96, "mark(params.data)", "mark(params.data)"),
     _column("pattern", "pattern", 130, "words(params.value)", "words(params.value)"),
     _number("value", "value (BTC)", 136, "btc(params.value)", "sat(params.value)"),
