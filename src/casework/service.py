@@ -17,6 +17,7 @@ from casework.anomaly_topic import AnomalyTopic
 from casework.building import CaseBuilder
 from core.background import BackgroundLoop
 from core.casework import CaseworkStore
+from core.object_store import on_store
 from core.settings import AlertSettings, DataSettings, KafkaSettings, MlflowSettings
 from core.topics import ensure_topics
 from monitoring.alert_metrics import AlertMetrics
@@ -71,7 +72,7 @@ def _the_only_one(root: str, stop: threading.Event) -> Iterator[None]:
 
     On a local disk only; a store elsewhere relies on there being one container.
     """
-    if "://" in root:
+    if on_store(root):
         yield
         return
     Path(root).mkdir(parents=True, exist_ok=True)

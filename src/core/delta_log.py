@@ -188,8 +188,9 @@ def clear(uri: str, kept: int) -> int:
     newest = max(versions.values(), default=0)
     base = max((at for at in checkpoints.values() if at <= newest - kept), default=0)
     old = [name for name, version in (versions | checkpoints).items() if version < base]
+    filesystem = _filesystem(uri)
     for name in old:
-        _filesystem(uri).delete_file(f"{_LOG}/{name}")
+        filesystem.delete_file(f"{_LOG}/{name}")
     return len(old)
 
 

@@ -75,10 +75,9 @@ def create_tables(spark: SparkSession, lake: str, origin: str, vacuum_after_hour
     """
     for name, schema in TABLES.items():
         uri = table_uri(lake, name)
-        if open_table(lake, name, origin) is None:
+        if (table := open_table(lake, name, origin)) is None:
             _create(spark, uri, schema, origin, vacuum_after_hours)
-        table = DeltaTable(uri, storage_options=storage_options(uri))
-        if missing := missing_columns(table, schema):
+        elif missing := missing_columns(table, schema):
             add_columns(table, missing)
         check_protocol(lake, name, origin)
         _set_changed_properties(spark, uri, properties(schema, vacuum_after_hours))

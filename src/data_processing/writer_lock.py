@@ -13,6 +13,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from core.object_store import on_store
+
 log = logging.getLogger(__name__)
 
 _PROPERTY = "bitcoin.stream.lock"
@@ -48,4 +50,4 @@ def acquire(spark: SparkSession, path: Path, timeout_seconds: float) -> None:
 
 def lock_path(lake: str, data_dir: Path) -> Path:
     """The lock file of a lake: in the lake where that is a folder, else in the data folder."""
-    return (data_dir if "://" in lake else Path(lake)) / ".stream.lock"
+    return (data_dir if on_store(lake) else Path(lake)) / ".stream.lock"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.lake import RESTORING
+from core.object_store import on_store
 from core.settings import DataSettings
 
 JOURNAL, DATABASE = "producer/journal.sqlite", "mlflow/mlflow.db"
@@ -59,7 +60,7 @@ class DataFolder:
 def data_folder(settings: DataSettings) -> DataFolder:
     """The data of the settings; raises `MaintenanceError` where tables are in an object store."""
     for name, uri in {"LAKE_URI": settings.lake, "CASEWORK_URI": settings.casework}.items():
-        if "://" in uri:
+        if on_store(uri):
             raise MaintenanceError(
                 f"{name} is {uri}: this works on local disks alone, so keep copies by the store's "
                 "own means."
