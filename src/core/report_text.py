@@ -4,15 +4,17 @@ Everything that is not this file's own words is escaped, so that markup in it st
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from html import escape
 
 from core.daily_drift import DailyDrift
-from core.daily_report import PRECISION_DAYS, DailyReport, TopFlag
+from core.daily_report import FIRST_DAY, LAST_DAY, PRECISION_DAYS, DailyReport, TopFlag
 from core.detector.explanation import NOT_ILLICIT, number
 from core.feature_table import FEATURES
 from core.transaction import COIN
 
 Section = tuple[str, list[str]]
+_DAY = timedelta(days=1)
 
 
 def sections(report: DailyReport) -> list[Section]:
@@ -39,7 +41,7 @@ def as_text(report: DailyReport) -> str:
 
 def as_html(report: DailyReport) -> str:
     """The report as a page, which loads nothing from elsewhere."""
-    parts = [f"<h1>Daily report of {report.day}</h1>"]
+    parts = [f"<h1>Daily report of {report.day}</h1>", _days_beside(report.day)]
     for title, sentences in sections(report):
         items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
         parts.append(f"<h2>{escape(title)}</h2><ul>{items}</ul>")
@@ -47,6 +49,17 @@ def as_html(report: DailyReport) -> str:
     parts.append(_top_table(report) if report.top else "<p>Nothing was flagged.</p>")
     parts.append(f"<p>{escape(NOT_ILLICIT)}</p>")
     return _PAGE.format(title=f"Daily report of {report.day}", body="\n".join(parts))
+
+
+def _days_beside(day: date) -> str:
+    """Links to the reports of the day before and of the day after."""
+    days = {"the day before": day - _DAY, "the day after": day + _DAY}
+    links = [
+        f'<a href="?day={beside}">{words}</a>'
+        for words, beside in days.items()
+        if FIRST_DAY <= beside <= LAST_DAY
+    ]
+    return f"<nav>{' · '.join(links)}</nav>"
 
 
 def _counts(report: DailyReport) -> list[str]:

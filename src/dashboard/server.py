@@ -6,14 +6,17 @@ the first chart (`replaceFirstView` in `assets/page.js`).
 """
 
 import hmac
+import json
 import logging
 import socket
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import plotly
+import requests
 from dash import Dash, set_props
 from dash.fingerprint import build_fingerprint
 from flask import Flask, Response, render_template, request
@@ -26,6 +29,7 @@ from dashboard.activity.chips import chips
 from dashboard.activity.filters import AXES, CUSTOM, ORDERS, PRESETS, Filters
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.callbacks import register_callbacks
+from dashboard.lake.sources import Api
 from dashboard.look.theme import style_sheet
 from dashboard.pages.layout import FIRST_FIGURES, OTHER_FIGURES, PAGES, TILES, page
 from dashboard.services import Services
@@ -45,6 +49,9 @@ SILENT_CLIENT_SECONDS = 30
 
 BUFFERED_BYTES = 1 << 20
 """An answer that waits for its client is written on when less than this is left of it."""
+
+REPORT_SECONDS = 30
+"""The longest wait for the API's report; that of a full day is computed in some seconds."""
 
 OPEN_PATHS = ("/health", "/ready", "/metrics")
 """Paths that no password guards: probes and Prometheus ask them."""
@@ -173,6 +180,10 @@ def _add_routes(server: Flask, services: Services) -> None:
         headers = {"Content-Disposition": "attachment; filename=transactions.csv"}
         return Response(lines, mimetype="text/csv", headers=headers)
 
+    @server.get("/report")
+    def report() -> Response:
+        return _report(services.api, request.args.get("day"))
+
     @server.before_request
     def ask_for_password() -> Response | None:
         if services.password is None or request.path in OPEN_PATHS:
@@ -194,6 +205,30 @@ def _add_routes(server: Flask, services: Services) -> None:
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers["Dashboard-Version"] = page_version()
         return response
+
+
+def _report(api: Api, day: str | None) -> Response:
+    """The page of a day (YYYY-MM-DD, by default yesterday), or why there is none, as a sentence."""
+    asked = {"format": "html"} | ({"day": day} if day else {})
+    try:
+        status, content = api.file(f"/report?{urlencode(asked)}", REPORT_SECONDS)
+    except requests.RequestException:
+        return _no_report("The API does not answer, which makes the report: try again.", 503)
+    if status == 200:
+        return Response(content, mimetype="text/html")
+    return _no_report(_why_not(content) or f"The API has made no report (status {status}).", status)
+
+
+def _why_not(problem: bytes) -> str | None:
+    """The detail of the API's problem document, where it is one."""
+    try:
+        return str(json.loads(problem)["detail"])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _no_report(why: str, status: int) -> Response:
+    return Response(f"{why}\n", status, mimetype="text/plain")
 
 
 def _refuse_other_bodies(server: Flask, app: Dash) -> None:

@@ -1,5 +1,6 @@
 """The report of a day: what it counts, what it leaves out, and how it looks."""
 
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.support.scored_lake import append_scored
 
 from core import casework
 from core.casework import CaseworkStore
-from core.daily_report import daily_report
+from core.daily_report import FIRST_DAY, daily_report
 from core.detector.explanation import NOT_ILLICIT
 from core.lake import OriginMismatchError
 from core.report_text import as_html, as_text
@@ -37,6 +38,17 @@ def test_a_day_without_any_table_has_no_rows(tmp_path: Path, store: CaseworkStor
     report = daily_report(str(tmp_path / "nowhere"), store, DAY, NO_MODEL)
     assert (report.transactions, report.flagged, report.top, report.precision) == (0, 0, [], None)
     assert "Nothing was flagged." in as_text(report) and "Nothing was flagged." in as_html(report)
+
+
+def test_a_page_leads_to_the_days_beside_it_where_they_can_be_asked_for(
+    tmp_path: Path, store: CaseworkStore
+) -> None:
+    def links(day: date) -> list[str]:
+        page = as_html(daily_report(str(tmp_path / "nowhere"), store, day, NO_MODEL))
+        return re.findall(r'href="([^"]*)"', page)
+
+    assert links(date(2026, 3, 1)) == ["?day=2026-02-28", "?day=2026-03-02"]
+    assert links(FIRST_DAY) == ["?day=2009-01-04"]
 
 
 def test_a_day_is_counted_and_its_neighbours_are_not(lake: str, store: CaseworkStore) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from html import escape
 from typing import Any
 
 from flask import Flask, Response, request
@@ -169,6 +170,13 @@ def _application(server: "FakeApi") -> Flask:
     @application.get("/model")
     def model() -> dict[str, Any]:
         return MODEL
+
+    @application.get("/report")
+    def report() -> tuple[str | dict[str, Any], int]:
+        day = request.args.get("day", "yesterday")
+        if day == "today":
+            return {"status": 422, "detail": "day: a day is written as YYYY-MM-DD."}, 422
+        return f"<h1>Daily report of {escape(day)}</h1>", 200
 
     @application.post("/predict")
     @application.post("/predict/raw")

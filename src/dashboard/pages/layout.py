@@ -110,7 +110,7 @@ def page(services: Services) -> html.Div:
                         id="page-activity",
                         className="activity",
                     ),
-                    html.Section(queue_page(viewer), id="page-queue", hidden=True),
+                    html.Section(queue_page(viewer, prefix), id="page-queue", hidden=True),
                     html.Section(case_page(viewer), id="page-case", hidden=True),
                     html.Section(trial_page(), id="page-try", hidden=True),
                     html.Section(mutes_page(), id="page-mutes", hidden=True),

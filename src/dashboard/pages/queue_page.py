@@ -115,7 +115,7 @@ def queue_rows(index: CaseIndex, query: QueueQuery, shown: Collection[int]) -> Q
     return QueueRows(kept, len(waiting), next_place)
 
 
-def queue_page(viewer: str | None) -> list[Any]:
+def queue_page(viewer: str | None, prefix: str) -> list[Any]:
     """The page, empty; the callbacks fill it. `viewer` as in `case_form`."""
     named = attribute("aria-label", "States")
     return [
@@ -125,6 +125,7 @@ def queue_page(viewer: str | None) -> list[Any]:
                 html.Nav(id="queue-tabs", className="tabs", **named),
                 html.Div(id="queue-filters", className="chips inline"),
                 html.Button("", id="queue-new", className="primary", hidden=True),
+                html.A("Daily report", href=f"{prefix}report", className="report-link"),
                 html.Span(KEYS, className="note keys"),
             ],
             className="queue-head",
