@@ -24,7 +24,7 @@ dagcomponentfuncs.Card = ({ data }) => {
     "div",
     { className: "transaction-card" },
     line(part("card-score", show.score(data.score)), part("card-flag", flagged), part("card-time", show.clock(data.time))),
-    line(part("", show.btc(data.value) + " BTC"), part("", show.rate(data.fee_rate) + " sat/vB"), part("", show.times(data.times) + " × market")),
+    line(part("", show.btc(data.value) + " BTC"), part("", show.shortRate(data.fee_rate) + " sat/vB"), part("", show.shortTimes(data.times) + " × market")),
     line(part("card-hash", show.shortened(data.hash)), part("card-mark", data.mark || data.muted ? show.mark(data) : ""), part("", data.pattern ? show.words(data.pattern) : "")),
   );
 };

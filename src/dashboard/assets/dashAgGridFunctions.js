@@ -20,6 +20,12 @@ dagfuncs.times = (value) => {
   const digits = value >= 10 ? 0 : value >= 1 ? 1 : 2;
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 };
+
+// A cell and a card have room for six characters; the hover says all of them.
+const inShort = (value, whole) =>
+  value >= 1e5 ? value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 }) : whole(value);
+dagfuncs.shortRate = (value) => inShort(value, dagfuncs.rate);
+dagfuncs.shortTimes = (value) => inShort(value, dagfuncs.times);
 dagfuncs.market = (row) =>
   row.market === null
     ? "what others paid then is not known"

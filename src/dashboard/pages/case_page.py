@@ -107,11 +107,14 @@ def _span(case: CaseSummary) -> str:
 
 
 def case_body(case: CaseSummary, members: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> list[Any]:
-    """The members over time, and each with why it belongs to the case."""
+    """The members over time, unless all are of one moment, and each with why it belongs here."""
     times = [row["event_time"] for row in members if row["first"]]
     shown = f"The newest {len(members)} messages are shown." if len(members) < case.size else ""
+    over_time = html.Div(
+        [html.H2("Over time"), timeline(times, zone)], className="panel pad over-time"
+    )
     return [
-        html.Div([html.H2("Over time"), timeline(times, zone)], className="panel pad over-time"),
+        *([over_time] if min(times) < max(times) else []),
         html.Div(
             [
                 html.H2("Transactions"),

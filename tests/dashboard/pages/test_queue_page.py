@@ -25,7 +25,7 @@ from dashboard.casework_callbacks import (
     shown_numbers,
 )
 from dashboard.pages.case_form import answer_words, case_form, event_body
-from dashboard.pages.case_page import timeline, why_sentence
+from dashboard.pages.case_page import case_body, timeline, why_sentence
 from dashboard.pages.queue_page import QueueQuery, queue_rows
 from dashboard.services import Services
 
@@ -158,6 +158,16 @@ def test_a_member_says_by_what_it_is_linked() -> None:
     row = {"why": ["spends", "address"], "linked_to": "ab" * 32}
     words = "Linked to abababababab… by an output that it spends and a shared address."
     assert why_sentence(row) == words
+
+
+def test_a_case_of_one_moment_has_no_bars(services: Services) -> None:
+    def body(number: int) -> str:
+        case = services.cases.index().find(number)
+        assert case is not None
+        return as_text(case_body(case, services.cases.members(case), ZoneInfo("UTC")))
+
+    assert "Over time" in body(1)
+    assert "Over time" not in body(2) and "It opened the case." in body(2)
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=50))
