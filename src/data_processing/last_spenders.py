@@ -8,6 +8,7 @@ a clock decides which are forgotten.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -84,22 +85,20 @@ class LastSpenders:
         """
         of_row, outpoints = _outpoints(rows)
         keys = np.fromiter(map(hash, outpoints), np.int64, len(outpoints))
-        hashes, fees, times = (rows[name].to_pylist() for name in ("hash", "fee", "append_time"))
         previous = self._spenders_of(keys)
-        previous |= {at: (hashes[of_row[i]], fees[of_row[i]]) for at, i in _earlier(keys)}
+        for at, i in _earlier(keys):
+            spender = _row_at(rows, of_row[i])
+            previous[at] = (spender["hash"], spender["fee"])
         replacements: dict[Pair, Replacement] = {}
         for at, (replaced, replaced_fee) in sorted(previous.items()):
-            row = of_row[at]
-            if replaced != hashes[row]:
-                replacement = {
+            row = _row_at(rows, of_row[at])
+            if replaced != row["hash"]:
+                replacement = row | {
                     "outpoint": outpoints[at],
-                    "hash": hashes[row],
                     "replaced_hash": replaced,
-                    "fee": fees[row],
                     "replaced_fee": replaced_fee,
-                    "fee_change": fees[row] - replaced_fee,
-                    "append_time": times[row],
-                    "date": times[row].date(),
+                    "fee_change": row["fee"] - replaced_fee,
+                    "date": row["append_time"].date(),
                 }
                 replacements.setdefault(pair_of(replacement), replacement)
         self._remember(rows, keys, of_row)
@@ -127,6 +126,11 @@ class LastSpenders:
         self._runs.append(new.last_of_each())
         while len(self) - len(self._runs[0].keys) >= self.most:
             del self._runs[0]
+
+
+def _row_at(rows: pa.Table, index: np.int64) -> dict[str, Any]:
+    """One row, of which few are asked for: to make Python's objects of all takes far longer."""
+    return {name: rows[name][int(index)].as_py() for name in ("hash", "fee", "append_time")}
 
 
 def _bytes_of(texts: pa.ChunkedArray) -> NDArray[np.uint8]:

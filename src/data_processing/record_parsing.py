@@ -6,7 +6,6 @@ workers.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +19,7 @@ KEY_BYTES = 16
 """Half a transaction's hash: nobody can make two transactions that share it."""
 
 _BEFORE, _AFTER = EVENT_BEFORE.total_seconds(), EVENT_AFTER.total_seconds()
+_MICROS, _DAY_MICROS = 1_000_000, 86_400_000_000
 _MAX_REASON = 500
 _TRANSACTION = TypeAdapter(ObservedTransaction)
 _BLOCK = TypeAdapter(Block)
@@ -107,14 +107,16 @@ def parse_batch(batch: pa.RecordBatch) -> pa.Table:
 
     `batch` has `topic`, `partition`, `offset`, `timestamp` and `value`.
     """
-    rows = [_row(record) for record in batch.to_pylist()]
-    return pa.Table.from_pylist(rows, schema=PARSED_RECORDS)
+    records = batch.select(["topic", "partition", "offset", "value"]).to_pylist()
+    appended = batch["timestamp"].cast(pa.int64()).to_pylist()  # as numbers, since there are many
+    return pa.Table.from_pylist(list(map(_row, records, appended)), schema=PARSED_RECORDS)
 
 
-def _row(record: dict[str, Any]) -> dict[str, Any]:
-    value, appended = record["value"], record["timestamp"].replace(tzinfo=UTC)
+def _row(record: dict[str, Any], appended: int) -> dict[str, Any]:
+    """A record's columns; `appended` in microseconds since 1970, UTC, as are the times of a row."""
+    value = record["value"]
     row = {name: record[name] for name in ("topic", "partition", "offset")}
-    row |= {"append_time": appended, "date": appended.date()}
+    row |= {"append_time": appended, "date": appended // _DAY_MICROS}
     parsed = parse(record["topic"], value)
     if isinstance(parsed, Reject):
         return row | {"kind": parsed.kind, "reason": parsed.reason, "value": value}
@@ -123,17 +125,17 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
             "block_hash": parsed.hash,
             "previous_hash": parsed.previous_hash,
             "block_height": parsed.height,
-            "block_time": datetime.fromtimestamp(parsed.time, UTC),
+            "block_time": parsed.time * _MICROS,
             "transaction_hashes": parsed.transaction_hashes,
             "transactions": len(parsed.transaction_hashes),
         }
-    at = event_seconds(parsed.time, appended.timestamp())
+    at = event_seconds(parsed.time, appended / _MICROS)
     return {
         **parsed.__dict__,
         **row,
         "key": bytes.fromhex(parsed.hash[: 2 * KEY_BYTES]),
         "fee_rate": None if _creates_coins(parsed) else parsed.fee_rate,
-        "event_time": datetime.fromtimestamp(at, UTC),
+        "event_time": round(at * _MICROS),
     }
 
 

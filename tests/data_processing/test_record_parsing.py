@@ -1,5 +1,6 @@
 import json
 import random
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -131,12 +132,26 @@ def test_a_claimed_time_counts_only_near_the_brokers(claimed: int | None, counts
     assert event_seconds(claimed, float(NOON)) == counts
 
 
+@given(
+    st.datetimes(datetime(2009, 1, 3), datetime(2106, 1, 1), timezones=st.just(UTC))
+    | st.just(datetime(2026, 3, 1, 23, 59, 59, 999_999, UTC)),
+    st.none() | st.integers(-7_200, 7_200),
+)
+def test_the_times_of_a_row_are_those_of_its_record(at: datetime, late: int | None) -> None:
+    claimed = None if late is None else int(at.timestamp()) - late
+    record = a_transaction(random.Random(0), time=claimed)
+    (row,) = parse_batch(record_batch(as_json(record), appended=at)).to_pylist()
+    assert (row["append_time"], row["date"]) == (at, at.date())
+    assert row["event_time"] == (at if claimed is None else datetime.fromtimestamp(claimed, UTC))
+
+
 def test_a_block_becomes_its_hashes() -> None:
     rng = random.Random(0)
     block = a_block(rng, 800_000, [a_hash(rng), a_hash(rng)])
     row = parse_batch(record_batch(as_json(block), topic=BLOCKS)).to_pylist()[0]
     assert (row["block_hash"], row["block_height"]) == (block["hash"], 800_000)
     assert row["transaction_hashes"] == block["transaction_hashes"]
+    assert row["block_time"] == datetime.fromtimestamp(NOON, UTC)
     assert row["key"] is None
     assert row["reason"] is None
 

@@ -30,15 +30,17 @@ _COLUMNS = {
 _KAFKA = T.StructType([T.StructField(name, kind) for name, kind in _COLUMNS.items()])
 
 
-def record_batch(*values: bytes | None, topic: str = TRANSACTIONS) -> pa.RecordBatch:
-    """Records as a worker gets them, all appended at noon."""
-    n, noon = len(values), datetime.fromtimestamp(NOON, UTC)
+def record_batch(
+    *values: bytes | None, topic: str = TRANSACTIONS, appended: datetime | None = None
+) -> pa.RecordBatch:
+    """Records as a worker gets them, all appended at one time, by default noon."""
+    n, at = len(values), appended or datetime.fromtimestamp(NOON, UTC)
     return pa.record_batch(
         {
             "topic": [topic] * n,
             "partition": pa.array([0] * n, pa.int32()),
             "offset": pa.array(range(n), pa.int64()),
-            "timestamp": pa.array([noon] * n, pa.timestamp("us", "UTC")),
+            "timestamp": pa.array([at] * n, pa.timestamp("us", "UTC")),
             "value": pa.array(values, pa.binary()),
         }
     )
