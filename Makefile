@@ -1,6 +1,6 @@
 # Everything this project does, by name. `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run backup restore upgrade alert-test test test-fast soak mutants bench lint hashes audit sbom format up down logs ps
+.PHONY: help install demo run backup restore upgrade alert-test test coverage test-fast soak mutants bench lint hashes audit sbom format up down logs ps
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -62,7 +62,10 @@ upgrade: ## data of an earlier version to this one, after a backup: FILE=path ST
 alert-test: install ## one test alert through every route of alerts.yml, and what became of each
 	@$(BIN)/python -m casework.alerting.try_routes
 
-test: install ## every test, on the real parts, and how much of src they run
+test: install ## every test, on the real parts
+	$(PYTEST) -m "not soak"
+
+coverage: install ## the same, a quarter slower, and how much of src they run
 	$(PYTEST) -m "not soak" --cov --cov-report=
 
 test-fast: install ## the tests that take milliseconds: no Java, no browser, no process of its own

@@ -49,5 +49,8 @@ def acquire(spark: SparkSession, path: Path, timeout_seconds: float) -> None:
 
 
 def lock_path(lake: str, data_dir: Path) -> Path:
-    """The lock file of a lake: in the lake where that is a folder, else in the data folder."""
-    return (data_dir if on_store(lake) else Path(lake)) / ".stream.lock"
+    """The lock file of a lake: in the lake where that is a folder, else beside the checkpoints.
+
+    Both are the stream's to write; in a container nothing else of the data folder is.
+    """
+    return (data_dir / "checkpoints" if on_store(lake) else Path(lake)) / ".stream.lock"

@@ -3,8 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pyspark.sql import SparkSession
 
+from core.settings import ROOT
 from data_processing.writer_lock import SecondWriterError, acquire, lock_path
 
 
@@ -45,4 +47,12 @@ def test_a_second_writer_learns_who_holds_the_lake(spark: SparkSession, tmp_path
 
 def test_the_lock_of_a_lake_on_a_disk_is_in_it_and_of_another_in_the_data_folder() -> None:
     assert lock_path("/data/lake", Path("/data")) == Path("/data/lake/.stream.lock")
-    assert lock_path("s3://bucket/lake", Path("/data")) == Path("/data/.stream.lock")
+    assert lock_path("s3://bucket/lake", Path("/data")) == Path("/data/checkpoints/.stream.lock")
+
+
+@pytest.mark.parametrize("lake", ["/data/lake", "s3://bucket/lake"])
+def test_in_a_container_the_lock_is_on_a_volume(lake: str) -> None:
+    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["spark"]
+    mounts = {Path(volume.split(":")[1]) for volume in service["volumes"]}
+    assert "DATA_DIR=/data" in (ROOT / "Dockerfile.spark").read_text()
+    assert mounts & set(lock_path(lake, Path("/data")).parents)

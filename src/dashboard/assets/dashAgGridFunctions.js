@@ -23,7 +23,7 @@ dagfuncs.times = (value) => {
 
 // A cell and a card have room for six characters; the hover says all of them.
 const inShort = (value, whole) =>
-  value >= 1e5 ? value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 }) : whole(value);
+  value >= 1e5 ? value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 }).replace("K", "k") : whole(value);
 dagfuncs.shortRate = (value) => inShort(value, dagfuncs.rate);
 dagfuncs.shortTimes = (value) => inShort(value, dagfuncs.times);
 dagfuncs.market = (row) =>
