@@ -1,16 +1,18 @@
-"""The whole local stack: what it takes on disk, until the first score, and of memory.
+"""The whole local stack: what it takes on disk, until the first score, of memory and processor.
 
-python -m benchmarks.stack             an installed checkout, on free ports
-python -m benchmarks.stack --install   also installs afresh into a temporary folder
+python -m benchmarks.stack              an installed checkout, on free ports
+python -m benchmarks.stack --install    also installs afresh into a temporary folder
+python -m benchmarks.stack --minutes N  memory and processor after N minutes at 7/s, by default 1
 """
 
 import os
 import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
+from argparse import ArgumentParser
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,38 +22,46 @@ from tests.support.demo_stack import Demo, ask
 
 from core.settings import ROOT
 
-SETTLED_SECONDS = 60
+PROCESSOR_SECONDS = 60
 INJECTED = 5
 MIB = 2**20
 
 
 def main() -> None:
     """Print one table."""
+    asked = ArgumentParser()
+    asked.add_argument("--install", action="store_true")
+    asked.add_argument("--minutes", type=float, default=1)
+    given = asked.parse_args()
     print("| what | measured | aim |\n|---|---:|---:|")
-    if "--install" in sys.argv[1:]:
+    if given.install:
         print(f"| install from the package indexes | {install_seconds():.0f} s | |")
     print(f"| .venv | {folder_mib(ROOT / '.venv'):.0f} MiB | |")
     print(f"| jars | {folder_mib(ROOT / '.jars'):.0f} MiB | |")
     with tempfile.TemporaryDirectory() as data:
         stack = Demo(Path(data))
         try:
-            show(stack)
+            show(stack, given.minutes)
         finally:
             stack.stop()
 
 
-def show(stack: Demo) -> None:
+def show(stack: Demo, minutes: float) -> None:
     """Print the rows of a stack that has just been started."""
     ready, scored = seconds_to(stack, "dashboard"), seconds_to(stack, "first score")
     print(f"| `make demo` to all services ready | {ready:.0f} s | |")
     print(f"| `make demo` to first score | {scored:.0f} s | 90 s |")
     seen = statistics.median(seconds_to_dashboard(stack))
     print(f"| anomaly in Kafka to flag on the dashboard, median | {seen:.1f} s | 30 s |")
-    time.sleep(SETTLED_SECONDS)
+    time.sleep(minutes * 60)
+    cores = processor(psutil.Process(stack.process.pid))
+    print(
+        f"| processor after {minutes:g} minutes, all services | {sum(cores.values()):.2f} | 0.80 |"
+    )
     parts = memory(psutil.Process(stack.process.pid))
-    print(f"| memory, all services (PSS) | {sum(parts.values()):.0f} MiB | 4,096 MiB |")
+    print(f"| memory, all services (PSS) | {sum(parts.values()):.0f} MiB | 3,072 MiB |")
     for name, mib in parts.items():
-        print(f"| … {name} | {mib:.0f} MiB | |")
+        print(f"| … {name} | {mib:.0f} MiB, {cores.get(name, 0):.2f} of a core | |")
 
 
 def seconds_to_dashboard(stack: Demo) -> list[float]:
@@ -95,6 +105,27 @@ def seconds_to(stack: Demo, step: str) -> float:
     return float(progress.group(1))
 
 
+def processor(stack: psutil.Process) -> dict[str, float]:
+    """Cores of each service with its children, by the service's name, over a minute."""
+    before, begun = processor_seconds(stack), time.monotonic()
+    time.sleep(PROCESSOR_SECONDS)
+    after, took = processor_seconds(stack), time.monotonic() - begun
+    return {name: (after[name] - before.get(name, 0)) / took for name in after}
+
+
+def processor_seconds(stack: psutil.Process) -> dict[str, float]:
+    """Processor time so far, that of ended children included."""
+    used = dict[str, float]()
+    for service in stack.children():
+        for process in (service, *service.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                times = process.cpu_times()
+                ended = times.children_user + times.children_system if process == service else 0
+                name = name_of(service)
+                used[name] = used.get(name, 0) + times.user + times.system + ended
+    return used
+
+
 def memory(stack: psutil.Process) -> dict[str, float]:
     """Proportional set size in MiB of each service with its children, by the service's name."""
     parts = {"launcher": pss(stack)}
@@ -119,6 +150,7 @@ def name_of(process: psutil.Process) -> str:
         "spark_streaming.py": "stream",
         "kafka_producer.py": "producer",
         "train_model.py": "trainer",
+        "case_builder.py": "casework",
         "api/app.py": "api",
         "dashboard/app.py": "dashboard",
         "prometheus": "prometheus",

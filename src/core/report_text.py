@@ -159,6 +159,7 @@ _PAGE = """<!doctype html>
 :root {{ color-scheme: light dark; }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; }}
 main {{ padding: 0 1rem; }}
+a {{ color: inherit; }}
 h1 {{ font-size: clamp(1.2rem, 5vw, 1.5rem); }}
 h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
 ul {{ padding-left: 1.2rem; }}

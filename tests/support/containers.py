@@ -8,6 +8,7 @@ inside a container only for what no port shows: the rows of the lake and the key
 import json
 import os
 import shlex
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -23,6 +24,7 @@ from core.settings import ROOT
 COMPOSE = shlex.split(os.environ.get("COMPOSE", "docker-compose"))
 FILES = ("docker-compose.yml", "docker-compose.demo.yml")
 CLUSTER_FILES = ("docker-compose.yml", "docker-compose.cluster.yml", "docker-compose.demo.yml")
+SCALE_FILES = (*CLUSTER_FILES[:-1], "docker-compose.scale.yml", "docker-compose.demo.yml")
 IMAGES = [f"bitcoin-anomaly-detection/{name}" for name in ("producer", "spark", "api", "dashboard")]
 ONE_SHOT = "kafka-agent"
 VOLUMES = ("kafka", "producer", "lake", "checkpoints", "mlflow", "prometheus")
@@ -31,14 +33,16 @@ PORTS = ("API", "DASHBOARD", "MLFLOW", "PROMETHEUS", "GRAFANA", "SIMULATOR")
 _LAKE = """
 import json, sys
 from core.lake import open_table, query
-table = open_table("/data/lake", sys.argv[1], "simulated")
+from core.settings import DataSettings
+table = open_table(DataSettings().lake, sys.argv[1], "simulated")
 rows = query(f"select {sys.argv[2]} as v from t", t=table)["v"].to_pylist() if table else []
 json.dump(rows, sys.stdout, default=str)
 """
 _TOPIC = """
-import json, sys
+import json, os, sys
 from kafka import KafkaConsumer, TopicPartition
-consumer = KafkaConsumer(bootstrap_servers="kafka:9092", isolation_level="read_committed")
+servers = os.environ["KAFKA_BOOTSTRAP_SERVERS"].split(",")
+consumer = KafkaConsumer(bootstrap_servers=servers, isolation_level="read_committed")
 topic = "bitcoin-transactions"
 places = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or []]
 consumer.assign(places)
@@ -120,6 +124,20 @@ class Containers:
             if not _well(service, state)
         ]
 
+    def crash(self, service: str) -> None:
+        """End a service's process as the kernel would, and leave it to Docker to start it again.
+
+        Needs root. Raises `TimeoutError` where Docker does not.
+        """
+        before = self.inspect()[service][0]
+        os.kill(before["State"]["Pid"], signal.SIGKILL)
+
+        def started_again() -> bool:
+            bodies = {body["Id"]: body for body in self.inspect()[service]}
+            return bool(bodies[before["Id"]]["RestartCount"] > before["RestartCount"])
+
+        wait(started_again, 60, lambda: f"{service} was not started again", every=0.2)
+
     def wait_healthy(self, seconds: float = 600) -> float:
         """Wait until every service is well; the seconds that it took. Raises `TimeoutError`."""
         return wait(lambda: not self.unwell(), seconds, lambda: str(self.unwell()))
@@ -148,17 +166,22 @@ class Containers:
 
     def python(self, service: str, script: str, *arguments: str) -> Any:
         """Run a script in a service's container; the JSON that it prints."""
-        container = self.inspect()[service][0]["Id"]
-        return json.loads(_docker("exec", container, "python", "-c", script, *arguments))
+        return json.loads(self.output(service, "python", "-c", script, *arguments))
+
+    def output(self, service: str, *command: str) -> str:
+        """Run a command in a service's container; what it prints."""
+        return _docker("exec", self.inspect()[service][0]["Id"], *command)
 
 
-def wait(done: Callable[[], bool], seconds: float, why: Callable[[], str]) -> float:
+def wait(
+    done: Callable[[], bool], seconds: float, why: Callable[[], str], every: float = 2
+) -> float:
     """Wait until `done`; the seconds that it took. Raises `TimeoutError` with the reason."""
     begun = time.monotonic()
     while not done():
         if time.monotonic() - begun > seconds:
             raise TimeoutError(f"not within {seconds:g} s: {why()}")
-        time.sleep(2)
+        time.sleep(every)
     return time.monotonic() - begun
 
 
