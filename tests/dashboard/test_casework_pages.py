@@ -101,6 +101,19 @@ def test_the_queue_is_worked_through_by_keyboard(browser: Browser, stack: Stack)
     assert [case and case.handling.last_author for case in states] == ["ann", "ann"]
 
 
+def test_a_queue_that_is_drawn_anew_leaves_the_reader_where_they_were(
+    browser: Browser, stack: Stack
+) -> None:
+    page = opened(browser, stack, "/queue")
+    expect(page.locator(ROW)).to_have_count(4)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.evaluate(
+        "list => { list.innerHTML = list.innerHTML; }", page.query_selector("#queue-list")
+    )
+    expect(page.locator("#queue-list a:focus")).to_have_attribute("href", "/case/2")
+
+
 def test_cases_are_taken_by_a_key_given_away_on_their_page_and_found_again(
     browser: Browser, stack: Stack
 ) -> None:

@@ -18,6 +18,7 @@ import skops.io
 import yaml
 from benchmarks.scored_lake import DAY_ROWS, fill
 from local.ports import free_ports
+from local.services import LIMITS
 from tests.support.api_application import calibrated, fitted, traffic
 from tests.support.fake_mlflow import Registry, serving
 from tests.support.hostile_attacks import ATTACKS
@@ -55,7 +56,7 @@ class Services:
 
     def __init__(self, folder: Path, mlflow: str) -> None:
         api, dashboard = free_ports(2)
-        common = {"LAKE_URI": str(folder / "lake"), "DATA_ORIGIN": "simulated"}
+        common = {**LIMITS, "LAKE_URI": str(folder / "lake"), "DATA_ORIGIN": "simulated"}
         common |= {"MLFLOW_TRACKING_URI": mlflow, "DATA_DIR": str(folder)}
         self.urls = (f"http://127.0.0.1:{api}", f"http://127.0.0.1:{dashboard}")
         settings = common | {"API_PORT": str(api)}

@@ -12,10 +12,20 @@
   const rowOf = (element) => element && element.closest && element.closest("#queue-list li[data-case]");
   const link = (row) => row.querySelector("a");
 
-  // The row that has the focus, or else the one that the form is for, or the first.
+  // The row that has the focus, or had it before it was drawn anew, or else the one of the form.
   function current() {
     const here = rowOf(document.activeElement);
-    return here || rows().find((row) => row.dataset.case === target) || null;
+    return here || rows().find((row) => row.dataset.case === (walked ?? target)) || null;
+  }
+
+  // A row that is drawn anew has lost the focus: whoever walks by keyboard goes on where they were.
+  let walked = null;
+  document.addEventListener("focusin", (event) => { walked = rowOf(event.target)?.dataset.case ?? null; });
+  document.addEventListener("pointerdown", (event) => { if (!rowOf(event.target)) walked = null; });
+  function keepFocus() {
+    if (!walked || !isHere() || document.activeElement !== document.body) return;
+    const row = rows().find((each) => each.dataset.case === walked);
+    if (row) link(row).focus({ preventScroll: true });
   }
 
   function walk(step) {
@@ -100,7 +110,7 @@
 
   let naming = 0;
   new MutationObserver(() => {
-    naming ||= requestAnimationFrame(() => { naming = 0; nameLabels(); });
+    naming ||= requestAnimationFrame(() => { naming = 0; nameLabels(); keepFocus(); });
   }).observe(document.documentElement, {
     childList: true, subtree: true, attributeFilter: ["aria-selected", "aria-multiselectable"],
   });
