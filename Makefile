@@ -65,7 +65,7 @@ alert-test: install ## one test alert through every route of alerts.yml, and wha
 test: install ## every test, on the real parts
 	$(PYTEST) -m "not soak"
 
-coverage: install ## the same, a quarter slower, and how much of src they run
+coverage: install ## the same, slower, and how much of src they run
 	$(PYTEST) -m "not soak" --cov --cov-report=
 
 test-fast: install ## the tests that take milliseconds: no Java, no browser, no process of its own

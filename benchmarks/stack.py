@@ -12,11 +12,11 @@ import subprocess
 import tempfile
 import time
 from argparse import ArgumentParser
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
+from benchmarks.stream_pace import tree_seconds
 from tests.support.dashboard_browser import WatchedPage, chromium
 from tests.support.demo_stack import Demo, ask
 
@@ -114,16 +114,8 @@ def processor(stack: psutil.Process) -> dict[str, float]:
 
 
 def processor_seconds(stack: psutil.Process) -> dict[str, float]:
-    """Processor time so far, that of ended children included."""
-    used = dict[str, float]()
-    for service in stack.children():
-        for process in (service, *service.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
-                times = process.cpu_times()
-                ended = times.children_user + times.children_system if process == service else 0
-                name = name_of(service)
-                used[name] = used.get(name, 0) + times.user + times.system + ended
-    return used
+    """Processor time of each service with its children so far, by the service's name."""
+    return {name_of(service): tree_seconds(service) for service in stack.children()}
 
 
 def memory(stack: psutil.Process) -> dict[str, float]:

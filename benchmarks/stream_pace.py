@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,16 @@ def family(stream: StreamProcess) -> list[psutil.Process]:
 
 
 def processor_seconds(stream: StreamProcess) -> float:
-    """Processor time of all processes so far, ended workers included."""
-    times = [process.cpu_times() for process in family(stream)]
-    own = sum(t.user + t.system for t in times)
-    return own + sum(t.children_user + t.children_system for t in times[:1])
+    """Processor time of all processes of a stream so far."""
+    return tree_seconds(family(stream)[0])
+
+
+def tree_seconds(root: psutil.Process) -> float:
+    """Processor time of a process and its descendants so far; of its children also the ended."""
+    ended = root.cpu_times()
+    total = ended.children_user + ended.children_system
+    for process in (root, *root.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+            times = process.cpu_times()
+            total += times.user + times.system
+    return float(total)

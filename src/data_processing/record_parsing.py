@@ -15,11 +15,13 @@ from core.tables import EVENT_AFTER, EVENT_BEFORE, QUARANTINE, RAW_TRANSACTIONS,
 from core.topics import BLOCKS
 from core.transaction import Block, ObservedTransaction, is_coinbase
 
+MICROS, DAY_MICROS = 1_000_000, 86_400_000_000
+"""Microseconds of a second and of a day, in which the times of a row are given."""
+
 KEY_BYTES = 16
 """Half a transaction's hash: nobody can make two transactions that share it."""
 
 _BEFORE, _AFTER = EVENT_BEFORE.total_seconds(), EVENT_AFTER.total_seconds()
-_MICROS, _DAY_MICROS = 1_000_000, 86_400_000_000
 _MAX_REASON = 500
 _TRANSACTION = TypeAdapter(ObservedTransaction)
 _BLOCK = TypeAdapter(Block)
@@ -116,7 +118,7 @@ def _row(record: dict[str, Any], appended: int) -> dict[str, Any]:
     """A record's columns; `appended` in microseconds since 1970, UTC, as are the times of a row."""
     value = record["value"]
     row = {name: record[name] for name in ("topic", "partition", "offset")}
-    row |= {"append_time": appended, "date": appended // _DAY_MICROS}
+    row |= {"append_time": appended, "date": appended // DAY_MICROS}
     parsed = parse(record["topic"], value)
     if isinstance(parsed, Reject):
         return row | {"kind": parsed.kind, "reason": parsed.reason, "value": value}
@@ -125,17 +127,17 @@ def _row(record: dict[str, Any], appended: int) -> dict[str, Any]:
             "block_hash": parsed.hash,
             "previous_hash": parsed.previous_hash,
             "block_height": parsed.height,
-            "block_time": parsed.time * _MICROS,
+            "block_time": parsed.time * MICROS,
             "transaction_hashes": parsed.transaction_hashes,
             "transactions": len(parsed.transaction_hashes),
         }
-    at = event_seconds(parsed.time, appended / _MICROS)
+    at = event_seconds(parsed.time, appended / MICROS)
     return {
         **parsed.__dict__,
         **row,
         "key": bytes.fromhex(parsed.hash[: 2 * KEY_BYTES]),
         "fee_rate": None if _creates_coins(parsed) else parsed.fee_rate,
-        "event_time": round(at * _MICROS),
+        "event_time": round(at * MICROS),
     }
 
 

@@ -19,10 +19,9 @@ import pyarrow.compute as pc
 
 from data_processing.known_keys import Days, Keys, KnownKeys, Mask, are_first, as_keys
 from data_processing.lake_tables import LakeTables
+from data_processing.record_parsing import DAY_MICROS
 
 log = logging.getLogger(__name__)
-
-_DAY_MICROS = 86_400_000_000
 
 
 class SeenTransactions:
@@ -121,4 +120,4 @@ def record_keys(records: pa.Table) -> Keys:
 def append_days(times: pa.ChunkedArray | pa.Array) -> Days:
     """The date of each instant; shape (n,)."""
     micros = np.asarray(times.cast(pa.int64()).to_numpy(), np.int64)
-    return (micros // _DAY_MICROS).astype("datetime64[D]")
+    return (micros // DAY_MICROS).astype("datetime64[D]")

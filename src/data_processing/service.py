@@ -38,6 +38,7 @@ from data_processing.query import StreamQuery
 from data_processing.seen_transactions import SeenTransactions
 from data_processing.session import start_session
 from data_processing.start_offsets import TOPICS, source_settings
+from data_processing.stream_checkpoint import stream_folder
 from data_processing.telemetry import QueryListener, bind_gauges
 from data_processing.topic_checks import TopicGuard, check_append_times
 from data_processing.watch_matching import WatchMatching
@@ -153,7 +154,7 @@ def _build_query(
     metrics: StreamMetrics,
     stop: threading.Event,
 ) -> StreamQuery:
-    seen = SeenTransactions(tables, config.data.data_dir.resolve() / "checkpoints" / "known_keys")
+    seen = SeenTransactions(tables, stream_folder(config.data.data_dir) / "known_keys")
     champion = ChampionBroadcast(tables.spark.sparkContext, lambda: follower.current)
     tables.spark.streams.addListener(QueryListener(metrics))
     spenders = LastSpenders()
@@ -190,7 +191,7 @@ def _build_chores(
     settings = config.stream
     servers = config.kafka.bootstrap_servers
     if settings.webhook_url is not None:
-        outbox = Outbox(servers, config.data.data_dir.resolve() / "checkpoints" / "webhook.json")
+        outbox = Outbox(servers, stream_folder(config.data.data_dir) / "webhook.json")
         outbox.open()  # before anything is published
         webhook = Webhook(settings.webhook_url, settings.webhook_per_minute, outbox, metrics)
         webhook.loop.on_turn = metrics.turn_recorder(webhook.loop.name)

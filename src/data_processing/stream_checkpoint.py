@@ -18,9 +18,14 @@ Offsets = dict[str, dict[str, int]]
 _ASIDE = ".damaged"
 
 
+def stream_folder(data_dir: Path) -> Path:
+    """The folder of what the stream keeps beside the lake, in a container a volume."""
+    return data_dir.resolve() / "checkpoints"
+
+
 def checkpoints_folder(data_dir: Path) -> Path:
     """The folder with a checkpoint for each set of table and topics."""
-    return data_dir.resolve() / "checkpoints" / "stream"
+    return stream_folder(data_dir) / "stream"
 
 
 def set_aside(folder: Path, reason: str) -> None:

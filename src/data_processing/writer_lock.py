@@ -14,6 +14,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from core.object_store import on_store
+from data_processing.stream_checkpoint import stream_folder
 
 log = logging.getLogger(__name__)
 
@@ -53,4 +54,4 @@ def lock_path(lake: str, data_dir: Path) -> Path:
 
     Both are the stream's to write; in a container nothing else of the data folder is.
     """
-    return (data_dir / "checkpoints" if on_store(lake) else Path(lake)) / ".stream.lock"
+    return (stream_folder(data_dir) if on_store(lake) else Path(lake)) / ".stream.lock"

@@ -45,7 +45,7 @@ def test_a_second_writer_learns_who_holds_the_lake(spark: SparkSession, tmp_path
             acquire(spark, path, timeout_seconds=0)
 
 
-def test_the_lock_of_a_lake_on_a_disk_is_in_it_and_of_another_in_the_data_folder() -> None:
+def test_the_lock_of_a_lake_on_a_disk_is_in_it_and_of_another_by_the_checkpoints() -> None:
     assert lock_path("/data/lake", Path("/data")) == Path("/data/lake/.stream.lock")
     assert lock_path("s3://bucket/lake", Path("/data")) == Path("/data/checkpoints/.stream.lock")
 

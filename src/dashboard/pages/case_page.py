@@ -110,11 +110,9 @@ def case_body(case: CaseSummary, members: Sequence[Mapping[str, Any]], zone: Zon
     """The members over time, unless all are of one moment, and each with why it belongs here."""
     times = [row["event_time"] for row in members if row["first"]]
     shown = f"The newest {len(members)} messages are shown." if len(members) < case.size else ""
-    over_time = html.Div(
-        [html.H2("Over time"), timeline(times, zone)], className="panel pad over-time"
-    )
+    bars = timeline(times, zone) if min(times) < max(times) else None
     return [
-        *([over_time] if min(times) < max(times) else []),
+        html.Div([html.H2("Over time"), bars], className="panel pad over-time") if bars else None,
         html.Div(
             [
                 html.H2("Transactions"),

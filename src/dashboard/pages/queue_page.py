@@ -125,7 +125,7 @@ def queue_page(viewer: str | None, prefix: str) -> list[Any]:
                 html.Nav(id="queue-tabs", className="tabs", **named),
                 html.Div(id="queue-filters", className="chips inline"),
                 html.Button("", id="queue-new", className="primary", hidden=True),
-                html.A("Daily report", href=f"{prefix}report", className="report-link"),
+                html.A("Daily report", href=f"{prefix}report"),
                 html.Span(KEYS, className="note keys"),
             ],
             className="queue-head",
