@@ -92,16 +92,17 @@ class CaseBook:
         """A case, or the one that it became part of; None for a number that there is not."""
         return self.index().find(number)
 
-    def members(
-        self, case: CaseSummary, limit: int = MOST_MEMBERS, before: int | None = None
-    ) -> list[dict[str, Any]]:
-        """The newest members of a case below the sequence `before`, as rows; the newest first."""
+    def members(self, case: CaseSummary) -> list[dict[str, Any]]:
+        """The newest members of a case as rows, the newest first.
+
+        Those that joined after the case was read are left out: its figures do not count them.
+        """
         columns = ", ".join(f'"{name}"' for name in MEMBER_COLUMNS)
-        below = "" if before is None else f" AND sequence < {before}"
         return self._rows(
             "case_members",
             f"SELECT {columns} FROM case_members WHERE number IN {_in((case.number, *case.merged))}"
-            f" AND merged_into IS NULL{below} ORDER BY sequence DESC LIMIT {limit}",
+            f" AND merged_into IS NULL AND sequence <= {case.sequence}"
+            f" ORDER BY sequence DESC LIMIT {MOST_MEMBERS}",
         )
 
     def events(self, case: CaseSummary) -> list[dict[str, Any]]:

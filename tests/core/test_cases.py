@@ -97,6 +97,24 @@ def test_a_book_follows_the_tables_and_notices_others_in_their_place(tmp_path: P
     assert [row["sequence"] for row in book.members(case)] == [1], "of the table that is there"
 
 
+def test_a_case_has_the_members_that_its_figures_count(tmp_path: Path) -> None:
+    root = str(tmp_path / "casework")
+    payer = {"input_addresses": ["bc1qpayer"]}
+    topic = ListTopic()
+    builder = a_builder(root, topic)
+    topic.add(a_flag(1, **payer))
+    builder.turn(0)
+    book = CaseBook(CaseworkStore(root, "simulated"))
+    case = book.find(1)
+    assert case is not None
+    topic.add(a_flag(2, **payer))
+    builder.turn(0)
+    assert [len(book.members(case)), case.size] == [1, 1], "the second joined after it was read"
+    case = book.find(1)
+    assert case is not None
+    assert [len(book.members(case)), case.size] == [2, 2]
+
+
 def test_events_of_several_writers_count_in_the_order_of_their_times(tmp_path: Path) -> None:
     store = build(str(tmp_path / "casework"), a_flag(1))
     book = CaseBook(store)
