@@ -9,6 +9,7 @@ import pyarrow as pa
 from tests.support.delta_tables import write
 
 from core.tables import SCORED_TRANSACTIONS
+from data_processing.chores.housekeeping import WRITTEN
 
 DAY_ROWS = 604_800
 """Seven transactions a second."""
@@ -67,9 +68,12 @@ def hashes(rng: np.random.Generator, rows: int) -> pa.Array:
 
 
 def fill(lake: Path, rows: int, end: datetime, traffic: int = 1) -> int:
-    """Write whole days of rows, the newest last, of `traffic` times mainnet's; returns how many."""
+    """Write whole days of rows, the newest last, of `traffic` times mainnet's; returns how many.
+
+    Their files are as housekeeping leaves those of a day that has ended.
+    """
     days = max(1, round(rows / DAY_ROWS))
     for back in range(days - 1, -1, -1):
         day = generate_rows(DAY_ROWS, end - timedelta(days=back // traffic), 86_400, back)
-        write(lake, "scored_transactions", day)
+        write(lake, "scored_transactions", day, written=WRITTEN["scored_transactions"])
     return days * DAY_ROWS

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, WriterProperties, write_deltalake
 from numpy.typing import NDArray
 
 from core.lake import ORIGIN_PROPERTY
@@ -127,8 +127,17 @@ def table(name: str, **columns: Any) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def write(lake: Path, name: str, rows: pa.Table, origin: str = "simulated") -> None:
-    """Append rows to a table, which is created like the stream's if it does not exist."""
+def write(
+    lake: Path,
+    name: str,
+    rows: pa.Table,
+    origin: str = "simulated",
+    written: WriterProperties | None = None,
+) -> None:
+    """Append rows to a table, which is created like the stream's if it does not exist.
+
+    `written` is how the file is written, as `housekeeping.WRITTEN` says for files that are joined.
+    """
     DeltaTable.create(
         str(lake / name),
         TABLES[name],
@@ -137,7 +146,7 @@ def write(lake: Path, name: str, rows: pa.Table, origin: str = "simulated") -> N
         configuration={ORIGIN_PROPERTY: origin},
         raise_if_key_not_exists=False,
     )
-    write_deltalake(str(lake / name), rows, mode="append")
+    write_deltalake(str(lake / name), rows, mode="append", writer_properties=written)
 
 
 def write_raw(lake: Path, *rows: Mapping[str, Any]) -> None:

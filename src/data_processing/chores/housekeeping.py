@@ -61,7 +61,7 @@ _BY_HASH = _parts(
 )
 """A Bloom filter of 1.2 bytes a row says which part may have a hash: they are not sorted."""
 
-_WRITTEN = {
+WRITTEN = {
     "movements": _parts(),
     "raw_transactions": _BY_HASH,
     "scored_transactions": _BY_HASH,
@@ -127,7 +127,7 @@ def rewrite(name: str, table: DeltaTable, day: date, size: int) -> dict[str, Any
 
     A date that is too large for `_SORTING_BYTES` is joined unsorted: look-ups in it take longer.
     """
-    where, written = [("date", "=", str(day))], _WRITTEN.get(name)
+    where, written = [("date", "=", str(day))], WRITTEN.get(name)
     if size == LARGE_BYTES and (column := _SORTED_BY.get(name)):
         try:
             return table.optimize.z_order(
