@@ -4,7 +4,7 @@ from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State
 
-from dashboard.pages.layout import FIGURE_NAMES, PAGES
+from dashboard.pages.layout import FIGURE_NAMES, PAGES, RENEWED
 
 
 def register_browser(app: Dash) -> None:
@@ -25,16 +25,11 @@ def register_browser(app: Dash) -> None:
         [Output(f"nav-{name}", "className") for name in names],
         Input("url", "pathname"),
     )
+    paused = [Output("tick", "disabled"), Output("pause", "children")]
+    bind("pause", *paused, Input("pause", "n_clicks"), prevent_initial_call=True)
     bind(
-        "pause",
-        Output("tick", "disabled"),
-        Output("pause", "children"),
-        Input("pause", "n_clicks"),
-        prevent_initial_call=True,
-    )
-    bind(
-        "caseworkTick",
-        [Output("queue-tick", "data"), Output("case-tick", "data")],
+        "tick",
+        [Output(f"{name}-tick", "data") for name in RENEWED],
         Input("tick", "n_intervals"),
         State("url", "pathname"),
     )

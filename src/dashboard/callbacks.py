@@ -90,7 +90,7 @@ def _register_activity(app: Dash, services: Services) -> None:
             "shown": Output("shown", "data"),
         },
         inputs=[
-            Input("tick", "n_intervals"),
+            Input("activity-tick", "data"),
             Input("url", "search"),
             Input("client", "data"),
             State("shown", "data"),
@@ -100,7 +100,8 @@ def _register_activity(app: Dash, services: Services) -> None:
         if client is None:
             raise PreventUpdate
         services.record_viewer(client)
-        if ctx.triggered_id == "tick" and _serial(shown) == services.recent.snapshot.serial:
+        is_shown = _serial(shown) == services.recent.snapshot.serial
+        if is_shown and ctx.triggered_id == "activity-tick":
             raise PreventUpdate
         with services.metrics.callback_seconds.labels("activity").time():
             filters = Filters.from_query(search)

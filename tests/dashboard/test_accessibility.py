@@ -10,7 +10,7 @@ from tests.support.api_process import served
 from tests.support.case_samples import a_flag, build, dust_fan_outs
 from tests.support.casework_rows import add_marks, add_mute, mark_row
 from tests.support.dashboard_backend import Backend, make_services
-from tests.support.dashboard_browser import WatchedPage, serving
+from tests.support.dashboard_browser import WatchedPage, scroll_to, serving
 from tests.support.inside_lake import surround
 from tests.support.muted_lake import lasting, pay
 from tests.support.report_lake import DAY, write_day
@@ -30,8 +30,8 @@ WIDTHS = {"wide": (1440, 900), "phone": (390, 844)}
 
 def violations(page: Page) -> list[str]:
     """What axe-core finds, a line for each element; the table draws itself when it is in view."""
-    if (grid := page.locator("#grid")).is_visible():
-        grid.scroll_into_view_if_needed()
+    if page.locator("#grid").is_visible():
+        scroll_to(page, "#grid")
         page.wait_for_selector("#grid .ag-root")
     found = Axe().run(page).response["violations"]
     return [
@@ -85,7 +85,7 @@ def test_axe_finds_nothing_on_any_page_and_state(
         page.wait_for_selector("#mute-form:not([hidden])")
         found["mute"] = violations(page)
         page.click("#drawer .close")
-        page.locator("#grid").scroll_into_view_if_needed()
+        scroll_to(page, "#grid")
         page.locator("#grid .ag-row .ag-selection-checkbox input").first.check()
         page.wait_for_selector("#selection:not([hidden])")
         found["selection"] = violations(page)

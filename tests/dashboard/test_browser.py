@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from playwright.sync_api import Browser, Page, Response, Route
 from tests.support.dashboard_api import FakeApi
 from tests.support.dashboard_backend import Backend, make_services
-from tests.support.dashboard_browser import WatchedPage, serving
+from tests.support.dashboard_browser import WatchedPage, scroll_to, serving
 from tests.support.delta_tables import scored, write
 
 from core.lake import query
@@ -47,7 +47,7 @@ def counted(backend: Backend, where: str) -> int:
 
 def drag(page: Page, figure: str, begin: tuple[float, float], end: tuple[float, float]) -> None:
     """Draw a box on a figure; places are shares of its width and height, from the top left."""
-    page.locator(figure).scroll_into_view_if_needed()  # only then it is drawn
+    scroll_to(page, figure)  # only then it is drawn
     drawn = "f => document.querySelector(`${f} .js-plotly-plot`)?.data?.length"
     page.wait_for_function(drawn, arg=figure)
     box = page.locator(f"{figure} .nsewdrag").first.bounding_box()
@@ -216,6 +216,19 @@ def test_no_key_press_is_lost_on_a_slow_line(watched: WatchedPage) -> None:
     watched.wait_for_start("#readout", f"{float(expected):.3f} for all:")
 
 
+def test_answers_that_take_longer_than_a_refresh_are_shown(
+    watched: WatchedPage, backend: Backend
+) -> None:
+    page = watched.open("/?range=24h")
+    watched.wait_for_transactions(6_000)
+    line = page.context.new_cdp_session(page)
+    speed = {"offline": False, "latency": 2_500, "downloadThroughput": -1, "uploadThroughput": -1}
+    line.send("Network.enable")
+    line.send("Network.emulateNetworkConditions", speed)
+    write(backend.lake, "scored_transactions", scored(50, datetime.now(UTC), 5, seed=3))
+    watched.wait_for_transactions(6_050)
+
+
 IN_ROW = "document.activeElement.closest('.ag-row')?.getAttribute('row-id')"
 """The hash of the row that has the focus."""
 
@@ -372,7 +385,7 @@ def test_a_tab_left_open_over_an_upgrade_is_asked_to_reload(
 
 def test_a_point_opens_why_and_a_brush_filters(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h")
-    page.locator("#scatter").scroll_into_view_if_needed()
+    scroll_to(page, "#scatter")
     page.wait_for_selector("#scatter .points path")
     page.evaluate("""() => { const plot = document.querySelector('#scatter .js-plotly-plot');
         plot.emit('plotly_click', {points: [{curveNumber: 1, pointNumber: 0, x: 1, y: 1,
@@ -410,7 +423,7 @@ def test_the_market_opens_why_and_is_an_axis_and_a_filter(
     watched: WatchedPage, backend: Backend
 ) -> None:
     page = watched.open("/?range=24h")
-    page.locator("#market").scroll_into_view_if_needed()
+    scroll_to(page, "#market")
     page.wait_for_selector("#market .points path")
     page.evaluate("""() => { const plot = document.querySelector('#market .js-plotly-plot');
         const last = plot.data.length - 1;

@@ -10,7 +10,7 @@ from tests.support.api_application import FixedFollower, application
 from tests.support.api_process import served
 from tests.support.casework_rows import add_mute
 from tests.support.dashboard_backend import Backend, make_services
-from tests.support.dashboard_browser import WatchedPage, serving
+from tests.support.dashboard_browser import WatchedPage, scroll_to, serving
 from tests.support.muted_lake import PAYER, lasting, pay
 
 from core.marks import read_marks
@@ -85,7 +85,7 @@ def test_rows_are_selected_by_keys_and_marked_together(
     watched: WatchedPage, marking: Services, backend: Backend
 ) -> None:
     page = watched.open(FLAGGED)
-    page.locator("#grid").scroll_into_view_if_needed()
+    scroll_to(page, "#grid")
     page.wait_for_selector("#grid .ag-row")
     assert not page.is_visible("#selection")
     page.locator("#grid .ag-row [col-id='hash']").first.focus()
@@ -107,7 +107,7 @@ def test_rows_are_selected_by_keys_and_marked_together(
 
 def test_a_box_selects_without_opening_the_panel(watched: WatchedPage) -> None:
     page = watched.open(FLAGGED)
-    page.locator("#grid").scroll_into_view_if_needed()
+    scroll_to(page, "#grid")
     page.locator("#grid .ag-row .ag-selection-checkbox input").first.check()
     watched.wait_for_start("#selection-count", "1 selected")
     assert "open" not in (page.get_attribute("#drawer", "class") or "").split()

@@ -22,7 +22,7 @@ from tests.support.stream_rig import Rig, values
 
 from core.topics import TRANSACTIONS, ensure_topics
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_200)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(3_600)]
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +80,14 @@ def test_a_full_disk_stops_it_loudly_and_it_goes_on_when_there_is_room(
         rig.close()
 
 
-def kill_them(rig: Rig, streams: int, brokers: int, both: int) -> None:
+KILLS = ["both", pytest.param("stream broker both " * 5, marks=pytest.mark.soak)]
+"""What is killed, one after the other."""
+
+
+def kill_them(rig: Rig, kills: str) -> None:
     rig.stream.start()
     rig.wait_for_progress()
-    for kind in ["stream"] * streams + ["broker"] * brokers + ["both"] * both:
+    for kind in kills.split():
         time.sleep(rig.rng.uniform(0, 3))  # a random moment of a micro-batch, not a wait
         if kind != "broker":
             rig.stream.kill()
@@ -93,9 +97,12 @@ def kill_them(rig: Rig, streams: int, brokers: int, both: int) -> None:
         rig.wait_for_progress()
 
 
-def test_kill_9_of_stream_and_broker_loses_nothing_and_doubles_nothing(rig: Rig) -> None:
+@pytest.mark.parametrize("kills", KILLS)
+def test_kill_9_of_stream_and_broker_loses_nothing_and_doubles_nothing(
+    rig: Rig, kills: str
+) -> None:
     """Also, since the processes run already: a lost checkpoint, a second writer, SIGTERM."""
-    kill_them(rig, streams=1, brokers=1, both=1)
+    kill_them(rig, kills)
     second = StreamProcess(
         rig.data, rig.kafka.servers, rig.folder / "second.log", QUICK_JAVA, lock_seconds=1
     )

@@ -24,7 +24,7 @@ from dashboard.lake.sources import Lake
 from data_processing.lake_tables import PROTOCOL
 from model.sampling import newest_rows
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_800)]
 
 
 @pytest.fixture
@@ -43,8 +43,9 @@ def kafka(java: None, tmp_path: Path) -> Iterator[KafkaProcess]:
     process.kill()
 
 
+@pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.soak)])
 def test_a_killed_stream_on_a_store_loses_and_doubles_nothing_and_readers_see_all(
-    store: StoreServer, kafka: KafkaProcess, tmp_path: Path
+    store: StoreServer, kafka: KafkaProcess, tmp_path: Path, kills: int
 ) -> None:
     lake = store.uri("lake")
     settings = QUICK_JAVA | {"LAKE_URI": lake, "COMPACT_AFTER_FILES": "5"}
@@ -53,7 +54,7 @@ def test_a_killed_stream_on_a_store_loses_and_doubles_nothing_and_readers_see_al
     load.start()
     stream.start()
     try:
-        for _ in range(2):
+        for _ in range(kills):
             before = sum(values(lake, "scored_transactions", "hash").values())
 
             def more(before: int = before) -> bool:

@@ -61,6 +61,17 @@ class WatchedPage:
         self.wait_for(test, [selector, text])
 
 
+def scroll_to(page: Page, selector: str) -> None:
+    """Have an element in view. It may be another one by then: Dash first draws a place for it."""
+    in_view = """selector => {
+        const element = document.querySelector(selector);
+        element?.scrollIntoView({block: "nearest"});
+        const box = element?.getBoundingClientRect();
+        return box && box.bottom > 0 && box.top < innerHeight;
+    }"""
+    page.wait_for_function(in_view, arg=selector)
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     executable = os.environ.get("CHROMIUM", "/usr/bin/chromium")

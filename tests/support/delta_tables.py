@@ -146,6 +146,7 @@ def write(
         configuration={ORIGIN_PROPERTY: origin},
         raise_if_key_not_exists=False,
     )
+    written = written or WriterProperties()
     write_deltalake(str(lake / name), rows, mode="append", writer_properties=written)
 
 

@@ -62,15 +62,26 @@
     }
   }
 
+  // The requests whose answers are on their way. Dash drops an answer when its callback has been
+  // asked again meanwhile: where answers take longer than a tick, none would ever be shown.
+  const underWay = new Set();
+
   // Every answer carries the version of the page's code. After an upgrade it differs from that of
   // an open page, whose requests the new server may no longer understand.
   const send = window.fetch, patience = 20_000;
   window.fetch = async function (...request) {
     const output = outputOf(...request);
-    const silent = () => output && note(output, "Not connected", "the server does not answer");
+    const asked = { output: output || "" };
+    const end = () => underWay.delete(asked);
+    const silent = () => {
+      end();
+      if (output) note(output, "Not connected", "the server does not answer");
+    };
     const late = setTimeout(silent, patience);
+    underWay.add(asked);
     try {
       const answer = await send.apply(this, request);
+      answer.clone().blob().then(end, end);
       const failure = `the server has failed (${answer.status}), and its log says why`;
       if (output) note(output, answer.ok ? "" : "Not refreshed", failure);
       const version = answer.headers.get("Dashboard-Version");
@@ -232,9 +243,16 @@
       ];
     },
     showAddress: (path) => !isAddress(path),
-    // Only a reader of cases asks for them again and again.
-    caseworkTick: (ticks, path) =>
-      ["queue", "case"].map((page) => (pageOf(path) === page ? ticks : window.dash_clientside.no_update)),
+    // Only a reader of cases asks for them again and again; the activity's pill is on every page.
+    tick: function (ticks, path) {
+      const page = pageOf(path);
+      const due = (output) => ![...underWay].some((asked) => asked.output.includes(output));
+      return [
+        due("pill.children"),
+        page === "queue" && due("queue-list.children"),
+        page === "case" && due("case-head.children"),
+      ].map((is) => (is ? ticks : window.dash_clientside.no_update));
+    },
     pause: function (clicks) {
       pausedAt = clicks % 2 ? new Date() : null;
       tellWhyHalted();

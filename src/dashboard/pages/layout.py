@@ -77,10 +77,13 @@ OTHER_FIGURES = (
 FIGURE_NAMES = tuple(name for name, *_ in (*FIRST_FIGURES, *OTHER_FIGURES))
 
 
+RENEWED = ("activity", "queue", "case")
+"""What is asked for again and again, each by a tick of its own."""
+
 STORES = (
     *("client", "shown", "written", "drawn", "table-rows", "mute-to-end"),
     *("queue-shown", "queue-acted", "queue-target", "case-shown", "case-acted"),
-    *("queue-tick", "case-tick"),
+    *(f"{name}-tick" for name in RENEWED),
     *(f"{name}-figure" for name in FIGURE_NAMES),
 )
 """What the browser keeps of this page, each empty at first."""
