@@ -98,10 +98,10 @@ def _settings(uri: str, folder: Path, port: int) -> dict[str, str]:
 
 
 @contextmanager
-def ours(uri: str, folder: Path) -> Iterator[Service]:
+def ours(uri: str, folder: Path, **environment: str) -> Iterator[Service]:
     """The API, as `python app.py` starts it."""
     port = free_port()
-    command, settings = [sys.executable, "app.py"], _settings(uri, folder, port)
+    command, settings = [sys.executable, "app.py"], _settings(uri, folder, port) | environment
     with running(command, port, "/ready", settings, ROOT / "src" / "api") as service:
         yield service
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -30,18 +31,31 @@ class Load:
     processor: float = 0.0
 
 
-def load(url: str, content: bytes, connections: int, seconds: float) -> Load:
-    """POST the same JSON over so many connections for so long, as fast as it is answered."""
+def load(
+    url: str,
+    content: bytes,
+    connections: int,
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+) -> Load:
+    """POST the same JSON over so many connections for so long, as fast as it is answered.
+
+    Further `headers` and https need wrk.
+    """
     if shutil.which("wrk"):
-        return _wrk(url, content, connections, seconds)
+        return _wrk(url, content, connections, seconds, headers or {})
+    assert not headers and url.startswith("http:"), "wrk is not installed"
     return asyncio.run(Sender(url, content).run(connections, seconds))
 
 
-def _wrk(url: str, content: bytes, connections: int, seconds: float) -> Load:
+def _wrk(
+    url: str, content: bytes, connections: int, seconds: float, headers: Mapping[str, str]
+) -> Load:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         body = "".join(f"\\{byte:03d}" for byte in content)
         script.write('wrk.method="POST"\nwrk.headers["Content-Type"]="application/json"\n')
         script.write(f'wrk.body="{body}"\n')
+        script.writelines(f'wrk.headers["{name}"]="{text}"\n' for name, text in headers.items())
         script.flush()
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "--timeout"]
         out = subprocess.run(

@@ -13,6 +13,8 @@ import requests
 from tests.support.containers import wait
 from tests.support.door import LARGE, SERVICES, Door, open_door, prepare
 
+from core.settings import ROOT
+
 pytestmark = pytest.mark.slow
 
 PATHS = {
@@ -180,7 +182,18 @@ def test_the_file_of_users_wins_and_a_password_is_made_anew_without_it(tmp_path:
     assert prepare(tmp_path, users).stdout == ""
     assert kept.read_text() == users.read_text()
     assert "admin" in prepare(tmp_path).stdout
-    assert kept.read_text().startswith("admin:$6$")
+    assert kept.read_text().startswith("admin:{SHA}")
+
+
+def test_a_program_gets_a_user_as_the_page_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "secure.md").read_text().splitlines()
+    first = next(n for n, line in enumerate(page) if line.startswith("    password="))
+    recipe = "\n".join([*page[first : first + 2], 'printf %s "$password"'])
+    made = subprocess.run(["sh", "-ec", recipe], cwd=tmp_path, capture_output=True, text=True)
+    assert prepare(tmp_path, tmp_path / "users.htpasswd").returncode == 0
+    with open_door(tmp_path) as opened:
+        assert opened.get("/", auth=("scorer", made.stdout)).status_code == 200
+        assert opened.get("/", auth=("scorer", "a guess")).status_code == 401
 
 
 @pytest.mark.parametrize("text", ["ann\n", "ann:plain text\n", ":$6$x$y\n", "# nobody\n", "\n"])

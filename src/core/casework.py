@@ -125,14 +125,28 @@ class CaseworkStore:
             app_transactions=[Transaction(*transaction)] if transaction else None
         )
         with self._writing(name):
-            table = self._created(name)
-            rows = rows.cast(CASEWORK_TABLES[name])
-            write_deltalake(
-                table, rows, mode="append", schema_mode="merge", commit_properties=properties
-            )
+            table = self._appended(name, rows.cast(CASEWORK_TABLES[name]), properties)
             if (table.version() + 1) % _SMALL_COMMITS == 0:
                 with suppress(CommitFailedError):  # another process merges the same files
                     _merge_files(table)
+
+    def _appended(self, name: str, rows: pa.Table, properties: CommitProperties) -> DeltaTable:
+        """The table, with the rows in it.
+
+        Of two processes that create a table on a store at one time, delta-rs commits the second
+        creation as a change of the first one's table. That refuses an append in between, which is
+        then repeated: it has not been committed.
+        """
+        while True:
+            table = self._created(name)
+            try:
+                write_deltalake(
+                    table, rows, mode="append", schema_mode="merge", commit_properties=properties
+                )
+                return table
+            except CommitFailedError:
+                if table.version() > 0:
+                    raise
 
     def position(self, name: str, application: str) -> int | None:
         """The position that the newest commit of an application has; None without one."""

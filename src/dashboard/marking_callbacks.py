@@ -15,7 +15,7 @@ from dashboard.lake.opinions import Muting, payers
 from dashboard.lake.recent import Snapshot
 from dashboard.lake.rows import from_micros
 from dashboard.lake.sources import LAKE_ERRORS, WRITE_SECONDS
-from dashboard.look.formats import spaced
+from dashboard.look.formats import refusal, spaced
 from dashboard.pages.marking import (
     BOUNDS,
     mark_state,
@@ -82,7 +82,7 @@ def write(
     if status < 300:
         set_props("written-opinion", {"data": time.time()})
         return True, ""
-    return False, str(answer.get("detail") or f"The API has refused it (status {status}).")
+    return False, refusal(status, answer)
 
 
 def _marking(mark: str, hashes: list[str], note: str | None, author: str | None) -> Json:

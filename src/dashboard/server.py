@@ -30,6 +30,7 @@ from dashboard.activity.filters import AXES, CUSTOM, ORDERS, PRESETS, Filters
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.callbacks import register_callbacks
 from dashboard.lake.sources import Api
+from dashboard.look.formats import refusal
 from dashboard.look.theme import style_sheet
 from dashboard.pages.layout import FIRST_FIGURES, OTHER_FIGURES, PAGES, TILES, page
 from dashboard.services import Services
@@ -216,15 +217,16 @@ def _report(api: Api, day: str | None) -> Response:
         return _no_report("The API does not answer, which makes the report: try again.", 503)
     if status == 200:
         return Response(content, mimetype="text/html")
-    return _no_report(_why_not(content) or f"The API has made no report (status {status}).", status)
+    return _no_report(refusal(status, _problem(content)), status)
 
 
-def _why_not(problem: bytes) -> str | None:
-    """The detail of the API's problem document, where it is one."""
+def _problem(content: bytes) -> dict[str, Any]:
+    """The API's problem document; empty where the answer is none."""
     try:
-        return str(json.loads(problem)["detail"])
-    except (ValueError, TypeError, KeyError):
-        return None
+        problem = json.loads(content)
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
 
 
 def _no_report(why: str, status: int) -> Response:

@@ -1,8 +1,10 @@
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from core import casework
 from core.casework import CaseworkStore
@@ -48,6 +50,20 @@ def test_a_position_is_committed_with_its_rows(store: CaseworkStore) -> None:
     assert store.position("notes", "topic-0") == 17
     store.append("notes", note(3), ("topic-0", 18))
     assert store.position("notes", "topic-0") == 18
+
+
+def test_a_table_that_another_process_creates_at_the_same_time_takes_the_row(
+    store: CaseworkStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def created_meanwhile(table: DeltaTable, rows: pa.Table, **options: Any) -> None:
+        if table.version() == 0:  # a second creation is committed as a change of the metadata
+            DeltaTable(table.table_uri).alter.set_table_name("notes again")
+        write_deltalake(table, rows, **options)
+
+    monkeypatch.setattr(casework, "write_deltalake", created_meanwhile)
+    store.append("notes", note(1))
+    store.append("notes", note(2))
+    assert numbers(store) == [1, 2]
 
 
 def test_threads_and_processes_append_at_one_time_and_no_row_is_lost(store: CaseworkStore) -> None:

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -104,10 +104,13 @@ class Door:
 
 
 @contextmanager
-def open_door(folder: Path, login_file: str = "password.conf") -> Iterator[Door]:
+def open_door(
+    folder: Path, login_file: str = "password.conf", running_at: Mapping[str, int] | None = None
+) -> Iterator[Door]:
     """Both proxies before small services, with the users that `prepare` left in `folder`.
 
-    With `oidc.conf` a small service also answers as oauth2-proxy does: it knows ann's session.
+    With `oidc.conf` a small service also answers as oauth2-proxy does: it knows ann's session. A
+    service of `running_at` listens on that port already.
     """
     for program in (NGINX, "caddy"):
         if shutil.which(program) is None:
@@ -117,7 +120,8 @@ def open_door(folder: Path, login_file: str = "password.conf") -> Iterator[Door]
         services = {name: stack.enter_context(Service(name)) for name in (*SERVICES, PROVIDER)}
         for service in services.values():
             stack.callback(service.shutdown)
-        nginx = _nginx_files(folder, login, alive, services)
+        ports = {name: service.server_port for name, service in services.items()}
+        nginx = _nginx_files(folder, login, alive, ports | dict(running_at or {}))
         _login_file(folder, login_file, services[PROVIDER])
         log = folder / "nginx.log"
         options = "daemon off;"
@@ -142,7 +146,7 @@ def open_door(folder: Path, login_file: str = "password.conf") -> Iterator[Door]
         )
 
 
-def _nginx_files(folder: Path, login: int, alive: int, services: dict[str, Service]) -> Path:
+def _nginx_files(folder: Path, login: int, alive: int, ports: Mapping[str, int]) -> Path:
     """The files of the login as in Docker, on free ports and with services on this machine."""
     config = (DOOR / "nginx.conf").read_text()
     config = config.replace("listen 8080;", f"listen 127.0.0.1:{login};")
@@ -150,8 +154,8 @@ def _nginx_files(folder: Path, login: int, alive: int, services: dict[str, Servi
     config = config.replace("/tmp/", f"{folder}/")
     (folder / "nginx.conf").write_text(config)
     upstreams = (DOOR / "upstreams.conf").read_text()
-    for name, service in services.items():
-        upstreams = re.sub(rf"\b{name}:\d+", f"127.0.0.1:{service.server_port}", upstreams)
+    for name, port in ports.items():
+        upstreams = re.sub(rf"\b{name}:\d+", f"127.0.0.1:{port}", upstreams)
     (folder / "upstreams.conf").write_text(upstreams)
     return folder / "nginx.conf"
 

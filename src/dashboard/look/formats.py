@@ -1,7 +1,7 @@
 """Numbers and times as a person reads them; each carries its unit."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -123,3 +123,14 @@ def attribute(name: str, value: str) -> dict[str, Any]:
     {'aria-label': 'Close'}
     """
     return {name: value}
+
+
+def refusal(status: int, problem: Mapping[str, Any]) -> str:
+    """Why the API refuses, as a sentence: the detail of its problem document (RFC 9457).
+
+    >>> refusal(409, {"detail": "The case is closed."})
+    'The case is closed.'
+    >>> refusal(502, {})
+    'The API has refused it (status 502).'
+    """
+    return str(problem.get("detail") or f"The API has refused it (status {status}).")

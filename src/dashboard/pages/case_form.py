@@ -10,7 +10,7 @@ from typing import Any
 from dash import dcc, html
 
 from core.case_rows import LABELS, Action
-from dashboard.look.formats import attribute, spaced
+from dashboard.look.formats import attribute, refusal, spaced
 
 WHERE = ("case", "queue")
 """The two places of the form; its ids begin with one."""
@@ -117,4 +117,4 @@ def answer_words(status: int, answer: Mapping[str, Any]) -> str:
             "assigned": f"Assigned to {event.get('assignee') or 'nobody'}",
         }
         return f"{done.get(str(event.get('action')), 'Done')}."
-    return str(answer.get("detail") or f"The API has refused it (status {status}).")
+    return refusal(status, answer)

@@ -11,7 +11,7 @@ from dash import dcc, html
 from core.proxy_names import MAX_AUTHOR
 from core.severity import SEVERITIES
 from core.watch_list import MAX_NAME, MAX_REASON
-from dashboard.look.formats import attribute, btc, utc
+from dashboard.look.formats import attribute, btc, refusal, utc
 from dashboard.services import Services
 
 Json = Mapping[str, Any]
@@ -213,9 +213,7 @@ def removed_view(answer: Json) -> list[Any]:
 
 def refused_view(status: int, problem: Json) -> list[Any]:
     """Why the API refuses a change, as sentences, line by line for a file."""
-    view: list[Any] = [
-        html.P(str(problem.get("detail") or f"The API answered {status}."), className="problem")
-    ]
+    view: list[Any] = [html.P(refusal(status, problem), className="problem")]
     if status in (401, 403):
         words = "The dashboard's key decides: DASHBOARD_API_KEY, with the permission “watch”."
         view.append(html.P(words, className="note"))
