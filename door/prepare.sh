@@ -3,8 +3,8 @@
 #
 # FOLDER gets `users`, the names and hashed passwords of those who may pass: USERS_FILE, which its
 # owner keeps, or else one user, admin, with a password that is made and printed once. It also gets
-# `stranger.conf`, by which the login tells whom it knows from whom it slows down, and the secret of
-# oauth2-proxy's cookies.
+# `stranger.conf`, by which the login tells whom it knows from whom it slows down, `api.conf` with
+# API_ADDRESS, and the secret of oauth2-proxy's cookies.
 # GRAFANA_FOLDER gets the password of Grafana's own user admin, KAFKA_FOLDER the one that the broker
 # asks its clients for, as a line of properties for the broker too.
 # Nothing is started while BIND_ADDRESS would open the ports behind the login to the network.
@@ -59,4 +59,10 @@ known="$(openssl rand -hex 16)"
 write "$folder/stranger.conf" <<END
 map "" \$known { default $known; }
 map \$cookie_door \$stranger { default \$binary_remote_addr; $known ""; }
+END
+
+# A program asks the API often: connections to it are kept, which takes an address that stays. The
+# API closes its side of one after five seconds of silence.
+write "$folder/api.conf" <<END
+upstream api { server $API_ADDRESS; keepalive 32; keepalive_timeout 2s; }
 END

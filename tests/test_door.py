@@ -117,6 +117,14 @@ def test_who_has_passed_is_not_slowed_and_still_needs_the_password(door: Door) -
     assert browser.get(f"{door.url}/", timeout=30).status_code == 401
 
 
+def test_connections_to_the_api_are_kept(door: Door) -> None:
+    program = door.session()
+    program.auth = ANN
+    for _ in range(20):
+        assert program.get(f"{door.url}/api/predict", timeout=30).status_code == 200
+    assert door.services["api"].connections <= 2, "one for each of the login's processes"
+
+
 def open_files(folder: Path) -> Iterator[str]:
     """The files in a folder that any process holds open, those without a name any more too."""
     for link in Path("/proc").glob("[0-9]*/fd/*"):

@@ -35,6 +35,7 @@ class Service(ThreadingHTTPServer):
     def __init__(self, name: str) -> None:
         self.name = name
         self.seen: list[tuple[str, dict[str, str]]] = []
+        self.connections = 0
         super().__init__(("127.0.0.1", 0), _Answer)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -42,6 +43,10 @@ class Service(ThreadingHTTPServer):
 class _Answer(BaseHTTPRequestHandler):
     server: Service
     protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        self.server.connections += 1
+        super().setup()
 
     def do_GET(self) -> None:
         headers = {k.lower(): v for k, v in self.headers.items()}
@@ -69,7 +74,7 @@ def prepare(
         each.mkdir(exist_ok=True)
     return subprocess.run(
         ["sh", str(DOOR / "prepare.sh"), *map(str, folders), str(users)],
-        env={"PATH": "/usr/bin:/bin"} | environment,
+        env={"PATH": "/usr/bin:/bin", "API_ADDRESS": "api:5000"} | environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -153,10 +158,12 @@ def _nginx_files(folder: Path, login: int, alive: int, ports: Mapping[str, int])
     config = config.replace("127.0.0.1:8081", f"127.0.0.1:{alive}")
     config = config.replace("/tmp/", f"{folder}/")
     (folder / "nginx.conf").write_text(config)
-    upstreams = (DOOR / "upstreams.conf").read_text()
-    for name, port in ports.items():
-        upstreams = re.sub(rf"\b{name}:\d+", f"127.0.0.1:{port}", upstreams)
-    (folder / "upstreams.conf").write_text(upstreams)
+    for source, name in ((DOOR, "upstreams.conf"), (folder, "door/api.conf")):
+        upstreams = (source / name).read_text()
+        for service, port in ports.items():
+            upstreams = re.sub(rf"\b{service}:\d+", f"127.0.0.1:{port}", upstreams)
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).write_text(upstreams)
     return folder / "nginx.conf"
 
 
