@@ -1,12 +1,13 @@
 """API and dashboard among hostile clients: no restart, no 5xx but 503, and `/health` answers.
 
-    make soak                                          20,000 requests, about an hour
-    BODIES=1000 pytest -m soak tests/e2e/test_hostile_requests.py      some five minutes
+    make soak                                          20,000 requests, 12 minutes to an hour
+    BODIES=1000 pytest -m soak tests/e2e/test_hostile_requests.py      some minutes
 
 Their memory is measured against the limits of `docker-compose.yml`: the kernel ends a container
 that reaches its limit.
 """
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -30,6 +31,8 @@ from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 from core.settings import ROOT
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(7_200)]
+
+log = logging.getLogger(__name__)
 
 DAYS = 2
 """Days of the lake, each of 604,800 rows."""
@@ -71,10 +74,14 @@ class Services:
         wait_for(lambda: answers(f"{self.urls[0]}/ready"), 180)
         wait_for(lambda: answers(f"{self.urls[1]}/"), 180)
 
+    @property
+    def named(self) -> dict[str, Daemon]:
+        return {"api": self.api, "dashboard": self.dashboard}
+
     def problems(self) -> list[str]:
         """What a container would have been ended for, and what has ended."""
         found = []
-        for name, service in {"api": self.api, "dashboard": self.dashboard}.items():
+        for name, service in self.named.items():
             assert service.running is not None
             if service.running.poll() is not None:
                 end = service.log.read_text(errors="replace")[-1_000:]
@@ -106,3 +113,6 @@ def test_hostile_clients_stop_neither_api_nor_dashboard(services: Services) -> N
     assault = Assault(*services.urls)
     assault.run(BODIES, ATTACKS, services.problems)
     assert assault.faults() == []
+    for name, service in services.named.items():
+        most, limit = peak_memory(service) >> 20, memory_limit(name) >> 20
+        log.warning("event=memory_needed service=%s mib=%d limit=%d", name, most, limit)
