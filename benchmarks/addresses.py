@@ -1,6 +1,6 @@
 """Who is spent from and paid: what it takes to keep, and how fast an address is looked up.
 
-python -m benchmarks.addresses [MILLIONS [HASHES]]     10 million movements, 300,000 hashes
+python -m benchmarks.addresses [MILLIONS [HASHES]]     10 (2 or more), 300,000
 
 The lake has thirty days of movements, as the stream leaves them: ended days sorted by address,
 today in the files of its compactions. One address is in three of a hundred rows, all others in
@@ -55,10 +55,16 @@ _LETTERS = np.frombuffer(b"qpzry9x8gf2tvdw0s3jn54khce6mua7l", np.uint8)
 _LETTERS_RANDOM, _LETTERS_ALL = 38, 42
 
 
+LEAST_MILLIONS = 2
+"""From so many movements on, the busy address has `BUSY_MOVEMENTS` on each day."""
+
+
 def main() -> None:
     """Print one table."""
     millions = float(sys.argv[1]) if len(sys.argv) > 1 else 10
     hashes = int(sys.argv[2]) if len(sys.argv) > 2 else 300_000
+    if millions < LEAST_MILLIONS:
+        sys.exit(f"MILLIONS: from {LEAST_MILLIONS} on; in fewer no address is busy")
     print("| what | measured | aim |\n|---|---:|---:|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         measure_bytes(Path(folder) / "bytes")
