@@ -1,12 +1,13 @@
 """Who is spent from and paid: what it takes to keep, and how fast an address is looked up.
 
-python -m benchmarks.addresses [MILLIONS [HASHES]]     10 (2 or more), 300,000
+python -m benchmarks.addresses [MILLIONS [HASHES]]     10 million movements, 300,000 hashes
 
 The lake has thirty days of movements, as the stream leaves them: ended days sorted by address,
 today in the files of its compactions. One address is in three of a hundred rows, all others in
-some. It is looked up before the stream has summed its ended days, and after. The stream is measured
-on a real broker, as in `benchmarks.stream`, with HASHES transactions that have five addresses each,
-and with the same without them; 0 leaves that out.
+some; with fewer than 2 million rows it is not busy on each day. It is looked up before the stream
+has summed its ended days, and after. The stream is measured on a real broker, as in
+`benchmarks.stream`, with HASHES transactions that have five addresses each, and with the same
+without them; 0 leaves that out.
 """
 
 import json

@@ -9,7 +9,8 @@ import json
 import statistics
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import requests
@@ -37,16 +38,19 @@ def transactions(count: int) -> list[dict[str, object]]:
 
 @dataclass(frozen=True)
 class Target:
-    """A service, and what is sent to one of its paths."""
+    """A service, and what is sent to one of its paths, with further `headers`."""
 
     service: Service
     path: str
     content: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def load(self, connections: int, seconds: float) -> Load:
         """Load it once, and measure its processor time for one answer."""
         before = self.service.processor_seconds()
-        result = load(self.service.url + self.path, self.content, connections, seconds)
+        result = load(
+            self.service.url + self.path, self.content, connections, seconds, self.headers
+        )
         spent = self.service.processor_seconds() - before
         return replace(result, processor=spent / max(result.per_second * seconds, 1))
 
@@ -76,11 +80,12 @@ def against_nothing(api: Service, other: Service, seconds: float) -> list[Row]:
     for connections in (1, 16, 64):
         ours, base = in_turns(targets, connections, seconds)
         what = f"`/predict`, {connections} connections, {ours.sender}"
-        rows.append(_row(what, ours, base, 0.85))
+        rows.append(row_of(what, ours, base, 0.85))
     return rows
 
 
-def _row(what: str, ours: Load, base: Load, aim: float) -> Row:
+def row_of(what: str, ours: Load, base: Load, aim: float) -> Row:
+    """A row of the table: both services, the ratio of their rates, and the aim."""
     assert ours.failed == base.failed == 0, (what, ours, base)
     return (
         what,
@@ -107,7 +112,7 @@ def against_mlflow(api: Service, uri: str, seconds: float) -> list[Row]:
             Target(other, "/invocations", json.dumps(split).encode()),
         ]
         ours, base = in_turns(targets, 16, seconds)
-    return [_row("against `mlflow models serve`, 16 connections", ours, base, 100)]
+    return [row_of("against `mlflow models serve`, 16 connections", ours, base, 100)]
 
 
 def batches(api: Service, seconds: float) -> list[Row]:

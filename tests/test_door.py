@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 from tests.support.containers import wait
-from tests.support.door import LARGE, SERVICES, Door, open_door, prepare
+from tests.support.door import LARGE, SERVICES, Door, made_password, open_door, prepare
 
 from core.settings import ROOT
 
@@ -171,7 +171,7 @@ def test_with_a_provider_only_who_is_logged_in_there_passes_and_is_named(tmp_pat
 
 def test_the_password_is_made_and_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:
     first, second = prepare(tmp_path), prepare(tmp_path)
-    password = first.stdout.split("the password is ")[1].split()[0]
+    password = made_password(first)
     assert len(password) == 24
     assert second.stdout == ""
     kept = [file.read_text() for file in (tmp_path / "door").iterdir()]

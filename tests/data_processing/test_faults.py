@@ -22,7 +22,7 @@ from tests.support.stream_rig import Rig, values
 
 from core.topics import TRANSACTIONS, ensure_topics
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(3_600)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_200)]
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,10 @@ def test_a_full_disk_stops_it_loudly_and_it_goes_on_when_there_is_room(
         rig.close()
 
 
-KILLS = ["both", pytest.param("stream broker both " * 5, marks=pytest.mark.soak)]
+ONE_OF_EACH = "stream broker both "
 """What is killed, one after the other."""
+
+LONG_RUN = [pytest.mark.soak, pytest.mark.timeout(3_600)]
 
 
 def kill_them(rig: Rig, kills: str) -> None:
@@ -97,7 +99,7 @@ def kill_them(rig: Rig, kills: str) -> None:
         rig.wait_for_progress()
 
 
-@pytest.mark.parametrize("kills", KILLS)
+@pytest.mark.parametrize("kills", [ONE_OF_EACH, pytest.param(ONE_OF_EACH * 5, marks=LONG_RUN)])
 def test_kill_9_of_stream_and_broker_loses_nothing_and_doubles_nothing(
     rig: Rig, kills: str
 ) -> None:

@@ -24,7 +24,9 @@ from dashboard.lake.sources import Lake
 from data_processing.lake_tables import PROTOCOL
 from model.sampling import newest_rows
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+
+LONG_RUN = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def kafka(java: None, tmp_path: Path) -> Iterator[KafkaProcess]:
     process.kill()
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [2, pytest.param(5, marks=LONG_RUN)])
 def test_a_killed_stream_on_a_store_loses_and_doubles_nothing_and_readers_see_all(
     store: StoreServer, kafka: KafkaProcess, tmp_path: Path, kills: int
 ) -> None:

@@ -81,6 +81,11 @@ def prepare(
     )
 
 
+def made_password(prepared: subprocess.CompletedProcess[str]) -> str:
+    """The password of `admin` that `prepare` has made, from the line that shows it."""
+    return prepared.stdout.split("the password is ")[1].split()[0]
+
+
 @dataclass
 class Door:
     """Where the proxies listen, what they protect, and the log of the login."""

@@ -71,7 +71,7 @@
   const send = window.fetch, patience = 20_000;
   window.fetch = async function (...request) {
     const output = outputOf(...request);
-    const asked = { output: output || "" };
+    const asked = { body: String(request[1]?.body || "") };
     const end = () => underWay.delete(asked);
     const silent = () => {
       end();
@@ -244,15 +244,12 @@
     },
     showAddress: (path) => !isAddress(path),
     // Only a reader of cases asks for them again and again; the activity's pill is on every page.
-    tick: function (ticks, path) {
-      const page = pageOf(path);
-      const due = (output) => ![...underWay].some((asked) => asked.output.includes(output));
-      return [
-        due("pill.children"),
-        page === "queue" && due("queue-list.children"),
-        page === "case" && due("case-head.children"),
-      ].map((is) => (is ? ticks : window.dash_clientside.no_update));
-    },
+    tick: (ticks, path) =>
+      ["activity", "queue", "case"].map((name) => {
+        const isRead = name === "activity" || pageOf(path) === name;
+        const isAsked = [...underWay].some((asked) => asked.body.includes(`"${name}-tick"`));
+        return isRead && !isAsked ? ticks : window.dash_clientside.no_update;
+      }),
     pause: function (clicks) {
       pausedAt = clicks % 2 ? new Date() : null;
       tellWhyHalted();

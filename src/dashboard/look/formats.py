@@ -1,4 +1,4 @@
-"""Numbers and times as a person reads them; each carries its unit."""
+"""Numbers, times and refusals as a person reads them; each number carries its unit."""
 
 import math
 from collections.abc import Iterable, Mapping
