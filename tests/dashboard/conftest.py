@@ -15,9 +15,17 @@ from dashboard.services import Services
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def chromium_of_the_file() -> Iterator[Browser]:
     with chromium() as opened:
         yield opened
+
+
+@pytest.fixture
+def browser(chromium_of_the_file: Browser) -> Iterator[Browser]:
+    """Chromium; what a test has opened is closed at its end, or it would go on asking."""
+    yield chromium_of_the_file
+    for context in chromium_of_the_file.contexts:
+        context.close()
 
 
 @pytest.fixture

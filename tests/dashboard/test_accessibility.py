@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 from tests.support.api_application import FixedFollower, application
 from tests.support.api_process import served
 from tests.support.case_samples import a_flag, build, dust_fan_outs
@@ -25,27 +25,38 @@ pytestmark = pytest.mark.browser
 
 WATCHED: dict[str, Severity] = {ANN: "critical", BOB: "low"}
 THEMES = ("dark", "light")
-WIDTHS = {"wide": (1440, 900), "phone": (390, 844)}
+WIDTHS: dict[str, ViewportSize] = {
+    "phone": {"width": 390, "height": 844},
+    "wide": {"width": 1440, "height": 900},
+}
+"""The last is that at which a page is opened and worked on."""
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds, a line for each element; the table draws itself when it is in view."""
+    """What axe-core finds at each width, a line for each element."""
+    found = []
+    for width, size in WIDTHS.items():
+        page.set_viewport_size(size)
+        found += [f"{width}: {line}" for line in violations_here(page)]
+    return found
+
+
+def violations_here(page: Page) -> list[str]:
+    """At the width that the page has; the table draws itself when it is in view."""
     if page.locator("#grid").is_visible():
         scroll_to(page, "#grid")
         page.wait_for_selector("#grid .ag-root")
-    found = Axe().run(page).response["violations"]
     return [
         f"{rule['id']}: {node['target']} {node['failureSummary']}"
-        for rule in found
+        for rule in Axe().run(page).response["violations"]
         for node in rule["nodes"]
     ]
 
 
-def opened(browser: Browser, width: str, theme: str) -> Page:
+def opened(browser: Browser, theme: str) -> Page:
     """A page of a context of its own."""
-    size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
     context = browser.new_context(
-        viewport=size,  # type: ignore[arg-type]
+        viewport=WIDTHS["wide"],
         color_scheme=theme,  # type: ignore[arg-type]
         reduced_motion="reduce",
     )
@@ -53,25 +64,18 @@ def opened(browser: Browser, width: str, theme: str) -> Page:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_nothing_on_any_page_and_state(
-    browser: Browser, backend: Backend, width: str, theme: str
+    browser: Browser, backend: Backend, theme: str
 ) -> None:
     flagged = backend.rows.filter(backend.rows["is_anomaly"]).to_pylist()
     address = surround(backend.lake, flagged[:4])
-    size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
     build(str(backend.lake.parent / "casework"), *dust_fan_outs(), a_flag(100, flagged_by="both"))
     pay(backend, backend.flagged[:3])
     services = backend.services(refresh_seconds=3_600)
     add_mute(services.casework, lasting(backend, pattern="version_3"))
     add_marks(services.casework, *(mark_row(hash, "useful") for hash in backend.flagged[:9]))
     with serving(services) as url:
-        context = browser.new_context(
-            viewport=size,  # type: ignore[arg-type]
-            color_scheme=theme,  # type: ignore[arg-type]
-            reduced_motion="reduce",
-        )
-        watched = WatchedPage(context.new_page(), url)
+        watched = WatchedPage(opened(browser, theme), url)
         page = watched.open("/?range=24h&value_min=0.0001")
         page.wait_for_selector("#grid .ag-row", state="attached")
         page.click("#more-filters summary")
@@ -116,24 +120,20 @@ def test_axe_finds_nothing_on_any_page_and_state(
         page.goto(f"{url}/address/bc1qnobody")
         page.wait_for_selector("#page-address .panel")
         found["no address"] = violations(page)
-        context.close()
     assert not any(found.values()), "\n".join(
         f"{state}: {line}" for state in found for line in found[state]
     )
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("width", WIDTHS)
-def test_axe_finds_nothing_on_the_watch_list(
-    browser: Browser, tmp_path: Path, width: str, theme: str
-) -> None:
+def test_axe_finds_nothing_on_the_watch_list(browser: Browser, tmp_path: Path, theme: str) -> None:
     store, lake = CaseworkStore(str(tmp_path / "casework"), "simulated"), str(tmp_path / "lake")
     with served(
         application(FixedFollower(), None, lake, casework=store.root), tmp_path / "log"
     ) as api:
         services = make_services(tmp_path / "lake", api)
         with serving(services) as url:
-            page = opened(browser, width, theme)
+            page = opened(browser, theme)
             page.goto(f"{url}/watch")
             page.wait_for_selector("#watch-list >> text=The list is empty")
             found = violations(page)
@@ -143,22 +143,21 @@ def test_axe_finds_nothing_on_the_watch_list(
             page.locator("#watch-list .name").first.click()
             page.wait_for_selector("#watch-details h3")
             found += violations(page)
-            page.context.close()
     assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_nothing_on_the_daily_report(
-    browser: Browser, tmp_path: Path, width: str, theme: str
+    browser: Browser, tmp_path: Path, theme: str
 ) -> None:
     lake, store = str(tmp_path / "lake"), CaseworkStore(str(tmp_path / "casework"), "simulated")
-    page, found = opened(browser, width, theme), []
+    page, found, wider = opened(browser, theme), list[str](), list[int]()
     page.set_content(as_html(daily_report(lake, store, DAY, "no model is in use yet")))
     found += violations(page)
     write_day(lake)
     page.set_content(as_html(daily_report(lake, store, DAY, "no model is in use yet")))
     found += violations(page)
-    wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    page.context.close()
-    assert (found, wider) == ([], 0), "no violation, and nothing to scroll aside"
+    for size in WIDTHS.values():
+        page.set_viewport_size(size)
+        wider.append(page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+    assert (found, wider) == ([], [0, 0]), "no violation, and nothing to scroll aside"

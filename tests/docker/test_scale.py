@@ -14,6 +14,7 @@ from tests.docker.ledger import Ledger
 log = logging.getLogger(__name__)
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 
+CRASHES = 5
 MAY_FAIL = ("kafka", "kafka-2", "store", "mlflow-database", "spark-worker", "spark")
 
 
@@ -34,8 +35,9 @@ def test_three_processes_of_the_api_answer_with_the_champion(scale: Ledger) -> N
 @pytest.mark.skipif(os.geteuid() != 0, reason="killing a container's process needs root")
 @pytest.mark.parametrize("service", MAY_FAIL)
 def test_nothing_is_lost_or_doubled_when_a_part_crashes(scale: Ledger, service: str) -> None:
-    begun = time.monotonic()
-    scale.stack.crash(service)
-    scale.stack.wait_healthy()
-    log.info("%s: all healthy after %.0f s", service, time.monotonic() - begun)
-    log.info("%d rows, each once, after %.0f s", scale.balance(), time.monotonic() - begun)
+    for _ in range(CRASHES):
+        begun = time.monotonic()
+        scale.stack.crash(service)
+        scale.stack.wait_healthy()
+        log.info("%s: all healthy after %.0f s", service, time.monotonic() - begun)
+        log.info("%d rows, each once, after %.0f s", scale.balance(), time.monotonic() - begun)
