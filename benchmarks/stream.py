@@ -115,7 +115,7 @@ def publish(servers: str, count: int, **fields: Any) -> None:
 
 def throughput(stream: StreamProcess, hashes: int) -> float:
     """Rows a second from the first commit seen to the last one."""
-    stream.settings = AS_BY_DEFAULT | {"TRIGGER_SECONDS": "0"}
+    stream.settings = AS_BY_DEFAULT | {"TRIGGER_SECONDS": "0"} | stream.settings
     stream.start()
     try:
         wait_for(lambda: rows_of(stream) > 0, "the first commit", 600)

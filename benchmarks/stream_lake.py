@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import TableNotFoundError
 from numpy.typing import NDArray
 
-from core.lake import query, table_uri
+from core.lake import open_table, query, rows_by_date, table_uri
 from core.ordinary_traffic.traffic import numbers
 from core.tables import RAW_TRANSACTIONS
 from core.transaction import NUMERIC_FIELDS
@@ -22,13 +21,10 @@ from core.transaction import NUMERIC_FIELDS
 _AT_ONCE = 100_000
 
 
-def rows_in(data: Path, table: str) -> int:
+def rows_in(lake: str, table: str) -> int:
     """The row count of a table by its log; 0 while there is no table."""
-    try:
-        actions = pa.table(DeltaTable(table_uri(str(data / "lake"), table)).get_add_actions())
-    except TableNotFoundError:
-        return 0
-    return int(sum(actions["num_records"].to_pylist()))
+    opened = open_table(lake, table, "simulated")
+    return 0 if opened is None else sum(rows_by_date(opened).values())
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def rows_of(stream: StreamProcess) -> int:
     """Rows in the table of a running stream."""
     assert stream.running is not None
     assert stream.running.poll() is None, stream.last_line()
-    return rows_in(stream.data, stream.table)
+    return rows_in(stream.settings.get("LAKE_URI", str(stream.data / "lake")), stream.table)
 
 
 def family(stream: StreamProcess) -> list[psutil.Process]:
