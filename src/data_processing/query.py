@@ -17,6 +17,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from core.kafka_access import spark_options
 from core.settings import StreamSettings
 from data_processing.chores import Chore
+from data_processing.lake_claim import LakeClaim
 from data_processing.micro_batch import MicroBatchWriter
 from data_processing.parsed_records import FEW_RECORDS
 from data_processing.start_offsets import TOPICS, SourceSettings
@@ -44,8 +45,9 @@ class StreamQuery:
         metrics: StreamMetrics,
         stop: threading.Event,
         guard: TopicGuard,
+        claim: LakeClaim,
     ) -> None:
-        self._guard = guard
+        self._guard, self._claim = guard, claim
         self._spark, self._writer = spark, writer
         self._announcements, self._chores = announcements, chores
         self._metrics, self._stop = metrics, stop
@@ -79,6 +81,7 @@ class StreamQuery:
             if self._stop.is_set():
                 raise StopRequestedError
             self._guard.check()
+            self._claim.check()
             records = planned_records(checkpoint, number)
             few = records is not None and records <= FEW_RECORDS
             if (batch := self._writer.write(frame, few)) is None:
@@ -92,6 +95,7 @@ class StreamQuery:
         for chore in (self._announcements, *self._chores):
             if self._is_due(chore):
                 with self._commit_lock:
+                    self._claim.check()
                     self._do(chore)
 
     def _is_due(self, chore: Chore) -> bool:

@@ -30,6 +30,7 @@ from data_processing.chores.outbox import Outbox
 from data_processing.chores.replacements import Replacements
 from data_processing.chores.webhook import Webhook
 from data_processing.chores.window_statistics import WindowStatistics
+from data_processing.lake_claim import LakeClaim
 from data_processing.lake_recovery import delete_unbacked_scores, repair_logs, restore_movements
 from data_processing.lake_tables import LakeTables, create_tables
 from data_processing.last_spenders import LastSpenders
@@ -84,8 +85,9 @@ def run(config: StreamConfig, address: str, follower: ChampionFollower) -> int:
         follower.start()
         if wait_for_topics(config.kafka, stop):
             check_append_times(config.kafka.bootstrap_servers, TOPICS)
-            tables = _open_lake(spark, config)
-            query = _build_query(tables, config, follower, metrics, stop)
+            claim = LakeClaim(config.data.lake, config.data.data_origin, config.data.data_dir)
+            tables = _open_lake(spark, config, claim)
+            query = _build_query(tables, config, follower, metrics, stop, claim)
             source = source_settings(tables, config.kafka.bootstrap_servers, config.data.data_dir)
             query.run(source, config.stream)
     except Exception as error:  # any error at all must be the last line of the log
@@ -131,14 +133,15 @@ def wait_for_topics(kafka: KafkaSettings, stop: threading.Event) -> bool:
     return False
 
 
-def _open_lake(spark: SparkSession, config: StreamConfig) -> LakeTables:
-    """Take the writer's lock, repair the tables' logs, and create the missing tables.
+def _open_lake(spark: SparkSession, config: StreamConfig, claim: LakeClaim) -> LakeTables:
+    """Take the writer's lock and the claim, repair the tables' logs, and create the missing tables.
 
     Raises `SecondWriterError`, `LogDamagedError`, `OriginMismatchError` and `ProtocolError`.
     """
     lake, origin = config.data.lake, config.data.data_origin
     lock = writer_lock.lock_path(lake, config.data.data_dir)
     writer_lock.acquire(spark, lock, config.lock_seconds)
+    claim.acquire(config.lock_seconds)
     repair_logs(lake, config.data.data_dir)
     create_tables(spark, lake, origin, config.stream.vacuum_after_hours)
     tables = LakeTables(spark, lake, origin)
@@ -153,6 +156,7 @@ def _build_query(
     follower: ChampionFollower,
     metrics: StreamMetrics,
     stop: threading.Event,
+    claim: LakeClaim,
 ) -> StreamQuery:
     seen = SeenTransactions(tables, stream_folder(config.data.data_dir) / "known_keys")
     champion = ChampionBroadcast(tables.spark.sparkContext, lambda: follower.current)
@@ -163,7 +167,7 @@ def _build_query(
     bind_gauges(metrics, lambda: follower.current, seen.keys, writer.rates, tables.lake)
     announcements, *chores = _build_chores(tables, config, champion, seen, spenders, metrics)
     guard = TopicGuard(config.kafka.bootstrap_servers, TOPICS, stop)
-    return StreamQuery(tables.spark, writer, announcements, chores, metrics, stop, guard)
+    return StreamQuery(tables.spark, writer, announcements, chores, metrics, stop, guard, claim)
 
 
 def _follow_watch_list(

@@ -3,7 +3,7 @@
 The Java process takes the lock, because it does the writing. If Python alone is killed, Java may
 still be inside a commit, and holds the lock until it ends. The operating system releases the lock
 when that process ends, however it ends. For a lake on an object store, the lock guards only the
-machine whose DATA_DIR it is in.
+machine whose DATA_DIR it is in, and `lake_claim.py` the others.
 """
 
 import logging

@@ -11,6 +11,7 @@ import pytest
 
 from data_processing.parsed_records import FEW_RECORDS, NO_VERDICTS
 from data_processing.query import StopRequestedError, StreamQuery
+from data_processing.writer_lock import SecondWriterError
 from monitoring.stream_metrics import StreamMetrics
 
 
@@ -57,6 +58,7 @@ class Rig:
     def __init__(self, metrics: StreamMetrics) -> None:
         self.writer, self.stop = FakeWriter(), threading.Event()
         self.announcements, self.other = FakeChore("announcements"), FakeChore("statistics")
+        self.taken_over = False
         self.query = StreamQuery(
             cast(Any, None),
             cast(Any, self.writer),
@@ -65,7 +67,12 @@ class Rig:
             metrics,
             self.stop,
             cast(Any, SimpleNamespace(check=lambda: None)),
+            cast(Any, SimpleNamespace(check=self.look_at_claim)),
         )
+
+    def look_at_claim(self) -> None:
+        if self.taken_over:
+            raise SecondWriterError
 
 
 @pytest.fixture
@@ -103,3 +110,13 @@ def test_no_micro_batch_begins_after_a_request_to_stop(rig: Rig, tmp_path: Path)
     with pytest.raises(StopRequestedError):
         rig.query._write_batch(tmp_path, cast(Any, None), 0)
     assert rig.writer.few == []
+
+
+def test_nothing_is_written_once_another_stream_has_taken_over(rig: Rig, tmp_path: Path) -> None:
+    rig.query._write_batch(tmp_path, cast(Any, None), 0)
+    rig.taken_over = True
+    with pytest.raises(SecondWriterError):
+        rig.query._write_batch(tmp_path, cast(Any, None), 1)
+    with pytest.raises(SecondWriterError):
+        rig.query._do_chores()
+    assert (len(rig.writer.few), rig.other.runs) == (1, 0)

@@ -56,6 +56,8 @@ def test_a_killed_stream_on_a_store_loses_and_doubles_nothing_and_readers_see_al
     load.start()
     stream.start()
     try:
+        wait_for(lambda: values(lake, "scored_transactions", "hash"), "the first rows")  # type: ignore[arg-type]
+        assert_second_stream_ends(tmp_path / "second", kafka, settings)
         for _ in range(kills):
             before = sum(values(lake, "scored_transactions", "hash").values())
 
@@ -80,6 +82,16 @@ def test_a_killed_stream_on_a_store_loses_and_doubles_nothing_and_readers_see_al
     assert_once(lake, load)
     assert_read(lake)
     assert not (tmp_path / "data" / "lake").exists(), "nothing is kept on the disk instead"
+
+
+def assert_second_stream_ends(folder: Path, kafka: KafkaProcess, settings: dict[str, str]) -> None:
+    """A stream as if on another machine, while the first one writes."""
+    folder.mkdir()
+    second = StreamProcess(folder / "data", kafka.servers, folder / "stream.log", settings)
+    second.start()
+    assert second.running is not None
+    assert second.running.wait(180) == 1
+    assert "another stream writes to this lake: that of host" in second.last_line()
 
 
 def assert_once(lake: str, load: Load) -> None:
