@@ -38,10 +38,10 @@ def _register_page(app: Dash, services: Services) -> None:
         Output("page-address", "children"),
         Input("url", "pathname"),
         Input("client", "data"),
-        Input("slow", "n_intervals"),
+        Input("address-slow", "data"),
         State("page-address", "children"),
     )
-    def show_address(path: str, client: Json | None, _: int, shown: Any) -> Any:
+    def show_address(path: str, client: Json | None, _: int | None, shown: Any) -> Any:
         address = address_of_path(path or "", services.path_prefix)
         if address is None or client is None:
             raise PreventUpdate
@@ -55,7 +55,9 @@ def _register_page(app: Dash, services: Services) -> None:
                 services.lake.close()
                 services.metrics.errors.labels("lake").inc()
                 return (
-                    no_update if shown and ctx.triggered_id == "slow" else unreadable_view(address)
+                    no_update
+                    if shown and ctx.triggered_id == "address-slow"
+                    else unreadable_view(address)
                 )
             if view is None:
                 return unseen_view(address)
@@ -70,18 +72,18 @@ def _register_kin(app: Dash, services: Services) -> None:
         Output("further-hop", "hidden"),
         Input("url", "hash"),
         Input("further-hop", "n_clicks"),
-        Input("slow", "n_intervals"),
+        Input("panel-slow", "data"),
         Input("client", "data"),
         State("kin", "children"),
     )
     def relate(
-        fragment: str | None, _clicks: int, _ticks: int, client: Json | None, shown: Any
+        fragment: str | None, _clicks: int, _ticks: int | None, client: Json | None, shown: Any
     ) -> Any:
         digits = (fragment or "").lstrip("#").lower()
         if client is None or not is_name(digits):
             return [], True, True
         hash, seen = named_transaction(digits, services.recent.snapshot.rows)
-        if ctx.triggered_id == "slow" and (shown or seen is None):
+        if ctx.triggered_id == "panel-slow" and (shown or seen is None):
             raise PreventUpdate  # only what has just come is asked for again
         hops = 2 if ctx.triggered_id == "further-hop" else 1
         with services.metrics.callback_seconds.labels("kin").time():

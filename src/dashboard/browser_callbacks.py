@@ -27,12 +27,13 @@ def register_browser(app: Dash) -> None:
     )
     paused = [Output("tick", "disabled"), Output("pause", "children")]
     bind("pause", *paused, Input("pause", "n_clicks"), prevent_initial_call=True)
-    bind(
-        "tick",
-        [Output(f"{name}-tick", "data") for name in RENEWED],
-        Input("tick", "n_intervals"),
-        State("url", "pathname"),
-    )
+    for interval, renewed in RENEWED.items():
+        bind(
+            interval,
+            [Output(f"{name}-{interval}", "data") for name in renewed],
+            Input(interval, "n_intervals"),
+            State("url", "pathname"),
+        )
     bind(
         "addresses",
         Output("export", "href"),

@@ -241,11 +241,11 @@ def _register_transaction(app: Dash, services: Services) -> None:
     @app.callback(
         Output("why", "children"),
         Input("url", "hash"),
-        Input("slow", "n_intervals"),
+        Input("panel-slow", "data"),
         Input("client", "data"),
         State("url", "search"),
     )
-    def explain(fragment: str | None, _: int, client: Json | None, search: str) -> Any:
+    def explain(fragment: str | None, _: int | None, client: Json | None, search: str) -> Any:
         if client is None:
             raise PreventUpdate
         digits = (fragment or "").lstrip("#").lower()
@@ -291,11 +291,11 @@ def _register_trial(app: Dash, services: Services) -> None:
 def _register_model(app: Dash, services: Services) -> None:
     @app.callback(
         Output("page-model", "children"),
-        Input("slow", "n_intervals"),
+        Input("model-slow", "data"),
         Input("url", "pathname"),
         Input("client", "data"),
     )
-    def show_model(_: int, path: str, client: Json | None) -> Any:
+    def show_model(_: int | None, path: str, client: Json | None) -> Any:
         if not path.rstrip("/").endswith("/model") or client is None:
             raise PreventUpdate
         snapshot, viewer = services.recent.snapshot, Viewer.from_client(client)

@@ -134,10 +134,10 @@ def _register_panel(app: Dash, services: Services) -> None:
         Output("mark-withdrawn", "hidden"),
         Input("url", "hash"),
         Input("written-opinion", "data"),
-        Input("slow", "n_intervals"),
+        Input("panel-slow", "data"),
         Input("client", "data"),
     )
-    def show_marks(fragment: str | None, _: float, __: int, client: Json | None) -> Any:
+    def show_marks(fragment: str | None, _: float, __: int | None, client: Json | None) -> Any:
         hash = whole_hash(services.recent.snapshot, fragment)
         if ctx.triggered_id == "url":
             set_props("mark-answer", {"children": ""})  # of the transaction before
@@ -285,12 +285,12 @@ def _opened_form(services: Services, hash: str) -> Json:
 def _register_mutes_page(app: Dash, services: Services) -> None:
     @app.callback(
         Output("mutes-list", "children"),
-        Input("slow", "n_intervals"),
+        Input("mutes-slow", "data"),
         Input("url", "pathname"),
         Input("client", "data"),
         Input("written-opinion", "data"),
     )
-    def show_mutes(_: int, path: str, client: Json | None, __: float) -> Any:
+    def show_mutes(_: int | None, path: str, client: Json | None, __: float) -> Any:
         if not path.rstrip("/").endswith("/mutes") or client is None:
             raise PreventUpdate
         with services.metrics.callback_seconds.labels("mutes").time():

@@ -65,13 +65,18 @@ def _register_list(app: Dash, services: Services) -> None:
         Output("watch-next", "disabled"),
         Input("url", "pathname"),
         Input("client", "data"),
-        Input("slow", "n_intervals"),
+        Input("watch-slow", "data"),
         Input("watch-changed", "data"),
         Input("watch-at", "data"),
         State("watch-search", "value"),
     )
     def show(
-        path: str, client: Json | None, _: int, __: int | None, at: int | None, search: str | None
+        path: str,
+        client: Json | None,
+        _: int | None,
+        __: int | None,
+        at: int | None,
+        search: str | None,
     ) -> tuple[Any, str, bool, bool]:
         if not path.rstrip("/").endswith("/watch") or client is None:
             raise PreventUpdate

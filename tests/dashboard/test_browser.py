@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
-from playwright.sync_api import Browser, Page, Response, Route
+from playwright.sync_api import Browser, Page, Request, Response, Route
+from tests.support.casework_rows import add_mute
 from tests.support.dashboard_api import FakeApi
 from tests.support.dashboard_backend import Backend, make_services
 from tests.support.dashboard_browser import WatchedPage, scroll_to, serving
 from tests.support.delta_tables import scored, write
+from tests.support.muted_lake import lasting
 
+from core.casework import CaseworkStore
 from core.lake import query
 from dashboard import server
 
@@ -216,17 +220,59 @@ def test_no_key_press_is_lost_on_a_slow_line(watched: WatchedPage) -> None:
     watched.wait_for_start("#readout", f"{float(expected):.3f} for all:")
 
 
+def slow_line(page: Page) -> None:
+    """From now on an answer takes two and a half seconds."""
+    line = page.context.new_cdp_session(page)
+    speed = {"offline": False, "latency": 2_500, "downloadThroughput": -1, "uploadThroughput": -1}
+    line.send("Network.enable")
+    line.send("Network.emulateNetworkConditions", speed)
+
+
+def renew_every(page: Page, milliseconds: int) -> None:
+    """Have what is renewed each fifteen seconds renewed sooner."""
+    change = "ms => window.dash_clientside.set_props('slow', {interval: ms})"
+    page.evaluate(change, milliseconds)
+
+
 def test_answers_that_take_longer_than_a_refresh_are_shown(
     watched: WatchedPage, backend: Backend
 ) -> None:
     page = watched.open("/?range=24h")
     watched.wait_for_transactions(6_000)
-    line = page.context.new_cdp_session(page)
-    speed = {"offline": False, "latency": 2_500, "downloadThroughput": -1, "uploadThroughput": -1}
-    line.send("Network.enable")
-    line.send("Network.emulateNetworkConditions", speed)
+    slow_line(page)
     write(backend.lake, "scored_transactions", scored(50, datetime.now(UTC), 5, seed=3))
     watched.wait_for_transactions(6_050)
+
+
+def test_a_list_whose_answer_takes_longer_than_it_is_renewed_is_shown(
+    watched: WatchedPage, backend: Backend
+) -> None:
+    page = watched.page
+    page.goto(f"{watched.url}/mutes")
+    page.wait_for_selector("#mutes-list >> text=Nothing is muted")
+    slow_line(page)
+    renew_every(page, 500)
+    store = CaseworkStore(f"{backend.lake}-casework", "simulated")
+    add_mute(store, lasting(backend, pattern="version_3"))
+    page.wait_for_selector("#mutes-list td")
+
+
+def test_only_what_is_read_is_asked_for_again(watched: WatchedPage, backend: Backend) -> None:
+    page = watched.open(f"/?range=24h#{backend.flagged[0]}")
+    page.wait_for_selector("#drawer.open [data-feature]")
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        body = request.post_data or ""
+        if '-slow.data"]' in body:
+            asked.append(json.loads(body)["output"].strip(".").split(".")[0])
+
+    page.on("request", note)
+    renew_every(page, 200)
+    for _ in range(9):
+        page.wait_for_event("request", lambda request: "-slow.data" in (request.post_data or ""))
+    assert set(asked) == {"why", "mark-state", "kin"}
 
 
 IN_ROW = "document.activeElement.closest('.ag-row')?.getAttribute('row-id')"

@@ -218,6 +218,14 @@
   });
 
   const pageOf = (path) => (path || "").slice(root.dataset.prefix.length).split("/")[0];
+  // What is read is asked for again, unless its answer is on the way. The activity's pill is on
+  // every page, and so is the panel.
+  function renewed(name, interval, ticks, path) {
+    const isRead = name === "panel" ? location.hash.length > 1 : name === "activity" || pageOf(path) === name;
+    const isAsked = [...underWay].some((asked) => asked.body.includes(`"${name}-${interval}"`));
+    return isRead && !isAsked ? ticks : window.dash_clientside.no_update;
+  }
+
   const isAddress = (path) => path.startsWith(root.dataset.prefix + "address/");
 
   window.dash_clientside = window.dash_clientside || {};
@@ -243,13 +251,9 @@
       ];
     },
     showAddress: (path) => !isAddress(path),
-    // Only a reader of cases asks for them again and again; the activity's pill is on every page.
-    tick: (ticks, path) =>
-      ["activity", "queue", "case"].map((name) => {
-        const isRead = name === "activity" || pageOf(path) === name;
-        const isAsked = [...underWay].some((asked) => asked.body.includes(`"${name}-tick"`));
-        return isRead && !isAsked ? ticks : window.dash_clientside.no_update;
-      }),
+    tick: (ticks, path) => ["activity", "queue", "case"].map((name) => renewed(name, "tick", ticks, path)),
+    slow: (ticks, path) =>
+      ["model", "mutes", "watch", "address", "panel"].map((name) => renewed(name, "slow", ticks, path)),
     pause: function (clicks) {
       pausedAt = clicks % 2 ? new Date() : null;
       tellWhyHalted();

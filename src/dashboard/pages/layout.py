@@ -77,13 +77,16 @@ OTHER_FIGURES = (
 FIGURE_NAMES = tuple(name for name, *_ in (*FIRST_FIGURES, *OTHER_FIGURES))
 
 
-RENEWED = ("activity", "queue", "case")
-"""What is asked for again and again, each by a tick of its own."""
+RENEWED = {
+    "tick": ("activity", "queue", "case"),
+    "slow": ("model", "mutes", "watch", "address", "panel"),
+}
+"""What is asked for again while it is read, by the interval that says when."""
 
 STORES = (
     *("client", "shown", "written", "drawn", "table-rows", "mute-to-end"),
     *("queue-shown", "queue-acted", "queue-target", "case-shown", "case-acted"),
-    *(f"{name}-tick" for name in RENEWED),
+    *(f"{name}-{interval}" for interval, names in RENEWED.items() for name in names),
     *(f"{name}-figure" for name in FIGURE_NAMES),
 )
 """What the browser keeps of this page, each empty at first."""
