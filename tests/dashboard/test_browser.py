@@ -294,6 +294,7 @@ def test_a_row_opens_why_and_the_keyboard_closes_it(watched: WatchedPage, backen
     page.wait_for_selector("#drawer.open [data-feature]")
     other = page.url.split("#")[1]
     assert other != hash
+    watched.wait_for("() => document.activeElement.id === 'drawer'")
     page.keyboard.press("Tab")
     watched.wait_for("() => document.activeElement.closest('.drawer-head')")
     page.click(".close")
