@@ -56,7 +56,7 @@ def test_a_killed_stream_on_a_store_loses_and_doubles_nothing_and_readers_see_al
     load.start()
     stream.start()
     try:
-        wait_for(lambda: values(lake, "scored_transactions", "hash"), "the first rows")  # type: ignore[arg-type]
+        wait_for(lambda: bool(values(lake, "scored_transactions", "hash")), "the first rows")
         assert_second_stream_ends(tmp_path / "second", kafka, settings)
         for _ in range(kills):
             before = sum(values(lake, "scored_transactions", "hash").values())
