@@ -14,6 +14,7 @@ from local.broker import Broker
 from local.ports import free_port
 from tests.support import suite
 from tests.support.processes import accepts, answers, missing, process, wait_until
+from tests.support.store_server import StoreServer, store_server
 
 from core.settings import ROOT
 from core.topics import ensure_topics
@@ -56,6 +57,20 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with process(server.command(), log, ENVIRONMENT) as running:
         wait_until(lambda: answers(f"{uri}/health"), running, log)
         yield uri
+
+
+@pytest.fixture(scope="module")
+def store_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
+    with store_server(tmp_path_factory.mktemp("store")) as server:
+        yield server
+
+
+@pytest.fixture
+def store(store_process: StoreServer, monkeypatch: pytest.MonkeyPatch) -> StoreServer:
+    """An object store, as the settings of this process and of those that it starts."""
+    for name, value in store_process.settings.items():
+        monkeypatch.setenv(name, value)
+    return store_process
 
 
 @pytest.fixture(autouse=True)

@@ -15,12 +15,12 @@ from threading import Lock
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError
 
 from core.alert_rows import ALERTS, DELIVERIES
 from core.case_rows import CASE_EVENTS, CASE_MEMBERS
-from core.lake import ORIGIN_PROPERTY, open_table, query, table_uri
-from core.object_store import on_store, storage_options
+from core.lake import open_or_create_table, open_table, query
+from core.object_store import on_store
 from core.tables import TIMESTAMP
 from core.transaction import NUMERIC_FIELDS
 
@@ -135,10 +135,11 @@ class CaseworkStore:
 
         Of two processes that create a table on a store at one time, delta-rs commits the second
         creation as a change of the first one's table. That refuses an append in between, which is
-        then repeated: it has not been committed.
+        then repeated: it has not been committed. The table is opened anew for each append: a writer
+        must not go on from a version that a backup has replaced.
         """
         while True:
-            table = self._created(name)
+            table = open_or_create_table(self.root, name, CASEWORK_TABLES[name], self.origin)
             try:
                 write_deltalake(
                     table, rows, mode="append", schema_mode="merge", commit_properties=properties
@@ -163,28 +164,6 @@ class CaseworkStore:
         if any(table is None for table in tables.values()):
             return None
         return query(sql, **{name: table for name, table in tables.items() if table is not None})
-
-    def _created(self, name: str) -> DeltaTable:
-        """The table, created where it is missing.
-
-        It is opened anew for each append: a writer must not go on from a version that a backup has
-        replaced.
-        """
-        if (table := self.table(name)) is not None:
-            return table
-        uri = table_uri(self.root, name)
-        with suppress(DeltaError):  # another process was first
-            DeltaTable.create(
-                uri,
-                CASEWORK_TABLES[name],
-                name=name,
-                configuration={ORIGIN_PROPERTY: self.origin},
-                raise_if_key_not_exists=False,
-                storage_options=storage_options(uri),
-            )
-        created = self.table(name)
-        assert created is not None, "by this process or another"
-        return created
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:

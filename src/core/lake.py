@@ -1,9 +1,10 @@
 """Reading the Delta tables: where they are and how to query them, without a JVM.
 
-Only the stream creates tables. For a reader a table that does not exist yet is `None`.
+A table is created by the service that writes it. For a reader a missing table is `None`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,28 @@ def missing_columns(table: DeltaTable, schema: pa.Schema) -> list[pa.Field]:
     """The columns that a table of an earlier version lacks."""
     present = {field.name for field in table.schema().fields}
     return [field for field in schema if field.name not in present]
+
+
+def open_or_create_table(lake: str, name: str, schema: pa.Schema, origin: str) -> DeltaTable:
+    """Open the newest version of a table, created where it is missing; for its writer alone.
+
+    Raises as `open_table`, and `DeltaError` or `OSError` where it cannot be created.
+    """
+    if (table := open_table(lake, name, origin)) is not None:
+        return table
+    uri = table_uri(lake, name)
+    with suppress(DeltaError):  # another process was first
+        DeltaTable.create(
+            uri,
+            schema,
+            name=name,
+            configuration={ORIGIN_PROPERTY: origin},
+            raise_if_key_not_exists=False,
+            storage_options=storage_options(uri),
+        )
+    created = open_table(lake, name, origin)
+    assert created is not None, "by this process or another"
+    return created
 
 
 def add_columns(table: DeltaTable, columns: Iterable[pa.Field]) -> None:

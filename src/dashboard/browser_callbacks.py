@@ -29,7 +29,7 @@ def register_browser(app: Dash) -> None:
     bind("pause", *paused, Input("pause", "n_clicks"), prevent_initial_call=True)
     for interval, renewed in RENEWED.items():
         bind(
-            interval,
+            "renew",
             [Output(f"{name}-{interval}", "data") for name in renewed],
             Input(interval, "n_intervals"),
             State("url", "pathname"),

@@ -11,19 +11,20 @@ A lake on a disk is not claimed: `writer_lock.py` guards it.
 import logging
 import socket
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError
 
 from core.delta_log import LogDamagedError
-from core.lake import ORIGIN_PROPERTY, open_table, query, table_uri
-from core.object_store import on_store, storage_options
+from core.lake import open_or_create_table, open_table, query
+from core.object_store import on_store
+from core.tables import TIMESTAMP
 from data_processing.stream_checkpoint import stream_folder
 from data_processing.writer_lock import SecondWriterError
 
@@ -36,7 +37,7 @@ _SCHEMA = pa.schema(
     [
         pa.field("owner", pa.string(), nullable=False),
         pa.field("host", pa.string(), nullable=False),
-        pa.field("claimed_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("claimed_at", TIMESTAMP, nullable=False),
     ]
 )
 _LOOK_SECONDS = 1.0
@@ -51,6 +52,15 @@ class LakeClaim:
         self._table: DeltaTable | None = None
         self._version = -1
 
+    @cached_property
+    def _owner(self) -> str:
+        """A name that a stream keeps over its restarts."""
+        path = self._owner_file
+        if not path.exists() or not path.read_text().strip():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(token_hex(16))
+        return path.read_text().strip()
+
     def acquire(self, seconds: float) -> None:
         """Claim a lake on a store; that of another stream once it commits nothing for `seconds`.
 
@@ -58,9 +68,9 @@ class LakeClaim:
         """
         if not on_store(self._lake):
             return
-        self._table = self._opened()
+        self._table = open_or_create_table(self._lake, CLAIM, _SCHEMA, self._origin)
         holder = _holder(self._table)
-        if holder is None or holder["owner"] != self._owner():
+        if holder is None or holder["owner"] != self._owner:
             if holder is not None:
                 self._wait_for_silence(holder, seconds)
                 log.warning("event=lake_taken_over from=%s", holder["host"])
@@ -75,7 +85,7 @@ class LakeClaim:
         if (version := self._table.version()) == self._version:
             return
         holder = _holder(self._table)
-        if holder is not None and holder["owner"] != self._owner():
+        if holder is not None and holder["owner"] != self._owner:
             raise SecondWriterError(_said(holder, "has taken over this lake"))
         self._version = version
 
@@ -93,39 +103,14 @@ class LakeClaim:
             if written.version() != version:
                 raise SecondWriterError(_said(holder, "writes to this lake"))
 
-    def _opened(self) -> DeltaTable:
-        """The table, created where it is missing."""
-        if (table := open_table(self._lake, CLAIM, self._origin)) is not None:
-            return table
-        uri = table_uri(self._lake, CLAIM)
-        with suppress(DeltaError):  # another stream was first
-            DeltaTable.create(
-                uri,
-                _SCHEMA,
-                configuration={ORIGIN_PROPERTY: self._origin},
-                raise_if_key_not_exists=False,
-                storage_options=storage_options(uri),
-            )
-        created = open_table(self._lake, CLAIM, self._origin)
-        assert created is not None, "by this stream or another"
-        return created
-
     def _write(self, table: DeltaTable) -> None:
-        claim = [[self._owner()], [socket.gethostname()], [datetime.now(UTC)]]
+        claim = [[self._owner], [socket.gethostname()], [datetime.now(UTC)]]
         try:
             write_deltalake(table, pa.table(claim, schema=_SCHEMA), mode="overwrite")
         except CommitFailedError as error:
             raise SecondWriterError(
                 "another stream has claimed this lake at the same moment"
             ) from error
-
-    def _owner(self) -> str:
-        """A name that a stream keeps over its restarts."""
-        path = self._owner_file
-        if not path.exists() or not path.read_text().strip():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(token_hex(16))
-        return path.read_text().strip()
 
 
 def _holder(table: DeltaTable) -> dict[str, Any] | None:

@@ -1,10 +1,9 @@
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from tests.support.store_server import BUCKET, StoreServer, store_server
+from tests.support.store_server import BUCKET, StoreServer
 
 from core import casework
 from core.casework import CaseworkStore
@@ -16,19 +15,10 @@ from core.settings import StoreSettings
 NOTES = pa.schema([pa.field("id", pa.int64(), nullable=False), pa.field("note", pa.string())])
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
-    with store_server(tmp_path_factory.mktemp("store")) as server:
-        yield server
-
-
-@pytest.fixture
-def store(server: StoreServer, monkeypatch: pytest.MonkeyPatch) -> StoreServer:
-    """The store, as the settings of this process."""
-    for name, value in server.settings.items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(autouse=True)
+def notes_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more casework table."""
     monkeypatch.setitem(casework.CASEWORK_TABLES, "notes", NOTES)
-    return server
 
 
 def note(number: int) -> pa.Table:

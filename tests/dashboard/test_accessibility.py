@@ -53,6 +53,15 @@ def violations_here(page: Page) -> list[str]:
     ]
 
 
+def overflow(page: Page) -> list[int]:
+    """By how many pixels the page is wider than the window, at each width."""
+    found = []
+    for size in WIDTHS.values():
+        page.set_viewport_size(size)
+        found.append(page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+    return found
+
+
 def opened(browser: Browser, theme: str) -> Page:
     """A page of a context of its own."""
     context = browser.new_context(
@@ -151,13 +160,10 @@ def test_axe_finds_nothing_on_the_daily_report(
     browser: Browser, tmp_path: Path, theme: str
 ) -> None:
     lake, store = str(tmp_path / "lake"), CaseworkStore(str(tmp_path / "casework"), "simulated")
-    page, found, wider = opened(browser, theme), list[str](), list[int]()
+    page, found = opened(browser, theme), []
     page.set_content(as_html(daily_report(lake, store, DAY, "no model is in use yet")))
     found += violations(page)
     write_day(lake)
     page.set_content(as_html(daily_report(lake, store, DAY, "no model is in use yet")))
     found += violations(page)
-    for size in WIDTHS.values():
-        page.set_viewport_size(size)
-        wider.append(page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
-    assert (found, wider) == ([], [0, 0]), "no violation, and nothing to scroll aside"
+    assert (found, overflow(page)) == ([], [0, 0]), "no violation, and nothing to scroll aside"

@@ -1,15 +1,14 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
-from tests.support.store_server import StoreServer, store_server
+from deltalake import write_deltalake
+from tests.support.store_server import StoreServer
 
-from core.lake import ORIGIN_PROPERTY, open_table, table_uri
-from core.object_store import storage_options
+from core.lake import open_or_create_table, open_table
 from data_processing import lake_claim
 from data_processing.lake_claim import CLAIM, LakeClaim
 from data_processing.writer_lock import SecondWriterError
@@ -18,19 +17,11 @@ ON_ONE = "another stream writes to this lake: that of host one, since .* UTC; st
 ON_TWO = "another stream has taken over this lake: that of host two, since .* UTC"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
-    with store_server(tmp_path_factory.mktemp("store")) as server:
-        yield server
-
-
 @pytest.fixture
-def lake(server: StoreServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def lake(store: StoreServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A lake of the test's own on a store."""
-    for name, value in server.settings.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setattr(lake_claim, "_LOOK_SECONDS", 0.05)
-    yield server.uri(tmp_path.name)
+    return store.uri(tmp_path.name)
 
 
 @pytest.fixture
@@ -50,13 +41,7 @@ def stream(
 def commit(lake: str) -> Callable[[], None]:
     """Commits a row to the lake."""
     rows = pa.table({"hash": ["00"]})
-    table = DeltaTable.create(
-        table_uri(lake, "raw_transactions"),
-        rows.schema,
-        configuration={ORIGIN_PROPERTY: "simulated"},
-        raise_if_key_not_exists=False,
-        storage_options=storage_options(lake),
-    )
+    table = open_or_create_table(lake, "raw_transactions", rows.schema, "simulated")
     return lambda: write_deltalake(table, rows, mode="append")
 
 

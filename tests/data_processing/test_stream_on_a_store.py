@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.support.store_server import StoreServer, store_server
+from tests.support.store_server import StoreServer
 from tests.support.stream_processes import (
     QUICK_JAVA,
     KafkaProcess,
@@ -30,14 +30,6 @@ LONG_RUN = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreServer]:
-    with store_server(tmp_path) as server:
-        for name, value in server.settings.items():
-            monkeypatch.setenv(name, value)
-        yield server
-
-
-@pytest.fixture
 def kafka(java: None, tmp_path: Path) -> Iterator[KafkaProcess]:
     process = KafkaProcess(tmp_path / "kafka")
     process.start()
@@ -49,7 +41,7 @@ def kafka(java: None, tmp_path: Path) -> Iterator[KafkaProcess]:
 def test_a_killed_stream_on_a_store_loses_and_doubles_nothing_and_readers_see_all(
     store: StoreServer, kafka: KafkaProcess, tmp_path: Path, kills: int
 ) -> None:
-    lake = store.uri("lake")
+    lake = store.uri(tmp_path.name)
     settings = QUICK_JAVA | {"LAKE_URI": lake, "COMPACT_AFTER_FILES": "5"}
     stream = StreamProcess(tmp_path / "data", kafka.servers, tmp_path / "stream.log", settings)
     load = Load(kafka.servers, a_second=60)

@@ -9,7 +9,7 @@ from collections import Counter
 
 from tests.support.containers import Containers, wait
 
-SETTLED_SECONDS = 900
+SETTLED_SECONDS = 300
 
 
 class Ledger:

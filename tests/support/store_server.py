@@ -1,7 +1,7 @@
-"""An object store of the test's own: moto's S3 server, one bucket, a file of credentials."""
+"""An object store of one's own: a server, moto's by default, one bucket, a file of credentials."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,10 @@ from local.ports import free_port
 from tests.support.processes import accepts, process, wait_until
 
 BUCKET = "bitcoin"
-CREDENTIALS = "[default]\naws_access_key_id = a-key\naws_secret_access_key = a-secret\n"
+KEY, SECRET = "a-key", "a-secret"
+CREDENTIALS = f"[default]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
+_ENVIRONMENT = {"PYTHONWARNINGS": "ignore", "ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET}
+"""Of moto, and of versitygw."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +41,25 @@ class StoreServer:
             "s3",
             endpoint_url=self.endpoint,
             region_name="us-east-1",
-            aws_access_key_id="a-key",
-            aws_secret_access_key="a-secret",
+            aws_access_key_id=KEY,
+            aws_secret_access_key=SECRET,
         )
 
 
+def moto(port: int, _folder: Path) -> list[str]:
+    """The command of moto's server, which holds everything in its memory."""
+    return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+
+
 @contextmanager
-def store_server(folder: Path) -> Iterator[StoreServer]:
-    """Run the store while the block lasts; what it holds is in its memory."""
+def store_server(
+    folder: Path, command: Callable[[int, Path], list[str]] = moto
+) -> Iterator[StoreServer]:
+    """Run the store of this command while the block lasts, with its log in `folder`."""
     credentials = folder / "credentials"
     credentials.write_text(CREDENTIALS)
     port, log = free_port(), folder / "store.log"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with process(command, log, {"PYTHONWARNINGS": "ignore"}) as running:
+    with process(command(port, folder), log, _ENVIRONMENT) as running:
         wait_until(lambda: accepts(port), running, log)
         server = StoreServer(f"http://127.0.0.1:{port}", credentials)
         server.client.create_bucket(Bucket=BUCKET)

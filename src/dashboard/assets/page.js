@@ -218,15 +218,13 @@
   });
 
   const pageOf = (path) => (path || "").slice(root.dataset.prefix.length).split("/")[0];
-  // What is read is asked for again, unless its answer is on the way. The activity's pill is on
-  // every page, and so is the panel.
-  function renewed(name, interval, ticks, path) {
-    const isRead = name === "panel" ? location.hash.length > 1 : name === "activity" || pageOf(path) === name;
-    const isAsked = [...underWay].some((asked) => asked.body.includes(`"${name}-${interval}"`));
-    return isRead && !isAsked ? ticks : window.dash_clientside.no_update;
-  }
-
   const isAddress = (path) => path.startsWith(root.dataset.prefix + "address/");
+
+  // The activity's pill is on every page, and so is the panel.
+  function isRead(name, path) {
+    if (name === "panel") return location.hash.length > 1;
+    return name === "activity" || pageOf(path) === name;
+  }
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.page = {
@@ -251,9 +249,12 @@
       ];
     },
     showAddress: (path) => !isAddress(path),
-    tick: (ticks, path) => ["activity", "queue", "case"].map((name) => renewed(name, "tick", ticks, path)),
-    slow: (ticks, path) =>
-      ["model", "mutes", "watch", "address", "panel"].map((name) => renewed(name, "slow", ticks, path)),
+    // What is read is asked for again, unless its answer is on the way.
+    renew: (ticks, path) =>
+      window.dash_clientside.callback_context.outputs_list.map(({ id }) => {
+        const isAsked = [...underWay].some((asked) => asked.body.includes(`"${id}"`));
+        return isRead(id.split("-")[0], path) && !isAsked ? ticks : window.dash_clientside.no_update;
+      }),
     pause: function (clicks) {
       pausedAt = clicks % 2 ? new Date() : null;
       tellWhyHalted();
