@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -14,15 +13,14 @@ from core.features import Floats, features, market_of
 from core.settings import TrainerSettings
 from model.budget_curve import budget_curve, budgets_beside
 from model.evaluation import Evaluation, evaluate, inject
-from model.gate import interval
+from model.flag_budget import MOST_WILD, interval
+from model.followed_registry import Origin
 from model.marked_transactions import MarkedRows
 from model.pipeline import FittedForest, ForestShape
 from model.rarity_curve import budget_threshold, rarity_curve, wild_from
 from model.reference_traffic import in_other_markets, reference_rows
 from model.sampling import Sample
-from model.wild_rows import MOST, wild_rows
-
-Origin = Literal["live", "simulated"]
+from model.wild_rows import wild_rows
 
 LEAST_FLAGGED = 20
 """With so many calibration rows beyond the threshold, its place is known to about a fifth."""
@@ -126,7 +124,7 @@ def recalibrate_challenger(pipeline: Pipeline, data: TrainingData, now: float) -
 def _ordinary(fitted: FittedForest, rows: Floats, data: TrainingData) -> Floats:
     """The rows that are not wild by a fitted forest; all of them where too many are."""
     far = fitted.scores(rows) >= wild_from(fitted.curve, len(data.sample.drawn))
-    return rows if far.mean() > MOST else rows[~far]
+    return rows if far.mean() > MOST_WILD else rows[~far]
 
 
 def _calibrated(fitted: FittedForest, rows: Floats, data: TrainingData, now: float) -> Challenger:

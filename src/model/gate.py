@@ -6,16 +6,11 @@ The gate never uses the held-out kinds.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
 
 from core.feature_table import NAMES
 from core.features import MARKET, Floats, measures
 from model.evaluation import Evaluation
-from model.rarity_curve import ORDINARY_SHARE
-from model.wild_rows import MOST
-
-CONFIDENCE = 0.99
-"""Of the interval for the flag rate; a small sample gives a wide one and refuses no challenger."""
+from model.flag_budget import keeps_budget
 
 REAL_MARGIN = 0.15
 """How much of the real transactions a challenger may lose to the champion. Forests of other draws
@@ -45,27 +40,6 @@ class Rules:
     budget: float
     margin: float = 0.05
     least_recall: float = 0.2
-
-
-def interval(flagged: int, rows: int) -> tuple[float, float]:
-    """The exact binomial interval (Clopper, Pearson 1934) for a share, at `CONFIDENCE`."""
-    tail = (1 - CONFIDENCE) / 2
-    low = beta.ppf(tail, flagged, rows - flagged + 1) if flagged else 0.0
-    high = beta.ppf(1 - tail, flagged + 1, rows - flagged) if flagged < rows else 1.0
-    return float(low), float(high)
-
-
-def keeps_budget(flagged: int, wild: int, rows: int, budget: float) -> bool:
-    """Whether the flagged rows are compatible with a true rate that fits the budget.
-
-    That is one of half of `ORDINARY_SHARE` of it to twice the whole. The budget is meant for
-    ordinary traffic. `wild` of the flagged rows lie so far out that they are what a model is to
-    find: anomalies, up to `MOST` of the rows, use none of it. So a flood of them can neither refuse
-    a challenger nor raise a threshold.
-    """
-    low, high = interval(flagged - wild, rows)
-    enough = high >= ORDINARY_SHARE * budget / 2
-    return enough and low <= budget * 2 and interval(wild, rows)[0] <= MOST
 
 
 def refusals(

@@ -5,7 +5,6 @@ registered, and has no alias before it is promoted: nothing is half-promoted whe
 """
 
 import json
-import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,7 @@ import requests
 from mlflow import MlflowClient
 from mlflow.data.delta_dataset_source import DeltaDatasetSource
 from mlflow.data.numpy_dataset import from_numpy
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag, ViewType
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.entities import Run as RunRecord
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
@@ -34,10 +33,8 @@ from core.features import Floats
 from core.registry.follower import (
     MODEL_NAME,
     ORIGIN_TAG,
-    champion_version,
     download,
     identity,
-    load_champion,
     promote,
     registered_model,
 )
@@ -45,21 +42,16 @@ from core.registry.rest import RegistryUnavailableError
 from core.registry.version_files import (
     MODEL_FILE,
     TRUSTED_TYPES,
-    ModelRefusedError,
+    read_model,
     read_pipeline,
     write_extras,
 )
 from core.transaction import DETECTOR_FIELDS, NUMERIC_FIELDS
-from model.challenger import Origin
+from model.followed_registry import EXPERIMENT, FollowedRegistry, Origin
 from model.pipeline import set_threshold
 from model.sampling import Sample
-from model.schedule import Attempt
 
-EXPERIMENT = "bitcoin-anomaly-detection"
 SAMPLE_FILE = "sample.parquet"
-ATTEMPTS = 30
-"""Newest runs from which the schedule is decided: more than it allows in a day."""
-
 PROOF_ROWS = 64
 """Rows that are saved with a version, with the scores that it must give when it is loaded."""
 
@@ -87,8 +79,6 @@ _CLIENT_SETTINGS = {
 }
 for _name, _value in _CLIENT_SETTINGS.items():
     os.environ.setdefault(_name, _value)
-
-log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -189,13 +179,11 @@ class Run:
             self._client.set_terminated(self.run_id, status)
 
 
-class Registry:
-    """The registered model of one origin in one MLflow server."""
+class Registry(FollowedRegistry):
+    """The registry as a training has it, which also writes."""
 
     def __init__(self, tracking_uri: str, origin: Origin) -> None:
-        self.tracking_uri, self.origin = tracking_uri, origin
-        self._loaded: Champion | None = None
-        self._identity = ""  # of the version that was loaded or refused last
+        super().__init__(tracking_uri, origin, read_model)
 
     def ensure_model(self) -> None:
         """Create the model with its origin, or check the origin; raises as `registered_model`."""
@@ -209,53 +197,11 @@ class Registry:
                 "higher is more unusual, and unusual is not illicit.",
             )
 
-    def champion_version(self) -> str | None:
-        """The version that has the alias `champion`, or None; raises as `registered_model`."""
-        return champion_version(self.tracking_uri, self.origin)
-
-    def champion(self) -> Champion | None:
-        """The champion; None while there is none, or if its files are refused.
-
-        It is loaded again when the alias has moved, or when another registry counts from 1 again.
-        Raises as `registered_model`.
-        """
-        version = self.champion_version()
-        newest = identity(self.tracking_uri, version) if version else ""
-        if version is None:
-            self._loaded = None
-        elif newest != self._identity:
-            self._loaded = self._load(version)
-        self._identity = newest
-        return self._loaded
-
-    def _load(self, version: str) -> Champion | None:
-        try:
-            return load_champion(self.tracking_uri, version)
-        except ModelRefusedError as error:
-            log.error("event=champion_refused version=%s reason=%s", version, error)
-            return None
-
     def promote(self, champion: Champion) -> None:
         """Give the alias to a loaded version."""
         newest = identity(self.tracking_uri, champion.version)
         promote(self.tracking_uri, champion.version)
         self._loaded, self._identity = champion, newest
-
-    def attempts(self) -> list[Attempt]:
-        """The trainings and recalibrations that MLflow has a run of, the newest first."""
-        with mlflow_errors(self.tracking_uri):
-            client = MlflowClient(self.tracking_uri)
-            experiment = client.get_experiment_by_name(EXPERIMENT)
-            if experiment is None:
-                return []
-            runs = client.search_runs(
-                [experiment.experiment_id],
-                f"tags.origin = '{self.origin}'",
-                ViewType.ALL,
-                ATTEMPTS,
-                ["attributes.start_time DESC"],
-            )
-        return [_attempt(run) for run in runs]
 
     def pipeline(self, version: str) -> Pipeline:
         """The fitted pipeline of a version; raises `ModelRefusedError` if its file is refused."""
@@ -269,12 +215,6 @@ class Registry:
             for name, value in tags.items():
                 if value:
                     client.set_model_version_tag(MODEL_NAME, version, name, value[:_LONGEST_TAG])
-
-    def run_of(self, version: str) -> Run:
-        """The run that a version came from."""
-        with mlflow_errors(self.tracking_uri):
-            run_id = MlflowClient(self.tracking_uri).get_model_version(MODEL_NAME, version).run_id
-        return Run(self.tracking_uri, str(run_id))
 
     def recorded_run(self, run_id: str) -> RunRecord:
         """What MLflow has of a run."""
@@ -300,9 +240,3 @@ def example(rows: Floats) -> pd.DataFrame:
     """Rows of shape (n, 8) as MLflow's signature has them: whole numbers, and the going rate."""
     frame = pd.DataFrame(rows, columns=list(DETECTOR_FIELDS))
     return frame.astype(dict.fromkeys(NUMERIC_FIELDS, np.int64))
-
-
-def _attempt(run: RunRecord) -> Attempt:
-    tags = run.data.tags
-    rows = tags.get("table_rows") or run.data.params.get("table_rows", "0")
-    return Attempt(run.info.start_time / 1000, int(rows), tags.get("cause", ""))

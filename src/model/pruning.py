@@ -19,7 +19,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from core.registry.follower import MODEL_NAME, registered_model
 from core.registry.rest import RegistryUnavailableError
-from model.mlflow_runs import EXPERIMENT, Registry, mlflow_errors
+from model.followed_registry import EXPERIMENT
+from model.mlflow_runs import Registry, mlflow_errors
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ import numpy as np
 from mlflow.entities import Run as RunRecord
 
 from model.challenger import (
-    Origin,
     Recipe,
     TrainingData,
     recalibrate_challenger,
     train_challenger,
 )
+from model.followed_registry import Origin
 from model.mlflow_runs import Registry
 from model.pipeline import ForestShape
 

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from core.detector.drift import LEAST_ROWS
 from core.settings import TrainerSettings
-from model.gate import keeps_budget
+from model.flag_budget import keeps_budget
 
 Action = Literal["train", "recalibrate", "wait"]
 Cause = Literal["no_champion", "interval", "growth", "drift", "flag_rate", "request", ""]

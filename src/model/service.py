@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
@@ -13,11 +12,16 @@ from core.lake import OriginMismatchError, open_table
 from core.registry.rest import RegistryUnavailableError
 from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
-from model.challenger import Origin
+from model.followed_registry import FollowedRegistry
 from model.marked_transactions import MarkedFlags
-from model.mlflow_runs import Registry
 from model.schedule import Decision, decide
-from model.training import Outcome, Trainer
+from model.training_process import (
+    Ended,
+    Job,
+    TrainerConfig,
+    TrainingImpossibleError,
+    train_in_process,
+)
 from model.watch import Watch
 from monitoring.trainer_metrics import TrainerMetrics
 
@@ -30,18 +34,8 @@ _LOG_WAITING_SECONDS = 60.0
 NO_TABLE = "there is no table raw_transactions yet"
 
 
-@dataclass(frozen=True)
-class TrainerConfig:
-    """Where the rows and people's marks come from, and where the models go."""
-
-    lake: str
-    origin: Origin
-    tracking_uri: str
-    casework: str
-
-
 class Service:
-    """Keeps a good champion in the registry; `clock` gives Unix seconds."""
+    """Keeps a good champion in the registry; `clock` gives Unix seconds, `train` does a job."""
 
     def __init__(
         self,
@@ -49,12 +43,12 @@ class Service:
         settings: TrainerSettings,
         metrics: TrainerMetrics,
         clock: Callable[[], float] = time.time,
+        train: Callable[[Job], Ended] = train_in_process,
     ) -> None:
-        self._config, self.settings, self._clock = config, settings, clock
-        self.metrics = metrics
-        self.registry = Registry(config.tracking_uri, config.origin)
+        self.config, self.settings, self._clock = config, settings, clock
+        self.metrics, self._train = metrics, train
+        self.registry = FollowedRegistry(config.tracking_uri, config.origin)
         self.marked = MarkedFlags(CaseworkStore(config.casework, config.origin))
-        self.trainer = Trainer(settings, self.registry, clock, self.marked.marks)
         self.watch = Watch(self.registry, settings, metrics, clock)
         self._logged_waiting = 0.0
 
@@ -71,13 +65,13 @@ class Service:
             settled = self.watch.champion is not None
             time.sleep(self.settings.drift_check_seconds if settled else POLL_SECONDS)
 
-    def train_once(self) -> Outcome:
+    def train_once(self) -> Ended:
         """Train once, as soon as there are enough rows and MLflow answers."""
-        while (outcome := self.step(at_once=True)) is None:
+        while (ended := self.step(at_once=True)) is None:
             time.sleep(POLL_SECONDS)
-        return outcome
+        return ended
 
-    def step(self, at_once: bool = False) -> Outcome | None:
+    def step(self, at_once: bool = False) -> Ended | None:
         """Observe, decide and train once; None when there was nothing to do.
 
         `at_once` trains whatever the schedule says, if there are enough rows. Raises
@@ -102,43 +96,40 @@ class Service:
             log.info(
                 "event=training_started action=%s rows=%d reason=%s", action, observed.rows, reason
             )
-            with self.metrics.seconds.time():
-                outcome = self._train(table, decision)
-                self._publish(outcome)
-            return outcome
-        except (RegistryUnavailableError, DeltaError, OSError) as error:
+            return self._trained(decision)
+        except (RegistryUnavailableError, DeltaError, OSError, TrainingImpossibleError) as error:
             self._log_waiting(str(error))
             return None
 
     def open_table(self) -> DeltaTable | None:
         """The table to train from, or None while there is none."""
-        return open_table(self._config.lake, "raw_transactions", self._config.origin)
+        return open_table(self.config.lake, "raw_transactions", self.config.origin)
 
-    def _train(self, table: DeltaTable, decision: Decision) -> Outcome:
-        champion = self.watch.champion
-        try:
-            if champion is not None and decision.action == "recalibrate":
-                self.metrics.recalibrations.inc()
-                try:
-                    return self.trainer.recalibrate(table, champion.version, decision.cause)
-                except ModelRefusedError as error:  # its files are gone; new trees need none
-                    log.warning("event=recalibration_impossible reason=%s", error)
-            return self.trainer.train(table, decision.cause)
-        except Exception:
-            self.metrics.trainings.labels("failed").inc()
-            raise
+    def _trained(self, decision: Decision) -> Ended:
+        champion, trees_of = self.watch.champion, None
+        if champion is not None and decision.action == "recalibrate":
+            self.metrics.recalibrations.inc()
+            trees_of = champion.version
+        with self.metrics.seconds.time():
+            try:
+                ended = self._train(Job(self.config, self.settings, decision.cause, trees_of))
+            except Exception:
+                self.metrics.trainings.labels("failed").inc()
+                raise
+        self._publish(ended)
+        return ended
 
-    def _publish(self, outcome: Outcome) -> None:
-        """Count and log an outcome, and follow the champion if it is a new one."""
-        result = "promoted" if outcome.promoted else "refused"
+    def _publish(self, ended: Ended) -> None:
+        """Count and log how a training ended, and follow the champion if it is a new one."""
+        result = "promoted" if ended.promoted else "refused"
         self.metrics.trainings.labels(result).inc()
         self.metrics.last_end.set(self._clock())
-        if not outcome.reported:
+        if not ended.reported:
             self.metrics.report_failures.inc()
-        for name, kind in outcome.challenger.evaluation.kinds.items():
-            self.metrics.recall.labels(name).set(kind.recall)
-        log.info("event=training_ended result=%s %s", result, outcome.summary())
-        if outcome.promoted:
+        for kind, recall in ended.recall.items():
+            self.metrics.recall.labels(kind).set(recall)
+        log.info("event=training_ended result=%s %s", result, ended.summary)
+        if ended.promoted:
             self.metrics.last_promotion.set(self._clock())
             self.watch.refresh_champion()
 

@@ -14,6 +14,8 @@ from core.logs import configure
 from core.registry.rest import RegistryUnavailableError
 from core.registry.version_files import ModelRefusedError
 from core.settings import BindSettings, DataSettings, MlflowSettings, TrainerSettings
+from model.service import Service
+from model.training_process import TrainerConfig
 from monitoring.prometheus_metrics import new_registry, serve
 from monitoring.trainer_metrics import TrainerMetrics
 
@@ -39,10 +41,6 @@ def main() -> None:
     chosen = {name: value for name, value in vars(_arguments()).items() if value}
     configure("trainer")
     signal.signal(signal.SIGTERM, _stop)
-    # Not at import: MLflow starts a process (`uname`) when it is imported.
-    from model.commands import COMMANDS
-    from model.service import Service, TrainerConfig
-
     data, registry = DataSettings(), new_registry("trainer")
     config = TrainerConfig(
         data.lake, data.data_origin, MlflowSettings().tracking_uri, data.casework
@@ -50,6 +48,9 @@ def main() -> None:
     service = Service(config, TrainerSettings(), TrainerMetrics(registry))
     try:
         if chosen:
+            # Not at import: it brings MLflow and scikit-learn, which only a training needs.
+            from model.commands import COMMANDS
+
             ((name, value),) = chosen.items()
             sys.exit(COMMANDS[name](service, str(value)))
         serve(registry, BindSettings().bind_address, TrainerSettings().trainer_metrics_port)

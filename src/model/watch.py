@@ -13,7 +13,7 @@ from core.detector.drift import LEAST_ROWS, drift_indexes, drift_limit
 from core.features import Floats
 from core.registry.rest import RegistryUnavailableError
 from core.settings import TrainerSettings
-from model.mlflow_runs import Registry
+from model.followed_registry import FollowedRegistry
 from model.sampling import count_rows, newest_day, newest_rows
 from model.schedule import Attempt, Observation
 from monitoring.trainer_metrics import TrainerMetrics
@@ -35,7 +35,7 @@ class Watch:
 
     def __init__(
         self,
-        registry: Registry,
+        registry: FollowedRegistry,
         settings: TrainerSettings,
         metrics: TrainerMetrics,
         clock: Callable[[], float],
@@ -116,8 +116,8 @@ class Watch:
         self._kept_at = self._clock()
         values = {f"drift_{feature}": index for feature, index in drift.items()}
         try:
-            run = self._registry.run_of(champion.version)
-            run.log_metrics(values | {"recent_flag_rate": flag_rate}, self._clock())
+            values["recent_flag_rate"] = flag_rate
+            self._registry.log_with_run_of(champion.version, values, self._clock())
         except RegistryUnavailableError as error:  # someone may have deleted the run
             log.warning("event=drift_not_kept version=%s reason=%s", champion.version, error)
 

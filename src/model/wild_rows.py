@@ -8,19 +8,17 @@ with what is left, since the first forest has learned from all rows (the concent
 robust estimation: Rousseeuw, Van Driessen, "A fast algorithm for the minimum covariance determinant
 estimator", 1999).
 
-At most `MOST` of the rows are left out. What more of them have in common is traffic.
+At most `MOST_WILD` of the rows are left out. What more of them have in common is traffic.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.features import Floats
+from model.flag_budget import MOST_WILD
 from model.pipeline import FittedForest, ForestShape
 from model.rarity_curve import wild_from
 from model.reference_traffic import in_other_markets, reference_rows
-
-MOST = 0.02
-"""The share of a training's rows that can be set aside as wild."""
 
 _ROUNDS = 3
 _TREES, _SUB_SAMPLE = 50, 4_096
@@ -42,9 +40,9 @@ def wild_rows(rows: Floats) -> NDArray[np.bool_]:
 
 
 def _farthest(forest: FittedForest, rows: Floats) -> NDArray[np.bool_]:
-    """The share `MOST` of the rows that score highest."""
+    """The share `MOST_WILD` of the rows that score highest."""
     farthest = np.zeros(len(rows), np.bool_)
-    farthest[np.argsort(-forest.scores(rows), kind="stable")[: int(MOST * len(rows))]] = True
+    farthest[np.argsort(-forest.scores(rows), kind="stable")[: int(MOST_WILD * len(rows))]] = True
     return farthest
 
 

@@ -8,7 +8,8 @@ from tests.support.tracking_server import TrackingServer, tracking_server
 
 from core.registry.follower import MODEL_NAME, registered_model
 from core.settings import TrainerSettings
-from model.mlflow_runs import EXPERIMENT, Registry
+from model.followed_registry import EXPERIMENT
+from model.mlflow_runs import Registry
 from model.training import Trainer
 
 

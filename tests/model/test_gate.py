@@ -8,12 +8,10 @@ from core.detector.injected_anomalies import KINDS
 from core.feature_table import NAMES
 from core.ordinary_traffic import traffic
 from model.evaluation import Evaluation, KindEvaluation
+from model.flag_budget import CONFIDENCE, interval, keeps_budget
 from model.gate import (
-    CONFIDENCE,
     Rules,
     constant_measures,
-    interval,
-    keeps_budget,
     refusals,
     repeated_row,
     unfit_data,

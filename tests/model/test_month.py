@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -14,8 +15,10 @@ from tests.support.tracking_server import TrackingServer
 from core.ordinary_traffic.traffic import Traffic
 from core.registry.follower import MODEL_NAME, champion_version, load_champion
 from core.settings import TrainerSettings
-from model.mlflow_runs import EXPERIMENT
-from model.service import Service, TrainerConfig
+from model.followed_registry import EXPERIMENT
+from model.service import Service
+from model.training_job import train
+from model.training_process import TrainerConfig
 from monitoring.prometheus_metrics import new_registry
 from monitoring.trainer_metrics import TrainerMetrics
 
@@ -50,7 +53,8 @@ def test_what_a_month_leaves_in_mlflow_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock, config = Clock(), TrainerConfig(lake, "simulated", tracking_uri, f"{lake}-casework")
-    service = Service(config, SETTINGS, TrainerMetrics(new_registry("trainer")), clock)
+    metrics = TrainerMetrics(new_registry("trainer"))
+    service = Service(config, SETTINGS, metrics, clock, partial(train, clock=clock))
     attempts: Counter[int] = Counter()
     causes: dict[int, Counter[str]] = {}
     databases: list[int] = []

@@ -20,7 +20,8 @@ from core.ordinary_traffic import traffic
 from core.registry.follower import MODEL_NAME, champion_version, load_champion
 from core.settings import TrainerSettings
 from model import pruning
-from model.mlflow_runs import EXPERIMENT, Registry
+from model.followed_registry import EXPERIMENT
+from model.mlflow_runs import Registry
 from model.pruning import prune_or_log, prune_registry
 from model.training import Trainer
 

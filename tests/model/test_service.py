@@ -1,6 +1,7 @@
 import logging
 import shutil
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from core.ordinary_traffic import traffic
 from core.registry.follower import ALIAS, MODEL_NAME, champion_version, load_champion, promote
 from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
-from model.challenger import Origin
+from model.followed_registry import Origin
 from model.mlflow_runs import Registry
 from model.sampling import Sample
-from model.service import Service, TrainerConfig
+from model.service import Service
+from model.training_job import train, trainer_of
+from model.training_process import TrainerConfig
 from monitoring.prometheus_metrics import new_registry
 from monitoring.trainer_metrics import TrainerMetrics
 
@@ -45,8 +48,10 @@ def clock() -> Clock:
 def service_of(
     lake: str, uri: str, settings: TrainerSettings, clock: Clock, origin: Origin = "simulated"
 ) -> Service:
+    """Its trainings are done in this process, by the same clock."""
+    config = TrainerConfig(lake, origin, uri, f"{lake}-casework")
     metrics = TrainerMetrics(new_registry("trainer"))
-    return Service(TrainerConfig(lake, origin, uri, f"{lake}-casework"), settings, metrics, clock)
+    return Service(config, settings, metrics, clock, partial(train, clock=clock))
 
 
 def value(service: Service, name: str, **labels: str) -> float | None:
@@ -166,7 +171,8 @@ def test_drift_trains_early_and_is_kept_with_the_champions_run(
     _append_hours(lake, range(24, 48), _reshaped(traffic.beside_market(4_800, seed=2), every=3))
     outcome = service.step()
     assert outcome is not None
-    assert outcome.challenger.data.sample.covered_seconds > 46 * 3_600
+    champion = load_champion(tracking_uri, "2")
+    assert champion.calibration.facts["covered_seconds"] > 46 * 3_600
     drifted = value(service, "drift_index", feature="outputs_count")
     assert drifted is not None and drifted > limit
     client = MlflowClient(tracking_uri)
@@ -294,7 +300,7 @@ def test_a_champion_of_another_registry_that_counts_from_1_again_is_loaded(
     first.step()
     MlflowClient(tracking_uri).delete_registered_model(MODEL_NAME)
     append_rows(lake, traffic.beside_market(3_000, seed=2), START + timedelta(hours=1), 3_000)
-    outcome = other.trainer.train(_opened(other))
+    outcome = trainer_of(other.config, settings, clock).train(_opened(other))
     assert outcome.version == "1"
     first.step()
     assert value(first, "champion_threshold_ratio") == outcome.challenger.model.threshold

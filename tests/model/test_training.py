@@ -1,6 +1,3 @@
-from types import SimpleNamespace
-from typing import cast
-
 import numpy as np
 import pytest
 from mlflow import MlflowClient
@@ -22,6 +19,9 @@ from model.mlflow_runs import Registry
 from model.repeat_run import UnrepeatableRunError, repeat_run
 from model.service import Service
 from model.training import Trainer
+from model.training_process import TrainerConfig
+from monitoring.prometheus_metrics import new_registry
+from monitoring.trainer_metrics import TrainerMetrics
 
 pytestmark = pytest.mark.stack
 
@@ -70,7 +70,11 @@ def test_a_run_repeated_from_its_own_record_gives_the_same_scores_to_the_bit(
 
 
 def test_a_run_without_a_version_or_a_sample_is_refused_in_a_sentence(
-    lake: str, trainer: Trainer, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+    lake: str,
+    settings: TrainerSettings,
+    trainer: Trainer,
+    tracking_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table, registry = append_rows(lake, BLOCK), Registry(tracking_uri, "simulated")
     with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
@@ -78,7 +82,8 @@ def test_a_run_without_a_version_or_a_sample_is_refused_in_a_sentence(
         trainer.train(table)
     with pytest.raises(UnrepeatableRunError, match="is FAILED and registered no model version"):
         repeat_run(registry, last_run(tracking_uri))
-    service = cast(Service, SimpleNamespace(registry=registry))
+    config = TrainerConfig(lake, "simulated", tracking_uri, f"{lake}-casework")
+    service = Service(config, settings, TrainerMetrics(new_registry("trainer")))
     assert from_run(service, last_run(tracking_uri)) == 1
     with monkeypatch.context() as patched:
         patched.setattr("model.mlflow_runs.Run.log_sample", lambda *_: None)

@@ -7,10 +7,11 @@ from core.detector.injected_anomalies import KINDS
 from core.features import Floats
 from core.ordinary_traffic.traffic import beside_market
 from model.evaluation import evaluate, inject
+from model.flag_budget import MOST_WILD
 from model.pipeline import FittedForest, ForestShape
 from model.rarity_curve import budget_threshold, rarity_of_share, share_beyond
 from model.reference_traffic import MARKET_SPREAD, in_other_markets, reference_rows
-from model.wild_rows import MOST, wild_rows
+from model.wild_rows import wild_rows
 
 BUDGET = 0.001
 OTHERS = beside_market(10_000, seed=31)
@@ -63,7 +64,7 @@ def test_the_wild_rows_are_the_injected_ones_and_hardly_any_others() -> None:
 @pytest.mark.slow
 def test_what_more_than_one_row_in_fifty_has_is_traffic() -> None:
     rows = young(7, {"dust_fan_out": 200})
-    assert wild_rows(rows).mean() <= MOST
+    assert wild_rows(rows).mean() <= MOST_WILD
 
 
 def test_a_source_that_repeats_itself_has_a_threshold_above_all_scores() -> None:

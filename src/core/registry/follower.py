@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.background import BackgroundLoop
 from core.detector.calibration import Calibration
@@ -79,13 +80,26 @@ def identity(tracking_uri: str, version: str) -> str:
 
     Raises `RegistryUnavailableError`, also for a version that does not exist.
     """
+    fields = _version(tracking_uri, version)
+    with registry_errors(tracking_uri):
+        return f"{version} {fields['creation_timestamp']} {fields['source']}"
+
+
+def run_of_version(tracking_uri: str, version: str) -> str:
+    """The ID of the run that a version came from; raises as `identity`."""
+    fields = _version(tracking_uri, version)
+    with registry_errors(tracking_uri):
+        return str(fields["run_id"])
+
+
+def _version(tracking_uri: str, version: str) -> Any:
+    """MLflow's data about a version."""
     query = {"name": MODEL_NAME, "version": version}
     answer = get(tracking_uri, "/model-versions/get", query)
     if answer is None:
         raise RegistryUnavailableError(f"MLflow at {tracking_uri} has no version {version}")
     with registry_errors(tracking_uri):
-        fields = answer["model_version"]
-        return f"{version} {fields['creation_timestamp']} {fields['source']}"
+        return answer["model_version"]
 
 
 def download(tracking_uri: str, version: str, folder: Path) -> Path:

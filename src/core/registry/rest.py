@@ -46,11 +46,12 @@ def get(tracking_uri: str, path: str, query: Mapping[str, str]) -> Any:
         return None if _is_missing(response) else response.json()
 
 
-def post(tracking_uri: str, path: str, content: Mapping[str, str]) -> None:
-    """Change something through the API."""
+def post(tracking_uri: str, path: str, content: Mapping[str, Any]) -> Any:
+    """Search or change something through the API; returns the JSON of the answer."""
     request = _request("POST", tracking_uri, API + path, json=content)
     with registry_errors(tracking_uri), request as response:
         response.raise_for_status()
+        return response.json()
 
 
 def download_file(tracking_uri: str, name: str, version: str, file: str, folder: Path) -> None:

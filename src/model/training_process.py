@@ -1,0 +1,95 @@
+"""A training in a process of its own, which then ends.
+
+It imports MLflow and scikit-learn, and holds all of its rows: 300 MiB that the trainer would keep
+between two trainings. Job and result go through pipes as pickles that this project wrote.
+"""
+
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.settings import TrainerSettings
+from model.followed_registry import Origin
+from model.schedule import Cause
+
+TRAINING_SECONDS = 3_600
+"""The longest time for a training; on an idle machine it takes half a minute."""
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """Where the rows and people's marks come from, and where the models go."""
+
+    lake: str
+    origin: Origin
+    tracking_uri: str
+    casework: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be trained, and why.
+
+    The trees of version `trees_of` get a new threshold; None asks for new trees.
+    """
+
+    config: TrainerConfig
+    settings: TrainerSettings
+    cause: Cause
+    trees_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a training ended: the registered version, and the reasons against it if refused.
+
+    `recall` is that of each injected kind, `reported` False when the report could not be attached
+    to the run, and `summary` the figures as `key=value` on one line.
+    """
+
+    version: str | None
+    reasons: tuple[str, ...]
+    recall: Mapping[str, float]
+    reported: bool
+    summary: str
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the version became champion."""
+        return self.version is not None and not self.reasons
+
+
+class TrainingImpossibleError(RuntimeError):
+    """MLflow, the lake or the disk did not do their part; the message says which, and why."""
+
+
+class TrainingCrashedError(RuntimeError):
+    """The process of a training ended without a result."""
+
+
+def train_in_process(job: Job) -> Ended:
+    """Do a job in another process; it ends with this one's wait for it.
+
+    Raises `TrainingImpossibleError`, which may pass, and `TrainingCrashedError`.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "model.training_job"],
+            input=pickle.dumps(job),
+            stdout=subprocess.PIPE,
+            timeout=TRAINING_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TrainingCrashedError(f"a training took over {TRAINING_SECONDS} s") from error
+    if done.returncode == -signal.SIGKILL:
+        raise TrainingCrashedError("a training was killed: does the machine lack memory for it?")
+    if done.returncode != 0:
+        raise TrainingCrashedError(f"a training crashed, exit code {done.returncode}: see above")
+    result: Ended | TrainingImpossibleError = pickle.loads(done.stdout)
+    if isinstance(result, TrainingImpossibleError):
+        raise result
+    return result
