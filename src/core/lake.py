@@ -3,7 +3,7 @@
 A table is created by the service that writes it. For a reader a missing table is `None`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -193,10 +193,18 @@ def missing_columns(table: DeltaTable, schema: pa.Schema) -> list[pa.Field]:
     return [field for field in schema if field.name not in present]
 
 
-def open_or_create_table(lake: str, name: str, schema: pa.Schema, origin: str) -> DeltaTable:
+def open_or_create_table(
+    lake: str,
+    name: str,
+    schema: pa.Schema,
+    origin: str,
+    partition_by: Sequence[str] = (),
+    properties: Mapping[str, str] | None = None,
+) -> DeltaTable:
     """Open the newest version of a table, created where it is missing; for its writer alone.
 
-    Raises as `open_table`, and `DeltaError` or `OSError` where it cannot be created.
+    `partition_by` and `properties` are those of a new table. Raises as `open_table`, and
+    `DeltaError` or `OSError` where it cannot be created.
     """
     if (table := open_table(lake, name, origin)) is not None:
         return table
@@ -206,7 +214,8 @@ def open_or_create_table(lake: str, name: str, schema: pa.Schema, origin: str) -
             uri,
             schema,
             name=name,
-            configuration={ORIGIN_PROPERTY: origin},
+            partition_by=list(partition_by),
+            configuration={ORIGIN_PROPERTY: origin, **(properties or {})},
             raise_if_key_not_exists=False,
             storage_options=storage_options(uri),
         )

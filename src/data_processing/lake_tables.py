@@ -22,24 +22,21 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from core.lake import (
-    ORIGIN_PROPERTY,
     add_columns,
     batches,
     missing_columns,
+    open_or_create_table,
     open_table,
     query,
     rows_by_date,
     table_uri,
 )
-from core.object_store import storage_options
 from core.tables import ENGINES, TABLES, Engine
 
 log = logging.getLogger(__name__)
 
 PROTOCOL = (1, 2)
 """The reader's and the writer's protocol version of every table."""
-
-_PROTOCOL_PROPERTIES = {"delta.minReaderVersion": "1", "delta.minWriterVersion": "2"}
 
 _PROPERTIES = {
     "delta.enableDeletionVectors": "false",
@@ -68,19 +65,18 @@ def spark_schema(schema: pa.Schema) -> T.StructType:
     return converted
 
 
-def create_tables(spark: SparkSession, lake: str, origin: str, vacuum_after_hours: int) -> None:
+def create_tables(lake: str, origin: str, vacuum_after_hours: int) -> None:
     """Create the missing tables, and bring existing ones to the columns and properties of today.
 
     Raises `core.lake.OriginMismatchError` for a lake of the other origin, and `ProtocolError`.
     """
     for name, schema in TABLES.items():
-        uri = table_uri(lake, name)
-        if (table := open_table(lake, name, origin)) is None:
-            _create(spark, uri, schema, origin, vacuum_after_hours)
-        elif missing := missing_columns(table, schema):
+        wanted = properties(schema, vacuum_after_hours)
+        table = open_or_create_table(lake, name, schema, origin, ["date"], wanted)
+        if missing := missing_columns(table, schema):
             add_columns(table, missing)
         check_protocol(lake, name, origin)
-        _set_changed_properties(spark, uri, properties(schema, vacuum_after_hours))
+        _set_changed_properties(table, wanted)
 
 
 def check_protocol(lake: str, name: str, origin: str) -> None:
@@ -97,7 +93,7 @@ def check_protocol(lake: str, name: str, origin: str) -> None:
 
 
 def properties(schema: pa.Schema, vacuum_after_hours: int) -> dict[str, str]:
-    """The properties of a table with these columns; those of its protocol and origin are apart."""
+    """The properties of a table with these columns, beside its origin."""
     timestamps = ",".join(field.name for field in schema if pa.types.is_timestamp(field.type))
     retention = f"interval {vacuum_after_hours} hours"
     return _PROPERTIES | {
@@ -107,25 +103,13 @@ def properties(schema: pa.Schema, vacuum_after_hours: int) -> dict[str, str]:
     }
 
 
-def _create(
-    spark: SparkSession, uri: str, schema: pa.Schema, origin: str, vacuum_after_hours: int
-) -> None:
-    builder = SparkDeltaTable.createIfNotExists(spark).location(uri).partitionedBy("date")
-    builder = builder.addColumns(spark_schema(schema))
-    fixed = _PROTOCOL_PROPERTIES | {ORIGIN_PROPERTY: origin}
-    for key, value in (fixed | properties(schema, vacuum_after_hours)).items():
-        builder = builder.property(key, value)
-    builder.execute()
-
-
-def _set_changed_properties(spark: SparkSession, uri: str, wanted: dict[str, str]) -> None:
+def _set_changed_properties(table: DeltaTable, wanted: dict[str, str]) -> None:
     """Set the properties that differ, in one commit; none where they are as wanted."""
-    present = DeltaTable(uri, storage_options=storage_options(uri)).metadata().configuration
+    present = table.metadata().configuration
     changed = {key: value for key, value in wanted.items() if present.get(key) != value}
     if changed:
-        listed = ", ".join(f"'{key}' = '{value}'" for key, value in changed.items())
-        spark.sql(f"ALTER TABLE delta.`{uri}` SET TBLPROPERTIES ({listed})")
-        log.info("event=table_properties_changed table=%s properties=%s", uri, changed)
+        table.alter.set_table_properties(changed)
+        log.info("event=table_properties_changed table=%s properties=%s", table.table_uri, changed)
 
 
 @dataclass(frozen=True)

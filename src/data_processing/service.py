@@ -143,7 +143,7 @@ def _open_lake(spark: SparkSession, config: StreamConfig, claim: LakeClaim) -> L
     writer_lock.acquire(spark, lock, config.lock_seconds)
     claim.acquire(config.lock_seconds)
     repair_logs(lake, config.data.data_dir)
-    create_tables(spark, lake, origin, config.stream.vacuum_after_hours)
+    create_tables(lake, origin, config.stream.vacuum_after_hours)
     tables = LakeTables(spark, lake, origin)
     delete_unbacked_scores(tables)
     restore_movements(tables)

@@ -47,10 +47,10 @@ def champion() -> Champion:
 
 
 @pytest.fixture(scope="session")
-def empty_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> str:
+def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A lake with every table, all empty; not to be written."""
     lake = str(tmp_path_factory.mktemp("empty") / "lake")
-    create_tables(spark, lake, "simulated", 2)
+    create_tables(lake, "simulated", 2)
     return lake
 
 
