@@ -1,6 +1,6 @@
 # Everything this project does, by name. `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run backup restore upgrade alert-test test coverage test-fast soak mutants bench lint hashes audit sbom format up down logs ps
+.PHONY: help install archives demo run backup restore upgrade alert-test test coverage test-fast soak mutants bench lint hashes audit sbom format up down logs ps
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -30,6 +30,9 @@ help: ## list the commands
 
 install: $(STAMP) ## make .venv with the locked packages, and bring the jars
 	@$(BIN)/python local/jars.py
+
+archives: install ## archive the classes of Kafka and Spark: a minute once, and each start takes ten seconds less
+	@$(BIN)/python -m local.class_archives
 
 $(STAMP): hashes.txt $(wildcard requirements.*.txt) pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python is not installed, but 3.11 is needed: install it (Debian: apt-get install python3.11 python3.11-venv)."; exit 1; }
@@ -62,16 +65,16 @@ upgrade: ## data of an earlier version to this one, after a backup: FILE=path ST
 alert-test: install ## one test alert through every route of alerts.yml, and what became of each
 	@$(BIN)/python -m casework.alerting.try_routes
 
-test: install ## every test, on the real parts
+test: archives ## every test, on the real parts
 	$(PYTEST) -m "not soak"
 
-coverage: install ## the same, slower, and how much of src they run
+coverage: archives ## the same, slower, and how much of src they run
 	$(PYTEST) -m "not soak" --cov --cov-report=
 
 test-fast: install ## the tests that take milliseconds: no Java, no browser, no process of its own
 	$(PYTEST) -m "not stack and not browser and not slow and not soak"
 
-soak: install ## the long fault and load runs: FAULTS=number SEED=number BODIES=number
+soak: archives ## the long fault and load runs: FAULTS=number SEED=number BODIES=number
 	FAULTS="$(FAULTS)" SEED="$(SEED)" BODIES="$(BODIES)" $(BIN)/pytest -m soak --log-cli-level=WARNING
 
 mutants: install ## change the code that loses or doubles nothing, and list changes that no test notices

@@ -71,7 +71,9 @@ group.initial.rebalance.delay.ms=0
 
 
 def _java(*options: str) -> list[str]:
-    heap = ["-Xms128m", "-Xmx384m", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError"]
+    heap = ["-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
+    if (archive := jars.class_archive("kafka")).exists():
+        options = (f"-XX:SharedArchiveFile={archive}", *options)
     return ["java", *heap, "-Dlog4j2.level=WARN", *options, "-cp", jars.classpath("kafka")]
 
 

@@ -50,6 +50,11 @@ def classpath(conf: str, folder: Path = JARS) -> str:
     return f"{folder / conf}/*"
 
 
+def class_archive(name: str, folder: Path = JARS) -> Path:
+    """Where the archive of the classes of `kafka` or `spark` is, if `local.class_archives` ran."""
+    return folder / f"{name}.jsa"
+
+
 def agent(folder: Path = JARS) -> Path:
     """The jar of Kafka's metrics agent; raises `FileNotFoundError` before `resolve`."""
     for jar in (folder / "agent").glob("*.jar"):

@@ -59,6 +59,12 @@ def free_ports(count: int) -> list[int]:
     return numbers
 
 
+def accepts(port: int) -> bool:
+    """Whether something on this machine accepts connections on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def listeners() -> dict[int, tuple[int, str]]:
     """Who listens on each port, as process number and command, where this user may see it."""
     owners: dict[int, tuple[int, str]] = {}

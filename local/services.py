@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import sys
 import urllib.error
 import urllib.request
@@ -16,7 +15,7 @@ from honcho.environ import parse_procfile
 
 from core.lake import open_table
 from core.settings import DataSettings, SimulatorSettings
-from local.ports import ports, targets
+from local.ports import accepts, ports, targets
 from local.supervisor import Service
 
 ORIGINS = {"demo": "simulated", "live": "live"}
@@ -158,14 +157,9 @@ def source_silence() -> SourceSilence | None:
 def _ready_probe(name: str) -> Callable[[], bool]:
     if name == "kafka":
         kafka_port = ports()["KAFKA_PORT"]
-        return lambda: _accepts(kafka_port)
+        return lambda: accepts(kafka_port)
     url = f"http://localhost:{targets()[name]}{READY_PATHS.get(name, '/metrics')}"
     return lambda: _answers(url)
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _answers(url: str) -> bool:

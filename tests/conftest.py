@@ -11,9 +11,9 @@ import hypothesis
 import pytest
 from local import jars
 from local.broker import Broker
-from local.ports import free_port
+from local.ports import accepts, free_port
 from tests.support import suite
-from tests.support.processes import accepts, answers, missing, process, wait_until
+from tests.support.processes import answers, missing, process, wait_until
 from tests.support.store_server import StoreServer, store_server
 
 from core.settings import ROOT

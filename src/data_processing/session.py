@@ -7,6 +7,7 @@ Started by Python, the stream brings the jars itself; started by `spark-submit`,
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -58,6 +59,9 @@ _STORE = {
     "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
 }
 _FROM_FILE = "org.apache.hadoop.fs.s3a.auth.ProfileAWSCredentialsProvider"
+
+CLASS_ARCHIVE = "spark.jsa"
+"""Beside the folder of the jars: the archive of the classes in them (`local/class_archives.py`)."""
 
 _JAVA_OPTIONS = "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Dlog4j2.level=ERROR"
 
@@ -118,6 +122,21 @@ def _options_of(settings: StreamSettings, address: str, lake: str) -> dict[str, 
     if settings.spark_jars_dir is not None:
         folder = settings.spark_jars_dir.resolve()
         folders = [folder, folder.with_name("s3")] if on_store(lake) else [folder]
-        jars = sorted(jar for each in folders for jar in each.glob("*.jar"))
-        options["spark.jars"] = ",".join(map(str, jars))
+        jars = [str(jar) for jar in sorted(jar for each in folders for jar in each.glob("*.jar"))]
+        options |= _classes(settings, jars, folder.with_name(CLASS_ARCHIVE))
+    return options
+
+
+def _classes(settings: StreamSettings, jars: list[str], archive: Path) -> dict[str, str]:
+    """How Java finds the jars: on one machine by its class path, of which there can be an archive.
+
+    Java ignores an archive of another class path, as that with the jars for a store.
+    """
+    if not settings.spark_master.startswith("local"):
+        return {"spark.jars": ",".join(jars)}
+    options = {"spark.driver.extraClassPath": os.pathsep.join(jars)}
+    if archive.exists():
+        options["spark.driver.extraJavaOptions"] = (
+            f"{_JAVA_OPTIONS} -XX:SharedArchiveFile={archive}"
+        )
     return options

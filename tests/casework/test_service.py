@@ -14,9 +14,9 @@ import pytest
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 from local.broker import Broker
-from local.ports import free_port
+from local.ports import accepts, free_port
 from tests.support.case_samples import a_flag, a_hash, dust_fan_outs, numbers_of, rows_of
-from tests.support.processes import accepts, process, wait_until
+from tests.support.processes import process, wait_until
 
 from casework.anomaly_topic import AnomalyTopic, TopicReplacedError
 from core.settings import ROOT

@@ -7,9 +7,9 @@ import pytest
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from local.broker import Broker
-from local.ports import free_port
+from local.ports import accepts, free_port
 from tests.support.door import prepare
-from tests.support.processes import accepts, process, wait_until
+from tests.support.processes import process, wait_until
 
 from core.kafka_access import client_options, spark_options
 from core.settings import ROOT, KafkaSettings

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local.ports import free_port
-from tests.support.processes import accepts, answers, missing, process, wait_until
+from local.ports import accepts, free_port
+from tests.support.processes import answers, missing, process, wait_until
 from tests.support.store_server import BUCKET, StoreServer, store_server
 
 from core.settings import MlflowSettings, StoreSettings

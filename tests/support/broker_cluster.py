@@ -7,8 +7,8 @@ from pathlib import Path
 
 from kafka.errors import KafkaError
 from local.broker import Broker
-from local.ports import free_port
-from tests.support.processes import accepts, kill_group
+from local.ports import accepts, free_port
+from tests.support.processes import kill_group
 from tests.support.stream_processes import wait_for
 
 from core.settings import ROOT

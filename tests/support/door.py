@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import requests
-from local.ports import free_ports
-from tests.support.processes import accepts, missing, process, wait_until
+from local.ports import accepts, free_ports
+from tests.support.processes import missing, process, wait_until
 
 from core.settings import ROOT
 

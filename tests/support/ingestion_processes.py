@@ -14,8 +14,7 @@ from typing import Any
 import requests
 from kafka import KafkaConsumer, TopicPartition
 from local.broker import Broker
-from local.ports import free_port
-from tests.support.processes import accepts
+from local.ports import accepts, free_port
 
 from core.settings import ROOT
 from core.topics import BLOCKS, DEAD_LETTERS, TRANSACTIONS

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -62,11 +61,6 @@ def wait_until(
         if running.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"not ready:\n{log.read_text(errors='replace')[-4000:]}")
         time.sleep(0.2)
-
-
-def accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def answers(url: str) -> bool:

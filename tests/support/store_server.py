@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from local.ports import free_port
-from tests.support.processes import accepts, process, wait_until
+from local.ports import accepts, free_port
+from tests.support.processes import process, wait_until
 
 BUCKET = "bitcoin"
 KEY, SECRET = "a-key", "a-secret"

@@ -16,8 +16,8 @@ from pathlib import Path
 from kafka import KafkaProducer
 from local import jars
 from local.broker import Broker
-from local.ports import free_port
-from tests.support.processes import accepts, kill_group
+from local.ports import accepts, free_port
+from tests.support.processes import kill_group
 from tests.support.stream_samples import a_champion, a_transaction, as_json
 
 from core.lake import open_table, query

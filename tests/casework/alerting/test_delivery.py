@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 from local.broker import Broker
-from local.ports import free_port
+from local.ports import accepts, free_port
 from tests.support.case_samples import a_flag
 from tests.support.http_receiver import HttpReceiver
-from tests.support.processes import Daemon, accepts, process, wait_until
+from tests.support.processes import Daemon, process, wait_until
 
 from core.casework import CaseworkStore
 from core.settings import ROOT
