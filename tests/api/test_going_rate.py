@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 from starlette.testclient import TestClient
 from tests.support.api_application import OVERPAID, FixedFollower, application
 
@@ -17,7 +17,7 @@ from api.going_rate import GoingRate
 from api.schemas import EXAMPLE
 from api.scoring import NO_MODEL
 from core.detector.champion import Champion
-from core.lake import ORIGIN_PROPERTY, OriginMismatchError, table_uri
+from core.lake import OriginMismatchError, open_or_create_table
 from core.tables import MARKET
 
 MINUTE = datetime(2026, 9, 28, 6, 59, tzinfo=UTC)
@@ -25,18 +25,10 @@ MINUTE = datetime(2026, 9, 28, 6, 59, tzinfo=UTC)
 
 def write_market(lake: str, minute: datetime, fee_rate: float, origin: str = "simulated") -> None:
     """Append one minute to the table, as the stream does."""
-    uri = table_uri(lake, "market")
-    DeltaTable.create(
-        uri,
-        MARKET,
-        mode="ignore",
-        partition_by=["date"],
-        configuration={ORIGIN_PROPERTY: origin},
-        raise_if_key_not_exists=False,
-    )
+    table = open_or_create_table(lake, "market", MARKET, origin, ["date"])
     row = {"minute": minute, "fee_rate": fee_rate, "low": 1.0, "high": 90.0, "rows": 1_000}
     rows = pa.Table.from_pylist([row | {"date": minute.date()}], schema=MARKET)
-    write_deltalake(uri, rows, mode="append")
+    write_deltalake(table, rows, mode="append")
 
 
 def market_of(answer: dict[str, Any]) -> tuple[float, str | None, str]:

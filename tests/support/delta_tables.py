@@ -10,7 +10,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 from numpy.typing import NDArray
 
-from core.lake import ORIGIN_PROPERTY
+from core.lake import open_or_create_table
 from core.tables import TABLES
 from core.transaction import COIN
 
@@ -138,16 +138,9 @@ def write(
 
     `written` is how the file is written, as `housekeeping.WRITTEN` says for files that are joined.
     """
-    DeltaTable.create(
-        str(lake / name),
-        TABLES[name],
-        mode="ignore",
-        partition_by=["date"],
-        configuration={ORIGIN_PROPERTY: origin},
-        raise_if_key_not_exists=False,
-    )
+    table = open_or_create_table(str(lake), name, TABLES[name], origin, ["date"])
     written = written or WriterProperties()
-    write_deltalake(str(lake / name), rows, mode="append", writer_properties=written)
+    write_deltalake(table, rows, mode="append", writer_properties=written)
 
 
 def write_raw(lake: Path, *rows: Mapping[str, Any]) -> None:

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 
-from core.lake import ORIGIN_PROPERTY, table_uri
+from core.lake import open_or_create_table
 from core.tables import MOVEMENTS
 
 
@@ -20,13 +20,5 @@ def movement(address: str, name: str, at: datetime, value: int, **changes: Any) 
 
 def append_movements(lake: str, rows: list[dict[str, Any]]) -> None:
     """Append rows to the table, which is created where it is missing."""
-    uri = table_uri(lake, "movements")
-    DeltaTable.create(
-        uri,
-        MOVEMENTS,
-        mode="ignore",
-        partition_by=["date"],
-        configuration={ORIGIN_PROPERTY: "simulated"},
-        raise_if_key_not_exists=False,
-    )
-    write_deltalake(uri, pa.Table.from_pylist(rows, schema=MOVEMENTS), mode="append")
+    table = open_or_create_table(lake, "movements", MOVEMENTS, "simulated", ["date"])
+    write_deltalake(table, pa.Table.from_pylist(rows, schema=MOVEMENTS), mode="append")

@@ -8,7 +8,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from numpy.typing import NDArray
 
-from core.lake import ORIGIN_PROPERTY, open_table, table_uri
+from core.lake import open_or_create_table
 from core.tables import RAW_TRANSACTIONS
 from core.transaction import NUMERIC_FIELDS
 
@@ -24,18 +24,9 @@ def append_rows(
 
     Their first columns are `NUMERIC_FIELDS`; others are not written.
     """
-    uri = table_uri(str(lake), "raw_transactions")
-    DeltaTable.create(
-        uri,
-        RAW_TRANSACTIONS,
-        mode="ignore",
-        partition_by=["date"],
-        configuration={
-            ORIGIN_PROPERTY: "simulated",
-            "delta.dataSkippingStatsColumns": "append_time",
-        },
-        raise_if_key_not_exists=False,
-    )
+    properties = {"delta.dataSkippingStatsColumns": "append_time"}
+    created = ("raw_transactions", RAW_TRANSACTIONS, "simulated", ["date"], properties)
+    table = open_or_create_table(str(lake), *created)
     times = [start + timedelta(seconds=i / 7) for i in range(len(rows))]
     columns = dict(zip(NUMERIC_FIELDS, rows.astype(np.int64).T, strict=False)) | {
         "hash": [f"{i + offset:064x}" for i in range(len(rows))],
@@ -51,8 +42,6 @@ def append_rows(
         pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(len(rows), f.type)
         for f in RAW_TRANSACTIONS
     ]
-    table = pa.Table.from_arrays(arrays, schema=RAW_TRANSACTIONS)
-    write_deltalake(uri, table, mode="append")
-    opened = open_table(str(lake), "raw_transactions", "simulated")
-    assert opened is not None
-    return opened
+    written = pa.Table.from_arrays(arrays, schema=RAW_TRANSACTIONS)
+    write_deltalake(table, written, mode="append")
+    return table

@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 from tests.support.scored_lake import append_scored, scored_row
 
-from core.lake import ORIGIN_PROPERTY, table_uri
+from core.lake import open_or_create_table
 from core.tables import MARKET, QUARANTINE, RAW_TRANSACTIONS
 
 DAY = date(2026, 11, 27)
@@ -23,16 +23,8 @@ def flag(number: int, score: float, **columns: Any) -> dict[str, object]:
 
 def append(lake: str, name: str, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
     """Append rows to a table of the lake, which is created where it is missing."""
-    uri = table_uri(lake, name)
-    DeltaTable.create(
-        uri,
-        schema,
-        mode="ignore",
-        partition_by=["date"],
-        configuration={ORIGIN_PROPERTY: "simulated"},
-        raise_if_key_not_exists=False,
-    )
-    write_deltalake(uri, pa.Table.from_pylist(rows, schema=schema), mode="append")
+    table = open_or_create_table(lake, name, schema, "simulated", ["date"])
+    write_deltalake(table, pa.Table.from_pylist(rows, schema=schema), mode="append")
 
 
 def write_day(lake: str) -> None:

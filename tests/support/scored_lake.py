@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 
-from core.lake import ORIGIN_PROPERTY, table_uri
+from core.lake import open_or_create_table
 from core.tables import SCORED_TRANSACTIONS
 from core.transaction import NUMERIC_FIELDS
 
@@ -60,13 +60,5 @@ def append_scored(
     schema: pa.Schema = SCORED_TRANSACTIONS,
 ) -> None:
     """Append rows to the table, which is created where it is missing."""
-    uri = table_uri(lake, "scored_transactions")
-    DeltaTable.create(
-        uri,
-        schema,
-        mode="ignore",
-        partition_by=["date"],
-        configuration={ORIGIN_PROPERTY: origin},
-        raise_if_key_not_exists=False,
-    )
-    write_deltalake(uri, pa.Table.from_pylist(rows, schema=schema), mode="append")
+    table = open_or_create_table(lake, "scored_transactions", schema, origin, ["date"])
+    write_deltalake(table, pa.Table.from_pylist(rows, schema=schema), mode="append")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 from tests.support.dashboard_api import FakeApi
 from tests.support.dashboard_backend import Backend, make_services
 from tests.support.delta_tables import markets, scored, write
 
-from core.lake import ORIGIN_PROPERTY
+from core.lake import open_or_create_table
 from dashboard.activity.filters import Filters
 from dashboard.activity.page_text import page_text
 from dashboard.lake.sources import Lake
@@ -72,16 +72,8 @@ def test_a_table_of_an_earlier_version_is_read_without_a_market(
 ) -> None:
     rows: pa.Table = scored(300, datetime.now(UTC), 600)
     old = rows.drop_columns(["flagged_by", "market_fee_rate", "patterns"])
-    settings = {ORIGIN_PROPERTY: "simulated"}
-    uri = str(tmp_path / "scored_transactions")
-    DeltaTable.create(
-        uri,
-        old.schema,
-        partition_by=["date"],
-        configuration=settings,
-        raise_if_key_not_exists=False,
-    )
-    write_deltalake(uri, old, mode="append")
+    written = ("scored_transactions", old.schema, "simulated", ["date"])
+    write_deltalake(open_or_create_table(str(tmp_path), *written), old, mode="append")
     services = make_services(tmp_path, api.url)
     assert services.recent.refresh().problem is None
     view = services.views.view(Filters(range="7d"), "dark", "UTC")

@@ -1,16 +1,12 @@
-import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from tests.support.delta_tables import write
 from tests.support.inside_lake import a_payment, write_insides, write_verdict
 from tests.support.moved_lake import append_movements, movement
 
-from core.tables import ADDRESS_DAYS
 from data_processing.chores.address_summing import AddressDays
-from data_processing.lake_tables import LakeTables
+from data_processing.lake_tables import LakeTables, create_tables
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 TODAY, YESTERDAY = NOON.date(), NOON.date() - timedelta(days=1)
@@ -26,7 +22,7 @@ def tables(lake: str, monkeypatch: pytest.MonkeyPatch) -> LakeTables:
         row = a_payment(back, timedelta(), {}, paid, event_time=at, append_time=at)
         write_insides(lake, row)
         write_verdict(lake, row, flagged=back == 1)
-    write(Path(lake), "address_days", ADDRESS_DAYS.empty_table())
+    create_tables(lake, "simulated", 2)
     return LakeTables(None, lake, "simulated")  # type: ignore[arg-type]
 
 
@@ -113,17 +109,3 @@ def test_it_is_due_once_a_minute(tables: LakeTables) -> None:
     assert not keeper.due()
     clock[0] = 60
     assert keeper.due()
-
-
-@pytest.mark.stack
-def test_the_table_that_spark_made_takes_the_rows(
-    tables: LakeTables, empty_lake: str, tmp_path: Path
-) -> None:
-    filled = AddressDays(tables, now=lambda: NOON)
-    for _ in range(2):
-        filled.run()
-    rows = tables.query("SELECT * FROM address_days", "address_days")
-    made = shutil.copytree(empty_lake, tmp_path / "made")
-    by_spark = LakeTables(None, str(made), "simulated")  # type: ignore[arg-type]
-    by_spark.replace_dates("address_days", rows.cast(ADDRESS_DAYS), [YESTERDAY])
-    assert summed(by_spark) == summed(tables)
