@@ -55,6 +55,13 @@ def class_archive(name: str, folder: Path = JARS) -> Path:
     return folder / f"{name}.jsa"
 
 
+def of_pyspark() -> Path:
+    """The folder of the jars that pyspark brings."""
+    spec = find_spec("pyspark")
+    assert spec is not None and spec.origin is not None, "pyspark is in constraints.txt"
+    return Path(spec.origin).parent / "jars"
+
+
 def agent(folder: Path = JARS) -> Path:
     """The jar of Kafka's metrics agent; raises `FileNotFoundError` before `resolve`."""
     for jar in (folder / "agent").glob("*.jar"):
@@ -77,11 +84,8 @@ def _retrieve(folder: Path) -> None:
 
 
 def _ivy(folder: Path, cache: Path) -> list[str]:
-    spec = find_spec("pyspark")
-    assert spec is not None and spec.origin is not None, "pyspark is in constraints.txt"
-    jars = Path(spec.origin).parent / "jars"
     return [
-        *("java", f"-Divy.cache={cache}", "-cp", f"{jars}/*", "org.apache.ivy.Main"),
+        *("java", f"-Divy.cache={cache}", "-cp", f"{of_pyspark()}/*", "org.apache.ivy.Main"),
         *("-settings", str(HERE / "ivysettings.xml"), "-ivy", str(HERE / "ivy.xml")),
         *("-retrieve", f"{folder}/[conf]/[artifact]-[revision].[ext]"),
     ]

@@ -75,14 +75,12 @@ def create_tables(lake: str, origin: str, vacuum_after_hours: int) -> None:
         table = open_or_create_table(lake, name, schema, origin, ["date"], wanted)
         if missing := missing_columns(table, schema):
             add_columns(table, missing)
-        check_protocol(lake, name, origin)
+        check_protocol(table, name)
         _set_changed_properties(table, wanted)
 
 
-def check_protocol(lake: str, name: str, origin: str) -> None:
+def check_protocol(table: DeltaTable, name: str) -> None:
     """Raise `ProtocolError` unless the table has the protocol `PROTOCOL`."""
-    table = open_table(lake, name, origin)
-    assert table is not None, "created before"
     protocol = table.protocol()
     versions = (protocol.min_reader_version, protocol.min_writer_version)
     if versions != PROTOCOL:

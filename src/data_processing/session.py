@@ -7,7 +7,6 @@ Started by Python, the stream brings the jars itself; started by `spark-submit`,
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -122,21 +121,11 @@ def _options_of(settings: StreamSettings, address: str, lake: str) -> dict[str, 
     if settings.spark_jars_dir is not None:
         folder = settings.spark_jars_dir.resolve()
         folders = [folder, folder.with_name("s3")] if on_store(lake) else [folder]
-        jars = [str(jar) for jar in sorted(jar for each in folders for jar in each.glob("*.jar"))]
-        options |= _classes(settings, jars, folder.with_name(CLASS_ARCHIVE))
-    return options
-
-
-def _classes(settings: StreamSettings, jars: list[str], archive: Path) -> dict[str, str]:
-    """How Java finds the jars: on one machine by its class path, of which there can be an archive.
-
-    Java ignores an archive of another class path, as that with the jars for a store.
-    """
-    if not settings.spark_master.startswith("local"):
-        return {"spark.jars": ",".join(jars)}
-    options = {"spark.driver.extraClassPath": os.pathsep.join(jars)}
-    if archive.exists():
-        options["spark.driver.extraJavaOptions"] = (
-            f"{_JAVA_OPTIONS} -XX:SharedArchiveFile={archive}"
-        )
+        jars = sorted(str(jar) for each in folders for jar in each.glob("*.jar"))
+        if not settings.spark_master.startswith("local"):
+            return options | {"spark.jars": ",".join(jars)}
+        # Of a class path there can be an archive; Java ignores that of another one.
+        options["spark.driver.extraClassPath"] = os.pathsep.join(jars)
+        if (archive := folder.with_name(CLASS_ARCHIVE)).exists():
+            options["spark.driver.extraJavaOptions"] += f" -XX:SharedArchiveFile={archive}"
     return options

@@ -32,7 +32,7 @@ Clock = Callable[[], float]
 def trainer_of(
     config: TrainerConfig, settings: TrainerSettings, clock: Clock = time.time
 ) -> Trainer:
-    """The trainer of a place."""
+    """The trainer for a lake and the registry of its models."""
     marked = MarkedFlags(CaseworkStore(config.casework, config.origin))
     registry = Registry(config.tracking_uri, config.origin)
     return Trainer(settings, registry, clock, marked.marks)
@@ -47,8 +47,8 @@ def train(job: Job, clock: Clock = time.time) -> Ended:
 
 
 def _outcome(job: Job, clock: Clock) -> Outcome:
-    trainer, place = trainer_of(job.config, job.settings, clock), job.config
-    table = open_table(place.lake, "raw_transactions", place.origin)
+    trainer = trainer_of(job.config, job.settings, clock)
+    table = open_table(job.config.lake, "raw_transactions", job.config.origin)
     if table is None:
         raise FileNotFoundError("the table raw_transactions is gone")
     if job.trees_of is not None:

@@ -1,6 +1,6 @@
 """A training in a process of its own, which then ends.
 
-It imports MLflow and scikit-learn, and holds all of its rows: 300 MiB that the trainer would keep
+It imports MLflow and scikit-learn, and holds all of its rows: 200 MiB that the trainer would keep
 between two trainings. Job and result go through pipes as pickles that this project wrote.
 """
 

@@ -115,8 +115,8 @@ class Watch:
             return
         self._kept_at = self._clock()
         values = {f"drift_{feature}": index for feature, index in drift.items()}
+        values["recent_flag_rate"] = flag_rate
         try:
-            values["recent_flag_rate"] = flag_rate
             self._registry.log_with_run_of(champion.version, values, self._clock())
         except RegistryUnavailableError as error:  # someone may have deleted the run
             log.warning("event=drift_not_kept version=%s reason=%s", champion.version, error)

@@ -26,7 +26,7 @@ def test_every_table_has_todays_columns_and_the_protocol_of_its_readers(tables: 
         table = DeltaTable(table_uri(tables.lake, name))
         assert [field.name for field in table.schema().fields] == schema.names
         assert table.metadata().partition_columns == ["date"]
-        check_protocol(tables.lake, name, "simulated")
+        check_protocol(table, name)
 
 
 def test_the_log_has_statistics_of_times_and_of_no_other_column(
@@ -57,11 +57,12 @@ def test_a_setting_that_changes_reaches_every_table_at_the_next_start(
     rows = writer.tables.rows_by_date("raw_transactions")
     create_tables(lake, "simulated", 48)
     for name in TABLES:
-        found = DeltaTable(table_uri(lake, name)).metadata().configuration
+        table = DeltaTable(table_uri(lake, name))
+        found = table.metadata().configuration
         assert found["delta.deletedFileRetentionDuration"] == "interval 48 hours"
         assert found["delta.logRetentionDuration"] == "interval 48 hours"
         assert found["bitcoin.origin"] == "simulated"
-        check_protocol(lake, name, "simulated")
+        check_protocol(table, name)
     versions = [DeltaTable(table_uri(lake, name)).version() for name in TABLES]
     create_tables(lake, "simulated", 48)
     assert [DeltaTable(table_uri(lake, name)).version() for name in TABLES] == versions

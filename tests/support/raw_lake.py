@@ -25,8 +25,9 @@ def append_rows(
     Their first columns are `NUMERIC_FIELDS`; others are not written.
     """
     properties = {"delta.dataSkippingStatsColumns": "append_time"}
-    created = ("raw_transactions", RAW_TRANSACTIONS, "simulated", ["date"], properties)
-    table = open_or_create_table(str(lake), *created)
+    table = open_or_create_table(
+        str(lake), "raw_transactions", RAW_TRANSACTIONS, "simulated", ["date"], properties
+    )
     times = [start + timedelta(seconds=i / 7) for i in range(len(rows))]
     columns = dict(zip(NUMERIC_FIELDS, rows.astype(np.int64).T, strict=False)) | {
         "hash": [f"{i + offset:064x}" for i in range(len(rows))],

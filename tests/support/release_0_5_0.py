@@ -2,12 +2,12 @@
 
 import numpy as np
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 from tests.support.delta_tables import scored
 from tests.support.earlier_mlflow import EARLIER, a_database
 from tests.support.kept_data import NOON
 
-from core.lake import ORIGIN_PROPERTY
+from core.lake import open_or_create_table
 from core.tables import RAW_TRANSACTIONS, SCORED_TRANSACTIONS
 from data_ingestion.journal import Journal
 from maintenance.data_folder import DATABASE, JOURNAL, DataFolder
@@ -42,14 +42,8 @@ def _columns(rows: pa.Table) -> dict[str, object]:
 
 def _write(folder: DataFolder, name: str, schema: pa.Schema, columns: dict[str, object]) -> None:
     schema = pa.schema([field for field in schema if field.name not in ADDED[name]])
-    uri = str(folder.parts["lake"] / name)
-    DeltaTable.create(
-        uri,
-        schema,
-        partition_by=["date"],
-        configuration={ORIGIN_PROPERTY: folder.origin},
-        raise_if_key_not_exists=False,
-    )
+    lake = str(folder.parts["lake"])
+    table = open_or_create_table(lake, name, schema, folder.origin, ["date"])
     count = len(columns["hash"])  # type: ignore[arg-type]
     there = [columns.get(field.name, pa.nulls(count, field.type)) for field in schema]
-    write_deltalake(uri, pa.table(there, schema=schema), mode="append")
+    write_deltalake(table, pa.table(there, schema=schema), mode="append")

@@ -72,8 +72,9 @@ def test_a_table_of_an_earlier_version_is_read_without_a_market(
 ) -> None:
     rows: pa.Table = scored(300, datetime.now(UTC), 600)
     old = rows.drop_columns(["flagged_by", "market_fee_rate", "patterns"])
-    written = ("scored_transactions", old.schema, "simulated", ["date"])
-    write_deltalake(open_or_create_table(str(tmp_path), *written), old, mode="append")
+    lake, name = str(tmp_path), "scored_transactions"
+    table = open_or_create_table(lake, name, old.schema, "simulated", ["date"])
+    write_deltalake(table, old, mode="append")
     services = make_services(tmp_path, api.url)
     assert services.recent.refresh().problem is None
     view = services.views.view(Filters(range="7d"), "dark", "UTC")
