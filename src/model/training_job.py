@@ -1,12 +1,9 @@
-"""What the process of a training does: one job from its pipe, and how it ended.
+"""What the process of a training does: one job, and how it ended.
 
-python -m model.training_job, with a pickled `model.training_process.Job` on standard input
+python -m model.training_job, for `core.own_process`
 """
 
 import logging
-import pickle
-import signal
-import sys
 import time
 from collections.abc import Callable
 
@@ -15,6 +12,7 @@ from deltalake.exceptions import DeltaError
 from core.casework import CaseworkStore
 from core.lake import open_table
 from core.logs import configure
+from core.own_process import answer
 from core.registry.rest import RegistryUnavailableError
 from core.registry.version_files import ModelRefusedError
 from core.settings import TrainerSettings
@@ -66,15 +64,9 @@ def _ended(outcome: Outcome) -> Ended:
 
 
 def main() -> None:
-    """Write how the job ended, or why it was impossible, to standard output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer decides what Ctrl-C ends
+    """Answer how the job ended, or why it was impossible."""
     configure("trainer")
-    job: Job = pickle.load(sys.stdin.buffer)
-    try:
-        result: Ended | TrainingImpossibleError = train(job)
-    except TrainingImpossibleError as error:
-        result = TrainingImpossibleError(str(error))
-    sys.stdout.buffer.write(pickle.dumps(result))
+    answer(train, TrainingImpossibleError)
 
 
 if __name__ == "__main__":

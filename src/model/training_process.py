@@ -1,16 +1,14 @@
 """A training in a process of its own, which then ends.
 
 It imports MLflow and scikit-learn, and holds all of its rows: 200 MiB that the trainer would keep
-between two trainings. Job and result go through pipes as pickles that this project wrote.
+between two trainings.
 """
 
-import pickle
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.own_process import ProcessFailedError, ask
 from core.settings import TrainerSettings
 from model.followed_registry import Origin
 from model.schedule import Cause
@@ -71,25 +69,15 @@ class TrainingCrashedError(RuntimeError):
 
 
 def train_in_process(job: Job) -> Ended:
-    """Do a job in another process; it ends with this one's wait for it.
+    """Do a job in another process.
 
     Raises `TrainingImpossibleError`, which may pass, and `TrainingCrashedError`.
     """
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "model.training_job"],
-            input=pickle.dumps(job),
-            stdout=subprocess.PIPE,
-            timeout=TRAINING_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise TrainingCrashedError(f"a training took over {TRAINING_SECONDS} s") from error
-    if done.returncode == -signal.SIGKILL:
-        raise TrainingCrashedError("a training was killed: does the machine lack memory for it?")
-    if done.returncode != 0:
-        raise TrainingCrashedError(f"a training crashed, exit code {done.returncode}: see above")
-    result: Ended | TrainingImpossibleError = pickle.loads(done.stdout)
-    if isinstance(result, TrainingImpossibleError):
-        raise result
-    return result
+        ended: Ended = ask("model.training_job", job, TRAINING_SECONDS)
+    except ProcessFailedError as error:
+        if error.exit_code == -signal.SIGKILL:
+            reason = "a training was killed: does the machine lack memory for it?"
+            raise TrainingCrashedError(reason) from error
+        raise TrainingCrashedError(f"the process of a training {error}: see above") from error
+    return ended
