@@ -32,6 +32,7 @@ from data_processing.worker_scoring import ChampionBroadcast, Surroundings
 class MicroBatch:
     """What a micro-batch brought: receipts of the new transactions, of new rejects and of blocks.
 
+    `records` counts what was read, `repeats` the transactions that were stored already.
     A receipt has the columns `RECEIPT_COLUMNS`; the lists of addresses are let go of when
     their rows are written. `newest` is when Kafka appended the last record. `seconds` has the time
     of each stage: `read` (parse and decide), `score`, and the write of each table, of `market` and
@@ -45,6 +46,7 @@ class MicroBatch:
     new: pa.Table
     rejects: pa.Table
     blocks: pa.Table
+    records: int
     repeats: int
     model_version: str | None
     newest: datetime
@@ -142,6 +144,7 @@ class MicroBatchWriter:
             new=transactions.filter(pc.invert(repeated)),
             rejects=rejects.filter(pc.invert(written)),
             blocks=receipts.filter(pc.is_valid(receipts["block_hash"])),
+            records=receipts.num_rows,
             repeats=pc.sum(repeated).as_py() or 0,
             model_version=parsed.model_version,
             newest=pc.max(receipts["append_time"]).as_py(),

@@ -73,7 +73,7 @@ class RecordsInWorkers:
 
     def receipts(self) -> pa.Table:
         """The columns `RECEIPT_COLUMNS` of all, collected from the workers."""
-        return self.frame.select(*RECEIPT_COLUMNS).toArrow()
+        return self.frame.selectExpr(*RECEIPT_COLUMNS).toArrow()
 
     def leave_out(self, repeats: pa.Table) -> None:
         """Leave records out of `frame`."""
@@ -133,7 +133,7 @@ def parsed_records(
     frame: DataFrame, few: bool, champion: ChampionBroadcast
 ) -> Iterator[ParsedRecords]:
     """Parse and validate the Kafka records of a frame; `few` says that they are."""
-    records = frame.select("topic", "partition", "offset", "timestamp", "value")
+    records = frame.selectExpr("topic", "partition", "offset", "timestamp", "value")
     if few:
         yield RecordsHere(records, champion)
         return

@@ -11,6 +11,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -22,9 +23,11 @@ from data_processing.micro_batch import MicroBatchWriter
 from data_processing.parsed_records import FEW_RECORDS
 from data_processing.start_offsets import TOPICS, SourceSettings
 from data_processing.stream_checkpoint import planned_records
-from data_processing.telemetry import record_micro_batch
+from data_processing.telemetry import QueryProgress, record_micro_batch
 from data_processing.topic_checks import TopicGuard
 from monitoring.stream_metrics import StreamMetrics
+
+log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 0.2
 
@@ -51,6 +54,7 @@ class StreamQuery:
         self._spark, self._writer = spark, writer
         self._announcements, self._chores = announcements, chores
         self._metrics, self._stop = metrics, stop
+        self._progress = QueryProgress(metrics)
         self._commit_lock = threading.Lock()
 
     def run(self, source: SourceSettings, settings: StreamSettings) -> None:
@@ -62,8 +66,8 @@ class StreamQuery:
         query = self._start(source, settings)
         with closing(self._guard):
             while not self._stop.is_set():
-                if query.awaitTermination(_IDLE_SECONDS):  # type: ignore[arg-type]
-                    raise RuntimeError("the query ended by itself")
+                self._wait(query)
+                self._progress.look(query)
                 self._do_chores()
             self._end(query)
 
@@ -74,7 +78,19 @@ class StreamQuery:
         write = partial(self._write_batch, Path(source.checkpoint))
         writer = reader.load().writeStream.foreachBatch(write).queryName("intake")
         writer = writer.option("checkpointLocation", source.checkpoint)
-        return writer.trigger(processingTime=f"{settings.trigger_seconds} seconds").start()
+        query = writer.trigger(processingTime=f"{settings.trigger_seconds} seconds").start()
+        log.info("event=query_started id=%s", query.id)
+        return query
+
+    def _wait(self, query: StreamingQuery) -> None:
+        """Wait a little; raise what stopped the query."""
+        try:
+            ended = query.awaitTermination(_IDLE_SECONDS)  # type: ignore[arg-type]
+        except StreamingQueryException:
+            self._metrics.failures.inc()
+            raise
+        if ended:
+            raise RuntimeError("the query ended by itself")
 
     def _write_batch(self, checkpoint: Path, frame: DataFrame, number: int) -> None:
         with self._commit_lock:

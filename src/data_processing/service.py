@@ -40,7 +40,7 @@ from data_processing.seen_transactions import SeenTransactions
 from data_processing.session import start_session
 from data_processing.start_offsets import TOPICS, source_settings
 from data_processing.stream_checkpoint import stream_folder
-from data_processing.telemetry import QueryListener, bind_gauges
+from data_processing.telemetry import bind_gauges
 from data_processing.topic_checks import TopicGuard, check_append_times
 from data_processing.watch_matching import WatchMatching
 from data_processing.worker_scoring import ChampionBroadcast
@@ -160,7 +160,6 @@ def _build_query(
 ) -> StreamQuery:
     seen = SeenTransactions(tables, stream_folder(config.data.data_dir) / "known_keys")
     champion = ChampionBroadcast(tables.spark.sparkContext, lambda: follower.current)
-    tables.spark.streams.addListener(QueryListener(metrics))
     spenders = LastSpenders()
     watch = _follow_watch_list(tables, config, metrics)
     writer = MicroBatchWriter(tables, seen, champion, spenders, watch)

@@ -1,34 +1,26 @@
 """The stream's metrics: of each micro-batch, of Spark's query, and gauges read at each scrape."""
 
 import json
-import logging
 import shutil
 import time
 from collections.abc import Callable, Sized
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql.streaming.listener import (
-    QueryIdleEvent,
-    QueryProgressEvent,
-    QueryStartedEvent,
-    QueryTerminatedEvent,
-    StreamingQueryListener,
-)
+from pyspark.sql.streaming.listener import SourceProgress, StreamingQueryProgress
+from pyspark.sql.streaming.query import StreamingQuery
 
 from core.detector.champion import Champion
 from data_processing.going_rates import GoingRates
 from data_processing.micro_batch import MicroBatch
 from monitoring.stream_metrics import StreamMetrics, observe_all
 
-log = logging.getLogger(__name__)
-
 
 def record_micro_batch(metrics: StreamMetrics, batch: MicroBatch) -> None:
     """Record what a micro-batch wrote, once it is committed."""
     new = batch.new.num_rows
+    metrics.records.inc(batch.records)
     metrics.repeats.inc(batch.repeats)
     metrics.last_batch.set_to_current_time()
     for stage, seconds in batch.seconds.items():
@@ -77,34 +69,34 @@ def bind_gauges(
         metrics.disk_free_bytes.set_function(lambda: float(disk_usage(lake)[2]))
 
 
-class QueryListener(StreamingQueryListener):
-    """Records the events of Spark's query: progress, lag and failure."""
+class QueryProgress:
+    """Records what Spark says of each micro-batch: how long it took, and what is still unread.
+
+    The query is asked. To tell pyspark's listener of one micro-batch costs a tenth of a core at one
+    a second: it walks Java's lists, and each end of one searches the whole class path.
+    """
 
     def __init__(self, metrics: StreamMetrics) -> None:
-        self._metrics = metrics
+        self._metrics, self._recorded = metrics, -1
 
-    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802, D102
-        log.info("event=query_started id=%s", event.id)
+    def look(self, query: StreamingQuery) -> None:
+        """Record the micro-batches that have ended since the last look."""
+        last = query.lastProgress
+        if last is None or last.batchId <= self._recorded:
+            return
+        following = last.batchId == self._recorded + 1
+        for progress in [last] if following else query.recentProgress:
+            if progress.batchId > self._recorded:
+                self._record(progress)
 
-    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802, D102
-        self.record(event.progress)
-
-    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: ARG002, N802, D102
-        self._metrics.behind(0, time.time())
-
-    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802, D102
-        if event.exception:
-            self._metrics.failures.inc()
-
-    def record(self, progress: Any) -> None:
-        """Record a `StreamingQueryProgress`."""
+    def _record(self, progress: StreamingQueryProgress) -> None:
+        self._recorded = progress.batchId
         self._metrics.behind(sum(map(_unread_records, progress.sources)), time.time())
         if progress.numInputRows:
-            self._metrics.records.inc(progress.numInputRows)
             self._metrics.batch_seconds.observe(progress.batchDuration / 1_000)
 
 
-def _unread_records(source: Any) -> int:
+def _unread_records(source: SourceProgress) -> int:
     """Records of all partitions that Kafka has and the query has not read yet."""
     latest, read = _offsets(source.latestOffset), _offsets(source.endOffset)
     return sum(
@@ -114,7 +106,6 @@ def _unread_records(source: Any) -> int:
     )
 
 
-def _offsets(text: str | None) -> dict[str, dict[str, int]]:
-    """Offsets by topic and partition; pyspark turns Java's null into the text `None`."""
-    offsets: dict[str, dict[str, int]] = json.loads(text) if text and text != "None" else {}
-    return offsets
+def _offsets(text: str) -> dict[str, dict[str, int]]:
+    """Offsets by topic and partition; Spark says null where it knows none."""
+    return json.loads(text) or {}

@@ -1,4 +1,8 @@
-"""Selects the rows of each table from a frame of parsed records: pure functions of frames."""
+"""Selects the rows of each table from a frame of parsed records: pure functions of frames.
+
+Columns are named by `selectExpr`: of each name that pyspark's `select` is given it asks Java, which
+searches its class path.
+"""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -27,21 +31,21 @@ def without(parsed: DataFrame, repeats: DataFrame) -> DataFrame:
 
 def raw_rows(parsed: DataFrame) -> DataFrame:
     """The transactions, with the columns of `raw_transactions`."""
-    return parsed.where("key IS NOT NULL").select(*RAW_TRANSACTIONS.names)
+    return parsed.where("key IS NOT NULL").selectExpr(*RAW_TRANSACTIONS.names)
 
 
 def rejected_rows(parsed: DataFrame) -> DataFrame:
     """The rejects, with the columns of `quarantine`."""
-    return parsed.where("reason IS NOT NULL").select(*QUARANTINE.names)
+    return parsed.where("reason IS NOT NULL").selectExpr(*QUARANTINE.names)
 
 
 def unscored_rows(parsed: DataFrame) -> DataFrame:
     """The transactions, with what their scores are computed from and what is kept beside them."""
-    return parsed.where("key IS NOT NULL").select(*UNSCORED.names)
+    return parsed.where("key IS NOT NULL").selectExpr(*UNSCORED.names)
 
 
 def confirmed_rows(parsed: DataFrame) -> DataFrame:
     """A row for each transaction of each block, with the columns of `confirmations`."""
     blocks = parsed.where("block_hash IS NOT NULL")
     rows = blocks.withColumn("hash", F.explode("transaction_hashes"))
-    return rows.select(*CONFIRMATIONS.names)
+    return rows.selectExpr(*CONFIRMATIONS.names)

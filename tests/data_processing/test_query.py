@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 import pytest
+from pyspark.errors import StreamingQueryException
 
 from data_processing.parsed_records import FEW_RECORDS, NO_VERDICTS
 from data_processing.query import StopRequestedError, StreamQuery
@@ -26,6 +27,7 @@ class FakeWriter:
         return SimpleNamespace(
             new=pa.table({"append_time": [], "first_seen": []}),
             rejects=pa.table({"kind": []}),
+            records=0,
             repeats=0,
             watched=0,
             confirmed=0,
@@ -87,6 +89,18 @@ def plans(checkpoint: Path, *ends: int) -> None:
         (checkpoint / "offsets" / str(number)).write_text(text)
 
 
+class EndedQuery:
+    """A query that has failed, or has ended by itself."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    def awaitTermination(self, _: float) -> bool:  # noqa: N802
+        if self._error is not None:
+            raise self._error
+        return True
+
+
 def test_what_is_flagged_is_announced_by_the_micro_batch_and_other_chores_wait(
     rig: Rig, tmp_path: Path
 ) -> None:
@@ -120,3 +134,14 @@ def test_nothing_is_written_once_another_stream_has_taken_over(rig: Rig, tmp_pat
     with pytest.raises(SecondWriterError):
         rig.query._do_chores()
     assert (len(rig.writer.few), rig.other.runs) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "failures"), [(StreamingQueryException("disk full"), 1), (None, 0)]
+)
+def test_a_query_that_fails_is_counted_and_none_ends_unnoticed(
+    rig: Rig, metrics: StreamMetrics, error: Exception | None, failures: int
+) -> None:
+    with pytest.raises(type(error) if error else RuntimeError):
+        rig.query._wait(cast(Any, EndedQuery(error)))
+    assert metrics.failures._value.get() == failures

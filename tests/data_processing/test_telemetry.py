@@ -1,43 +1,102 @@
-import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
+from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from core.detector.champion import Champion
-from data_processing.telemetry import QueryListener, bind_gauges
+from data_processing.telemetry import QueryProgress, bind_gauges
 from monitoring.stream_metrics import StreamMetrics, observe_all
 
 
-def progress(rows: int, read: dict[str, Any], latest: dict[str, Any]) -> SimpleNamespace:
-    source = SimpleNamespace(endOffset=json.dumps(read), latestOffset=json.dumps(latest))
-    return SimpleNamespace(numInputRows=rows, batchDuration=1_500, sources=[source])
-
-
-def test_the_lag_is_what_all_partitions_still_hold(metrics: StreamMetrics) -> None:
-    read, latest = {"a": {"0": 5, "1": 7}}, {"a": {"0": 9, "1": 7}, "b": {"0": 3}}
-    QueryListener(metrics).record(progress(10, read, latest))
-    assert metrics.lag_records._value.get() == 4 + 3
-    assert metrics.records._value.get() == 10
-    assert metrics.batch_seconds._sum.get() == 1.5
-
-
-def test_a_trigger_without_records_is_no_batch(metrics: StreamMetrics) -> None:
-    QueryListener(metrics).record(progress(0, {}, {}))
-    assert metrics.batch_seconds._sum.get() == 0
-
-
-@pytest.mark.parametrize("missing", [None, "None", ""])
-def test_offsets_that_spark_does_not_know_are_no_lag(
-    metrics: StreamMetrics, missing: str | None
-) -> None:
-    source = SimpleNamespace(endOffset=missing, latestOffset=missing)
-    QueryListener(metrics).record(
-        SimpleNamespace(numInputRows=1, batchDuration=1, sources=[source])
+def progress(
+    number: int = 0, rows: int = 1, read: Any = None, latest: Any = None
+) -> StreamingQueryProgress:
+    """What Spark says of a micro-batch of 1.5 s."""
+    source = {
+        **{"description": "KafkaV2", "inputRowsPerSecond": 1.0, "processedRowsPerSecond": 1.0},
+        **{"startOffset": None, "endOffset": read, "latestOffset": latest, "numInputRows": rows},
+    }
+    return StreamingQueryProgress.fromJson(
+        {
+            **{"id": str(UUID(int=1)), "runId": str(UUID(int=2)), "name": "intake"},
+            **{"timestamp": "2026-01-01T00:00:00.000Z", "batchId": number, "batchDuration": 1_500},
+            **{"stateOperators": [], "sources": [source], "numInputRows": rows},
+            "sink": {"description": "ForeachBatchSink", "numOutputRows": -1},
+        }
     )
+
+
+class FakeQuery:
+    """A query that remembers the progress of its newest three micro-batches."""
+
+    def __init__(self) -> None:
+        self.recentProgress: list[StreamingQueryProgress] = []
+
+    @property
+    def lastProgress(self) -> StreamingQueryProgress | None:  # noqa: N802
+        return self.recentProgress[-1] if self.recentProgress else None
+
+    def end_of(self, newest: StreamingQueryProgress) -> None:
+        self.recentProgress = [*self.recentProgress[-2:], newest]
+
+
+@pytest.fixture
+def query() -> FakeQuery:
+    return FakeQuery()
+
+
+@pytest.fixture
+def look(metrics: StreamMetrics, query: FakeQuery) -> Callable[[], None]:
+    return partial(QueryProgress(metrics).look, cast(Any, query))
+
+
+def micro_batches(metrics: StreamMetrics) -> float:
+    return float(metrics.batch_seconds._sum.get() / 1.5)
+
+
+def test_the_lag_is_what_all_partitions_still_hold(
+    metrics: StreamMetrics, query: FakeQuery, look: Callable[[], None]
+) -> None:
+    read, latest = {"a": {"0": 5, "1": 7}}, {"a": {"0": 9, "1": 7}, "b": {"0": 3}}
+    query.end_of(progress(0, 10, read, latest))
+    look()
+    assert metrics.lag_records._value.get() == 4 + 3
+    query.end_of(progress(1, 7, latest, latest))
+    look()
+    assert metrics.lag_records._value.get() == 0
+
+
+def test_a_trigger_without_records_is_no_batch(
+    metrics: StreamMetrics, query: FakeQuery, look: Callable[[], None]
+) -> None:
+    look()
+    query.end_of(progress(rows=0))
+    look()
+    assert micro_batches(metrics) == 0
+
+
+def test_each_micro_batch_is_recorded_once_however_many_end_between_two_looks(
+    metrics: StreamMetrics, query: FakeQuery, look: Callable[[], None]
+) -> None:
+    for numbers in ([277, 278], [], [279], [280, 281, 282]):  # it goes on from a checkpoint
+        for number in numbers:
+            query.end_of(progress(number))
+        look()
+    assert micro_batches(metrics) == 6
+
+
+def test_offsets_that_spark_does_not_know_are_no_lag(
+    metrics: StreamMetrics, query: FakeQuery, look: Callable[[], None]
+) -> None:
+    query.end_of(progress(read=None, latest=None))
+    look()
     assert metrics.lag_records._value.get() == 0
 
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from data_ingestion.journal import Record
 from data_ingestion.kafka_delivery import KafkaDelivery
-from data_processing.telemetry import QueryListener, record_micro_batch
+from data_processing.telemetry import record_micro_batch
 from monitoring.producer_metrics import ProducerMetrics
 from monitoring.stream_metrics import StreamMetrics
 
@@ -38,15 +38,6 @@ def test_what_the_broker_did_not_take_is_counted() -> None:
     assert registry.get_sample_value("bitcoin_producer_last_published_timestamp_seconds") == 5
 
 
-def test_a_query_that_ends_with_an_error_is_counted_and_one_that_is_stopped_is_not() -> None:
-    registry = CollectorRegistry()
-    listener = QueryListener(StreamMetrics(registry))
-    listener.onQueryTerminated(cast(Any, SimpleNamespace(exception=None)))
-    assert registry.get_sample_value("bitcoin_stream_failures_total") == 0
-    listener.onQueryTerminated(cast(Any, SimpleNamespace(exception="disk full")))
-    assert registry.get_sample_value("bitcoin_stream_failures_total") == 1
-
-
 def test_a_micro_batch_is_recorded_with_repeats_rejects_and_scores() -> None:
     registry = CollectorRegistry()
     metrics = StreamMetrics(registry)
@@ -55,6 +46,7 @@ def test_a_micro_batch_is_recorded_with_repeats_rejects_and_scores() -> None:
         new=pa.table({"append_time": [now, now], "first_seen": [int(now.timestamp()) - 5] * 2}),
         verdicts=pa.table({"anomaly_score": [0.4, 0.7], "flagged_by": [None, "both"]}),
         rejects=pa.table({"kind": ["not_json"]}),
+        records=7,
         repeats=3,
         confirmed=4,
         watched=0,
@@ -64,6 +56,7 @@ def test_a_micro_batch_is_recorded_with_repeats_rejects_and_scores() -> None:
     )
     record_micro_batch(metrics, cast(Any, batch))
     seen = {
+        "bitcoin_stream_records_total": 7.0,
         "bitcoin_stream_repeats_total": 3.0,
         "bitcoin_stream_anomaly_score_count": 2.0,
         "bitcoin_stream_published_to_scored_seconds_count": 2.0,
