@@ -20,6 +20,11 @@ _DELTA = {
     "spark.databricks.delta.snapshotPartitions": "1",
     # A version's checksum would hold the whole list of files, written again with each commit.
     "spark.databricks.delta.writeChecksumFile.enabled": "false",
+    # Hadoop's `FileContext`, the default of both, runs `readlink` twice for each file it writes,
+    # a process each; both look for the file and then rename, one at a time.
+    "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
+    "spark.sql.streaming.checkpointFileManagerClass": "org.apache.spark.sql.execution.streaming"
+    ".checkpointing.FileSystemBasedCheckpointFileManager",
 }
 
 _SPARK = {
