@@ -145,6 +145,7 @@ def name_of(process: psutil.Process) -> str:
         "case_builder.py": "casework",
         "api/app.py": "api",
         "dashboard/app.py": "dashboard",
+        "local.watcher": "watcher",
         "prometheus": "prometheus",
     }
     return next((name for mark, name in marks.items() if mark in words), words[:30])
