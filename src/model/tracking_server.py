@@ -2,8 +2,8 @@
 
     python -m model.tracking_server [ADDRESS]
 
-Listens on ADDRESS (127.0.0.1), with one worker and metrics for Prometheus. A database in SQLite is
-first brought to the installed MLflow's schema. Passwords and keys are given to the server by its
+Listens on ADDRESS (127.0.0.1), with one worker and metrics for Prometheus. Its database is first
+brought to the installed MLflow's schema. Passwords and keys are given to the server by its
 environment, which, unlike its command, only its own user can read.
 """
 
@@ -17,6 +17,7 @@ from core.logs import configure
 from core.object_store import CredentialsError, credentials
 from core.registry import tracking_database
 from core.settings import DataSettings, MlflowSettings, StoreSettings
+from model import tracking_postgresql
 
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 """Without a job queue, which would start more processes, and without usage telemetry."""
@@ -114,9 +115,11 @@ def main() -> None:
     )
     command = tracking.command()
     try:
+        environment = ENVIRONMENT | secrets(settings, StoreSettings())
         if tracking.database_url is None:
             tracking_database.upgrade(tracking.database)
-        environment = ENVIRONMENT | secrets(settings, StoreSettings())
+        else:
+            tracking_postgresql.upgrade(tracking.database_url, environment)
     except (tracking_database.DatabaseUnusableError, CredentialsError, OSError) as error:
         sys.exit(str(error))
     os.execve(command[0], command, os.environ | environment)

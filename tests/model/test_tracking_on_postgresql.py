@@ -15,10 +15,14 @@ from typing import Any
 
 import pytest
 from local.ports import accepts, free_port
+from sqlalchemy import create_engine, text
+from tests.support.earlier_mlflow import EARLIER, a_database_at
 from tests.support.processes import answers, missing, process, wait_until
 from tests.support.store_server import BUCKET, StoreServer, store_server
 
+from core.registry.tracking_database import DatabaseUnusableError, installed_revisions
 from core.settings import MlflowSettings, StoreSettings
+from model.tracking_postgresql import revision, upgrade
 from model.tracking_server import Tracking, secrets
 
 PASSWORD = "a password: with 'signs'"
@@ -69,6 +73,16 @@ def database(tmp_path: Path) -> Iterator[Database]:
     shutil.rmtree(folder)
 
 
+def says_only(database: Database, schema: str) -> None:
+    """Leave nothing in the database but the name of a schema."""
+    engine = create_engine(database.url, connect_args={"password": PASSWORD})
+    with engine.begin() as connection:
+        connection.execute(text("drop table if exists alembic_version"))
+        connection.execute(text("create table alembic_version (version_num text)"))
+        connection.execute(text("insert into alembic_version values (:schema)"), {"schema": schema})
+    engine.dispose()
+
+
 @contextmanager
 def server(database: Database, store: StoreServer, folder: Path) -> Iterator[str]:
     """The MLflow server as its door starts it; its address."""
@@ -113,6 +127,42 @@ def test_runs_are_in_postgresql_and_files_in_the_store_after_a_restart(
             assert file == b"bytes"
         held = store.client.get_object(Bucket=BUCKET, Key="models/a/model.bin")["Body"].read()
         assert held == b"bytes"
+
+
+@pytest.mark.stack
+def test_a_database_of_an_earlier_mlflow_is_upgraded_at_the_start(
+    database: Database, tmp_path: Path
+) -> None:
+    a_database_at(database.url, EARLIER, PGPASSWORD=PASSWORD)
+    with store_server(tmp_path) as store, server(database, store, tmp_path) as address:
+        found = call(address, "registered-models/get?name=BeforeTheUpgrade")
+    assert found["registered_model"]["name"] == "BeforeTheUpgrade"
+    assert revision(database.url, PASSWORD) == installed_revisions()[1]
+    upgrade(database.url, {"PGPASSWORD": PASSWORD})  # finds nothing to do
+
+
+@pytest.mark.stack
+def test_an_upgrade_that_fails_changes_nothing_and_a_later_mlflows_database_is_refused(
+    database: Database,
+) -> None:
+    given = {"PGPASSWORD": PASSWORD}
+    upgrade(database.url, given)
+    assert revision(database.url, PASSWORD) is None, "an empty one is left to MLflow"
+    says_only(database, EARLIER)
+    with pytest.raises(DatabaseUnusableError, match="the database is unchanged"):
+        upgrade(database.url, given)
+    assert revision(database.url, PASSWORD) == EARLIER
+    says_only(database, "0123456789ab")
+    with pytest.raises(DatabaseUnusableError, match="has the schema 0123456789ab of a later"):
+        upgrade(database.url, given)
+
+
+def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> None:
+    url = f"postgresql://mlflow:a-secret@127.0.0.1:{free_port()}/mlflow"
+    with pytest.raises(DatabaseUnusableError, match="cannot be read") as refused:
+        upgrade(url, {})
+    assert "a-secret" not in str(refused.value)
+    assert "correct MLFLOW_DATABASE_URL" in str(refused.value)
 
 
 def test_no_secret_is_on_the_command_line(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ fails or is killed changes nothing. The database of before stays beside it.
 
 import ast
 import logging
+import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,15 +44,20 @@ def upgrade(path: Path) -> None:
     _copy(path, earlier)
     _copy(path, new)
     log.info("event=tracking_database_upgrade from=%s to=%s copy=%s", found, newest, earlier)
-    command = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{new}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode or revision(new) != newest:
-        reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+    said = migrate(f"sqlite:///{new}", os.environ)
+    if revision(new) != newest:
         raise DatabaseUnusableError(
             f"mlflow db upgrade of a copy of {path} failed, the database is unchanged; put back a "
-            f"backup, or start the earlier MLflow: {reason}"
+            f"backup, or start the earlier MLflow: {said}"
         )
     new.replace(path)
+
+
+def migrate(url: str, environment: Mapping[str, str]) -> str:
+    """Run `mlflow db upgrade`; the last line that it printed of an error."""
+    command = [sys.executable, "-m", "mlflow", "db", "upgrade", url]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return (done.stderr.strip() or "no reason given").splitlines()[-1]
 
 
 def revision(path: Path) -> str | None:
