@@ -19,8 +19,8 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
-from core.lake import RESTORING
 from core.settings import ROOT, DataSettings, classes
+from core.unfinished_restore import unfinished_restore
 from local import jars, preflight
 from local.ports import listeners, ports
 from local.services import (
@@ -161,7 +161,7 @@ def _second_stack(mode: str, offset: int) -> str:
 
 def _interrupted_restore(data: Path) -> str | None:
     """What to do where a restore of this data has begun and has not ended."""
-    if not (data / "lake" / RESTORING).exists():
+    if unfinished_restore(data / "lake") is None:
         return None
     return f"A restore into {data} was interrupted: run it again (make restore FILE=...)."
 

@@ -30,6 +30,7 @@ WIRING = {"service"}
 LONGEST_FILE, LONGEST_FUNCTION, SHORTEST_FILE = 350, 50, 40
 SHORT = {
     "core.compiled": "a decorator that core.features and core.detector share, neighbour to neither",
+    "core.unfinished_restore": "the producer asks too, without the libraries of core.lake",
     "monitoring.simulator_metrics": "each service has one file of metrics; the simulator has six",
 }
 """Modules that are short for a reason."""

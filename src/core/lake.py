@@ -6,7 +6,6 @@ A table is created by the service that writes it. For a reader a missing table i
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,13 +16,10 @@ from core.delta_log import inspect, newest_commit_is_empty
 from core.market import Market
 from core.object_store import storage_options
 from core.tables import TABLES
+from core.unfinished_restore import unfinished_restore
 
 ORIGIN_PROPERTY = "bitcoin.origin"
 """Table property that says whether the rows are `live` or `simulated`."""
-
-
-RESTORING = ".restoring"
-"""File in a folder of tables from the start of a restore until all of it is there."""
 
 
 class OriginMismatchError(RuntimeError):
@@ -49,10 +45,8 @@ def open_table(lake: str, name: str, origin: str) -> DeltaTable | None:
     Raises `OriginMismatchError` for a table of the other origin, `LakeUnreadableError` while a
     backup is restored, and `core.delta_log.LogDamagedError` for a log that must be repaired first.
     """
-    if Path(lake, RESTORING).exists():
-        raise LakeUnreadableError(
-            f"{lake} is being restored from a backup; if that was interrupted, restore again"
-        )
+    if (reason := unfinished_restore(lake)) is not None:
+        raise LakeUnreadableError(reason)
     table = _newest_version(table_uri(lake, name))
     if table is None:
         return None

@@ -19,6 +19,7 @@ from core.settings import (
     ProducerSettings,
     SourceSettings,
 )
+from core.unfinished_restore import unfinished_restore
 from data_ingestion.producer import Producer
 from monitoring.producer_metrics import ProducerMetrics
 from monitoring.prometheus_metrics import new_registry
@@ -38,10 +39,12 @@ def main() -> None:
     folder = DataSettings().data_dir / "producer"
     metrics = ProducerMetrics(new_registry("producer"))
     try:
+        if (reason := unfinished_restore(folder)) is not None:
+            raise OSError(reason)
         producer = Producer(SourceSettings(), settings, KafkaSettings(), folder, stop, metrics)
         producer.start(BindSettings().bind_address, settings.producer_metrics_port)
     except (OSError, sqlite3.Error) as error:
-        # Its port is taken, or its folder cannot be written.
+        # Its port is taken, or its folder cannot be used.
         port = settings.producer_metrics_port
         log.error("event=producer_not_started folder=%s port=%d reason=%s", folder, port, error)
         sys.exit(1)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from core.lake import RESTORING
 from core.object_store import on_store
 from core.settings import DataSettings
+from core.unfinished_restore import RESTORING
 
 JOURNAL, DATABASE = "producer/journal.sqlite", "mlflow/mlflow.db"
 ARTIFACTS, OUTBOX = "mlflow/artifacts", "checkpoints/webhook.json"
@@ -40,7 +40,7 @@ class DataFolder:
     @property
     def markers(self) -> list[Path]:
         """The files that say that a restore has begun and has not ended; the lake's comes first."""
-        return [self.parts[part] / RESTORING for part in ("lake", "casework")]
+        return [part / RESTORING for part in self.parts.values()]
 
     def is_being_restored(self) -> bool:
         """Whether a restore has begun and has not ended."""

@@ -1,8 +1,8 @@
 """Restores a backup into a data folder that is empty.
 
-A marker in the lake is there from before the first file is written until after the last one is on
-the disk. While it is, no service uses the folder, so everything in it is the restore's own: one
-that is interrupted is begun again from nothing, and a damaged archive leaves nothing.
+A marker in each part is there from before the first file is written until after the last one is on
+the disk. While it is, no service uses the part, so everything in it is the restore's own: one that
+is interrupted is begun again from nothing, and a damaged archive leaves nothing.
 """
 
 import os

@@ -17,6 +17,7 @@ from core.logs import configure
 from core.object_store import CredentialsError, credentials
 from core.registry import tracking_database
 from core.settings import DataSettings, MlflowSettings, StoreSettings
+from core.unfinished_restore import unfinished_restore
 from model import tracking_postgresql
 
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -113,6 +114,8 @@ def main() -> None:
         settings.mlflow_database_url,
         settings.mlflow_artifacts_uri,
     )
+    if (reason := unfinished_restore(tracking.folder)) is not None:
+        sys.exit(reason)
     command = tracking.command()
     try:
         environment = ENVIRONMENT | secrets(settings, StoreSettings())

@@ -22,6 +22,7 @@ from tests.support.ingestion_processes import (
 
 from core.settings import SimulatorSettings
 from core.topics import ensure_topics
+from core.unfinished_restore import RESTORING
 from data_ingestion.simulation.faults import FAULTS
 from data_ingestion.simulation.simulator_service import Simulator
 
@@ -233,6 +234,18 @@ def test_sigterm_with_a_dead_broker_exits_0_and_loses_nothing(
     kafka.start()
     producer.start()
     wait_for(lambda: left <= topics.read().keys)
+
+
+def test_it_does_not_begin_in_a_folder_whose_restore_has_not_ended(tmp_path: Path) -> None:
+    folder = tmp_path / "producer"
+    folder.mkdir()
+    (folder / RESTORING).touch()
+    with started(ProducerProcess("localhost:1", "http://localhost:1", tmp_path)) as producer:
+        assert producer.process is not None
+        assert producer.process.wait(60) == 1
+    log = producer.log.read_text()
+    assert "event=producer_not_started" in log and "restore again" in log
+    assert [path.name for path in folder.iterdir()] == [RESTORING]
 
 
 def test_it_waits_for_a_broker_that_is_not_there_yet(

@@ -16,8 +16,8 @@ from local.supervisor import Service
 from prometheus_client import CollectorRegistry
 from tests.support.ingestion_fakes import FakeClock
 
-from core.lake import RESTORING
 from core.settings import ROOT
+from core.unfinished_restore import RESTORING
 from data_ingestion.source_health import HealthServer, SourceHealth
 from monitoring.producer_metrics import ProducerMetrics
 

@@ -19,6 +19,7 @@ from tests.support.processes import answers, process, wait_until
 
 from core.registry import tracking_database
 from core.registry.tracking_database import installed_revisions, revision
+from core.unfinished_restore import RESTORING
 from model.tracking_server import Tracking, allowed_hosts, allowed_origins
 
 STARTED = [sys.executable, "-m", "model.tracking_server"]
@@ -137,6 +138,14 @@ def test_a_database_that_cannot_be_used_is_refused_with_a_sentence(tmp_path: Pat
     path.unlink()
     a_database_that_says_only(path, "0123456789ab")
     assert "has the schema 0123456789ab of a later MLflow" in refused(tmp_path)
+
+
+@pytest.mark.stack
+def test_nothing_is_begun_in_a_folder_whose_restore_has_not_ended(tmp_path: Path) -> None:
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow" / RESTORING).touch()
+    assert refused(tmp_path).endswith("if that was interrupted, restore again\n")
+    assert [path.name for path in (tmp_path / "mlflow").iterdir()] == [RESTORING]
 
 
 def test_a_database_that_is_absent_or_empty_is_left_to_mlflow(tmp_path: Path) -> None:
