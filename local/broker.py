@@ -47,6 +47,8 @@ transaction.state.log.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+# No topic here is compacted: its cleaner would hold 128 MiB for the keys of one.
+log.cleaner.dedupe.buffer.size=8388608
 """.lstrip()
 
     def prepare(self) -> None:
