@@ -51,11 +51,8 @@ def _columns(folder: DataFolder) -> Iterator[Step]:
 
 
 def _models(database: Path) -> Iterator[Step]:
-    found = tracking_database.revision(database)
-    revisions, newest = tracking_database.installed_revisions()
-    if found is not None and found not in revisions:
-        tracking_database.upgrade(database)  # refuses it with a sentence
-    if found is not None and found != newest:
+    if (step := tracking_database.pending(database)) is not None:
+        found, newest = step
         yield Step(
             f"MLflow's database went from schema {found} to {newest}; the one before is beside it.",
             partial(tracking_database.upgrade, database),

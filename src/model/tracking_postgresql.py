@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.registry.tracking_database import DatabaseUnusableError, installed_revisions, migrate
+from core.registry.tracking_database import DatabaseUnusableError, migrate, upgrade_step
 
 log = logging.getLogger(__name__)
 
@@ -23,19 +23,14 @@ def upgrade(url: str, variables: Mapping[str, str]) -> None:
     `DatabaseUnusableError` for a database that cannot be reached, for one of a later MLflow, and
     when the upgrade fails.
     """
-    found = revision(url, variables.get("PGPASSWORD"))
-    shown = make_url(url)  # without its password
-    revisions, newest = installed_revisions()
-    if found is None or found == newest:
+    shown, password = make_url(url), variables.get("PGPASSWORD")  # a URL is shown without its own
+    step = upgrade_step(revision(url, password), shown, "a backup of before its upgrade")
+    if step is None:
         return
-    if found not in revisions:
-        raise DatabaseUnusableError(
-            f"{shown} has the schema {found} of a later MLflow: install that version, or put back "
-            "a backup of before its upgrade"
-        )
+    found, newest = step
     log.info("event=tracking_database_upgrade from=%s to=%s database=%s", found, newest, shown)
     said = migrate(url, os.environ | variables)
-    if revision(url, variables.get("PGPASSWORD")) != newest:
+    if revision(url, password) != newest:
         raise DatabaseUnusableError(
             f"mlflow db upgrade of {shown} failed, the database is unchanged; start the earlier "
             f"MLflow: {said}"

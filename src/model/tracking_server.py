@@ -18,7 +18,6 @@ from core.object_store import CredentialsError, credentials
 from core.registry import tracking_database
 from core.settings import DataSettings, MlflowSettings, StoreSettings
 from core.unfinished_restore import unfinished_restore
-from model import tracking_postgresql
 
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 """Without a job queue, which would start more processes, and without usage telemetry."""
@@ -121,7 +120,9 @@ def main() -> None:
         environment = ENVIRONMENT | secrets(settings, StoreSettings())
         if tracking.database_url is None:
             tracking_database.upgrade(tracking.database)
-        else:
+        else:  # its library takes a quarter of a second to import
+            from model import tracking_postgresql
+
             tracking_postgresql.upgrade(tracking.database_url, environment)
     except (tracking_database.DatabaseUnusableError, CredentialsError, OSError) as error:
         sys.exit(str(error))

@@ -31,15 +31,9 @@ def upgrade(path: Path) -> None:
     The earlier one stays as `<name>.<its revision>`. Raises `DatabaseUnusableError` for a database
     of a later MLflow, one that is damaged, and when the upgrade fails.
     """
-    found = revision(path)
-    revisions, newest = installed_revisions()
-    if found is None or found == newest:
+    if (step := pending(path)) is None:
         return
-    if found not in revisions:
-        raise DatabaseUnusableError(
-            f"{path} has the schema {found} of a later MLflow: install that version, or put back a "
-            f"copy of before its upgrade ({path.name}.* beside it, or a backup)"
-        )
+    found, newest = step
     earlier, new = path.with_name(f"{path.name}.{found}"), path.with_name(f"{path.name}.new")
     _copy(path, earlier)
     _copy(path, new)
@@ -51,6 +45,28 @@ def upgrade(path: Path) -> None:
             f"backup, or start the earlier MLflow: {said}"
         )
     new.replace(path)
+
+
+def pending(path: Path) -> tuple[str, str] | None:
+    """The revisions from and to which the database at `path` is to be upgraded; None for neither.
+
+    Raises `DatabaseUnusableError` for a database of a later MLflow and one that is damaged.
+    """
+    copies = f"a copy of before its upgrade ({path.name}.* beside it, or a backup)"
+    return upgrade_step(revision(path), path, copies)
+
+
+def upgrade_step(found: str | None, database: object, copies: str) -> tuple[str, str] | None:
+    """The same of a database with the schema `found`; `copies` says what a person may put back."""
+    if found is None:
+        return None
+    revisions, newest = installed_revisions()
+    if found not in revisions:
+        raise DatabaseUnusableError(
+            f"{database} has the schema {found} of a later MLflow: install that version, or put "
+            f"back {copies}"
+        )
+    return None if found == newest else (found, newest)
 
 
 def migrate(url: str, environment: Mapping[str, str]) -> str:
