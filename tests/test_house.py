@@ -164,3 +164,11 @@ def test_a_file_is_more_than_a_slice_of_its_neighbour(path: Path) -> None:
     if _is_protocol(ast.parse(text)):
         return
     assert len(text.splitlines()) >= SHORTEST_FILE
+
+
+@pytest.mark.parametrize("path", sorted((SRC / "data_processing").rglob("*.py")), ids=name)
+def test_spark_is_not_asked_for_each_column_by_its_name(path: Path) -> None:
+    """For each name in `select(*names)` pyspark asks Java for a class; `selectExpr` asks once."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "select":
+            assert not [arg for arg in node.args if isinstance(arg, ast.Starred)], node.lineno

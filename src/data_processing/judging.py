@@ -40,7 +40,7 @@ def scored_rows(
         return rows.mapInArrow(score, spark_schema(SCORED_TRANSACTIONS))
 
     with _kept(judge(unscored, beside)) as by_themselves:
-        flagged = by_themselves.where("is_anomaly").select(*FLAGGED)
+        flagged = by_themselves.where("is_anomaly").selectExpr(*FLAGGED)
         packages = package_fee_rates(tables, flagged.toArrow())
         if not packages:
             yield by_themselves

@@ -88,7 +88,7 @@ class RecordsInWorkers:
         unscored = transforms.unscored_rows(self.frame)
         with scored_rows(tables, unscored, self._champion, beside, scored_at) as rows:
             rows = rows if self.model_version else rows.where("is_anomaly")
-            yield rows.select(*_VERDICT).toArrow(), rows
+            yield rows.selectExpr(*_VERDICT).toArrow(), rows
 
 
 class RecordsHere:

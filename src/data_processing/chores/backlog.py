@@ -73,7 +73,7 @@ def score_date(tables: LakeTables, day: date, count: int, champion: ChampionBroa
         tables.frame(name).where(f"date = '{day}'")
         for name in ("raw_transactions", "scored_transactions")
     )
-    unscored = raw.join(scored.select("hash"), "hash", "left_anti").select(*UNSCORED.names)
+    unscored = raw.join(scored.select("hash"), "hash", "left_anti").selectExpr(*UNSCORED.names)
     sql = f"SELECT hash, replaced_fee FROM replacements WHERE date = DATE '{day}'"
     replaced = replaced_fees(tables.query(sql, "replacements").to_pylist())
     beside = Surroundings(rates_of_date(tables, day), replaced, {})
