@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.detector.verdict import SCORE_AXIS
-from core.transaction import COINBASE_FIELDS, is_coinbase
 from dashboard.activity.filters import NO_PATTERN, Filters
 from dashboard.lake.rows import Rows, pattern_bits, pattern_names, to_micros
 
@@ -111,13 +110,16 @@ def aggregate(rows: Rows, filters: Filters, start: datetime, end: datetime) -> A
     """The aggregates of rows in memory, which are those of the time from `start` to `end`."""
     rows = passing(rows, filters)
     marks, edges = flagged(rows, filters.threshold, filters.flagged_by), bin_edges(start, end)
-    numbers, steps, spending = summarize(rows, marks), score_steps(rows), ~_coinbases(rows)
+    numbers, steps = summarize(rows, marks), score_steps(rows)
+    spending, coinbases = ~rows["coinbase"], np.flatnonzero(rows["coinbase"])
     by_rule, by_model_alone = rows["by_rule"], rows["by_model"] & ~rows["by_rule"]
-    slider, every = slider_counts(steps[spending]), not filters.only_flagged
+    slider = slider_counts(steps) - slider_counts(steps[coinbases])  # few, of many
+    every = not filters.only_flagged
     rule_counts = slider_counts(steps[spending & by_rule])
     then_counts = slider_counts(steps[spending & by_model_alone])
     shown_counts = slider if every else slider_counts(steps[spending & marks])
-    margins, champions = margin_counts(rows, spending), first_scored(rows)
+    margins = margin_counts(rows) - margin_counts(rows.take(coinbases))
+    champions = first_scored(rows)
     if not every:
         rows, marks = rows.take(marks), marks[marks]
     return Aggregates(
@@ -150,18 +152,14 @@ def flagged(rows: Rows, threshold: float | None, flagged_by: tuple[str, ...] = (
     return wanted
 
 
-def flagger_codes(rows: Rows, threshold: float | None) -> NDArray[np.int64]:
+def flagger_codes(rows: Rows, threshold: float | None) -> NDArray[np.int8]:
     """What flags each row, as an index into `FLAGGED_BY`."""
     by_model = rows["by_model"]
     if threshold is not None:
-        by_model = (rows["anomaly_score"] >= threshold) & ~_coinbases(rows)
-    codes: NDArray[np.int64] = by_model * CODES["model"] + rows["by_rule"] * CODES["rule"]
+        by_model = (rows["anomaly_score"] >= threshold) & ~rows["coinbase"]
+    model, rule = by_model.astype(np.int8), rows["by_rule"].astype(np.int8)
+    codes: NDArray[np.int8] = model * CODES["model"] + rule * CODES["rule"]
     return codes
-
-
-def _coinbases(rows: Rows) -> Mask:
-    coinbases: Mask = is_coinbase(**{name: rows[name] for name in COINBASE_FIELDS})
-    return coinbases
 
 
 def passing(rows: Rows, filters: Filters) -> Rows:
@@ -258,16 +256,18 @@ def margin_steps(margins: NDArray[np.float64]) -> NDArray[np.int64]:
     return ((margins + 1) * SLIDER_STEPS + 1e-6).astype(np.int64)
 
 
-def margin_counts(rows: Rows, mask: Mask) -> NDArray[np.int64]:
-    """How many rows of a mask lie in each thousandth of the margin, from -1 on."""
-    steps = margin_steps(margins_of(rows)[mask])
-    return np.bincount(steps, minlength=2 * SLIDER_STEPS + 1)
+def margin_counts(rows: Rows) -> NDArray[np.int64]:
+    """How many rows lie in each thousandth of the margin, from -1 on."""
+    return np.bincount(margin_steps(margins_of(rows)), minlength=2 * SLIDER_STEPS + 1)
 
 
 def first_scored(rows: Rows) -> list[tuple[str, int]]:
     """The model versions in order, each with the microsecond at which it scored first."""
-    codes = np.flatnonzero(np.bincount(rows.version + 1)[1:])
-    named = [(rows.versions[i], int(rows["scored"][rows.version == i].min())) for i in codes]
+    scored, named, last = rows["scored"], list[tuple[str, int]](), np.iinfo(np.int64).max
+    for code, version in enumerate(rows.versions):
+        ours = rows.version == code
+        if ours.any():
+            named.append((version, int(scored.min(where=ours, initial=last))))
     return sorted(named, key=lambda item: item[1])
 
 
@@ -293,7 +293,7 @@ def _order_key(rows: Rows, order: str) -> NDArray[Any]:
     """What one of `ORDERS` sorts by, as `conditions.ORDER_KEYS` says it in SQL."""
     if order == "score":
         unusual = margins_of(rows) + 2 * rows["by_rule"].astype(np.int64)
-        return np.where(_coinbases(rows), -2.0, unusual)
+        return np.where(rows["coinbase"], -2.0, unusual)
     if order == "times":
         return np.nan_to_num(rows.times_market(), nan=-1.0)
     return rows[{"newest": "time", "value": "output_value", "fee_rate": "fee_rate"}[order]]
@@ -305,17 +305,22 @@ def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, 
     The sample is of those with the lowest hashes, so that it changes little from one refresh to the
     next. Of more than `most_masked` in the mask, the most unusual are drawn.
     """
-    rest = np.flatnonzero(~mask)
-    if len(rest) > most:
-        drawn = _outlying(rows)[rest]
-        others = rest[~drawn]
-        digits = rows.hash.view(np.uint64).reshape(len(rows), 4)[others, 0]
-        lowest = others[digits < np.partition(digits, count := most - int(drawn.sum()))[count]]
-        rest = np.sort(np.concatenate([rest[drawn], lowest]))
+    rest = ~mask
+    if rest.sum() > most:
+        drawn = _outlying(rows) & rest
+        rest = drawn | _lowest_hashes(rows, rest & ~drawn, most - int(drawn.sum()))
     masked = np.flatnonzero(mask)
     if len(masked) > most_masked:
         masked = np.sort(masked[top(rows.take(masked), "score", most_masked)])
-    return rest, masked
+    return np.flatnonzero(rest), masked
+
+
+def _lowest_hashes(rows: Rows, mask: Mask, count: int) -> Mask:
+    """Which rows of a mask have the lowest hashes: `count` of them, which are fewer than all."""
+    digits = rows.hash.view(np.uint64).reshape(len(rows), 4)[:, 0]
+    digits = np.where(mask, digits, np.iinfo(np.uint64).max)
+    lowest: Mask = digits < np.partition(digits, count)[count]
+    return lowest
 
 
 def _outlying(rows: Rows) -> Mask:

@@ -4,7 +4,6 @@ Both axes are logarithmic and have no zero, so zeros lie in a lane of their own 
 ordinary transactions a sample is drawn; the outlying are always drawn.
 """
 
-import math
 from functools import cache
 from typing import Any
 
@@ -118,8 +117,19 @@ def _hover(upwards: str, market_known: bool, unscored: bool, code: int) -> str:
 
 
 def _short(numbers: NDArray[np.float64], digits: int) -> list[float | None]:
-    """Numbers of few significant digits; what is not known is None."""
-    return [float(f"{n:.{digits}g}") if math.isfinite(n) else None for n in numbers.tolist()]
+    """Numbers of few significant digits, 0 or more; what is not known is None.
+
+    >>> _short(np.array([0.0, 0.0123456, 1234.5, np.nan]), 3)
+    [0.0, 0.0123, 1230.0, None]
+    """
+    known = np.isfinite(numbers)
+    powers = np.log10(numbers, where=known & (numbers > 0), out=np.zeros(len(numbers)))
+    places = digits - 1 - np.floor(powers)  # behind the point, where negative before it
+    whole = 10.0 ** np.abs(places)  # a fraction, as 0.1, would not be exact
+    short = np.where(
+        places < 0, np.round(numbers / whole) * whole, np.round(numbers * whole) / whole
+    )
+    return [value if there else None for value, there in zip(short.tolist(), known, strict=True)]
 
 
 def with_lane(scale: dict[str, Any], lane: float) -> dict[str, Any]:

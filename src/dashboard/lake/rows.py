@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from core.detector.patterns import PATTERNS
 from core.detector.rules import RULES_VERSION
+from core.transaction import COINBASE_FIELDS, is_coinbase
 
 _PATTERN_NAMES = tuple(pattern.name for pattern in PATTERNS)
 
@@ -38,15 +39,17 @@ NUMERIC_COLUMNS: Mapping[str, str] = {
     "threshold": "float64",
     "by_model": "bool",
     "by_rule": "bool",
+    "coinbase": "bool",
     "market_fee_rate": "float64",
     "patterns": "int32",
     "in_block": "bool",
 }
 """NumPy type of each numeric column; `time` and `scored` are microseconds since 1970.
 
-`by_model` and `by_rule` are whether the model and a rule flag the row, and `market_fee_rate`
-is NaN where it is not known. `patterns` has a bit for each of `PATTERNS`, the first the lowest; a
-name that is none of them is left out. `in_block` is whether the row was first seen in a block.
+`by_model` and `by_rule` are whether the model and a rule flag the row, `coinbase` is whether it
+creates coins, and `market_fee_rate` is NaN where it is not known. `patterns` has a bit for each of
+`PATTERNS`, the first the lowest; a name that is none of them is left out. `in_block` is whether the
+row was first seen in a block.
 """
 
 SELECTED_COLUMNS = (
@@ -153,6 +156,7 @@ def from_table(table: pa.Table, versions: tuple[str, ...] = ()) -> Rows:
     """Convert a table of `SELECTED_COLUMNS`; new versions are appended to those given."""
     renamed = {"time": "event_time", "scored": "scored_at"}
     computed = _flaggers(table) | {
+        "coinbase": _coinbases(table),
         "patterns": _pattern_bits(table),
         "in_block": pc.equal(table.column("source").cast(pa.string()), "block"),
     }
@@ -173,6 +177,12 @@ def _flaggers(table: pa.Table) -> dict[str, pa.ChunkedArray]:
     by_rule = pc.is_in(flagged_by, value_set=pa.array(("rule", "both")))
     alone = pc.is_in(flagged_by, value_set=pa.array(("rule",)))
     return {"by_model": pc.and_not(table.column("is_anomaly"), alone), "by_rule": by_rule}
+
+
+def _coinbases(table: pa.Table) -> pa.ChunkedArray:
+    """Whether each row is a coinbase transaction."""
+    columns = {name: table.column(name).to_numpy() for name in COINBASE_FIELDS}
+    return pa.chunked_array([is_coinbase(**columns)])
 
 
 def _pattern_bits(table: pa.Table) -> pa.Array:

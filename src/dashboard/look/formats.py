@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,9 @@ from core.transaction import COIN
 
 NO_BREAK = "\u00a0"
 """The space between a number and its per cent sign, so that no line breaks there."""
+
+_KEPT_WORDS = 8_192
+"""Of the points of charts: from one refresh to the next nearly all stay."""
 
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -49,6 +53,7 @@ def short_number(value: float) -> str:
     return _three_digits(value)
 
 
+@lru_cache(_KEPT_WORDS)
 def rate_words(rate: float, times: float) -> str:
     """A fee rate in sat/vB, and in multiples of the market's where that is known.
 
@@ -103,8 +108,13 @@ def short_time(time: datetime, zone: ZoneInfo) -> html.Time:
 
 def local_times(micros: Iterable[int], zone: ZoneInfo) -> list[str]:
     """Microseconds since 1970 as times of the viewer's zone."""
-    times = (datetime.fromtimestamp(t / 1e6, UTC).astimezone(zone) for t in micros)
-    return [time.strftime("%Y-%m-%d %H:%M:%S") for time in times]
+    return [_local_time(int(each), zone) for each in micros]
+
+
+@lru_cache(_KEPT_WORDS)
+def _local_time(micros: int, zone: ZoneInfo) -> str:
+    time = datetime.fromtimestamp(micros / 1e6, UTC).astimezone(zone)
+    return time.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def spaced(name: str) -> str:

@@ -1,6 +1,9 @@
 from typing import Any
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.dashboard.activity.test_queries import ROWS
 
 from dashboard.activity.filters import ZERO_LANE
@@ -30,3 +33,13 @@ def test_a_sample_says_that_it_is_one() -> None:
     (note,) = drawn(ROWS, 50_000)["layout"]["annotations"]
     assert note["text"].startswith(f"{len(ROWS):,} of 50k ordinary drawn")
     assert drawn(ROWS, len(ROWS))["layout"]["annotations"] == []
+
+
+@given(st.floats(0.001, 1e9))
+def test_a_point_is_sent_as_a_number_of_few_digits_that_is_near_it(rate: float) -> None:
+    """More digits are not seen, and would be half of what a refresh sends."""
+    rates = np.full(len(ROWS), rate)
+    rows = Rows(ROWS.hash, ROWS.version, ROWS.versions, {**ROWS.numbers, "fee_rate": rates})
+    sent = drawn(rows, len(rows))["data"][0]["y"][0]
+    assert sent == float(f"{sent:.4g}")
+    assert sent == pytest.approx(rate, rel=0.0006)
