@@ -263,11 +263,9 @@ def margin_counts(rows: Rows) -> NDArray[np.int64]:
 
 def first_scored(rows: Rows) -> list[tuple[str, int]]:
     """The model versions in order, each with the microsecond at which it scored first."""
-    scored, named, last = rows["scored"], list[tuple[str, int]](), np.iinfo(np.int64).max
-    for code, version in enumerate(rows.versions):
-        ours = rows.version == code
-        if ours.any():
-            named.append((version, int(scored.min(where=ours, initial=last))))
+    scored, last = rows["scored"], np.iinfo(np.int64).max
+    masks = [(version, rows.version == code) for code, version in enumerate(rows.versions)]
+    named = [(v, int(scored.min(where=its, initial=last))) for v, its in masks if its.any()]
     return sorted(named, key=lambda item: item[1])
 
 
@@ -317,8 +315,7 @@ def sample(rows: Rows, mask: Mask, most: int, most_masked: int) -> tuple[Index, 
 
 def _lowest_hashes(rows: Rows, mask: Mask, count: int) -> Mask:
     """Which rows of a mask have the lowest hashes: `count` of them, which are fewer than all."""
-    digits = rows.hash.view(np.uint64).reshape(len(rows), 4)[:, 0]
-    digits = np.where(mask, digits, np.iinfo(np.uint64).max)
+    digits = np.where(mask, rows.hash.view(np.uint64)[::4], np.iinfo(np.uint64).max)
     lowest: Mask = digits < np.partition(digits, count)[count]
     return lowest
 
