@@ -18,7 +18,7 @@ MARKET ?=
 # How many processes run the tests; each takes one file after another. 0: this one, for a debugger.
 TESTERS ?= 2
 # The long runs: how many faults, or their names; the seed of their order (default: another each time);
-# how many hostile requests.
+# how many hostile requests; RATE above, of the runs in Docker.
 FAULTS ?= 60
 SEED ?=
 BODIES ?= 20000
@@ -74,8 +74,8 @@ coverage: archives ## the same, slower, and how much of src they run
 test-fast: install ## the tests that take milliseconds: no Java, no browser, no process of its own
 	$(PYTEST) -m "not stack and not browser and not slow and not soak"
 
-soak: archives ## the long fault and load runs: FAULTS=number SEED=number BODIES=number
-	FAULTS="$(FAULTS)" SEED="$(SEED)" BODIES="$(BODIES)" $(BIN)/pytest -m soak --log-cli-level=WARNING
+soak: archives ## the long fault and load runs: FAULTS=number SEED=number BODIES=number RATE=transactions/s
+	FAULTS="$(FAULTS)" SEED="$(SEED)" BODIES="$(BODIES)" RATE="$(RATE)" $(BIN)/pytest -m soak --log-cli-level=WARNING
 
 mutants: install ## change the code that loses or doubles nothing, and list changes that no test notices
 	$(BIN)/mutmut run --max-children $(TESTERS)

@@ -1,5 +1,9 @@
-"""The stack in Docker, started once for each module that asks for it."""
+"""The stack in Docker, started once for each module that asks for it.
 
+`RATE` is how many transactions a second the simulator sends, 20 without it.
+"""
+
+import os
 from collections.abc import Iterator, Mapping
 from secrets import token_hex
 
@@ -44,7 +48,7 @@ def running(
     reason = unable()
     if reason is not None:
         pytest.skip(reason)
-    asked = {"SIMULATOR_RATE": "20", **(settings or {})}
+    asked = {"SIMULATOR_RATE": os.environ.get("RATE") or "20", **(settings or {})}
     stack = Containers(folders.mktemp("docker"), files, asked)
     try:
         stack.compose("up", "-d")
