@@ -8,8 +8,12 @@ from collections.abc import Iterator, Mapping
 from secrets import token_hex
 
 import pytest
+import requests
 from tests.docker.ledger import Ledger
-from tests.support.containers import CLUSTER_FILES, FILES, SCALE_FILES, Containers, unable
+from tests.support.containers import CLUSTER_FILES, FILES, SCALE_FILES, Containers, unable, wait
+
+CHAMPION_SECONDS = 900
+"""The longest time until the first model scores, which twenty containers on two cores need."""
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +57,10 @@ def running(
     try:
         stack.compose("up", "-d")
         stack.wait_healthy()
+        ready = stack.url("API", "ready")
+        wait(lambda: requests.get(ready, timeout=30).ok, CHAMPION_SECONDS, lambda: "no champion")
         ledger = Ledger(stack)
-        ledger.balance()  # the champion is there, and the stream is at work
+        ledger.balance()
         yield ledger
     finally:
         stack.remove()
