@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from secrets import token_hex
 
 import pytest
-import requests
 from tests.docker.ledger import Ledger
 from tests.support.containers import CLUSTER_FILES, FILES, SCALE_FILES, Containers, unable, wait
+from tests.support.processes import answers
 
 CHAMPION_SECONDS = 900
 """The longest time until the first model scores, which twenty containers on two cores need."""
@@ -58,7 +58,7 @@ def running(
         stack.compose("up", "-d")
         stack.wait_healthy()
         ready = stack.url("API", "ready")
-        wait(lambda: requests.get(ready, timeout=30).ok, CHAMPION_SECONDS, lambda: "no champion")
+        wait(lambda: answers(ready), CHAMPION_SECONDS, lambda: "no champion")
         ledger = Ledger(stack)
         ledger.balance()
         yield ledger

@@ -264,7 +264,7 @@ def margin_counts(rows: Rows) -> NDArray[np.int64]:
 def first_scored(rows: Rows) -> list[tuple[str, int]]:
     """The model versions in order, each with the microsecond at which it scored first."""
     scored, last = rows["scored"], np.iinfo(np.int64).max
-    masks = [(version, rows.version == code) for code, version in enumerate(rows.versions)]
+    masks = ((version, rows.scored_by(version)) for version in rows.versions)
     named = [(v, int(scored.min(where=its, initial=last))) for v, its in masks if its.any()]
     return sorted(named, key=lambda item: item[1])
 
