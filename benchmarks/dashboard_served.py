@@ -90,7 +90,7 @@ def refresh_body(url: str, query: str, viewer: int) -> dict[str, Any]:
     callbacks = requests.get(f"{url}/_dash-dependencies", timeout=10).json()
     callback = next(c for c in callbacks if "pill.children" in c["output"])
     values = {
-        "tick.n_intervals": viewer,
+        "activity-tick.data": viewer,
         "url.search": query,
         "shown.data": None,
         "client.data": {"theme": "dark", "zone": "UTC", "id": f"viewer{viewer}"},

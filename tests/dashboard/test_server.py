@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from benchmarks.dashboard_served import refresh_body
 from dash import no_update
 from tests.support.dashboard_api import FakeApi
 from tests.support.dashboard_backend import INPUTS, READ_OUT, Backend, http_client, make_services
+from tests.support.dashboard_browser import serving
 
 from dashboard import server
 from dashboard.activity.filters import Filters
@@ -208,3 +211,11 @@ def test_what_no_page_shows_is_answered_with_the_whole_view(services: Services, 
     assert sent["figures"] == view.figures and sent["rows"]["rows"] == view.table
     again = activity_outputs(services, Filters(range="24h"), viewer, sent["shown"])
     assert [*again["figures"].values(), again["rows"]] == [no_update] * (len(view.figures) + 1)
+
+
+def test_a_viewer_of_the_benchmark_asks_for_what_the_page_asks_for(services: Services) -> None:
+    with serving(services) as url:
+        body = refresh_body(url, "?range=24h", viewer=0)
+        answer = requests.post(f"{url}/_dash-update-component", json=body, timeout=30)
+    assert answer.status_code == 200
+    assert {"pill", "table-rows", "scatter-figure"} <= set(answer.json()["response"])
