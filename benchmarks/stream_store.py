@@ -10,20 +10,18 @@ import os
 import shutil
 import statistics
 import sys
-from pathlib import Path
 
 from benchmarks.stream import folder_and_broker, publish, throughput
-from tests.support.store_server import store_server
+from tests.support.store_server import INSTALL_GATEWAY, gateway, store_server
 from tests.support.stream_processes import StreamProcess
 
 HASHES, ROUNDS, AIM = 150_000, 2, 0.8
-INSTALL = "go install github.com/versity/versitygw/cmd/versitygw@v1.7.0"
 
 
 def main() -> None:
     """Print one table."""
     if shutil.which("versitygw") is None:
-        sys.exit(f"versitygw is not installed: {INSTALL}")
+        sys.exit(f"versitygw is not installed: {INSTALL_GATEWAY}")
     hashes = int(sys.argv[1]) if len(sys.argv) > 1 else HASHES
     with folder_and_broker() as (folder, kafka), store_server(folder, gateway) as store:
         os.environ.update(store.settings)
@@ -42,13 +40,6 @@ def main() -> None:
     print(f"| Kafka to scored, {hashes:,} hashes, on the disk | {disk:,.0f}/s | |")
     print(f"| … on an object store | {remote:,.0f}/s | |")
     print(f"| … this against the disk | {remote / disk:.2f} x | {AIM} |")
-
-
-def gateway(port: int, folder: Path) -> list[str]:
-    """The command of a store on a folder of the disk."""
-    objects = folder / "objects"
-    objects.mkdir()
-    return ["versitygw", "--port", f"127.0.0.1:{port}", "posix", str(objects)]
 
 
 if __name__ == "__main__":

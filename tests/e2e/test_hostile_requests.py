@@ -25,7 +25,7 @@ from tests.support.fake_mlflow import Registry, serving
 from tests.support.hostile_attacks import ATTACKS
 from tests.support.hostile_requests import BODIES, Assault
 from tests.support.ingestion_processes import wait_for
-from tests.support.processes import Daemon, answers
+from tests.support.processes import Part, answers, daemon
 
 from core.registry.version_files import EXTRA_FOLDER, MODEL_FILE, write_extras
 from core.settings import ROOT
@@ -47,7 +47,7 @@ def memory_limit(service: str) -> int:
     return int(number) * _UNITS[unit]
 
 
-def peak_memory(service: Daemon) -> int:
+def peak_memory(service: Part) -> int:
     """The most memory that a process has had at any time, in bytes."""
     assert service.running is not None
     status = Path(f"/proc/{service.running.pid}/status").read_text()
@@ -63,10 +63,10 @@ class Services:
         common |= {"MLFLOW_TRACKING_URI": mlflow, "DATA_DIR": str(folder)}
         self.urls = (f"http://127.0.0.1:{api}", f"http://127.0.0.1:{dashboard}")
         settings = common | {"API_PORT": str(api)}
-        self.api = Daemon(ROOT / "src" / "api" / "app.py", folder / "api.log", settings)
+        self.api = daemon(ROOT / "src" / "api" / "app.py", folder / "api.log", settings)
         settings = common | {"DASHBOARD_PORT": str(dashboard), "API_URL": self.urls[0]}
         door = ROOT / "src" / "dashboard" / "app.py"
-        self.dashboard = Daemon(door, folder / "dashboard.log", settings)
+        self.dashboard = daemon(door, folder / "dashboard.log", settings)
 
     def start(self) -> None:
         self.api.start()
@@ -75,7 +75,7 @@ class Services:
         wait_for(lambda: answers(f"{self.urls[1]}/"), 180)
 
     @property
-    def named(self) -> dict[str, Daemon]:
+    def named(self) -> dict[str, Part]:
         return {"api": self.api, "dashboard": self.dashboard}
 
     def problems(self) -> list[str]:

@@ -1,14 +1,16 @@
 """The MLflow server on PostgreSQL, with the files of models on an object store."""
 
+import itertools
 import json
 import os
 import pwd
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ import pytest
 from local.ports import accepts, free_port
 from sqlalchemy import create_engine, text
 from tests.support.earlier_mlflow import EARLIER, a_database_at
-from tests.support.processes import answers, missing, process, wait_until
+from tests.support.processes import Part, answers, missing, process, wait_until
 from tests.support.store_server import BUCKET, StoreServer, store_server
+from tests.support.stream_processes import wait_for
 
 from core.registry.tracking_database import DatabaseUnusableError, installed_revisions
 from core.settings import MlflowSettings, StoreSettings
@@ -26,12 +29,26 @@ from model.tracking_postgresql import revision, upgrade
 from model.tracking_server import Tracking, secrets
 
 PASSWORD = "a password: with 'signs'"
+KILLS = 5
 
 
 @dataclass(frozen=True)
 class Database:
     url: str
     password_file: Path
+    part: Part
+    port: int
+
+    def restart_after_a_kill(self) -> None:
+        """Kill it, and start it until it runs, as Docker does."""
+        self.part.kill()
+
+        def runs() -> bool:
+            if self.part.running is None or self.part.running.poll() is not None:
+                self.part.start()
+            return accepts(self.port)
+
+        wait_for(runs, "PostgreSQL")
 
 
 def programs() -> Path:
@@ -67,9 +84,10 @@ def database(tmp_path: Path) -> Iterator[Database]:
     command += ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
     as_user = ["setpriv", f"--reuid={user}", "--clear-groups"] if user else []
     log = tmp_path / "database.log"
-    with process([*as_user, *command], log) as running:
-        wait_until(lambda: accepts(port), running, log)
-        yield Database(f"postgresql://mlflow@127.0.0.1:{port}/postgres", password_file)
+    part = Part([*as_user, *command], log, {})
+    wait_until(lambda: accepts(port), part.start(), log)
+    yield Database(f"postgresql://mlflow@127.0.0.1:{port}/postgres", password_file, part, port)
+    part.end()
     shutil.rmtree(folder)
 
 
@@ -127,6 +145,48 @@ def test_runs_are_in_postgresql_and_files_in_the_store_after_a_restart(
             assert file == b"bytes"
         held = store.client.get_object(Bucket=BUCKET, Key="models/a/model.bin")["Body"].read()
         assert held == b"bytes"
+
+
+class ModelWriter(threading.Thread):
+    """Registers one model after another until stopped; `acknowledged` are their names."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._address = address
+        self._done = threading.Event()
+        self.acknowledged: list[str] = []
+
+    def run(self) -> None:
+        for number in itertools.count():
+            if self._done.wait(0.02):
+                return
+            with suppress(OSError):  # of a request that the server answers with an error, too
+                call(self._address, "registered-models/create", {"name": f"Model-{number}"})
+                self.acknowledged.append(f"Model-{number}")
+
+    def stop(self) -> None:
+        self._done.set()
+        self.join()
+
+
+@pytest.mark.stack
+def test_what_was_acknowledged_is_kept_when_the_database_is_killed(
+    database: Database, tmp_path: Path
+) -> None:
+    with store_server(tmp_path) as store, server(database, store, tmp_path) as address:
+        writer = ModelWriter(address)
+        writer.start()
+        try:
+            for _ in range(KILLS):
+                more = len(writer.acknowledged) + 3
+                wait_for(lambda least=more: len(writer.acknowledged) >= least, "models")  # type: ignore[misc]
+                database.restart_after_a_kill()
+            more = len(writer.acknowledged) + 3
+            wait_for(lambda: len(writer.acknowledged) >= more, "models after the last kill")
+        finally:
+            writer.stop()
+        found = call(address, "registered-models/search?max_results=1000")["registered_models"]
+    assert set(writer.acknowledged) <= {model["name"] for model in found}
 
 
 @pytest.mark.stack

@@ -20,7 +20,7 @@ from local.ports import free_port
 from tests.support.api_application import fitted, traffic
 from tests.support.ingestion_processes import ProducerProcess, SimulatorControl
 from tests.support.model_registry import register_pipeline
-from tests.support.processes import Daemon, answers, kill_group
+from tests.support.processes import answers, daemon, kill_group
 from tests.support.stream_processes import QUICK_JAVA, KafkaProcess, Load, StreamProcess
 from tests.support.tracking_server import TrackingServer
 
@@ -104,7 +104,7 @@ class FaultRig:
         self.stream = FollowingStream(self.data, servers, log, QUICK_JAVA | follow)
         self.producer = ProducerProcess(servers, self.source.url, self._new("producer"), **PRODUCER)
         self.api_port = free_port()
-        self.api = Daemon(
+        self.api = daemon(
             ROOT / "src" / "api" / "app.py",
             self.folder / "api.log",
             follow

@@ -35,11 +35,16 @@ def process(
     try:
         yield running
     finally:
-        send_to_group(running.pid, signal.SIGTERM)
-        try:
-            running.wait(20)
-        finally:
-            kill_group(running.pid)
+        end_group(running)
+
+
+def end_group(running: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end, and kill what is left of its group."""
+    send_to_group(running.pid, signal.SIGTERM)
+    try:
+        running.wait(20)
+    finally:
+        kill_group(running.pid)
 
 
 def kill_group(group: int) -> None:
@@ -72,26 +77,38 @@ def answers(url: str) -> bool:
 
 
 @dataclass
-class Daemon:
-    """A service that is started by its door, and started again after it ended."""
+class Part:
+    """A process of a group of its own that can be killed and started again."""
 
-    door: Path
+    command: list[str]
     log: Path
-    settings: dict[str, str]
+    environment: Mapping[str, str]
+    folder: Path | None = None
     running: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
-                [sys.executable, self.door.name],
-                cwd=self.door.parent,
-                env=os.environ | self.settings,
+                self.command,
+                cwd=self.folder,
+                env=os.environ | self.environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+        return self.running
 
     def kill(self) -> None:
-        assert self.running is not None
-        kill_group(self.running.pid)
-        self.running.wait()
+        """End it with its children as the kernel would."""
+        if self.running is not None:
+            kill_group(self.running.pid)
+            self.running.wait()
+
+    def end(self) -> None:
+        if self.running is not None:
+            end_group(self.running)
+
+
+def daemon(door: Path, log: Path, settings: Mapping[str, str]) -> Part:
+    """A service that is started by its door, in the door's folder."""
+    return Part([sys.executable, door.name], log, settings, door.parent)

@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 from local.ports import accepts, free_port
-from tests.support.processes import process, wait_until
+from tests.support.processes import Part, wait_until
 
 BUCKET = "bitcoin"
 KEY, SECRET = "a-key", "a-secret"
@@ -20,10 +20,11 @@ _ENVIRONMENT = {"PYTHONWARNINGS": "ignore", "ROOT_ACCESS_KEY": KEY, "ROOT_SECRET
 
 @dataclass(frozen=True)
 class StoreServer:
-    """The settings of a running store, and the URIs in it."""
+    """The settings of a store, the URIs in it, and its process."""
 
     endpoint: str
     credentials: Path
+    part: Part
 
     @property
     def settings(self) -> dict[str, str]:
@@ -46,6 +47,16 @@ class StoreServer:
         )
 
 
+INSTALL_GATEWAY = "go install github.com/versity/versitygw/cmd/versitygw@v1.7.0"
+
+
+def gateway(port: int, folder: Path) -> list[str]:
+    """The command of versitygw, as in docker-compose.scale.yml, on a folder of the disk."""
+    objects = folder / "objects"
+    objects.mkdir(exist_ok=True)
+    return ["versitygw", "--port", f"127.0.0.1:{port}", "posix", str(objects)]
+
+
 def moto(port: int, _folder: Path) -> list[str]:
     """The command of moto's server, which holds everything in its memory."""
     return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
@@ -59,8 +70,12 @@ def store_server(
     credentials = folder / "credentials"
     credentials.write_text(CREDENTIALS)
     port, log = free_port(), folder / "store.log"
-    with process(command(port, folder), log, _ENVIRONMENT) as running:
+    store = Part(command(port, folder), log, _ENVIRONMENT)
+    running = store.start()
+    try:
         wait_until(lambda: accepts(port), running, log)
-        server = StoreServer(f"http://127.0.0.1:{port}", credentials)
+        server = StoreServer(f"http://127.0.0.1:{port}", credentials, store)
         server.client.create_bucket(Bucket=BUCKET)
         yield server
+    finally:
+        store.kill()

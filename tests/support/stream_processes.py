@@ -38,11 +38,13 @@ def values(lake: str, table: str, column: str) -> Counter[object]:
     return Counter(rows["v"].to_pylist())
 
 
-def wait_for(ready: Callable[[], bool], what: str, seconds: float = TIMEOUT_SECONDS) -> None:
+def wait_for(
+    ready: Callable[[], bool], what: str, seconds: float = TIMEOUT_SECONDS, every: float = 0.2
+) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, f"timed out waiting for {what}"
-        time.sleep(0.2)
+        time.sleep(every)
 
 
 class QuickBroker(Broker):

@@ -12,7 +12,7 @@ from local.broker import Broker
 from local.ports import accepts, free_port
 from tests.support.case_samples import a_flag
 from tests.support.http_receiver import HttpReceiver
-from tests.support.processes import Daemon, process, wait_until
+from tests.support.processes import Part, daemon, process, wait_until
 
 from core.casework import CaseworkStore
 from core.settings import ROOT
@@ -68,7 +68,7 @@ def servers(java: None, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def service(servers: str, tmp_path: Path, receiver: HttpReceiver) -> Iterator[Daemon]:
+def service(servers: str, tmp_path: Path, receiver: HttpReceiver) -> Iterator[Part]:
     (tmp_path / "alerts.yml").write_text(ROUTES.format(address=receiver.address, secret=SECRET))
     settings = {
         "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
@@ -79,10 +79,10 @@ def service(servers: str, tmp_path: Path, receiver: HttpReceiver) -> Iterator[Da
         "CASEWORK_METRICS_PORT": str(free_port()),
     }
     door = ROOT / "src" / "casework" / "case_builder.py"
-    daemon = Daemon(door, tmp_path / "casework.log", settings)
-    daemon.start()
-    yield daemon
-    daemon.kill()
+    casework = daemon(door, tmp_path / "casework.log", settings)
+    casework.start()
+    yield casework
+    casework.kill()
 
 
 def publish(servers: str, *messages: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ def told(receiver: HttpReceiver) -> list[int]:
 
 
 def test_a_receiver_that_was_down_gets_all_of_it_once_though_the_service_was_killed(
-    servers: str, service: Daemon, receiver: HttpReceiver, tmp_path: Path
+    servers: str, service: Part, receiver: HttpReceiver, tmp_path: Path
 ) -> None:
     receiver.stop()
     publish(servers, *(message(case, 1) for case in range(8)))
@@ -140,7 +140,7 @@ def test_a_receiver_that_was_down_gets_all_of_it_once_though_the_service_was_kil
 
 
 def test_a_bad_file_keeps_the_routes_of_the_running_service(
-    servers: str, service: Daemon, receiver: HttpReceiver, tmp_path: Path
+    servers: str, service: Part, receiver: HttpReceiver, tmp_path: Path
 ) -> None:
     wait_for(lambda: "event=routes_loaded routes=2" in service.log.read_text(), "its routes")
     with (tmp_path / "alerts.yml").open("a") as file:
