@@ -13,7 +13,8 @@ from tests.support.containers import CLUSTER_FILES, FILES, SCALE_FILES, Containe
 from tests.support.processes import answers
 
 CHAMPION_SECONDS = 900
-"""The longest time until the first model scores, which twenty containers on two cores need."""
+"""The longest time until the first model scores, and again until all that came before it is scored,
+which twenty containers on two cores need."""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def running(
         ready = stack.url("API", "ready")
         wait(lambda: answers(ready), CHAMPION_SECONDS, lambda: "no champion")
         ledger = Ledger(stack)
-        ledger.balance()
+        ledger.balance(CHAMPION_SECONDS)
         yield ledger
     finally:
         stack.remove()
