@@ -25,8 +25,7 @@ def brokers(java: None, tmp_path: Path) -> Iterator[list[KafkaProcess]]:
     brokers[0].start()
     yield brokers
     for broker in brokers:
-        if broker.running is not None:
-            broker.kill()
+        broker.kill()
 
 
 def back_up(rig: Rig, file: Path) -> set[str]:

@@ -4,9 +4,7 @@ Only the `for` of the alerts is shortened, to a twentieth, and the scrapes come 
 """
 
 import logging
-import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +12,10 @@ import pytest
 from local.ports import free_port, free_ports, targets
 from local.ports import ports as known_ports
 from local.services import environment, services
-from tests.support.alert_drill import Part, Watcher, configuration, drill, until
-from tests.support.processes import missing
+from tests.support.alert_drill import Watcher, configuration, drill, until
+from tests.support.processes import Part, daemon, missing
+
+from core.settings import ROOT
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +34,13 @@ DRILLS = [
 def prometheus(folder: Path, ports: dict[str, int], own: int) -> Part:
     if shutil.which("prometheus") is None:
         missing("Prometheus is not installed (Debian: apt-get install prometheus)")
-    command = (
-        f"exec prometheus --config.file={configuration(folder, ports)}"
-        f" --storage.tsdb.path={folder / 'tsdb'} --web.listen-address=127.0.0.1:{own}"
-    )
-    return Part("prometheus", command, os.environ, folder / "prometheus.log")
+    command = [
+        "prometheus",
+        f"--config.file={configuration(folder, ports)}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address=127.0.0.1:{own}",
+    ]
+    return Part(command, folder / "prometheus.log", {})
 
 
 @pytest.mark.slow
@@ -49,8 +51,7 @@ def test_a_killed_api_raises_its_alert_and_its_return_ends_it(tmp_path: Path) ->
         "DATA_DIR": str(tmp_path),
         "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}",
     }
-    command = f"exec {sys.executable} src/api/app.py"
-    api = Part("api", command, os.environ | settings, tmp_path / "api.log")
+    api = daemon(ROOT / "src" / "api" / "app.py", tmp_path / "api.log", settings)
     watching = prometheus(tmp_path, {"api": port}, own)
     watcher = Watcher(own)
     try:
@@ -75,7 +76,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory, java: None) -> Iterator[dict
         patch.setenv("SILENT_AFTER_SECONDS", "20")
         given = environment("demo", folder)
         every = {
-            s.name: Part(s.name, s.command, given, folder / f"{s.name}.log")
+            s.name: Part(["sh", "-c", s.command], folder / f"{s.name}.log", given, ROOT)
             for s in services("demo")
             if s.name != "prometheus"
         }
@@ -111,4 +112,4 @@ def test_each_killed_service_raises_its_alert_and_its_return_ends_it(
         return watcher.up(service) and watcher.state(alert, job) == "inactive"
 
     until(f"{service} is up and {alert} quiet", settled, 420)
-    log.info(drill(watcher, parts[service], alert, job))
+    log.info("%s: %s", service, drill(watcher, parts[service], alert, job))

@@ -1,20 +1,17 @@
 """Services that are killed and started again under the eyes of a real Prometheus."""
 
 import json
-import os
 import re
-import signal
-import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from local.scraper import local_config
+from tests.support.processes import Part
 
 from core.settings import ROOT
 
@@ -46,42 +43,6 @@ def configuration(folder: Path, ports: Mapping[str, int]) -> Path:
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump(config | {"rule_files": copies}))
     return path
-
-
-@dataclass
-class Part:
-    """One service, in a session of its own; it can be killed and started again."""
-
-    name: str
-    command: str
-    environment: Mapping[str, str]
-    log: Path
-    running: subprocess.Popen[bytes] | None = field(default=None, init=False)
-
-    def start(self) -> None:
-        """Start it where it does not run."""
-        if self.running is not None and self.running.poll() is None:
-            return
-        with self.log.open("ab") as log:
-            self.running = subprocess.Popen(
-                self.command,
-                shell=True,
-                cwd=ROOT,
-                env=dict(self.environment),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def kill(self) -> None:
-        """End it and its children at once, as a crash does."""
-        if self.running is None:
-            return
-        try:
-            os.killpg(self.running.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        self.running.wait()
 
 
 class Watcher:
@@ -147,6 +108,6 @@ def drill(watcher: Watcher, part: Part, alert: str, job: str | None) -> str:
 
     resolved = until(f"{alert} resolved", back, 420)
     return (
-        f"{part.name}: {alert} pending after {pending:.0f} s, firing {firing:.0f} s later, "
+        f"{alert} pending after {pending:.0f} s, firing {firing:.0f} s later, "
         f"resolved {resolved:.0f} s after the restart"
     )

@@ -1,6 +1,5 @@
 """Three brokers as in docker-compose.scale.yml, as processes on this machine."""
 
-import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from kafka.errors import KafkaError
 from local.broker import Broker
 from local.ports import accepts, free_port
-from tests.support.processes import kill_group
+from tests.support.processes import Part
 from tests.support.stream_processes import wait_for
 
 from core.settings import ROOT
@@ -55,7 +54,9 @@ class BrokerCluster:
             for node, (port, controller) in enumerate(places, 1)
         ]
         self.servers = ",".join(f"localhost:{member.port}" for member in self.members)
-        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._parts = [
+            Part(member.command(), member.folder / "broker.log", {}) for member in self.members
+        ]
 
     def start(self) -> None:
         for member in self.members:
@@ -72,17 +73,11 @@ class BrokerCluster:
         return False
 
     def start_one(self, node: int) -> None:
-        member = self.members[node - 1]
-        with (member.folder / "broker.log").open("ab") as log:
-            self._running[node] = subprocess.Popen(
-                member.command(), stdout=log, stderr=log, start_new_session=True
-            )
+        self._parts[node - 1].start()
 
     def kill_one(self, node: int) -> None:
-        running = self._running.pop(node)
-        kill_group(running.pid)
-        running.wait()
+        self._parts[node - 1].kill()
 
     def close(self) -> None:
-        for node in list(self._running):
-            self.kill_one(node)
+        for part in self._parts:
+            part.kill()

@@ -20,7 +20,7 @@ from local.ports import free_port
 from tests.support.api_application import fitted, traffic
 from tests.support.ingestion_processes import ProducerProcess, SimulatorControl
 from tests.support.model_registry import register_pipeline
-from tests.support.processes import answers, daemon, kill_group
+from tests.support.processes import answers, daemon
 from tests.support.stream_processes import QUICK_JAVA, KafkaProcess, Load, StreamProcess
 from tests.support.tracking_server import TrackingServer
 
@@ -205,7 +205,7 @@ class FaultRig:
             "stream": (self.stream.running, self.stream.start),
             "producer": (self.producer.process, self.producer.start),
             "api": (self.api.running, self.api.start),
-            "mlflow": (self.mlflow.running, self.mlflow.start),
+            "mlflow": (self.mlflow.part.running, self.mlflow.start),
         }
         for name, (process, start) in running.items():
             if name not in self._ended and (process is None or process.poll() is not None):
@@ -259,15 +259,14 @@ class FaultRig:
         """End every process."""
         if self.load.is_alive():
             self.load.stop()
-        for process in (self.stream.running, self.api.running):
-            if process is not None:
-                kill_group(process.pid)
+        self.api.kill()
+        if self.stream.running is not None:
+            self.stream.kill()
         if self.producer.process is not None:
             self.producer.process.send_signal(signal.SIGKILL)
             self.producer.process.wait()
         self.mlflow.stop()
-        if self.kafka.running is not None:
-            self.kafka.kill()
+        self.kafka.kill()
         if self._simulator.url:
             self._simulator.stop()
 

@@ -15,6 +15,7 @@ import requests
 from kafka import KafkaConsumer, TopicPartition
 from local.broker import Broker
 from local.ports import accepts, free_port
+from tests.support.processes import Part
 
 from core.settings import ROOT
 from core.topics import BLOCKS, DEAD_LETTERS, TRANSACTIONS
@@ -35,24 +36,19 @@ class KillableBroker:
     """A real broker in its own folder, which can die and come back on the same port."""
 
     def __init__(self, folder: Path) -> None:
-        self.kafka = Broker(folder, free_port(), free_port())
-        self.servers = f"localhost:{self.kafka.port}"
-        self.kafka.prepare()
-        self._process: subprocess.Popen[bytes] | None = None
+        kafka = Broker(folder, free_port(), free_port())
+        kafka.prepare()
+        self._port = kafka.port
+        self._part = Part(kafka.command(), folder / "broker.log", {})
+        self.servers = f"localhost:{kafka.port}"
 
     def start(self) -> None:
         """Start it unless it runs; returns when it listens."""
-        if self._process is not None:
-            return
-        with (self.kafka.folder / "broker.log").open("ab") as log:
-            self._process = subprocess.Popen(self.kafka.command(), stdout=log, stderr=log)
-        wait_for(lambda: accepts(self.kafka.port))
+        self._part.start()
+        wait_for(lambda: accepts(self._port))
 
     def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        self._part.kill()
 
 
 class ProducerProcess:

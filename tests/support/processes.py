@@ -87,6 +87,9 @@ class Part:
     running: subprocess.Popen[bytes] | None = None
 
     def start(self) -> subprocess.Popen[bytes]:
+        """Start it where it does not run."""
+        if self.running is not None and self.running.poll() is None:
+            return self.running
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
                 self.command,

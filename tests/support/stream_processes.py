@@ -17,7 +17,7 @@ from kafka import KafkaProducer
 from local import jars
 from local.broker import Broker
 from local.ports import accepts, free_port
-from tests.support.processes import kill_group
+from tests.support.processes import Part, kill_group
 from tests.support.stream_samples import a_champion, a_transaction, as_json
 
 from core.lake import open_table, query
@@ -61,22 +61,21 @@ class KafkaProcess:
     def __init__(self, folder: Path, broker: type[Broker] = QuickBroker) -> None:
         self.broker = broker(folder, free_port(), free_port())
         self.servers = f"localhost:{self.broker.port}"
-        self.running: subprocess.Popen[bytes] | None = None
+        self.part = Part(self.broker.command(), folder / "broker.log", {})
+
+    @property
+    def running(self) -> subprocess.Popen[bytes] | None:
+        return self.part.running
 
     def start(self) -> None:
         if self.running is None:
             self.broker.prepare()
-        with (self.broker.folder / "broker.log").open("ab") as log:
-            self.running = subprocess.Popen(
-                self.broker.command(), stdout=log, stderr=log, start_new_session=True
-            )
+        self.part.start()
         wait_for(lambda: accepts(self.broker.port), "the broker")
         ensure_topics(self.servers, 2)
 
     def kill(self) -> None:
-        assert self.running is not None
-        kill_group(self.running.pid)
-        self.running.wait()
+        self.part.kill()
 
 
 @dataclass
