@@ -17,6 +17,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from local.ports import free_port
 from local.screenshot import QUIET
+from local.services import LIMITS
 from playwright.sync_api import Page, sync_playwright
 
 from core.settings import ROOT
@@ -52,14 +53,15 @@ the first view, and when the whole page is there: each visible chart too."""
 
 @contextmanager
 def served(lake: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The dashboard in its own process, as its door starts it."""
+    """The dashboard in its own process, as both stacks start it."""
     port = str(free_port())
-    environment = os.environ | {
+    settings = {
         "DASHBOARD_PORT": port,
         "LAKE_URI": str(lake),
         "DATA_ORIGIN": "simulated",
         "DASHBOARD_REFRESH_SECONDS": str(REFRESH_SECONDS),
     }
+    environment = LIMITS | os.environ | settings
     folder = ROOT / "src" / "dashboard"
     with subprocess.Popen(
         [sys.executable, "app.py"], cwd=folder, env=environment, stderr=subprocess.DEVNULL
