@@ -245,7 +245,7 @@ def readout_text(readout: Readout | None) -> list[Any]:
         return ["no model yet"]
     return [
         f"{readout.lead} ",
-        html.Strong(readout.flagged, id="readout-count"),
+        html.Strong(readout.flagged),
         f" of {readout.total}",
         f" · {readout.rest}" if readout.rest else "",
     ]
