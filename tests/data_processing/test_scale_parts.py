@@ -6,18 +6,13 @@ them in Docker.
 """
 
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support.broker_cluster import BrokerCluster
-from tests.support.processes import Part, missing
-from tests.support.spark_cluster import SparkCluster
-from tests.support.store_server import INSTALL_GATEWAY, StoreServer, gateway, store_server
+from tests.support.scale_parts import ScaleParts, scale_parts
 from tests.support.stream_processes import QUICK_JAVA, Load, StreamProcess, values, wait_for
 
 log = logging.getLogger(__name__)
@@ -31,29 +26,26 @@ LOOK_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class ScaleStack:
-    """The parts that run, and the lake."""
+    """The parts, a stream on them, and what is published."""
 
-    brokers: BrokerCluster
-    spark: SparkCluster
-    store: StoreServer
+    parts: ScaleParts
     stream: StreamProcess
     load: Load
-    lake: str
 
-    def kill(self, part: str) -> None:
+    def kill(self, name: str) -> None:
         """Kill a broker, a worker or the store, and start it again as Docker does."""
-        if part == "broker":
-            self.brokers.kill_one(1)
-            self.brokers.start_one(1)
+        if name == "broker":
+            self.parts.brokers.kill_one(1)
+            self.parts.brokers.start_one(1)
             return
-        killed: Part = self.spark.parts[-1] if part == "worker" else self.store.part
+        killed = self.parts.worker if name == "worker" else self.parts.store.part
         killed.kill()
         killed.start()
 
     def scored(self) -> set[object]:
         """The hashes in the lake; none while the store does not answer."""
         try:
-            return set(values(self.lake, "scored_transactions", "hash"))
+            return set(values(self.parts.lake, "scored_transactions", "hash"))
         except OSError:
             return set()
 
@@ -71,31 +63,18 @@ class ScaleStack:
 
 
 @pytest.fixture
-def stack(java: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScaleStack]:
-    if shutil.which("versitygw") is None:
-        missing(f"versitygw is not installed: {INSTALL_GATEWAY}")
-    brokers, spark = BrokerCluster(tmp_path), SparkCluster(tmp_path)
-    with ExitStack() as running:
-        store = running.enter_context(store_server(tmp_path, gateway))
-        for name, value in store.settings.items():
-            monkeypatch.setenv(name, value)
-        settings = {
-            "SPARK_MASTER": spark.master,
-            "SPARK_LOCAL_HOSTNAME": "127.0.0.1",
-            "LAKE_URI": store.uri("lake"),
-        }
-        stream = StreamProcess(
-            tmp_path / "data", brokers.servers, tmp_path / "stream.log", QUICK_JAVA | settings
-        )
-        load = Load(brokers.servers, A_SECOND)
-        for part in (brokers, spark):
-            running.callback(part.close)
-            part.start()
+def stack(java: None, tmp_path: Path) -> Iterator[ScaleStack]:
+    with scale_parts(tmp_path) as parts:
+        servers, log_file = parts.brokers.servers, tmp_path / "stream.log"
+        stream = StreamProcess(tmp_path / "data", servers, log_file, QUICK_JAVA | parts.settings)
+        load = Load(servers, A_SECOND)
         stream.start()
-        running.callback(stream.kill)
         load.start()
-        running.callback(load.stop)
-        yield ScaleStack(brokers, spark, store, stream, load, store.uri("lake"))
+        try:
+            yield ScaleStack(parts, stream, load)
+        finally:
+            load.stop()
+            stream.kill()
 
 
 @pytest.mark.parametrize("part", ["broker", "worker", "store"])
@@ -111,10 +90,12 @@ def test_nothing_is_lost_or_doubled_when_a_part_is_killed(stack: ScaleStack, par
         log.info("%s: all scored again after %.0f s", part, time.monotonic() - begun)
     stack.load.stop()
     stack.wait_scored()
-    raw, scored = (values(stack.lake, f"{name}_transactions", "hash") for name in ("raw", "scored"))
+    raw, scored = (
+        values(stack.parts.lake, f"{name}_transactions", "hash") for name in ("raw", "scored")
+    )
     assert set(raw) == set(scored)
     assert set(raw.values()) == set(scored.values()) == {1}
-    bad = values(stack.lake, "quarantine", "value")
+    bad = values(stack.parts.lake, "quarantine", "value")
     assert stack.load.garbage <= set(bad)
     assert set(bad.values()) == {1}
     log.info("%s: %d rows, each once", part, len(raw))

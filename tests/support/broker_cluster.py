@@ -1,5 +1,6 @@
 """Three brokers as in docker-compose.scale.yml, as processes on this machine."""
 
+import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +59,16 @@ class BrokerCluster:
             Part(member.command(), member.folder / "broker.log", {}) for member in self.members
         ]
 
+    @property
+    def running(self) -> subprocess.Popen[bytes] | None:
+        """The first broker, which `kill` kills."""
+        return self._parts[0].running
+
     def start(self) -> None:
+        """Start those that do not run."""
         for member in self.members:
-            member.prepare()
+            if not member.folder.exists():
+                member.prepare()
             self.start_one(member.node)
         for member in self.members:
             wait_for(lambda port=member.port: accepts(port), "a broker")  # type: ignore[misc]
@@ -77,6 +85,9 @@ class BrokerCluster:
 
     def kill_one(self, node: int) -> None:
         self._parts[node - 1].kill()
+
+    def kill(self) -> None:
+        self.kill_one(1)
 
     def close(self) -> None:
         for part in self._parts:

@@ -21,6 +21,8 @@ from tests.support.api_application import fitted, traffic
 from tests.support.ingestion_processes import ProducerProcess, SimulatorControl
 from tests.support.model_registry import register_pipeline
 from tests.support.processes import answers, daemon
+from tests.support.scale_parts import ScaleParts
+from tests.support.store_server import StoreFile
 from tests.support.stream_processes import QUICK_JAVA, KafkaProcess, Load, StreamProcess
 from tests.support.tracking_server import TrackingServer
 
@@ -65,11 +67,16 @@ class Recovery:
 
 
 class FaultRig:
-    """All services over `folder`; the stream's data are in `data`, which may be a small disk."""
+    """All services over `folder`; the stream's data are in `data`, which may be a small disk.
 
-    def __init__(self, folder: Path, data: Path, rng: random.Random) -> None:
-        self.folder, self.data, self.rng = folder, data, rng
-        self.kafka = KafkaProcess(folder / "kafka")
+    With `scale` the brokers, the workers and the store of the lake are its parts.
+    """
+
+    def __init__(
+        self, folder: Path, data: Path, rng: random.Random, scale: ScaleParts | None = None
+    ) -> None:
+        self.folder, self.data, self.rng, self.scale = folder, data, rng, scale
+        self.kafka = scale.brokers if scale else KafkaProcess(folder / "kafka")
         (folder / "mlflow").mkdir()
         self.mlflow = TrackingServer(folder / "mlflow")
         begun, self._port = time.time(), free_port()
@@ -101,13 +108,16 @@ class FaultRig:
         servers, uri = self.kafka.servers, self.mlflow.uri
         follow = {"MLFLOW_TRACKING_URI": uri, "CHAMPION_POLL_SECONDS": "5"}
         log = self.folder / "stream.log"
-        self.stream = FollowingStream(self.data, servers, log, QUICK_JAVA | follow)
+        on_scale = self.scale.settings if self.scale else {}
+        settings = QUICK_JAVA | follow | on_scale
+        self.stream = FollowingStream(self.data, servers, log, settings)
         self.producer = ProducerProcess(servers, self.source.url, self._new("producer"), **PRODUCER)
         self.api_port = free_port()
         self.api = daemon(
             ROOT / "src" / "api" / "app.py",
             self.folder / "api.log",
             follow
+            | on_scale
             | {"API_PORT": str(self.api_port), "DATA_DIR": str(self.data)}
             | {"DATA_ORIGIN": "simulated", "API_MODEL_POLL_SECONDS": "2"},
         )
@@ -118,8 +128,16 @@ class FaultRig:
         return self.folder / name
 
     @property
-    def lake(self) -> Path:
-        return self.data / "lake"
+    def lake(self) -> str:
+        return self.scale.lake if self.scale else str(self.data / "lake")
+
+    def lake_file(self, name: str) -> Path | StoreFile:
+        """A file of the lake, to be damaged, without Hadoop's checksum of it."""
+        if self.scale:
+            return self.scale.store.file(f"{self.lake}/{name}")
+        path = Path(self.lake) / name
+        path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
+        return path
 
     @property
     def journal(self) -> Path:
@@ -145,7 +163,7 @@ class FaultRig:
     def count(self, table: str, where: str = "true") -> int:
         """The rows of a table, 0 while it cannot be read."""
         try:
-            opened = open_table(str(self.lake), table, "simulated")
+            opened = open_table(self.lake, table, "simulated")
             if opened is None:
                 return 0
             rows = query(f"SELECT COUNT(*) AS n FROM {table} WHERE {where}", **{table: opened})
@@ -155,7 +173,7 @@ class FaultRig:
 
     def values(self, table: str, column: str) -> Counter[object]:
         """Each value of a column and how often it occurs."""
-        opened = open_table(str(self.lake), table, "simulated")
+        opened = open_table(self.lake, table, "simulated")
         assert opened is not None, f"no table {table}"
         rows = query(f'SELECT "{column}" AS v FROM {table}', **{table: opened})
         return Counter(rows["v"].to_pylist())
@@ -207,6 +225,9 @@ class FaultRig:
             "api": (self.api.running, self.api.start),
             "mlflow": (self.mlflow.part.running, self.mlflow.start),
         }
+        if self.scale:
+            for name, part in {"worker": self.scale.worker, "store": self.scale.store.part}.items():
+                running[name] = (part.running, part.start)
         for name, (process, start) in running.items():
             if name not in self._ended and (process is None or process.poll() is not None):
                 recovery.starts[name] += 1

@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deltalake import DeltaTable
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 from tests.support.fault_rig import FaultRig, restore
+from tests.support.store_server import StoreFile
 from tests.support.stream_processes import StreamProcess
 from tests.support.stream_samples import a_transaction, as_json
 
-from core.lake import sql_time
+from core.lake import open_table, sql_time
 from core.registry.follower import promote
 from core.topics import TRANSACTIONS
 
@@ -47,6 +47,17 @@ def broker_killed(rig: FaultRig) -> None:
 def broker_and_stream_killed(rig: FaultRig) -> None:
     rig.stream.kill()
     rig.kafka.kill()
+
+
+def worker_killed(rig: FaultRig) -> None:
+    """With its executor, and what that works on."""
+    assert rig.scale is not None
+    rig.scale.worker.kill()
+
+
+def store_killed(rig: FaultRig) -> None:
+    assert rig.scale is not None
+    rig.scale.store.part.kill()
 
 
 def producer_killed(rig: FaultRig) -> None:
@@ -161,24 +172,23 @@ def _newest_offsets(rig: FaultRig) -> Path:
 
 
 def table_checkpoint_cut(rig: FaultRig) -> None:
-    path = _table_checkpoint(rig)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    file = _table_checkpoint(rig)
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
 
 
 def table_checkpoint_missing(rig: FaultRig) -> None:
     _table_checkpoint(rig).unlink()
 
 
-def _table_checkpoint(rig: FaultRig) -> Path:
+def _table_checkpoint(rig: FaultRig) -> Path | StoreFile:
     """The newest checkpoint of a table, which is made now that nothing writes."""
     rig.stream.kill()
     name = rig.rng.choice(["raw_transactions", "scored_transactions", "quarantine"])
-    table = DeltaTable(rig.lake / name)
+    table = open_table(rig.lake, name, "simulated")
+    assert table is not None
     table.create_checkpoint()
-    log = rig.lake / name / "_delta_log"
-    newest = log / f"{table.version():020}.checkpoint.parquet"
-    newest.with_name(f".{newest.name}.crc").unlink(missing_ok=True)
-    return newest
+    return rig.lake_file(f"{name}/_delta_log/{table.version():020}.checkpoint.parquet")
 
 
 # --- the producer's journal ---
@@ -276,9 +286,14 @@ _ALL: tuple[Fault, ...] = (
     broker_clock_ahead,
 )
 FAULTS: Mapping[str, Fault] = {fault.__name__: fault for fault in _ALL}
+SCALE_FAULTS: Mapping[str, Fault] = {
+    **FAULTS,
+    **{fault.__name__: fault for fault in (worker_killed, store_killed)},
+}
+"""With the parts of the scale stack."""
 
 
-def draw(wanted: str, rng: random.Random) -> list[str]:
+def draw(wanted: str, rng: random.Random, faults: Mapping[str, Fault]) -> list[str]:
     """The faults of one run, in random order.
 
     `wanted` is their number, of which each fault is drawn once before any is drawn again, or their
@@ -288,5 +303,5 @@ def draw(wanted: str, rng: random.Random) -> list[str]:
         return wanted.split(",")
     drawn: list[str] = []
     while len(drawn) < int(wanted):
-        drawn += rng.sample(sorted(FAULTS), len(FAULTS))
+        drawn += rng.sample(sorted(faults), len(faults))
     return drawn[: int(wanted)]

@@ -36,6 +36,9 @@ class StoreServer:
     def uri(self, name: str) -> str:
         return f"s3://{BUCKET}/{name}"
 
+    def file(self, uri: str) -> "StoreFile":
+        return StoreFile(self.client, uri.removeprefix(f"s3://{BUCKET}/"))
+
     @property
     def client(self) -> Any:
         return boto3.client(
@@ -45,6 +48,23 @@ class StoreServer:
             aws_access_key_id=KEY,
             aws_secret_access_key=SECRET,
         )
+
+
+@dataclass(frozen=True)
+class StoreFile:
+    """An object, with those methods of a path that damage it."""
+
+    client: Any
+    key: str
+
+    def read_bytes(self) -> bytes:
+        return bytes(self.client.get_object(Bucket=BUCKET, Key=self.key)["Body"].read())
+
+    def write_bytes(self, data: bytes) -> None:
+        self.client.put_object(Bucket=BUCKET, Key=self.key, Body=data)
+
+    def unlink(self) -> None:
+        self.client.delete_object(Bucket=BUCKET, Key=self.key)
 
 
 INSTALL_GATEWAY = "go install github.com/versity/versitygw/cmd/versitygw@v1.7.0"
