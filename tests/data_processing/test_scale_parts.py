@@ -34,11 +34,7 @@ class ScaleStack:
 
     def kill(self, name: str) -> None:
         """Kill a broker, a worker or the store, and start it again as Docker does."""
-        if name == "broker":
-            self.parts.brokers.kill_one(1)
-            self.parts.brokers.start_one(1)
-            return
-        killed = self.parts.worker if name == "worker" else self.parts.store.part
+        killed = self.parts.killable[name]
         killed.kill()
         killed.start()
 

@@ -44,8 +44,7 @@ class Database:
         self.part.kill()
 
         def runs() -> bool:
-            if self.part.running is None or self.part.running.poll() is not None:
-                self.part.start()
+            self.part.start()
             return accepts(self.port)
 
         wait_for(runs, "PostgreSQL")

@@ -55,14 +55,14 @@ class BrokerCluster:
             for node, (port, controller) in enumerate(places, 1)
         ]
         self.servers = ",".join(f"localhost:{member.port}" for member in self.members)
-        self._parts = [
+        self.parts = [
             Part(member.command(), member.folder / "broker.log", {}) for member in self.members
         ]
 
     @property
     def running(self) -> subprocess.Popen[bytes] | None:
         """The first broker, which `kill` kills."""
-        return self._parts[0].running
+        return self.parts[0].running
 
     def start(self) -> None:
         """Start those that do not run."""
@@ -81,14 +81,14 @@ class BrokerCluster:
         return False
 
     def start_one(self, node: int) -> None:
-        self._parts[node - 1].start()
+        self.parts[node - 1].start()
 
     def kill_one(self, node: int) -> None:
-        self._parts[node - 1].kill()
+        self.parts[node - 1].kill()
 
     def kill(self) -> None:
         self.kill_one(1)
 
     def close(self) -> None:
-        for part in self._parts:
+        for part in self.parts:
             part.kill()

@@ -226,7 +226,8 @@ class FaultRig:
             "mlflow": (self.mlflow.part.running, self.mlflow.start),
         }
         if self.scale:
-            for name, part in {"worker": self.scale.worker, "store": self.scale.store.part}.items():
+            for name in ("worker", "store"):
+                part = self.scale.killable[name]
                 running[name] = (part.running, part.start)
         for name, (process, start) in running.items():
             if name not in self._ended and (process is None or process.poll() is not None):

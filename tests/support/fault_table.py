@@ -52,12 +52,12 @@ def broker_and_stream_killed(rig: FaultRig) -> None:
 def worker_killed(rig: FaultRig) -> None:
     """With its executor, and what that works on."""
     assert rig.scale is not None
-    rig.scale.worker.kill()
+    rig.scale.killable["worker"].kill()
 
 
 def store_killed(rig: FaultRig) -> None:
     assert rig.scale is not None
-    rig.scale.store.part.kill()
+    rig.scale.killable["store"].kill()
 
 
 def producer_killed(rig: FaultRig) -> None:

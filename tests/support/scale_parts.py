@@ -27,13 +27,21 @@ class ScaleParts:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Of the services that use them."""
-        cluster = {"SPARK_MASTER": self.spark.master, "SPARK_LOCAL_HOSTNAME": "127.0.0.1"}
-        return self.store.settings | cluster | {"LAKE_URI": self.lake}
+        """Of the services that use them, beside the store's, which this process hands on."""
+        return {
+            "SPARK_MASTER": self.spark.master,
+            "SPARK_LOCAL_HOSTNAME": "127.0.0.1",
+            "LAKE_URI": self.lake,
+        }
 
     @property
-    def worker(self) -> Part:
-        return self.spark.parts[-1]
+    def killable(self) -> dict[str, Part]:
+        """One of each sort, of which a test kills any."""
+        return {
+            "broker": self.brokers.parts[0],
+            "worker": self.spark.parts[-1],
+            "store": self.store.part,
+        }
 
 
 @contextmanager

@@ -73,7 +73,7 @@ INSTALL_GATEWAY = "go install github.com/versity/versitygw/cmd/versitygw@v1.7.0"
 def gateway(port: int, folder: Path) -> list[str]:
     """The command of versitygw, as in docker-compose.scale.yml, on a folder of the disk."""
     objects = folder / "objects"
-    objects.mkdir(exist_ok=True)
+    objects.mkdir()
     return ["versitygw", "--port", f"127.0.0.1:{port}", "posix", str(objects)]
 
 
@@ -98,4 +98,4 @@ def store_server(
         server.client.create_bucket(Bucket=BUCKET)
         yield server
     finally:
-        store.kill()
+        store.end()
