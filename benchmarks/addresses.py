@@ -26,7 +26,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 from benchmarks.scored_lake import generate_rows
-from benchmarks.stream import folder_and_broker, publish, throughput
+from benchmarks.stream import folder_and_broker, hashes_asked, publish, throughput
 from deltalake import DeltaTable
 from numpy.typing import NDArray
 from tests.support import simulated
@@ -63,7 +63,7 @@ LEAST_MILLIONS = 2
 def main() -> None:
     """Print one table."""
     millions = float(sys.argv[1]) if len(sys.argv) > 1 else 10
-    hashes = int(sys.argv[2]) if len(sys.argv) > 2 else 300_000
+    hashes = hashes_asked(300_000, position=2)
     if millions < LEAST_MILLIONS:
         sys.exit(f"MILLIONS: from {LEAST_MILLIONS} on; in fewer no address is busy")
     print("| what | measured | aim |\n|---|---:|---:|", flush=True)

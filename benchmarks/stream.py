@@ -35,7 +35,7 @@ from local.services import LIMITS
 from tests.support.stream_processes import KafkaProcess, StreamProcess, wait_for
 from tests.support.stream_samples import a_transaction, as_json
 
-from core.settings import ROOT
+from core.settings import ROOT, StreamSettings
 from core.topics import TRANSACTIONS
 
 AS_BY_DEFAULT = {**LIMITS, "TRIGGER_SECONDS": "", "STATISTICS_SECONDS": ""}
@@ -52,7 +52,7 @@ GIB = 2**30
 
 def main() -> None:
     """Print one table."""
-    hashes = int(sys.argv[1]) if len(sys.argv) > 1 else 500_000
+    hashes = hashes_asked(500_000)
     print("| what | measured | aim |\n|---|---:|---:|", flush=True)
     with folder_and_broker() as (folder, kafka):
         publish(kafka.servers, hashes)
@@ -72,6 +72,17 @@ def main() -> None:
     print(f"| … with its workers, at most | {peak / GIB:.2f} GiB | {limit / GIB:.2f} GiB |")
     if peak > limit:
         sys.exit("the stream takes more memory than its container has")
+
+
+def hashes_asked(default: int, position: int = 1) -> int:
+    """HASHES, at its position on the command line.
+
+    Ends with an error where the first commit, from which on a rate is measured, has all of them.
+    """
+    hashes = int(sys.argv[position]) if len(sys.argv) > position else default
+    if 0 < hashes <= (least := StreamSettings().max_batch_records):
+        sys.exit(f"HASHES: more than {least}, which is one micro-batch")
+    return hashes
 
 
 def show(trigger: str, paces: list[Pace]) -> None:

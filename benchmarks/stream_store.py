@@ -11,7 +11,7 @@ import shutil
 import statistics
 import sys
 
-from benchmarks.stream import folder_and_broker, publish, throughput
+from benchmarks.stream import folder_and_broker, hashes_asked, publish, throughput
 from tests.support.store_server import INSTALL_GATEWAY, gateway, store_server
 from tests.support.stream_processes import StreamProcess
 
@@ -22,7 +22,7 @@ def main() -> None:
     """Print one table."""
     if shutil.which("versitygw") is None:
         sys.exit(f"versitygw is not installed: {INSTALL_GATEWAY}")
-    hashes = int(sys.argv[1]) if len(sys.argv) > 1 else HASHES
+    hashes = hashes_asked(HASHES)
     with folder_and_broker() as (folder, kafka), store_server(folder, gateway) as store:
         os.environ.update(store.settings)
         publish(kafka.servers, hashes)

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.stream import AS_BY_DEFAULT, folder_and_broker
+from benchmarks.stream import AS_BY_DEFAULT, folder_and_broker, hashes_asked
 from benchmarks.stream_pace import rows_of, samples
 from kafka import KafkaProducer
 from local.ports import free_port
@@ -42,7 +42,7 @@ class Measured:
 
 def main() -> None:
     """Print one table; ends with an error where the list costs 5 % or more."""
-    hashes = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+    hashes = hashes_asked(200_000)
     listed = addresses(ENTRIES, seed=1)
     without, with_list = list[Measured](), list[Measured]()
     with folder_and_broker() as (folder, kafka):
