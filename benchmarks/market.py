@@ -62,7 +62,7 @@ class Traffic:
         drawn = self.learned[rng.integers(0, len(self.learned), rows)]
         times = START - seconds + np.sort(rng.uniform(0, seconds, rows))
         now = level("day", np.array([START]), seed, START)
-        moved = _paying(drawn, level("day", times, seed, START) / now)
+        moved = paying(drawn, level("day", times, seed, START) / now)
         moved[:, MARKET] = drawn[:, MARKET] * moved[:, 2] / drawn[:, 2]
         return moved
 
@@ -75,14 +75,14 @@ class Traffic:
         rng = np.random.default_rng(seed)
         levels = level(path, START + times, seed, START)
         drawn = self.rows[rng.integers(0, len(self.rows), len(times))]
-        rows = _paying(drawn, levels / levels[0])
+        rows = paying(drawn, levels / levels[0])
         micros = ((START + times) * 1e6).astype(np.int64)
         known = drawn[:, MARKET] * levels / levels[0]
         rows[:, MARKET] = going_rates(micros, fee_rates(rows)) if lag else known
         return rows, times
 
 
-def _paying(rows: Floats, times: Floats) -> Floats:
+def paying(rows: Floats, times: Floats | float) -> Floats:
     """The same transactions, each paying so many times its fee."""
     return _with_fees(rows, rows[:, 2] * times)
 
@@ -156,7 +156,7 @@ def _generated(seed: int) -> Floats:
     """Two days of generated rows, their fees as if the market had stood still."""
     rows = beside_market(60_000, seed=seed, rate=0.35)
     still = float(np.median(rows[:, MARKET]))
-    return in_market(_paying(rows, still / rows[:, MARKET]), still)
+    return in_market(paying(rows, still / rows[:, MARKET]), still)
 
 
 def generated() -> Traffic:

@@ -27,7 +27,11 @@ LONGEST = timedelta(minutes=5)
 """A market is that of the last five minutes, where they have enough transactions."""
 
 LEAST_ROWS = 100
-"""After a silence older transactions count too, until there are so many."""
+"""With fewer in the last five minutes, after a silence, older ones count too, until so many."""
+
+OWN_ROWS = 30
+"""After a silence a minute with so many transactions of its own is measured by them: what others
+paid before says little of a market that may have moved meanwhile."""
 
 MINUTE = 60_000_000
 """Microseconds: times are counted in them."""
@@ -59,15 +63,18 @@ def markets_of(times: Integers, fee_rates: Floats, minutes: Sequence[int]) -> li
     """The markets of some minutes, from transactions at ascending `times`, in microseconds.
 
     `fee_rates` are theirs, in sat/vB, coinbases left out. A minute before which there is none is
-    measured by its own; one without those either is left out.
+    measured by its own, and left out where it has none either. So is one after a silence, of its
+    `OWN_ROWS` or more.
     """
     markets = []
     for minute in minutes:
         end = int(np.searchsorted(times, minute))
         recent = int(np.searchsorted(times, minute - _LONGEST))
         begin = max(min(max(recent, end - MOST_ROWS), end - LEAST_ROWS), 0)
-        if end == 0:  # nothing came before
-            end = int(np.searchsorted(times, minute + MINUTE))
+        until = int(np.searchsorted(times, minute + MINUTE))
+        after_a_silence = end - recent < LEAST_ROWS and until - end >= OWN_ROWS
+        if end == 0 or after_a_silence:
+            begin, end = end, until
         if end > begin:
             markets.append(_market(minute, fee_rates[begin:end]))
     return markets

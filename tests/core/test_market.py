@@ -10,6 +10,7 @@ from core.market import (
     LEAST_ROWS,
     MINUTE,
     MOST_ROWS,
+    OWN_ROWS,
     Market,
     fee_rates_at,
     markets_of,
@@ -53,6 +54,23 @@ def test_the_first_minute_of_all_is_measured_by_itself() -> None:
 def test_after_an_hours_silence_the_last_transactions_before_it_count() -> None:
     found = market([3.0] * 420 + [8.0] * 150, 70)
     assert (found.fee_rate, found.rows) == (8.0, LEAST_ROWS)
+
+
+@pytest.mark.parametrize(("own", "rate"), [(OWN_ROWS - 1, 16.0), (OWN_ROWS, 2.0), (3_000, 2.0)])
+def test_after_a_silence_a_minute_is_measured_by_its_own_transactions(
+    own: int, rate: float
+) -> None:
+    before, minute = at_pace([16.0] * 2_000), START + 70 * MINUTE
+    times = np.concatenate([before, minute + np.arange(own)])
+    (found,) = markets_of(times, np.repeat([16.0, 2.0], [2_000, own]), [minute])
+    assert found.fee_rate == rate
+
+
+def test_a_burst_in_traffic_that_never_ceased_does_not_measure_itself() -> None:
+    before, minute = at_pace([16.0] * 420), START + MINUTE
+    times = np.concatenate([before, minute + np.arange(3_000)])
+    (found,) = markets_of(times, np.repeat([16.0, 2.0], [420, 3_000]), [minute])
+    assert found.fee_rate == 16.0
 
 
 @pytest.mark.parametrize(("a_second", "rows"), [(1.0, 300), (7.0, MOST_ROWS), (50.0, MOST_ROWS)])

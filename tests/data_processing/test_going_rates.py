@@ -48,6 +48,17 @@ def test_a_minute_has_one_market_from_what_came_before_it(
     assert writer.writer.rates.newest == 40.0
 
 
+def test_the_first_transactions_after_a_stop_are_judged_beside_what_they_pay_themselves(
+    writer: Writer, kafka: FakeKafka, rng: random.Random, champion: Champion, tables: LakeTables
+) -> None:
+    writer.champion = champion
+    writer.write(kafka.records(*paying(rng, 40, 120)))
+    kafka.later(minutes=60)
+    writer.write(kafka.records(*paying(rng, 5, 60)))
+    assert markets(tables) == {0: 40.0, 3_600: 5.0}
+    assert judged_beside(tables) == [40.0] * 120 + [5.0] * 60
+
+
 def test_a_crash_before_the_market_is_written_changes_nothing(
     writer: Writer,
     kafka: FakeKafka,

@@ -79,7 +79,8 @@ class Traffic:
     """Draws batches; the same seed draws the same ones, no seed different ones each time.
 
     Fees follow a path of the market from the Unix time `start` on (None: from the earliest time of
-    the first batch). Some behaviours can be so many times as common as usual: `more`, by name.
+    the first batch), that of `market_seed` (None: the seed). Some behaviours can be so many times
+    as common as usual: `more`, by name.
     """
 
     def __init__(
@@ -88,11 +89,13 @@ class Traffic:
         path: str = "steady",
         start: float | None = None,
         more: Mapping[str, float] = MappingProxyType({}),
+        market_seed: int | None = None,
     ) -> None:
         entropy = np.random.SeedSequence(seed).entropy
         self.seed = int(entropy) if isinstance(entropy, int) else 0
         self._rng = np.random.default_rng(self.seed)
         self._path, self._start = path, start
+        self._market_seed = self.seed if market_seed is None else market_seed
         shares = _SHARES * [more.get(behaviour.name, 1.0) for behaviour in BEHAVIOURS]
         self._shares = shares / shares.sum()
 
@@ -117,7 +120,7 @@ class Traffic:
         base = _base(behaviour, inputs, outputs, input_type, output_type, data)
         witness = self._witness(behaviour, inputs, input_type)
         weight = 4 * base + witness
-        level = factor * fee_level(times, self.seed, self._path, self._start)
+        level = factor * fee_level(times, self._market_seed, self._path, self._start)
         fee = self._fees(behaviour, weight, level)
         value = self._values(behaviour, outputs, output_type)
         columns = [base + witness, weight, fee, inputs, outputs, value + fee, value]

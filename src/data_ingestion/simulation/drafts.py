@@ -50,7 +50,8 @@ class TransactionGenerator:
         self, seed: int, anomaly_every: int, market: SimulatedMarket | None = None
     ) -> None:
         self._market = market or SimulatedMarket("steady", seed, 0.0)
-        self._traffic = Traffic(seed, self._market.path, self._market.start)
+        path, start = self._market.path, self._market.start
+        self._traffic = Traffic(seed, path, start, market_seed=self._market.seed)
         self._numpy_rng = np.random.default_rng((seed, 1))
         self._rng = Random(seed)
         self._anomaly_every = anomaly_every

@@ -18,7 +18,7 @@ from data_ingestion.simulation.drafts import OVERPAID, Draft, TransactionGenerat
 from data_ingestion.simulation.packages import package
 from data_ingestion.simulation.recording import Replay
 from data_ingestion.simulation.rendering import PAYER_TYPE, render
-from data_ingestion.simulation.simulated_market import SimulatedMarket
+from data_ingestion.simulation.simulated_market import USUAL_SEED, SimulatedMarket
 from data_ingestion.simulation.transactions import SimulatedTransaction, replacement
 from data_ingestion.simulation.truth import Truth
 from monitoring.simulator_metrics import SimulatorMetrics
@@ -52,7 +52,8 @@ class Network:
     ) -> None:
         self._settings, self._metrics = settings, metrics
         self._rng = Random(seed)
-        self.market = SimulatedMarket(settings.market_path, seed, now)
+        market_seed = USUAL_SEED if settings.simulator_seed is None else settings.simulator_seed
+        self.market = SimulatedMarket(settings.market_path, market_seed, now)
         self._generator = TransactionGenerator(seed, settings.simulator_anomaly_every, self.market)
         recording = settings.simulator_replay
         self._replay = Replay(recording, self.market.level) if recording else None

@@ -16,6 +16,10 @@ from data_ingestion.simulation.transactions import SimulatedTransaction
 FACTORS = (0.001, 1_000.0)
 """Least and greatest factor of the level."""
 
+USUAL_SEED = 0
+"""Of the path of a simulator without a seed. Its level depends on the clock alone, so each start
+finds the market that the last one left."""
+
 _OBSERVED = 200
 """Newest transactions that say what senders pay: half a minute at 7 a second."""
 
@@ -25,12 +29,12 @@ class SimulatedMarket:
 
     def __init__(self, path: str, seed: int, start: float) -> None:
         self.path, self.factor = path, 1.0
-        self.start, self._seed = start, seed
+        self.start, self.seed = start, seed
         self._observed: deque[float] = deque(maxlen=_OBSERVED)
 
     def level(self, now: float) -> float:
         """The level at Unix time `now` as a multiple of the usual one, the factor included."""
-        on_path = market_paths.level(self.path, np.array([now]), self._seed, self.start)
+        on_path = market_paths.level(self.path, np.array([now]), self.seed, self.start)
         return self.factor * float(on_path[0])
 
     def multiply(self, factor: float) -> None:

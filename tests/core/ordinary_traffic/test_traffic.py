@@ -106,6 +106,17 @@ def test_what_is_paid_follows_the_path() -> None:
     )
 
 
+def test_the_market_can_have_a_seed_of_its_own() -> None:
+    times = np.linspace(1.8e9, 1.8e9 + 600, 3_000)
+
+    def paid(seed: int, market_seed: int | None = None) -> float:
+        traffic = Traffic(seed, "day", market_seed=market_seed)
+        return float(np.median(fee_rates(traffic.draw(times).numbers)))
+
+    assert paid(1, market_seed=2) == pytest.approx(paid(2), rel=0.1)
+    assert paid(1) != pytest.approx(paid(2), rel=0.5)
+
+
 def test_a_batch_begins_its_path_where_the_first_one_began() -> None:
     traffic = Traffic(seed=1, path="step")
     paid = [fee_rates(traffic.draw(np.full(4_000, 1.8e9 + at)).numbers) for at in (0, 600, 1_200)]

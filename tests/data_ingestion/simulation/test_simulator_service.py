@@ -91,6 +91,15 @@ def test_metrics_count_what_happened(simulator: Simulator) -> None:
     assert float(height.split()[1]) == simulator.network.chain.height
 
 
+def test_a_start_without_a_seed_finds_the_market_that_the_last_one_left() -> None:
+    unseeded = SMALL.model_copy(update={"simulator_seed": None, "simulator_market": "day"})
+    started = [Simulator(unseeded, clock=lambda: 1.8e9), Simulator(unseeded, clock=lambda: 1.8e9)]
+    first, second = (simulator.network.market for simulator in started)
+    assert started[0].seed != started[1].seed
+    assert first.level(1.8e9 + 3_600) == second.level(1.8e9 + 3_600) != first.level(1.8e9)
+    assert first.going_rate(1.8e9) == pytest.approx(second.going_rate(1.8e9), rel=0.4)
+
+
 def test_every_start_makes_new_transactions_unless_seeded() -> None:
     unseeded = SMALL.model_copy(update={"simulator_seed": None})
     truths = [
