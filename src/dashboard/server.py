@@ -32,7 +32,14 @@ from dashboard.callbacks import register_callbacks
 from dashboard.lake.sources import Api
 from dashboard.look.formats import refusal
 from dashboard.look.theme import style_sheet
-from dashboard.pages.layout import FIRST_FIGURES, OTHER_FIGURES, PAGES, TILES, page
+from dashboard.pages.layout import (
+    FIRST_FIGURES,
+    LINKED_PAGES,
+    OTHER_FIGURES,
+    PAGES,
+    TILES,
+    page,
+)
 from dashboard.services import Services
 
 log = logging.getLogger(__name__)
@@ -53,6 +60,9 @@ BUFFERED_BYTES = 1 << 20
 
 REPORT_SECONDS = 30
 """The longest wait for the API's report; that of a full day is computed in some seconds."""
+
+ANY_PAGE = "/<path:path>"
+"""Dash's own rule, by which it answers every path with the page."""
 
 OPEN_PATHS = ("/health", "/ready", "/metrics")
 """Paths that no password guards: probes and Prometheus ask them."""
@@ -128,6 +138,7 @@ def build_app(services: Services) -> Dash:
     app.layout = lambda: page(services)
     register_callbacks(app, services)
     _add_routes(app.server, services)
+    _refuse_other_pages(app.server, services.path_prefix)
     _refuse_other_bodies(app.server, app)
     return app
 
@@ -231,6 +242,20 @@ def _problem(content: bytes) -> dict[str, Any]:
 
 def _no_report(why: str, status: int) -> Response:
     return Response(f"{why}\n", status, mimetype="text/plain")
+
+
+def _refuse_other_pages(server: Flask, path_prefix: str) -> None:
+    pages = [path for path, _ in PAGES]
+    names = ", ".join(path_prefix.rstrip("/") + path for path in pages)
+
+    @server.before_request
+    def check_page() -> Response | None:
+        if request.url_rule is None or request.url_rule.rule != ANY_PAGE:
+            return None
+        if f"/{request.path.split('/')[1]}" in (*pages, *LINKED_PAGES):
+            return None
+        why = f"There is no such page. The pages are {names}.\n"
+        return Response(why, 404, mimetype="text/plain")
 
 
 def _refuse_other_bodies(server: Flask, app: Dash) -> None:

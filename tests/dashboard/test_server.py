@@ -160,6 +160,20 @@ def test_text_in_the_first_view_is_escaped(services: Services) -> None:
     assert "&lt;script&gt; What was read before is shown." in html
 
 
+@pytest.mark.parametrize("path", ["/queue", "/queue/", "/case/7", "/address/bc1q", "/model"])
+def test_a_page_is_answered_with_the_page(services: Services, path: str) -> None:
+    assert "Bitcoin Anomalies" in page(services, path)
+
+
+@pytest.mark.parametrize("path", ["/cases", "/queues/7", "/robots.txt"])
+def test_an_address_without_a_page_is_refused_with_those_that_are(
+    backend: Backend, path: str
+) -> None:
+    answer = http_client(backend.services(path_prefix="/bitcoin/")).get(path)
+    assert answer.status_code == 404
+    assert "/bitcoin/, /bitcoin/queue, " in answer.get_data(as_text=True)
+
+
 @pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
 def test_a_probe_answers_get_and_head(services: Services, path: str) -> None:
     client = http_client(services)

@@ -31,6 +31,12 @@ WINDOW_MILLISECONDS = 600_000
 ROOM_TO_THE_RIGHT = 0.7
 """A threshold up to here has its label to its right; beyond it the label would be cut."""
 
+LAST_PART = 0.9
+"""A version that begins later in the range has its label to its left, where it is not cut."""
+
+BELOW_LABELS = 1.4
+"""The upper axis of the timeline goes so far above its highest bar, so that no label covers it."""
+
 MOST_LABELS = 6
 """More marks than this have no words: they would cover each other."""
 
@@ -66,7 +72,7 @@ def timeline(
     upper = axis(
         theme, "anomalies", domain=[0.72, 1], dtick=max(1, int(np.ceil(most / 2))), **scale
     )
-    upper["range"] = [0, max(2, most * 1.1)]
+    upper["range"] = [0, max(2, most * BELOW_LABELS)]
     upper["title"]["font"]["color"] = colours["anomaly"]
     unit = f"per {duration(width / 1000).removeprefix('1 ')}"
     shapes = [""] * (len(counts) - 1) + ["/" if open_end else ""]
@@ -86,30 +92,41 @@ def timeline(
             xaxis=axis(theme, type="date", showgrid=False, anchor="y"),
             yaxis=axis(theme, unit, domain=[0, 0.62], **ticks, **scale),
             yaxis2=upper,
-            **champion_marks(champions, zone, theme),
+            **champion_marks(champions, edges, zone, theme),
         ),
     }
 
 
-def champion_marks(champions: Champions, zone: ZoneInfo, theme: Theme) -> dict[str, Any]:
+def champion_marks(
+    champions: Champions, edges: Integers, zone: ZoneInfo, theme: Theme
+) -> dict[str, Any]:
     """Dotted lines and labels for a layout, one for each version but the first of the range.
 
-    Scores before and after such a mark are not comparable, and the threshold is another.
+    The range is that of the `edges`, in microseconds. Scores before and after such a mark are not
+    comparable, and the threshold is another.
     """
-    colour, marks = PALETTES[theme]["muted"], champions[1:]
+    colours, marks = PALETTES[theme], champions[1:]
     times = local_times((at for _, at in marks), zone)
     line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1}
-    line["line"] = {"color": colour, "width": 1, "dash": "dot"}
-    label = {"yref": "paper", "y": 1, "xanchor": "left", "yanchor": "top", "xshift": 3}
-    label |= {"showarrow": False, "font": {"color": colour, "size": 10}}
+    line["line"] = {"color": colours["muted"], "width": 1, "dash": "dot"}
+    label = {"yref": "paper", "y": 1, "yanchor": "top", "showarrow": False}
+    label |= {"font": {"color": colours["muted"], "size": 10}, "bgcolor": colours["panel"]}
+    late = edges[0] + LAST_PART * (edges[-1] - edges[0])
     labels = [
-        label | {"x": time, "text": "rules alone" if version == RULES_VERSION else f"v{version}"}
-        for time, (version, _) in zip(times, marks, strict=True)
+        label | {"x": time} | _beside_its_line(version, at > late)
+        for time, (version, at) in zip(times, marks, strict=True)
     ]
     return {
         "shapes": [line | {"x0": time, "x1": time} for time in times],
         "annotations": labels if len(labels) <= MOST_LABELS else [],
     }
+
+
+def _beside_its_line(version: str, to_the_left: bool) -> dict[str, Any]:
+    words = "rules alone" if version == RULES_VERSION else f"v{version}"
+    if to_the_left:
+        return {"text": f"{words} →", "xanchor": "right", "xshift": -2}
+    return {"text": words, "xanchor": "left", "xshift": 2}
 
 
 def _heights(counts: Integers, shapes: list[str], colour: str, noun: str) -> Figure:

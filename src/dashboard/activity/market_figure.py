@@ -9,6 +9,7 @@ import pyarrow as pa
 from dashboard.activity.figures import (
     Champions,
     Figure,
+    Integers,
     champion_marks,
     packed,
     point_words,
@@ -32,13 +33,15 @@ def market(
     flagged: Rows,
     threshold: float | None,
     champions: Champions,
+    edges: Integers,
     zone: ZoneInfo,
     theme: Theme,
     revision: str,
 ) -> Figure:
     """The median as a line in the band of 10 to 90 %, and the flagged at their own fee rate.
 
-    `markets` is as `Lake.markets` returns it; `threshold` is the viewer's.
+    `markets` is as `Lake.markets` returns it; `threshold` is the viewer's; the
+    `edges` are those of the range, in microseconds.
     """
     colours = PALETTES[theme]
     flags = _flags(flagged, threshold, zone, colours["anomaly"])
@@ -50,7 +53,7 @@ def market(
             hovermode="closest",
             xaxis=axis(theme, type="date", showgrid=False),
             yaxis=axis(theme, "fee rate (sat/vB)", **powers_of_ten(-2, 7, 1)),
-            **champion_marks(champions, zone, theme),
+            **champion_marks(champions, edges, zone, theme),
         ),
     }
 

@@ -203,7 +203,7 @@ def draw_view(
             numbers.rows, numbers.drawn, ordinary, own, filters.axis, *flat
         ),
         "fee_rates": figures.fee_rates(edges, numbers.bands, *times),
-        "market": market_figure.market(markets, flagged, own, numbers.champions, *times),
+        "market": market_figure.market(markets, flagged, own, numbers.champions, edges, *times),
         "patterns": figures.patterns(numbers.pattern_counts, *flat),
         "windows": {},
     }

@@ -45,6 +45,9 @@ PAGES = (
     ("/model", "Model"),
 )
 
+LINKED_PAGES = ("/case", "/address")
+"""The pages of one case and of one address, which links lead to."""
+
 ORIGIN_WORDS = {
     "live": "Bitcoin's transactions, as Blockchain.com shows them",
     "simulated": "The simulator's transactions: none of them exists",

@@ -29,6 +29,12 @@ def test_the_bar_that_still_grows_is_hatched() -> None:
     assert set(bars([9, 9, 9, 9, 2], False)["data"][0]["marker"]["pattern"]["shape"]) == {""}
 
 
+def test_no_bar_reaches_the_labels_of_the_versions() -> None:
+    flagged = np.array([0, 30, 8, 0, 2])
+    upper = timeline(EDGES, flagged * 100, flagged, [], True, UTC, "dark", "k")["layout"]["yaxis2"]
+    assert upper["range"][1] >= 1.35 * 30
+
+
 def test_few_transactions_are_counted_in_whole_steps() -> None:
     assert bars([0, 2, 1, 0, 3], True)["layout"]["yaxis"]["dtick"] == 1
     assert "dtick" not in bars([0, 20, 1, 0, 3], True)["layout"]["yaxis"]
