@@ -2,8 +2,10 @@
 
 A fee is high or low beside what others pay at that time, and nothing else is meaningful. The market
 of a minute is the median fee rate of the newest transactions before that minute began, with the
-range that most of them lie in. Minutes are those of Kafka's append time, and a market is written to
-the table `market` once, so a replay, a backlog and a second start judge a transaction alike.
+range that most of them lie in. After a silence, as when the stack was stopped, the minute's own
+transactions say it: the market may have moved meanwhile. Minutes are those of Kafka's append time,
+and a market is written to the table `market` once, so a replay, a backlog and a second start judge
+a transaction alike.
 
 Nobody can push a median with a few transactions: a share s of the traffic, however high it pays,
 moves it to the quantile 1 / 2 / (1 - s) of the others: to the 51 % quantile with one in a hundred,
@@ -27,11 +29,10 @@ LONGEST = timedelta(minutes=5)
 """A market is that of the last five minutes, where they have enough transactions."""
 
 LEAST_ROWS = 100
-"""With fewer in the last five minutes, after a silence, older ones count too, until so many."""
+"""Fewer than these in the last five minutes are a silence: older ones count too, up to so many."""
 
 OWN_ROWS = 30
-"""After a silence a minute with so many transactions of its own is measured by them: what others
-paid before says little of a market that may have moved meanwhile."""
+"""After a silence a minute with at least so many transactions of its own is measured by them."""
 
 MINUTE = 60_000_000
 """Microseconds: times are counted in them."""
@@ -63,8 +64,8 @@ def markets_of(times: Integers, fee_rates: Floats, minutes: Sequence[int]) -> li
     """The markets of some minutes, from transactions at ascending `times`, in microseconds.
 
     `fee_rates` are theirs, in sat/vB, coinbases left out. A minute before which there is none is
-    measured by its own, and left out where it has none either. So is one after a silence, of its
-    `OWN_ROWS` or more.
+    measured by its own, and left out where it has none either. A minute after a silence is
+    measured by its own if it has `OWN_ROWS` of them.
     """
     markets = []
     for minute in minutes:

@@ -1,10 +1,11 @@
 """The table `market`, kept by the stream: the market of each minute in which records are appended.
 
 A minute's market comes from the transactions that arrived before it, in the table or in the same
-micro-batch. It is committed after `raw_transactions` and before `scored_transactions`. A crash in
-between leaves minutes without a market, and a version without the table left all of them so: the
-start computes them from the same rows. Once written a market never changes, so a second look at a
-transaction judges it beside the same rate.
+micro-batch; after a silence from the minute's own that its first micro-batch brings. It is
+committed after `raw_transactions` and before `scored_transactions`. A crash in between leaves
+minutes without a market, and a version without the table left all of them so: the start computes
+them from the same rows. Once written a market never changes, so a second look at a transaction
+judges it beside the same rate.
 """
 
 import logging
