@@ -11,7 +11,9 @@ from typing import Any
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from core.lake import open_table, rows, rows_by_date
+from core.delta_log import newest_commit_is_empty
+from core.lake import open_table, rows, rows_by_date, table_uri
+from core.object_store import on_store
 
 
 class OpenTable:
@@ -27,12 +29,23 @@ class OpenTable:
         After an error it is opened anew: another table may be in its place.
         """
         table, self._table = self._table, None
-        if table is None:
+        if table is None or self._meets_an_empty_commit(table):
             table = open_table(*self._place)
-        else:
-            table.update_incremental()
         self._table = table
         return table
+
+    def _meets_an_empty_commit(self, table: DeltaTable) -> bool:
+        """Bring it to the newest version; whether that is a commit without content.
+
+        Kept at such a version, it would never see the commit that comes in its place. On a store
+        an object is there as a whole or not at all, and looking for it costs two requests.
+        """
+        version = table.version()
+        table.update_incremental()
+        lake, name, _ = self._place
+        if on_store(lake) or table.version() == version:
+            return False
+        return newest_commit_is_empty(table_uri(lake, name), table.version())
 
     def close(self) -> None:
         """Drop the table, so that the next call opens it anew."""

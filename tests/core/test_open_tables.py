@@ -4,7 +4,8 @@ import pytest
 from tests.support.inside_lake import NOW
 from tests.support.moved_lake import append_movements, movement
 
-from core.lake import OriginMismatchError
+from core.delta_log import LogDamagedError
+from core.lake import OriginMismatchError, rows_by_date
 from core.open_tables import OpenTable, OpenTables
 
 
@@ -22,6 +23,22 @@ def test_a_table_is_there_once_it_is_made_and_always_its_newest_version(lake: st
     append(lake, 2)
     second = table.newest()
     assert second is first and second.version() == version + 1
+
+
+def test_a_commit_in_the_place_of_an_empty_one_is_read(lake: str) -> None:
+    table = OpenTable(lake, "movements", "simulated")
+    append(lake, 1)
+    first = table.newest()
+    assert first is not None
+    log = Path(lake) / "movements" / "_delta_log"
+    empty = log / f"{first.version() + 1:020}.json"
+    empty.touch()
+    with pytest.raises(LogDamagedError):
+        table.newest()
+    empty.unlink()
+    append(lake, 2)
+    second = table.newest()
+    assert second is not None and sum(rows_by_date(second).values()) == 2
 
 
 def test_another_table_in_its_place_is_read_once_the_old_one_fails(
