@@ -17,6 +17,7 @@ from core.lake import open_table, query, table_uri
 from core.ordinary_traffic.traffic import numbers
 from core.tables import RAW_TRANSACTIONS
 from core.transaction import NUMERIC_FIELDS
+from model.sampling import count_rows
 
 _AT_ONCE = 100_000
 
@@ -24,10 +25,7 @@ _AT_ONCE = 100_000
 def rows_in(lake: str, table: str) -> int:
     """The row count of a table by its log; 0 while there is no table."""
     opened = open_table(lake, table, "simulated")
-    if opened is None:
-        return 0
-    files = pa.table(opened.get_add_actions())
-    return sum(files["num_records"].to_pylist())
+    return 0 if opened is None else count_rows(opened)
 
 
 @contextmanager
