@@ -34,12 +34,12 @@ class MicroBatch:
 
     `records` counts what was read, `repeats` the transactions that were stored already.
     A receipt has the columns `RECEIPT_COLUMNS`; the lists of addresses are let go of when
-    their rows are written. `newest` is when Kafka appended the last record. `seconds` has the time
-    of each stage: `read` (parse and decide), `score`, and the write of each table, of `market` and
-    `movements` with their computation. `confirmed` counts the rows written to
-    `confirmations`. `verdicts` has `anomaly_score`, `is_anomaly` and `flagged_by` of the rows
-    written to `scored_transactions`: without a champion only those that a rule flags.
-    `replacements` has a row of the table of that name for each transaction that replaces another.
+    their rows are written. `seconds` has the time of each stage: `read` (parse and decide),
+    `score`, and the write of each table, of `market` and `movements` with their computation.
+    `confirmed` counts the rows written to `confirmations`. `verdicts` has `anomaly_score`,
+    `is_anomaly` and `flagged_by` of the rows written to `scored_transactions`: without a champion
+    only those that a rule flags. `replacements` has a row of the table of that name for each
+    transaction that replaces another.
     `watched` counts the rows written to the table of that name.
     """
 
@@ -49,7 +49,6 @@ class MicroBatch:
     records: int
     repeats: int
     model_version: str | None
-    newest: datetime
     confirmed: int = 0
     replacements: list[Replacement] = field(default_factory=list)
     watched: int = 0
@@ -147,7 +146,6 @@ class MicroBatchWriter:
             records=receipts.num_rows,
             repeats=pc.sum(repeated).as_py() or 0,
             model_version=parsed.model_version,
-            newest=pc.max(receipts["append_time"]).as_py(),
         )
 
     def _write_watched(self, batch: MicroBatch) -> None:

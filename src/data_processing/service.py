@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from kafka.errors import KafkaError
 from py4j.protocol import Py4JError
@@ -38,10 +39,11 @@ from data_processing.micro_batch import MicroBatchWriter
 from data_processing.query import StreamQuery
 from data_processing.seen_transactions import SeenTransactions
 from data_processing.session import start_session
-from data_processing.start_offsets import TOPICS, source_settings
+from data_processing.start_offsets import TOPICS, SourceSettings, source_settings
 from data_processing.stream_checkpoint import stream_folder
 from data_processing.telemetry import bind_gauges
 from data_processing.topic_checks import TopicGuard, check_append_times
+from data_processing.waiting_records import WaitingRecords
 from data_processing.watch_matching import WatchMatching
 from data_processing.worker_scoring import ChampionBroadcast
 from monitoring.prometheus_metrics import new_registry, serve
@@ -89,6 +91,7 @@ def run(config: StreamConfig, address: str, follower: ChampionFollower) -> int:
             tables = _open_lake(spark, config, claim)
             query = _build_query(tables, config, follower, metrics, stop, claim)
             source = source_settings(tables, config.kafka.bootstrap_servers, config.data.data_dir)
+            _count_what_waits(config.kafka, source, metrics)
             query.run(source, config.stream)
     except Exception as error:  # any error at all must be the last line of the log
         if not stop.is_set():
@@ -181,6 +184,15 @@ def _follow_watch_list(
     watch.loop.turn()
     watch.loop.start()
     return watch
+
+
+def _count_what_waits(kafka: KafkaSettings, source: SourceSettings, metrics: StreamMetrics) -> None:
+    """Ask the broker from now on what the query has not read."""
+    waiting = WaitingRecords(kafka.bootstrap_servers, Path(source.checkpoint))
+    waiting.loop.on_turn = metrics.turn_recorder(waiting.loop.name)
+    metrics.lag_records.set_function(lambda: float(waiting.records()))
+    metrics.lag_seconds.set_function(waiting.seconds)
+    waiting.loop.start()
 
 
 def _build_chores(

@@ -161,14 +161,14 @@ def _offset_of(consumer: KafkaConsumer, written: WrittenRecord) -> int | None:
     first, end = consumer.beginning_offsets([where])[where], consumer.end_offsets([where])[where]
     if not first <= offset < end:
         return None
-    record = _record_at(consumer, where, offset)
+    record = record_at(consumer, where, offset)
     if record is None or record.timestamp != written.milliseconds:
         return None
     parsed = parse(record.topic, record.value)
     return None if isinstance(parsed, Reject) or parsed.hash != written.hash else offset
 
 
-def _record_at(consumer: KafkaConsumer, where: TopicPartition, offset: int) -> Any:
+def record_at(consumer: KafkaConsumer, where: TopicPartition, offset: int) -> Any:
     """The record at an offset, or None if it does not come within 30 s."""
     consumer.assign([where])
     consumer.seek(where, offset)

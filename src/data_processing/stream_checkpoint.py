@@ -66,6 +66,16 @@ def read_position(checkpoint: Path) -> Offsets:
     return dict(_last_line(checkpoint / "offsets" / str(batches[-1])) or {}) if batches else {}
 
 
+def committed_position(checkpoint: Path) -> Offsets:
+    """The offsets that micro-batches have read to and committed; none before the query has any.
+
+    Before the first commit they are those that the query starts from.
+    """
+    commits = _numbers(checkpoint / "commits")
+    path = checkpoint / "offsets" / str(commits[-1]) if commits else checkpoint / "sources/0/0"
+    return dict(_last_line(path) or {})
+
+
 def planned_records(checkpoint: Path, number: int) -> int | None:
     """How many records a micro-batch reads, by its plan; None where that does not say it."""
     before: Offsets | None

@@ -1,6 +1,5 @@
 """The stream's metrics: of each micro-batch, of Spark's query, and gauges read at each scrape."""
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Sized
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql.streaming.listener import SourceProgress, StreamingQueryProgress
+from pyspark.sql.streaming.listener import StreamingQueryProgress
 from pyspark.sql.streaming.query import StreamingQuery
 
 from core.detector.champion import Champion
@@ -25,7 +24,6 @@ def record_micro_batch(metrics: StreamMetrics, batch: MicroBatch) -> None:
     metrics.last_batch.set_to_current_time()
     for stage, seconds in batch.seconds.items():
         metrics.stage_seconds.labels(stage).inc(seconds)
-    metrics.read(batch.newest.timestamp())
     metrics.rows.labels("raw_transactions").inc(new)
     metrics.rows.labels("quarantine").inc(batch.rejects.num_rows)
     metrics.rows.labels("watched").inc(batch.watched)
@@ -70,7 +68,7 @@ def bind_gauges(
 
 
 class QueryProgress:
-    """Records what Spark says of each micro-batch: how long it took, and what is still unread.
+    """Records what Spark says of each micro-batch: how long it took.
 
     The query is asked. To tell pyspark's listener of one micro-batch costs a tenth of a core at one
     a second: it walks Java's lists, and each end of one searches the whole class path.
@@ -91,21 +89,5 @@ class QueryProgress:
 
     def _record(self, progress: StreamingQueryProgress) -> None:
         self._recorded = progress.batchId
-        self._metrics.behind(sum(map(_unread_records, progress.sources)), time.time())
         if progress.numInputRows:
             self._metrics.batch_seconds.observe(progress.batchDuration / 1_000)
-
-
-def _unread_records(source: SourceProgress) -> int:
-    """Records of all partitions that Kafka has and the query has not read yet."""
-    latest, read = _offsets(source.latestOffset), _offsets(source.endOffset)
-    return sum(
-        end - read.get(topic, {}).get(partition, 0)
-        for topic, partitions in latest.items()
-        for partition, end in partitions.items()
-    )
-
-
-def _offsets(text: str) -> dict[str, dict[str, int]]:
-    """Offsets by topic and partition; Spark says null where it knows none."""
-    return json.loads(text) or {}

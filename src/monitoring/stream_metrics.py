@@ -32,7 +32,6 @@ class StreamMetrics(ServiceMetrics):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self._newest = 0.0
         counter, histogram = self.counter, self.histogram
         self.records = counter("records", "Records read from Kafka")
         self.rows = counter("rows", "Rows written, by table", table=TABLES)
@@ -76,14 +75,16 @@ class StreamMetrics(ServiceMetrics):
         )
         self._declare_state()
         self._declare_announcements()
-        self.declare_loops("champion", "webhook", "watch_list")
+        self.declare_loops("champion", "webhook", "watch_list", "waiting_records")
 
     def _declare_state(self) -> None:
         gauge = self.gauge
-        self.lag_records = gauge("lag_records", "Records not read yet, in all partitions")
+        self.lag_records = gauge(
+            "lag_records", "Records that no committed micro-batch has read, in all partitions"
+        )
         self.lag_seconds = gauge(
             "lag_seconds",
-            "Age of the newest record read, when it was committed; 0 when no record waits",
+            "Age of the oldest record that waits in the partition where most do; 0 when none waits",
         )
         self.last_batch = gauge(
             "last_batch_timestamp_seconds", "When the last micro-batch was committed, Unix time"
@@ -140,18 +141,6 @@ class StreamMetrics(ServiceMetrics):
         self.webhook_muted = self.counter(
             "webhook_muted", "Messages that were not posted to WEBHOOK_URL because they are muted"
         )
-
-    def read(self, newest: float) -> None:
-        """Note the append time of the newest record of a micro-batch, in Unix seconds.
-
-        The last micro-batch counts: one that a wrong clock has stamped ahead hides no later lag.
-        """
-        self._newest = newest
-
-    def behind(self, records: int, now: float) -> None:
-        """Set how many records wait, and the age at Unix time `now` of the newest one read."""
-        self.lag_records.set(records)
-        self.lag_seconds.set(now - self._newest if records and self._newest else 0)
 
 
 def observe_all(histogram: Histogram, values: NDArray[np.float64]) -> None:

@@ -34,7 +34,6 @@ class FakeWriter:
             scored=False,
             seconds={},
             verdicts=NO_VERDICTS,
-            newest=SimpleNamespace(timestamp=lambda: 0.0),
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_processing.stream_checkpoint import (
+    committed_position,
     find_damage,
     planned_records,
     read_position,
@@ -54,6 +55,14 @@ def make_empty(folder: Path) -> None:
 def test_an_intact_checkpoint_has_the_position(checkpoint: Path) -> None:
     assert find_damage(checkpoint) is None
     assert read_position(checkpoint) == {"topic": {"0": 30, "1": 60}}
+
+
+def test_what_is_planned_and_not_committed_has_not_been_read(checkpoint: Path) -> None:
+    assert committed_position(checkpoint) == {"topic": {"0": 20, "1": 40}}
+    shutil.rmtree(checkpoint / "commits")
+    assert committed_position(checkpoint) == {"topic": {"0": 0, "1": 0}}
+    make_empty(checkpoint)
+    assert committed_position(checkpoint) == {}
 
 
 def test_a_plan_says_how_many_records_it_reads_where_the_one_before_is_there(

@@ -15,13 +15,11 @@ from data_processing.telemetry import QueryProgress, bind_gauges
 from monitoring.stream_metrics import StreamMetrics, observe_all
 
 
-def progress(
-    number: int = 0, rows: int = 1, read: Any = None, latest: Any = None
-) -> StreamingQueryProgress:
+def progress(number: int = 0, rows: int = 1) -> StreamingQueryProgress:
     """What Spark says of a micro-batch of 1.5 s."""
     source = {
         **{"description": "KafkaV2", "inputRowsPerSecond": 1.0, "processedRowsPerSecond": 1.0},
-        **{"startOffset": None, "endOffset": read, "latestOffset": latest, "numInputRows": rows},
+        **{"startOffset": None, "endOffset": None, "latestOffset": None, "numInputRows": rows},
     }
     return StreamingQueryProgress.fromJson(
         {
@@ -61,18 +59,6 @@ def micro_batches(metrics: StreamMetrics) -> float:
     return float(metrics.batch_seconds._sum.get() / 1.5)
 
 
-def test_the_lag_is_what_all_partitions_still_hold(
-    metrics: StreamMetrics, query: FakeQuery, look: Callable[[], None]
-) -> None:
-    read, latest = {"a": {"0": 5, "1": 7}}, {"a": {"0": 9, "1": 7}, "b": {"0": 3}}
-    query.end_of(progress(0, 10, read, latest))
-    look()
-    assert metrics.lag_records._value.get() == 4 + 3
-    query.end_of(progress(1, 7, latest, latest))
-    look()
-    assert metrics.lag_records._value.get() == 0
-
-
 def test_a_trigger_without_records_is_no_batch(
     metrics: StreamMetrics, query: FakeQuery, look: Callable[[], None]
 ) -> None:
@@ -90,14 +76,6 @@ def test_each_micro_batch_is_recorded_once_however_many_end_between_two_looks(
             query.end_of(progress(number))
         look()
     assert micro_batches(metrics) == 6
-
-
-def test_offsets_that_spark_does_not_know_are_no_lag(
-    metrics: StreamMetrics, query: FakeQuery, look: Callable[[], None]
-) -> None:
-    query.end_of(progress(read=None, latest=None))
-    look()
-    assert metrics.lag_records._value.get() == 0
 
 
 def test_many_observations_at_once_are_as_many_one_by_one() -> None:
@@ -140,25 +118,3 @@ def test_without_a_champion_or_a_disk_they_are_zero() -> None:
     registry = bound_gauges(None, "s3://bucket/lake")
     assert registry.get_sample_value("bitcoin_stream_model_version") == 0
     assert registry.get_sample_value("bitcoin_stream_disk_bytes") == 0
-
-
-def test_lag_is_the_age_of_the_newest_record_read_while_others_wait() -> None:
-    registry = CollectorRegistry()
-    metrics = StreamMetrics(registry)
-    metrics.behind(5, now=1_000.0)
-    assert registry.get_sample_value("bitcoin_stream_lag_seconds") == 0
-    metrics.read(990.0)
-    metrics.behind(5, now=1_000.0)
-    assert registry.get_sample_value("bitcoin_stream_lag_records") == 5
-    assert registry.get_sample_value("bitcoin_stream_lag_seconds") == 10
-    metrics.behind(0, now=2_000.0)
-    assert registry.get_sample_value("bitcoin_stream_lag_seconds") == 0
-
-
-def test_a_batch_that_a_wrong_clock_stamped_ahead_hides_no_later_lag(
-    metrics: StreamMetrics,
-) -> None:
-    metrics.read(1e10)
-    metrics.read(1_000.0)
-    metrics.behind(5, 1_060.0)
-    assert metrics.lag_seconds._value.get() == 60

@@ -51,7 +51,6 @@ def test_a_micro_batch_is_recorded_with_repeats_rejects_and_scores() -> None:
         confirmed=4,
         watched=0,
         scored=True,
-        newest=now,
         seconds={"read": 0.5},
     )
     record_micro_batch(metrics, cast(Any, batch))
