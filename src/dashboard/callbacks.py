@@ -208,7 +208,7 @@ def _register_filters(app: Dash, services: Services) -> None:
 
 def _write_address(old: Filters, new: Filters, trigger: str | None, written: str | None) -> None:
     """Write the filters to the page's address, and remember which address an input has caused."""
-    if new != old:
+    if new.query != old.query:  # what is written again is followed again
         # not an Output: at the start the figures would wait for this callback's answer
         set_props("url", {"search": new.query})
     if trigger == "hash" and len(new.hash) == WHOLE_HASH:

@@ -163,7 +163,7 @@ def _parse(name: str, text: str) -> object:
     if name in ("flagged", "muted"):
         return True if text in ("1", "true", "True") else None
     if name == "hash":
-        return text.lower()[:64]
+        return "".join(text.lower().split())[:64]
     if name == "order":
         return text if text in ORDERS else None
     number = _parse_number(text)
@@ -184,4 +184,5 @@ def _format(name: str, value: object) -> str:
         return ",".join(value)
     if isinstance(value, bool):
         return "1"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    # with every digit, or the URL would mean another number than its input
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -26,6 +26,19 @@ def test_filters_survive_their_own_url(query: str) -> None:
     assert Filters.from_query(query).query == query
 
 
+@given(st.floats(0, 1e15, exclude_max=True), st.floats(0, 1e15, exclude_max=True))
+def test_a_number_survives_the_url_with_every_digit(least: float, most: float) -> None:
+    filters = Filters(fee_rate_min=least, times_max=most)
+    assert Filters.from_query(filters.query) == filters
+
+
+@pytest.mark.parametrize("pasted", [" 00AB\tcd\n", "00ab cd", "00ab\u00a0cd", "0" * 64 + " 1"])
+def test_a_hash_is_read_without_the_spaces_that_it_was_copied_with(pasted: str) -> None:
+    filters = Filters.from_parameters({"hash": pasted})
+    assert filters.hash in ("00abcd", "0" * 64)
+    assert Filters.from_query(filters.query) == filters
+
+
 @given(st.text(max_size=80), st.text(max_size=30))
 def test_nonsense_in_a_url_is_left_out_and_never_an_error(name: str, value: str) -> None:
     for field in ("range", "start", "threshold", "value_min", "inputs_max", "pattern", name):
