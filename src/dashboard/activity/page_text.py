@@ -202,8 +202,11 @@ def _notices(view: ActivityView) -> list[str]:
 
 
 def _empty(view: ActivityView, filters: Filters, state: State) -> str:
-    """The sentence in place of an empty view, no words where there is something to show."""
-    if view.table:
+    """The sentence in place of an empty view, no words where there is something to show.
+
+    A table whose rows are all muted is empty, and the charts count them nevertheless.
+    """
+    if _in_view(view, filters):
         return ""
     if not len(view.snapshot.rows):
         return state.sentence
@@ -211,9 +214,13 @@ def _empty(view: ActivityView, filters: Filters, state: State) -> str:
     return next(iter(wrong.values()), "No transaction in this range passes the filters.")
 
 
+def _in_view(view: ActivityView, filters: Filters) -> int:
+    """How many transactions the charts draw."""
+    return view.summary.flagged if filters.only_flagged else view.summary.transactions
+
+
 def _table_note(view: ActivityView, filters: Filters) -> str:
-    total = view.summary.flagged if filters.only_flagged else view.summary.transactions
-    total -= 0 if filters.muted else view.aggregates.muted
+    total = _in_view(view, filters) - (0 if filters.muted else view.aggregates.muted)
     shown = min(TABLE_ROWS, total)
     return f"the {shown:,} {ORDER_WORDS[filters.order]} of {total:,}" if total else ""
 

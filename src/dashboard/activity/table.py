@@ -95,7 +95,7 @@ def transaction_table(prefix: str) -> html.Section:
             "tabToNextHeader": {"function": "leaveTable()"},
             "rowHeight": 34,
             "headerHeight": 36,
-            "localeText": {"noRowsToShow": "No transaction passes the filters."},
+            "localeText": {"noRowsToShow": "No transaction to list."},
         },
         rowClassRules={"anomalous": "params.data.flagged", "muted": "params.data.muted"},
         className="grid",

@@ -64,6 +64,18 @@ def test_a_reader_may_ask_for_them_and_sees_which_they_are(
     assert not Filters(muted=True).row_filters
 
 
+def test_where_all_are_muted_the_charts_are_drawn_nevertheless(backend: Backend) -> None:
+    services = backend.services()
+    add_mute(services.casework, lasting(backend, pattern="version_3"))
+    services.recent.refresh()
+    query = f"{ALL}&pattern=version_3"
+    shown, filters = view(services, query), Filters.from_query(query)
+    text = page_text(shown, filters, 5)
+    assert shown.summary.flagged == shown.aggregates.muted > 0 and not shown.table
+    assert text.muted_note == f"{shown.aggregates.muted} muted: show"
+    assert set(text.empty.values()) == {""} and not text.table_note
+
+
 def test_an_older_range_leaves_the_same_out_and_counts_the_same(
     backend: Backend, muted: tuple[Services, set[str], str]
 ) -> None:
