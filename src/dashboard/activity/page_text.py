@@ -114,7 +114,12 @@ def _tiles(view: ActivityView, filters: Filters, state: State) -> dict[str, Tile
 
 
 def _since(view: ActivityView, filters: Filters) -> str:
-    """Since when there are transactions, where they do not fill the range."""
+    """Since when there are transactions, where they do not fill the range.
+
+    No words where the flagged alone are shown: the counts by time are then of those.
+    """
+    if filters.only_flagged:
+        return ""
     start, end = filters.interval(view.snapshot.taken_at)
     end = min(end, view.snapshot.taken_at)
     edges, counts = view.aggregates.edges, view.aggregates.counts

@@ -165,6 +165,8 @@ def test_a_tile_says_since_when_there_are_transactions(services: Services) -> No
     assert re.search(r"6,000 in the last 24 h; the first 3 h( \d+ min)? ago", passed("?range=24h"))
     assert "the first" not in passed("?range=1h")
     assert "the first" not in passed("?range=1h&fee_rate_min=100000000")
+    for seldom in ("flagged=1", "flagged_by=both"):
+        assert "the first" not in passed(f"?range=1h&{seldom}")
 
 
 def test_a_volume_that_is_mostly_one_transaction_says_so(
