@@ -141,11 +141,11 @@ def add_up(
     bins, codes, marked, count = _joined([each.rates for each in summaries], 4)
     scores = _joined([each.scores for each in summaries], 7)
     score, margin, hot, coinbase, by_rule, then, scored = scores
-    place = (bins * question.base - edges[0]) // (edges[1] - edges[0])
-    inside, last = (place >= 0) & (place < len(edges) - 1), len(edges) - 1
-    flagged = inside & (marked == 1)
+    last = len(edges) - 1
+    place = ((bins * question.base - edges[0]) // (edges[1] - edges[0])).clip(0, last - 1)
+    flagged = marked == 1
     every = not filters.only_flagged
-    spending, shown = coinbase == 0, inside if every else flagged
+    spending, shown = coinbase == 0, flagged | every
     drawn = ((hot == 1) | every) & spending
     median = _percentiles(np.zeros_like(codes), codes, count, 1, (50,))
     tables = [each.kept for each in summaries]

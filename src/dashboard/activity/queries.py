@@ -205,14 +205,15 @@ def bin_edges(start: datetime, end: datetime, most: int = 90) -> NDArray[np.int6
 def count_by_bin(
     rows: Rows, edges: NDArray[np.int64], mask: Mask | None = None
 ) -> NDArray[np.int64]:
-    """Rows in each bin of time, all of them or those of a mask."""
+    """Rows of a range in each bin of time, all or those of a mask; the last has its end's, too."""
     times = rows["time"] if mask is None else rows["time"][mask]
-    return np.diff(np.searchsorted(times, edges)).astype(np.int64)
+    return np.diff(np.searchsorted(times, edges[1:-1]), prepend=0, append=len(times))
 
 
 def fee_rate_bands(rows: Rows, edges: NDArray[np.int64]) -> NDArray[np.float64]:
     """Percentiles of the fee rate in each bin, (5, bins) in sat/vB; NaN in an empty bin."""
     cuts, places = np.searchsorted(rows["time"], edges), np.array(FEE_RATE_PERCENTILES) / 100
+    cuts[-1] = len(rows)  # a range includes its end
     bands = np.full((len(places), len(edges) - 1), np.nan)
     for i, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
         if last > first:  # as `np.percentile`, but sorting takes an eighth of its partition
@@ -346,5 +347,4 @@ def _median(values: NDArray[np.float64]) -> float:
 
 def summary(count: int, flagged_count: int, median_fee_rate: float, volume: int) -> Summary:
     """The tiles' numbers, with the share of the flagged."""
-    share = flagged_count / count if count else 0.0
-    return Summary(count, flagged_count, share, median_fee_rate, volume)
+    return Summary(count, flagged_count, flagged_count / max(count, 1), median_fee_rate, volume)

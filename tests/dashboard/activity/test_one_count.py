@@ -19,6 +19,7 @@ from dashboard.activity.export import csv_lines
 from dashboard.activity.filters import FLAGGERS, NO_PATTERN, ORDERS, Filters
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.queries import TABLE_ROWS
+from dashboard.lake.rows import from_micros, to_micros
 from dashboard.services import Services
 
 NOWHERE = "http://127.0.0.1:9"
@@ -30,6 +31,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Services:
     """A lake of a morning, with coinbases of high scores, of two versions and of rows before."""
     lake, now = tmp_path_factory.mktemp("one_count") / "lake", datetime.now(UTC)
     rows = scored(4_000, now, 3 * 3600)
+    place, field = rows.column_names.index("event_time"), rows.schema.field("event_time")
+    seconds = pc.floor_temporal(rows["event_time"], unit="second")  # as a source says them
+    rows = rows.set_column(place, field, seconds.cast(field.type))
     coinbase = np.arange(len(rows)) % 80 == 0
     changed: dict[str, object] = {"inputs_count": 1, "input_value": 0, "fee": 0, "fee_rate": 0.0}
     changed |= {"anomaly_score": 0.8, "is_anomaly": False, "flagged_by": None}
@@ -106,6 +110,26 @@ def test_every_place_counts_the_same(
     by_hash = {row["hash"]: row for row in rows}
     assert {row["hash"] for row in flagged} <= by_hash.keys()
     assert all(row["hash"] in by_hash for row in table)
+
+
+@pytest.mark.parametrize("query", ["", "&flagged=1"])
+def test_a_range_that_ends_on_the_edge_of_a_bin_draws_what_it_counts(
+    services: Services, query: str
+) -> None:
+    snapshot = services.recent.snapshot
+    rows, now = snapshot.rows, snapshot.taken_at
+    times = rows["time"] if not query else rows["time"][rows["by_model"] | rows["by_rule"]]
+    end = from_micros(times[-1])
+    filters = Filters.from_query(
+        f"?range=custom&start={end - timedelta(seconds=60):%FT%TZ}&end={end:%FT%TZ}{query}"
+    )
+    memory, _ = services.views.aggregates(filters, snapshot)
+    lake = services.views.long_ranges.aggregate(filters, *filters.interval(now), now)
+    for numbers in (memory, lake):
+        shown = numbers.summary.flagged if query else numbers.summary.transactions
+        assert numbers.counts.sum() == shown > 0
+        assert numbers.edges[-1] == to_micros(end)
+        assert numbers.counts[-1] > 0 and not np.isnan(numbers.bands[:, -1]).any()
 
 
 @settings(max_examples=20)
