@@ -84,7 +84,8 @@ def _after_span(old: Filters, drawn: Inputs | None, now: datetime, zone: ZoneInf
         first, second = bin_edges(begin, min(until, now))[:2].tolist()
         start = _to_utc(str(points[0].get("x")), zone)
         last = Filters.from_parameters({"range": CUSTOM, "start": start}).start
-        end = format_time(last + timedelta(microseconds=second - first)) if last else ""
+        # a range includes its end: the bar ends before what the next one begins with
+        end = format_time(last + timedelta(microseconds=second - first - 1)) if last else ""
     else:
         return old
     chosen = Filters.from_parameters({"range": CUSTOM, "start": start, "end": end})
@@ -102,7 +103,7 @@ def _to_utc(text: str | None, zone: ZoneInfo) -> str:
         time = datetime.fromisoformat(text or "").replace(tzinfo=zone).astimezone(UTC)
     except (ValueError, OverflowError):
         return ""
-    return format_time(time)
+    return format_time(time.replace(microsecond=0))
 
 
 def _after_selection(old: Filters, selection: Inputs | None) -> Filters:

@@ -171,8 +171,8 @@ def _parse(name: str, text: str) -> object:
 
 
 def format_time(time: datetime) -> str:
-    """A time as a URL has it: UTC, to the second."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A time as a URL has it: UTC, with a fraction of its second where it has one."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _format(name: str, value: object) -> str:

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -93,7 +93,9 @@ def test_a_click_on_a_bar_of_the_timeline_is_the_range_of_that_bar() -> None:
     bar = {"points": [{"x": "2026-11-23 04:12:00"}]}
     filters = after("bar", Filters(range="1h"), drawn=bar)
     assert filters.start == datetime(2026, 11, 23, 9, 12, tzinfo=UTC)
-    assert filters.end is not None and (filters.end - filters.start).seconds == 60
+    assert filters.end is not None
+    assert filters.end - filters.start == timedelta(seconds=60) - timedelta.resolution
+    assert Filters.from_query(filters.query) == filters
 
 
 def test_an_input_that_shows_no_seconds_does_not_cut_them_off() -> None:

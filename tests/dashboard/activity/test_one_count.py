@@ -4,6 +4,7 @@ the API count the same transactions, whether the rows are in memory or read from
 import csv
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from tests.support.delta_tables import scored
 
 from api.routes.anomalies import ScoredTable
 from dashboard.activity.export import csv_lines
+from dashboard.activity.filter_events import after_event
 from dashboard.activity.filters import FLAGGERS, NO_PATTERN, ORDERS, Filters
 from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.queries import TABLE_ROWS
@@ -130,6 +132,17 @@ def test_a_range_that_ends_on_the_edge_of_a_bin_draws_what_it_counts(
         assert numbers.counts.sum() == shown > 0
         assert numbers.edges[-1] == to_micros(end)
         assert numbers.counts[-1] > 0 and not np.isnan(numbers.bands[:, -1]).any()
+
+
+def test_a_click_on_a_bar_shows_as_many_as_the_bar(services: Services) -> None:
+    snapshot, hour = services.recent.snapshot, Filters()
+    drawn, _ = services.views.aggregates(hour, snapshot)
+    for i in range(1, len(drawn.counts) - 1):
+        bar = {"points": [{"x": f"{from_micros(drawn.edges[i]):%F %T}"}]}
+        clicked = after_event(hour, "bar", {}, bar, None, snapshot.taken_at, ZoneInfo("UTC"))
+        shown, _ = services.views.aggregates(clicked, snapshot)
+        assert shown.summary.transactions == drawn.counts[i]
+        assert shown.summary.flagged == drawn.anomalies[i]
 
 
 @settings(max_examples=20)
