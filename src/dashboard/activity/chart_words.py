@@ -24,9 +24,10 @@ def chart_words(view: ActivityView, threshold: float | None) -> dict[str, str]:
     """A sentence for each figure; `threshold` is the viewer's own, None for the model's."""
     numbers, snapshot = view.aggregates, view.snapshot
     flagged, drawn = numbers.rows.take(numbers.drawn[1]), len(numbers.drawn[0])
+    threshold = model_threshold(snapshot) if threshold is None else threshold
     words = {
         "timeline": _timeline(numbers),
-        "scores": _scores(numbers.score_counts, threshold or model_threshold(snapshot)),
+        "scores": _scores(numbers.score_counts, threshold),
         "scatter": f"{drawn:,} ordinary transactions drawn. {_flagged(flagged)}",
         "fee_rates": _fee_rates(numbers.bands[MEDIAN]),
         "market": _flagged(flagged),

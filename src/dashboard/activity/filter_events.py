@@ -135,12 +135,13 @@ def input_values(filters: Filters, model_threshold: float | None, zone: ZoneInfo
     for name in INPUTS:
         if name.endswith(("_min", "_max")) and values[name] is not None:
             values[name] = float(values[name])
+    threshold = model_threshold or 0.6 if filters.threshold is None else filters.threshold
     for name in ("start", "end"):
         time: datetime | None = getattr(filters, name)
         values[name] = _shown(time, zone) if time else None
     return values | {
         "range": filters.range,
-        "threshold": round(filters.threshold or model_threshold or 0.6, 4),
+        "threshold": round(threshold, 4),
         "pattern": list(filters.pattern),
         "flagged": ["1"] if filters.flagged else [],
         "muted": ["1"] if filters.muted else [],

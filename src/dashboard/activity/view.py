@@ -189,8 +189,8 @@ def draw_view(
     start, end = filters.interval(snapshot.taken_at)
     revision, zone = f"{filters.query}{theme}", ZoneInfo(zone_name)
     numbers, edges = aggregates, aggregates.edges
-    threshold = filters.threshold or model_threshold(snapshot)
     flagged, own = numbers.rows.take(numbers.drawn[1]), filters.threshold
+    threshold = model_threshold(snapshot) if own is None else own
     ordinary = int(numbers.counts.sum() - numbers.anomalies.sum())
     open_end = end >= snapshot.taken_at
     times, flat = (zone, theme, revision), (theme, revision)

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from tests.support.delta_tables import scored, write
 
 from core.lake import query, sql_time
 from dashboard.activity import long_ranges, queries
+from dashboard.activity.chart_words import chart_words
 from dashboard.activity.export import csv_lines
+from dashboard.activity.filter_events import input_values
 from dashboard.activity.filters import ORDERS, Filters
 from dashboard.activity.long_ranges import LongRanges
-from dashboard.activity.page_text import page_text
+from dashboard.activity.page_text import page_text, threshold_readout
 from dashboard.activity.table import table_rows
 from dashboard.activity.view import TABLE
 from dashboard.lake.partitions import Partition, PartitionSummary, summarize
@@ -69,6 +72,15 @@ def test_a_filter_shows_what_the_same_query_on_delta_finds(
     )
     assert len(expected) > 0
     assert [row["hash"] for row in view.table] == expected.to_pylist()[: len(view.table)]
+
+
+def test_a_threshold_of_zero_is_one(services: Services) -> None:
+    filters = Filters.from_query("?threshold=0")
+    view = services.views.view(filters, "dark", "UTC")
+    assert input_values(filters, 0.62, ZoneInfo("UTC"))["threshold"] == 0
+    assert view.figures["scores"]["layout"]["shapes"][0]["x0"] == 0
+    assert "the threshold is 0.000" in chart_words(view, filters.threshold)["scores"]
+    assert "0.000 for all" in str(threshold_readout(view.snapshot, view.aggregates, filters))
 
 
 @pytest.mark.parametrize("threshold", [0.45, 0.5, 0.62])
