@@ -32,7 +32,7 @@ def chart_words(view: ActivityView, threshold: float | None) -> dict[str, str]:
         "fee_rates": _fee_rates(numbers.bands[MEDIAN]),
         "market": _flagged(flagged),
         "patterns": _patterns(numbers.pattern_counts),
-        "windows": _windows(snapshot.statistics) if view.figures["windows"] else NOTHING,
+        "windows": _windows(view.statistics),
     }
     if snapshot.market is not None:
         rate = short_number(snapshot.market.fee_rate)
@@ -91,7 +91,7 @@ def _patterns(counts: list[tuple[str, int]]) -> str:
 
 
 def _windows(statistics: pa.Table | None) -> str:
-    if statistics is None or not len(statistics):
+    if statistics is None:
         return NOTHING
     volume, fees = (statistics.column(name)[-1].as_py() / COIN for name in ("volume", "fees"))
     return f"The last ten minutes moved {short_number(volume)} BTC for {fees:,.4f} BTC of fees."

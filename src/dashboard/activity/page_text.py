@@ -15,7 +15,7 @@ from dashboard.activity.pace import present_rate
 from dashboard.activity.pipeline_state import PartLine, State, part_lines, pipeline_state
 from dashboard.activity.queries import TABLE_ROWS, Aggregates
 from dashboard.activity.view import ActivityView, model_threshold
-from dashboard.lake.recent import Snapshot
+from dashboard.lake.recent import STATISTICS_KEPT, Snapshot
 from dashboard.lake.rows import from_micros
 from dashboard.look.formats import duration, sat, share, short_number
 
@@ -80,7 +80,6 @@ def page_text(view: ActivityView, filters: Filters, refresh_seconds: float) -> P
     state = pipeline_state(view.snapshot, refresh_seconds)
     nothing = _empty(view, filters, state)
     empty = dict.fromkeys(view.figures, nothing)
-    waiting = "" if view.figures["windows"] else "Waiting for the stream's first ten minutes."
     lines = view.figures["market"]["data"]
     no_market = "" if lines else nothing or "No going rate and no flagged transaction."
     return PageText(
@@ -88,7 +87,7 @@ def page_text(view: ActivityView, filters: Filters, refresh_seconds: float) -> P
         parts=part_lines(view.snapshot),
         notices=_notices(view),
         tiles=_tiles(view, filters, state),
-        empty=empty | {"windows": waiting, "market": no_market},
+        empty=empty | {"windows": _no_windows(view), "market": no_market},
         charts=chart_words(view, filters.threshold),
         table_note=_table_note(view, filters),
         muted_note=_muted_note(view, filters),
@@ -217,6 +216,15 @@ def _empty(view: ActivityView, filters: Filters, state: State) -> str:
         return state.sentence
     wrong = problems(filters, view.snapshot.taken_at)
     return next(iter(wrong.values()), "No transaction in this range passes the filters.")
+
+
+def _no_windows(view: ActivityView) -> str:
+    """Why no ten-minute statistics are drawn, no words where there are some."""
+    if view.statistics is not None:
+        return ""
+    if view.snapshot.statistics is None or not len(view.snapshot.statistics):
+        return "Waiting for the stream's first ten minutes."
+    return f"No ten minutes of this range are among those of the last {STATISTICS_KEPT.days} days."
 
 
 def _in_view(view: ActivityView, filters: Filters) -> int:

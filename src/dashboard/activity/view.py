@@ -39,6 +39,7 @@ class ActivityView:
 
     `figures` has one for each graph, by its id; empty where there is nothing to draw. `since` has
     for each of them, and for the `table`, the serial of the snapshot from which it is as it is.
+    `statistics` are the ten-minute windows that are drawn, None where none is.
     """
 
     snapshot: Snapshot
@@ -46,6 +47,7 @@ class ActivityView:
     figures: dict[str, Figure]
     table: list[dict[str, Any]]
     problem: str | None
+    statistics: pa.Table | None = None
     since: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -211,7 +213,7 @@ def draw_view(
     if statistics is not None:
         drawn["windows"] = figures.windows(statistics, *times)
     table = _table(snapshot, numbers, filters)
-    return ActivityView(snapshot, aggregates, drawn, table, problem)
+    return ActivityView(snapshot, aggregates, drawn, table, problem, statistics)
 
 
 def _table(snapshot: Snapshot, numbers: Aggregates, filters: Filters) -> list[dict[str, Any]]:
@@ -227,12 +229,13 @@ def _table(snapshot: Snapshot, numbers: Aggregates, filters: Filters) -> list[di
 def _statistics_between(
     statistics: pa.Table | None, start: datetime, end: datetime
 ) -> pa.Table | None:
-    if statistics is None or not len(statistics):
+    """Those of a range; None where there is none."""
+    if statistics is None:
         return None
     starts = statistics.column("window_start").cast(pa.timestamp("us", "UTC")).cast(pa.int64())
     first = to_micros(min(start, end - SHORTEST_STATISTICS))
     inside = (starts.to_numpy() >= first) & (starts.to_numpy() <= to_micros(end))
-    return statistics.filter(inside)
+    return statistics.filter(inside) if inside.any() else None
 
 
 def model_threshold(snapshot: Snapshot) -> float | None:

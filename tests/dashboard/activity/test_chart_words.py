@@ -5,6 +5,7 @@ from tests.support.dashboard_backend import Backend
 
 from dashboard.activity.chart_words import NOTHING, chart_words
 from dashboard.activity.filters import Filters
+from dashboard.activity.page_text import page_text
 from dashboard.services import Services
 
 
@@ -35,3 +36,20 @@ def test_a_range_without_rows_draws_nothing(services: Services) -> None:
     said = words(services, span)
     assert [said[name] for name in ("timeline", "scores", "fee_rates", "patterns")] == [NOTHING] * 4
     assert "None is flagged" in said["scatter"]
+    assert said["windows"] == NOTHING
+
+
+def test_the_ten_minute_statistics_are_those_of_the_range(
+    backend: Backend, services: Services
+) -> None:
+    def span(hours: float) -> tuple[str, str]:
+        end = backend.now - timedelta(hours=hours)
+        start = end - timedelta(hours=1)
+        query = f"?range=custom&start={start:%FT%TZ}&end={end:%FT%TZ}"
+        filters = Filters.from_query(query)
+        view = services.views.view(filters, "dark", "UTC")
+        return words(services, query)["windows"], page_text(view, filters, 5).empty["windows"]
+
+    now, before, never = span(0), span(1), span(48)
+    assert now[0] != before[0] and now[1] == before[1] == ""
+    assert never == (NOTHING, "No ten minutes of this range are among those of the last 8 days.")
