@@ -78,16 +78,12 @@ class PageText:
 def page_text(view: ActivityView, filters: Filters, refresh_seconds: float) -> PageText:
     """The text for one view of a page that is renewed every `refresh_seconds`."""
     state = pipeline_state(view.snapshot, refresh_seconds)
-    nothing = _empty(view, filters, state)
-    empty = dict.fromkeys(view.figures, nothing)
-    lines = view.figures["market"]["data"]
-    no_market = "" if lines else nothing or "No going rate and no flagged transaction."
     return PageText(
         state=state,
         parts=part_lines(view.snapshot),
         notices=_notices(view),
         tiles=_tiles(view, filters, state),
-        empty=empty | {"windows": _no_windows(view), "market": no_market},
+        empty=_words_for_empty(view, _empty(view, filters, state)),
         charts=chart_words(view, filters.threshold),
         table_note=_table_note(view, filters),
         muted_note=_muted_note(view, filters),
@@ -216,6 +212,18 @@ def _empty(view: ActivityView, filters: Filters, state: State) -> str:
         return state.sentence
     wrong = problems(filters, view.snapshot.taken_at)
     return next(iter(wrong.values()), "No transaction in this range passes the filters.")
+
+
+def _words_for_empty(view: ActivityView, nothing: str) -> dict[str, str]:
+    """The text in place of each figure without data; `nothing` where no transaction is in view."""
+    numbers = view.aggregates
+    drawn = {
+        "scores": (numbers.score_counts.any(), "None of these transactions has a score."),
+        "patterns": (numbers.pattern_counts, "None of these transactions is flagged."),
+        "market": (view.figures["market"]["data"], "No going rate and no flagged transaction."),
+    }
+    empty = {name: "" if data else nothing or words for name, (data, words) in drawn.items()}
+    return dict.fromkeys(view.figures, nothing) | empty | {"windows": _no_windows(view)}
 
 
 def _no_windows(view: ActivityView) -> str:

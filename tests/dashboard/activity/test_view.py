@@ -275,6 +275,17 @@ def test_a_range_without_rows_is_drawn_empty(services: Services) -> None:
     assert view.figures["timeline"]["data"] and view.figures["fee_rates"]["data"]
 
 
+def test_a_chart_without_anything_to_draw_says_why(services: Services) -> None:
+    view = services.views.view(Filters(), "dark", "UTC")
+    assert set(page_text(view, Filters(), 5).empty.values()) == {""}
+    none = np.zeros_like(view.aggregates.score_counts)
+    unscored = replace(view.aggregates, score_counts=none, pattern_counts=[])
+    said = page_text(replace(view, aggregates=unscored), Filters(), 5).empty
+    assert said["scores"] == "None of these transactions has a score."
+    assert said["patterns"] == "None of these transactions is flagged."
+    assert said["timeline"] == said["market"] == ""
+
+
 def test_times_are_drawn_in_the_viewers_zone(services: Services) -> None:
     here = services.views.view(Filters(), "dark", "UTC").figures["timeline"]["data"][0]["x"][0]
     there = services.views.view(Filters(), "dark", "Asia/Kolkata").figures["timeline"]["data"][0][
