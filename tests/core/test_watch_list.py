@@ -11,6 +11,7 @@ from tests.support.watch_lists import ANN, BOB, an_entry, unwatch, watch
 
 from core.blockchain_json.describe import owner
 from core.casework import WATCH_LIST, CaseworkStore
+from core.detector.explanation import most_telling
 from core.lake import OriginMismatchError
 from core.severity import highest
 from core.watch_list import (
@@ -21,6 +22,7 @@ from core.watch_list import (
     normalized,
     removal,
     warning,
+    watched_sentence,
 )
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -133,3 +135,8 @@ def test_an_unreadable_list_leaves_the_one_before(tmp_path: Path) -> None:
     with pytest.raises(OriginMismatchError):
         in_force.refresh()
     assert in_force.rows["entry"].to_pylist() == [ANN]
+
+
+def test_the_sentence_of_a_hit_tells_a_case_whatever_the_name() -> None:
+    hit = {"name": "Mt. Gox; usual 1. By rule, x", "entry": "1Boat", "what": "paid", "value": 1}
+    assert most_telling(watched_sentence([hit], 1)) == watched_sentence([hit], 1).rstrip(".")

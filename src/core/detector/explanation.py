@@ -33,8 +33,8 @@ _FEATURES = {feature.name: feature for feature in FEATURES}
 _PATTERNS = {pattern.name: pattern for pattern in PATTERNS}
 _RULES = {rule.name: rule for rule in RULES}
 
-_BY_RULE, _USUAL = "By rule, ", "; usual "
-"""By what `most_telling` finds its parts of an explanation."""
+_WATCHED, _BY_RULE, _USUAL = "Watched: ", "By rule, ", "; usual "
+"""By what `most_telling` knows a hit of the watch list, and the parts of another explanation."""
 
 
 def number(value: float) -> str:
@@ -140,13 +140,16 @@ def explanation(verdict: Verdict, rules: Sequence[str] = ()) -> str:
 def most_telling(explained: str) -> str:
     """The part of an `explanation` that tells one case from another, without its usual range.
 
-    That is its first reason, else its first rule, else its first sentence.
+    That is its first reason, else its first rule, else its first sentence. A hit of the watch list
+    has one sentence, in which a name may have a full stop.
 
     >>> most_telling("Unusual: it is rare. In shape, it pays many. Fee 34.7 BTC; usual 199 sat.")
     'Fee 34.7 BTC'
-    >>> most_telling("Watched: Ann was paid 0.5 BTC.")
-    'Watched: Ann was paid 0.5 BTC'
+    >>> most_telling("Watched: Mt. Gox was paid 0.5 BTC.")
+    'Watched: Mt. Gox was paid 0.5 BTC'
     """
+    if explained.startswith(_WATCHED):
+        return explained.rstrip(".")
     sentences = explained.split(". ")
     for sentence in sentences:
         if _USUAL in sentence:
