@@ -85,7 +85,7 @@ def _register_list(app: Dash, services: Services) -> None:
         status, answer = ask(services, "GET", "/watch-list", params=wanted)
         if status != 200:
             return page.refused_view(status, answer), "", True, True
-        items = page.entry_items(answer["entries"], ZoneInfo(Viewer.from_client(client).zone))
+        items = page.entry_items(answer, ZoneInfo(Viewer.from_client(client).zone))
         is_last = offset + page.PAGE_ENTRIES >= answer["matching"]
         return items, page.count_words(answer, offset), offset == 0, is_last
 

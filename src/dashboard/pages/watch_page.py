@@ -1,7 +1,7 @@
 """The page of the watch list: search, change, import, the history of an entry, what was seen."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +22,8 @@ MOST_NAMED = 20
 """Bad lines of a file, or other faults, that are named."""
 
 _NOTHING = "The list is empty. What is on it is announced whatever its score."
+_NO_MATCH = "No entry on the list has this in its address, name or reason."
+_NO_FURTHER = "There are no further entries: go back to the previous ones."
 _FILE_NOTE = (
     "CSV with the columns entry, name, reason and severity, or one address a line, as the public"
     " list of sanctioned addresses has them. What a line lacks is taken from the form above."
@@ -160,11 +162,12 @@ def _seen_panel() -> html.Div:
     )
 
 
-def entry_items(entries: Iterable[Json], zone: ZoneInfo) -> list[html.Li]:
-    """The entries of a page of the list; the name opens the entry in the form."""
-    return [html.Li(_entry(each, zone)) for each in entries] or [
-        html.Li(_NOTHING, className="empty-words")
-    ]
+def entry_items(page: Json, zone: ZoneInfo) -> list[html.Li]:
+    """The entries of a page of the list, or why there are none; a name opens its entry."""
+    if page["entries"]:
+        return [html.Li(_entry(each, zone)) for each in page["entries"]]
+    why = (_NO_FURTHER if page["matching"] else _NO_MATCH) if page["total"] else _NOTHING
+    return [html.Li(why, className="empty-words")]
 
 
 def _entry(entry: Json, zone: ZoneInfo) -> list[Any]:
@@ -187,9 +190,8 @@ def _entry(entry: Json, zone: ZoneInfo) -> list[Any]:
 
 def count_words(page: Json, offset: int) -> str:
     """Which entries are shown, of how many."""
-    matching, total = page["matching"], page["total"]
-    last = offset + len(page["entries"])
-    shown = f"{offset + 1:,}–{last:,} of " if matching > len(page["entries"]) else ""
+    matching, total, here = page["matching"], page["total"], len(page["entries"])
+    shown = f"{offset + 1:,}–{offset + here:,} of " if matching > here > 0 else ""
     found = f"{matching:,} of {total:,}" if matching < total else f"{total:,}"
     return f"{shown}{found} {'entry' if total == 1 else 'entries'}"
 

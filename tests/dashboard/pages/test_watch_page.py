@@ -74,6 +74,7 @@ def test_an_entry_is_put_on_found_opened_changed_and_taken_off(page: Page) -> No
     expect(page.locator("#watch-list .name")).to_have_text(MARKUP)
     expect(page.locator("#watch-list .severity")).to_have_text("high")
     page.fill("#watch-search", "nobody")
+    expect(page.locator("#watch-list")).to_contain_text("No entry on the list has this")
     expect(page.locator("#watch-count")).to_have_text("0 of 1 entry")
     page.fill("#watch-search", "ONERROR")
     page.locator("#watch-list .name").click()
