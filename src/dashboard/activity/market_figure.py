@@ -18,7 +18,7 @@ from dashboard.activity.figures import (
 )
 from dashboard.activity.queries import CODES, flagger_codes
 from dashboard.lake.rows import Rows
-from dashboard.look.formats import local_times
+from dashboard.look.formats import local_times, short_number
 from dashboard.look.theme import PALETTES, Theme, axis, layout
 
 SYMBOLS = {"model": "diamond", "rule": "triangle-up", "both": "star"}
@@ -72,8 +72,10 @@ def _band(markets: pa.Table | None, zone: ZoneInfo, colour: str) -> list[Figure]
     edge = {**shared, "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     band = {"fill": "tonexty", "fillcolor": transparent(colour, 0.22), "showlegend": True}
     words = [
-        f"going rate {rate:,.3g} sat/vB<br>10–90 %: {least:,.3g}–{most:,.3g}"
-        for rate, least, most in zip(median.tolist(), low.tolist(), high.tolist(), strict=True)
+        f"going rate {rate} sat/vB<br>10–90 %: {least}–{most}"
+        for rate, least, most in zip(
+            *(map(short_number, column.tolist()) for column in (median, low, high)), strict=True
+        )
     ]
     line = {"line": {"color": colour, "width": 2.2}, "name": "going rate", "text": words}
     hover = "%{x|%b %d, %H:%M}<br>%{text}<extra></extra>"

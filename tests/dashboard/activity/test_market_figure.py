@@ -3,7 +3,9 @@
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
@@ -12,8 +14,10 @@ from tests.support.dashboard_backend import Backend, make_services
 from tests.support.delta_tables import markets, scored, write
 
 from core.lake import open_or_create_table
+from dashboard.activity import market_figure
 from dashboard.activity.filters import Filters
 from dashboard.activity.page_text import page_text
+from dashboard.lake.rows import no_rows
 from dashboard.lake.sources import Lake
 from dashboard.services import Services
 
@@ -42,6 +46,14 @@ def test_the_figure_has_the_band_and_every_flagged_row(
     marks = [hash for trace in traces[3:] for hash in trace["customdata"]]
     assert sorted(marks) == sorted(hash[:16] for hash in backend.flagged)
     assert {"by model", "by rule", "by both"} == set(names[3:])
+
+
+def test_a_going_rate_of_thousands_is_said_as_everywhere() -> None:
+    row = {"time": [datetime(2024, 4, 20, tzinfo=UTC)]}
+    table = pa.table(row | {"fee_rate": [1_234.5], "low": [0.04], "high": [12_500.0]})
+    nothing, edges = no_rows(), np.array([0, 60_000_000])
+    figure = market_figure.market(table, nothing, None, [], edges, ZoneInfo("UTC"), "dark", "")
+    assert figure["data"][2]["text"] == ["going rate 1.23k sat/vB<br>10–90 %: 0.04–12.5k"]
 
 
 def test_a_month_of_minutes_is_a_few_hundred_bins(backend: Backend, services: Services) -> None:
