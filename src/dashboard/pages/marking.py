@@ -135,14 +135,18 @@ def prefilled(row: Mapping[str, Any], payers: Sequence[str], now: datetime) -> d
     return {
         "address": payers[0] if payers else None,
         "pattern": patterns[0] if patterns else None,
-        "fee-rate-min": round(rate / 2, 1),
-        "fee-rate-max": round(rate * 2, 1),
-        "value-min": float(f"{value / 2 / COIN:.3g}"),
-        "value-max": float(f"{value * 2 / COIN:.3g}"),
+        "fee-rate-min": _three_digits(rate / 2),
+        "fee-rate-max": _three_digits(rate * 2),
+        "value-min": _three_digits(value / 2 / COIN),
+        "value-max": _three_digits(value * 2 / COIN),
         "outputs-min": outputs,
         "outputs-max": outputs,
         "until": f"{now + USUAL_MUTE:%Y-%m-%d}",
     }
+
+
+def _three_digits(number: float) -> float:
+    return float(f"{number:.3g}")
 
 
 def mute_body(form: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:

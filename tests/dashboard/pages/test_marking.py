@@ -44,6 +44,15 @@ def test_the_form_begins_with_the_transaction_and_ends_in_what_the_api_takes() -
     }
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.0042, 0.02, 0.07, 17.9, 1_234_567.8])
+@pytest.mark.parametrize("value", [0, 1, 330, 987_654_321, 2_099_999_997_690_000])
+def test_the_form_begins_with_ranges_that_have_the_transaction(rate: float, value: int) -> None:
+    row = ROW | {"fee_rate": rate, "output_value": value}
+    body = mute_body(prefilled(row, [], NOW) | {"note": ""}, ZONE)
+    assert body["fee_rate_min"] <= rate <= body["fee_rate_max"]
+    assert body["output_value_min"] <= value <= body["output_value_max"]
+
+
 def test_what_is_left_empty_is_no_bound() -> None:
     empty = dict.fromkeys(prefilled(ROW, [], NOW)) | {"until": "2026-12-01", "note": "why"}
     assert mute_body(empty, ZONE).keys() == {"until", "note"}
