@@ -125,6 +125,15 @@ def test_rates_follow_the_scrape_interval_or_a_named_window(path: Path) -> None:
 
 
 @each
+def test_what_is_compared_with_the_budget_leaves_out_what_rules_flag(path: Path) -> None:
+    for panel in panels(dashboard(path.name)):
+        if panel["title"].endswith("against the budget"):
+            for target in panel["targets"]:
+                flags = re.findall(r"bitcoin_stream_anomalies_total([^[]*)", target["expr"])
+                assert set(flags) <= {'{flagged_by!="rule"}'}
+
+
+@each
 def test_dashboards_lead_to_each_other_and_to_the_product(path: Path) -> None:
     model = dashboard(path.name)
     assert "bitcoin" in model["tags"]
