@@ -125,6 +125,15 @@ def test_rates_follow_the_scrape_interval_or_a_named_window(path: Path) -> None:
 
 
 @each
+def test_no_age_is_that_of_a_time_which_has_not_come_yet(path: Path) -> None:
+    """Such a time is 0, whose age would be that of 1970."""
+    for panel in panels(dashboard(path.name)):
+        for target in panel.get("targets", []):
+            ages = re.findall(r"time\(\) - \(?(bitcoin_\w+)", target["expr"])
+            assert all(f"{name} > 0" in target["expr"] for name in ages), panel["title"]
+
+
+@each
 def test_what_is_compared_with_the_budget_leaves_out_what_rules_flag(path: Path) -> None:
     for panel in panels(dashboard(path.name)):
         if panel["title"].endswith("against the budget"):
