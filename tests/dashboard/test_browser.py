@@ -612,6 +612,27 @@ def test_a_server_that_fails_or_is_away_is_told_until_it_answers_again(
     watched.errors.clear()  # the browser reports each request that failed
 
 
+def test_a_failure_of_what_was_pressed_once_is_not_told_for_ever(watched: WatchedPage) -> None:
+    page = watched.open("/")
+    page.click("#nav-try")
+    asked = "**/_dash-update-component*"
+
+    def fail(route: Route) -> None:
+        if '"output":"answer.children"' in (route.request.post_data or ""):
+            route.fulfill(status=413, body="too large")
+        else:
+            route.continue_()
+
+    page.route(asked, fail)
+    page.click("#score-form")
+    page.wait_for_selector("#halted >> text=Not refreshed")
+    page.click("#nav-activity")
+    page.evaluate("() => { const now = Date.now; Date.now = () => now() + 20_001; }")
+    page.wait_for_selector("#halted", state="hidden")
+    assert page.locator("#pill").is_visible()
+    watched.errors.clear()  # the browser reports the request that failed
+
+
 def test_a_paused_page_says_since_when(watched: WatchedPage) -> None:
     page = watched.open("/?range=24h")
     page.click("#pause")

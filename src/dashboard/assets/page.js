@@ -30,7 +30,7 @@
 
   // What keeps the page from being renewed: callbacks without a good answer, by their output, each
   // with the time of its first failure and the reason; and the pause.
-  const failing = new Map();
+  const failing = new Map(), patience = 20_000;
   let pausedAt = null;
 
   function tellWhyHalted() {
@@ -46,11 +46,16 @@
     root.toggleAttribute("data-halted", Boolean(since));
   }
 
+  // A failure of what is not renewed, as what a reader has pressed once or has left, is also over when
+  // the server answers others and was not asked for it again.
   function note(output, word, reason) {
-    const before = failing.get(output);
-    if (word) failing.set(output, { since: before ? before.since : new Date(), word, reason });
-    else failing.delete(output);
-    if (before || word) tellWhyHalted();
+    const before = failing.get(output), now = Date.now(), had = failing.size;
+    if (word) failing.set(output, { since: before ? before.since : new Date(), last: now, word, reason });
+    else {
+      const isOver = (each, last) => each === output || (!each.includes("pill.children") && now - last > patience);
+      for (const [each, { last }] of failing) if (isOver(each, last)) failing.delete(each);
+    }
+    if (had || word) tellWhyHalted();
   }
 
   function outputOf(address, options) {
@@ -68,7 +73,7 @@
 
   // Every answer carries the version of the page's code. After an upgrade it differs from that of
   // an open page, whose requests the new server may no longer understand.
-  const send = window.fetch, patience = 20_000;
+  const send = window.fetch;
   window.fetch = async function (...request) {
     const output = outputOf(...request);
     const asked = { body: String(request[1]?.body || "") };
