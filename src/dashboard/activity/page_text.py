@@ -210,8 +210,10 @@ def _empty(view: ActivityView, filters: Filters, state: State) -> str:
         return ""
     if not len(view.snapshot.rows):
         return state.sentence
-    wrong = problems(filters, view.snapshot.taken_at)
-    return next(iter(wrong.values()), "No transaction in this range passes the filters.")
+    nothing = "No transaction in this range passes the filters."
+    if view.problem:  # only what is in memory has been looked through
+        nothing = "What this range holds cannot be read just now."
+    return next(iter(problems(filters, view.snapshot.taken_at).values()), nothing)
 
 
 def _words_for_empty(view: ActivityView, nothing: str) -> dict[str, str]:

@@ -286,6 +286,21 @@ def test_a_chart_without_anything_to_draw_says_why(services: Services) -> None:
     assert said["timeline"] == said["market"] == ""
 
 
+def test_a_range_that_cannot_be_read_is_not_said_to_be_empty(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no such host")
+
+    monkeypatch.setattr(services.views.long_ranges, "aggregate", fail)
+    cannot = "What this range holds cannot be read just now."
+    for asked, said in (("?range=7d", ""), ("?range=custom&end=2020-01-02T00:00:00Z", cannot)):
+        filters = Filters.from_query(asked)
+        text = page_text(services.views.view(filters, "dark", "UTC"), filters, 5)
+        assert any("cannot be read just now" in notice for notice in text.notices)
+        assert text.empty["timeline"] == text.empty["scores"] == said
+
+
 def test_times_are_drawn_in_the_viewers_zone(services: Services) -> None:
     here = services.views.view(Filters(), "dark", "UTC").figures["timeline"]["data"][0]["x"][0]
     there = services.views.view(Filters(), "dark", "Asia/Kolkata").figures["timeline"]["data"][0][
