@@ -107,10 +107,13 @@ def _span(case: CaseSummary) -> str:
 
 
 def case_body(case: CaseSummary, members: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> list[Any]:
-    """The members over time, unless all are of one moment, and each with why it belongs here."""
+    """The members over time, unless all are of one moment, and each with why it belongs here.
+
+    A transaction may have several messages, of which the first counts.
+    """
     times = [row["event_time"] for row in members if row["first"]]
-    shown = f"The newest {len(members)} messages are shown." if len(members) < case.size else ""
-    bars = timeline(times, zone) if min(times) < max(times) else None
+    shown = f"The newest {len(members)} messages are shown." if len(times) < case.size else ""
+    bars = timeline(times, zone) if len(set(times)) > 1 else None
     return [
         html.Div([html.H2("Over time"), bars], className="panel pad over-time") if bars else None,
         html.Div(

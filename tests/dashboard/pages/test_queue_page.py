@@ -170,6 +170,21 @@ def test_a_case_of_one_moment_has_no_bars(services: Services) -> None:
     assert "Over time" not in body(2) and "It opened the case." in body(2)
 
 
+def test_a_case_says_that_messages_are_left_out(services: Services) -> None:
+    case = services.cases.index().find(1)
+    assert case is not None and case.size == 3
+    first, *others = services.cases.members(case)
+    again = [first | {"first": False, "why": ["same"]}]
+
+    def said(*members: dict[str, Any]) -> str:
+        return as_text(case_body(case, members, ZoneInfo("UTC")))
+
+    left_out = "messages are shown."
+    assert left_out not in said(first, *others) and left_out not in said(*again, first, *others)
+    assert f"The newest 3 {left_out}" in said(*again * 2, first)
+    assert f"The newest 1 {left_out}" in said(*again), "no bar can be drawn of it"
+
+
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=50))
 def test_every_member_is_in_a_bar(seconds: list[int]) -> None:
     drawn = timeline([NOON + timedelta(seconds=each) for each in seconds], ZoneInfo("UTC"))
