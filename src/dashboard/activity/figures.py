@@ -18,7 +18,7 @@ from core.detector.rules import RULES_VERSION
 from core.detector.verdict import SCORE_AXIS
 from core.transaction import COIN
 from dashboard.activity.filters import FLAGGERS, NO_PATTERN
-from dashboard.activity.queries import FEE_RATE_PERCENTILES, FLAGGED_BY, flagger_codes
+from dashboard.activity.queries import FLAGGED_BY, flagger_codes
 from dashboard.lake.rows import Rows
 from dashboard.look.formats import duration, local_times, rate_words, spaced
 from dashboard.look.theme import PALETTES, Theme, axis, layout
@@ -214,54 +214,6 @@ def point_words(rows: Rows, threshold: float | None) -> list[str]:
             strict=True,
         )
     ]
-
-
-def fee_rates(
-    edges: Integers, bands: NDArray[np.float64], zone: ZoneInfo, theme: Theme, revision: str
-) -> Figure:
-    """Percentiles of the fee rate over time: the median as a line in two bands."""
-    colour, times = PALETTES[theme]["accent"], local_times((edges[:-1] + edges[1:]) // 2, zone)
-    opacities = {4: 0.16, 3: 0.26}
-    known = np.pad(~np.isnan(bands[2]), 1)
-    alone = known[1:-1] & ~known[:-2] & ~known[2:]  # a line has no length there
-    data = []
-    for i in (0, 4, 1, 3, 2):
-        median = i == 2
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": times,
-                "y": packed(bands[i]),
-                "name": "median" if median else f"{FEE_RATE_PERCENTILES[i]} %",
-                "line": {"color": colour, "width": 2.2 if median else 0},
-                "fill": "tonexty" if i in opacities else "none",
-                "connectgaps": False,
-                "showlegend": median,
-                "fillcolor": transparent(colour, opacities.get(i, 0.26)),
-                "hovertemplate": "%{y:,.1f}",
-            }
-        )
-    points = {"size": packed(np.where(alone, 5, 0)), "color": colour}
-    data[-1] |= {"mode": "lines+markers", "marker": points}
-    for trace, name in ((data[1], "10–90 %"), (data[3], "25–75 %")):
-        trace |= {"showlegend": True, "name": name, "hovertemplate": "up to %{y:,.1f}"}
-    return {
-        "data": data,
-        "layout": layout(
-            theme,
-            revision,
-            hovermode="x unified",
-            xaxis=axis(theme, type="date", showgrid=False),
-            yaxis=axis(theme, "fee rate (sat/vB)", type="log", tickformat="~s", dtick="D2"),
-        ),
-    }
-
-
-def transparent(colour: str, opacity: float) -> str:
-    """A colour of a palette, `#rrggbb`, with an opacity in 0..1."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity})"
 
 
 def patterns(counts: list[tuple[str, int]], theme: Theme, revision: str) -> Figure:

@@ -5,7 +5,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from dashboard.activity.fee_rate_figure import band
 from dashboard.activity.figures import (
     Champions,
     Figure,
@@ -14,7 +16,6 @@ from dashboard.activity.figures import (
     packed,
     point_words,
     powers_of_ten,
-    transparent,
 )
 from dashboard.activity.queries import CODES, flagger_codes
 from dashboard.lake.rows import Rows
@@ -23,6 +24,9 @@ from dashboard.look.theme import PALETTES, Theme, axis, layout
 
 SYMBOLS = {"model": "diamond", "rule": "triangle-up", "both": "star"}
 """The mark of a transaction, by what flagged it."""
+
+GAP_BINS = 5
+"""A line ends where the next bin of the market begins so many bins later."""
 
 LEAST_RATE = 0.01
 """A logarithmic axis has no zero: a lower fee rate, in sat/vB, is drawn here."""
@@ -61,29 +65,40 @@ def market(
 def _band(markets: pa.Table | None, zone: ZoneInfo, colour: str) -> list[Figure]:
     if markets is None or not len(markets):
         return []
-    starts = markets.column("time").cast(pa.timestamp("us", "UTC")).cast(pa.int64())
-    low, median, high = (markets.column(n).to_numpy() for n in ("low", "fee_rate", "high"))
-    shared: dict[str, Any] = {
-        "type": "scatter",
-        "mode": "lines",
-        "x": local_times(starts.to_numpy(), zone),
-        "connectgaps": False,
-    }
-    edge = {**shared, "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-    band = {"fill": "tonexty", "fillcolor": transparent(colour, 0.22), "showlegend": True}
+    starts = markets.column("time").cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+    gaps = _gaps(starts)
+    times = local_times(np.insert(starts, gaps, starts[gaps] - 1), zone)
+    low, median, high = (
+        np.insert(markets.column(name).to_numpy(), gaps, np.nan)
+        for name in ("low", "fee_rate", "high")
+    )
     words = [
         f"going rate {rate} sat/vB<br>10–90 %: {least}–{most}"
         for rate, least, most in zip(
             *(map(short_number, column.tolist()) for column in (median, low, high)), strict=True
         )
     ]
-    line = {"line": {"color": colour, "width": 2.2}, "name": "going rate", "text": words}
-    hover = "%{x|%b %d, %H:%M}<br>%{text}<extra></extra>"
-    return [
-        {**edge, "y": packed(np.maximum(low, LEAST_RATE))},
-        {**edge, **band, "y": packed(np.maximum(high, LEAST_RATE)), "name": "10–90 %"},
-        {**shared, **line, "y": packed(np.maximum(median, LEAST_RATE)), "hovertemplate": hover},
-    ]
+    least, most = (np.maximum(each, LEAST_RATE) for each in (low, high))
+    line: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": times,
+        "y": packed(np.maximum(median, LEAST_RATE)),
+        "connectgaps": False,
+        "line": {"color": colour, "width": 2.2},
+        "name": "going rate",
+        "text": words,
+        "hovertemplate": "%{x|%b %d, %H:%M}<br>%{text}<extra></extra>",
+    }
+    return [band(times, least, most, "10–90 %", colour, 0.22), line]
+
+
+def _gaps(starts: Integers) -> NDArray[np.intp]:
+    """Before which bins nothing was seen for so long that no line leads there."""
+    steps = np.diff(starts)
+    if not len(steps):
+        return np.empty(0, np.intp)
+    return np.flatnonzero(steps > GAP_BINS * steps.min()) + 1
 
 
 def _flags(flagged: Rows, threshold: float | None, zone: ZoneInfo, colour: str) -> list[Figure]:

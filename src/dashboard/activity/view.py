@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from dashboard.activity import figures, market_figure, queries, scatter_figure
+from dashboard.activity import fee_rate_figure, figures, market_figure, queries, scatter_figure
 from dashboard.activity.figures import Figure
 from dashboard.activity.filters import Filters
 from dashboard.activity.long_ranges import LongRanges
@@ -204,7 +204,7 @@ def draw_view(
         "scatter": scatter_figure.scatter(
             numbers.rows, numbers.drawn, ordinary, own, filters.axis, *flat
         ),
-        "fee_rates": figures.fee_rates(edges, numbers.bands, *times),
+        "fee_rates": fee_rate_figure.fee_rates(edges, numbers.bands, *times),
         "market": market_figure.market(markets, flagged, own, numbers.champions, edges, *times),
         "patterns": figures.patterns(numbers.pattern_counts, *flat),
         "windows": {},

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from dashboard.activity.figures import fee_rates, patterns, timeline
+from dashboard.activity.fee_rate_figure import fee_rates
+from dashboard.activity.figures import patterns, timeline
 
 UTC = ZoneInfo("UTC")
 EDGES = np.arange(6) * 60_000_000
@@ -38,6 +39,19 @@ def test_no_bar_reaches_the_labels_of_the_versions() -> None:
 def test_few_transactions_are_counted_in_whole_steps() -> None:
     assert bars([0, 2, 1, 0, 3], True)["layout"]["yaxis"]["dtick"] == 1
     assert "dtick" not in bars([0, 20, 1, 0, 3], True)["layout"]["yaxis"]
+
+
+def test_a_band_ends_where_nothing_is_known_and_begins_anew() -> None:
+    bands = np.repeat([[1.0], [2.0], [3.0], [4.0], [5.0]], 5, axis=1)
+    bands[:, 2] = np.nan
+    wide, narrow, *lines = fee_rates(EDGES, bands, UTC, "dark", "k")["data"]
+    for band, low, high in ((wide, 1, 5), (narrow, 2, 4)):
+        heights = np.frombuffer(b64decode(band["y"]["bdata"]), "f4")
+        run = [high, high, low, low, np.nan]
+        assert np.array_equal(heights, run * 2, equal_nan=True)
+        days = [lines[0]["x"][i] for i in (0, 1, 1, 0, 0, 3, 4, 4, 3, 3)]
+        assert band["x"] == days and band["fill"] == "toself"
+    assert all("fill" not in line for line in lines), "beside a gap it would be drawn wrongly"
 
 
 def test_a_bin_without_neighbours_is_a_point_where_a_line_has_no_length() -> None:

@@ -1,6 +1,7 @@
 """The going fee rate on the page: the tile, the figure, and lakes of an earlier version."""
 
 import shutil
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -42,10 +43,10 @@ def test_the_figure_has_the_band_and_every_flagged_row(
     view = services.views.view(DAY, "dark", "UTC")
     traces = view.figures["market"]["data"]
     names = [trace.get("name") for trace in traces]
-    assert names[1:3] == ["10–90 %", "going rate"]
-    marks = [hash for trace in traces[3:] for hash in trace["customdata"]]
+    assert names[:2] == ["10–90 %", "going rate"]
+    marks = [hash for trace in traces[2:] for hash in trace["customdata"]]
     assert sorted(marks) == sorted(hash[:16] for hash in backend.flagged)
-    assert {"by model", "by rule", "by both"} == set(names[3:])
+    assert {"by model", "by rule", "by both"} == set(names[2:])
 
 
 def test_a_going_rate_of_thousands_is_said_as_everywhere() -> None:
@@ -53,7 +54,22 @@ def test_a_going_rate_of_thousands_is_said_as_everywhere() -> None:
     table = pa.table(row | {"fee_rate": [1_234.5], "low": [0.04], "high": [12_500.0]})
     nothing, edges = no_rows(), np.array([0, 60_000_000])
     figure = market_figure.market(table, nothing, None, [], edges, ZoneInfo("UTC"), "dark", "")
-    assert figure["data"][2]["text"] == ["going rate 1.23k sat/vB<br>10–90 %: 0.04–12.5k"]
+    assert figure["data"][1]["text"] == ["going rate 1.23k sat/vB<br>10–90 %: 0.04–12.5k"]
+
+
+def test_no_line_leads_over_hours_in_which_nothing_was_seen() -> None:
+    start = datetime(2026, 11, 23, 9, tzinfo=UTC)
+    times = [start + timedelta(minutes=each) for each in (0, 1, 3, 4, 200, 201)]
+    rates = [10.0, 11.0, 12.0, 13.0, 30.0, 31.0]
+    table = pa.table({"time": times, "fee_rate": rates, "low": rates, "high": rates})
+    edges = np.array([0, 60_000_000])
+    figure = market_figure.market(table, no_rows(), None, [], edges, ZoneInfo("UTC"), "dark", "")
+    band, line = figure["data"]
+    drawn = [np.frombuffer(b64decode(each["y"]["bdata"]), np.float32) for each in (band, line)]
+    assert np.flatnonzero(np.isnan(drawn[1])).tolist() == [4]
+    assert line["x"][3] < line["x"][4] < line["x"][5] and len(line["text"]) == len(line["x"])
+    assert np.flatnonzero(np.isnan(drawn[0])).tolist() == [8, 13], "two outlines of their own"
+    assert band["fill"] == "toself" and len(band["x"]) == len(drawn[0])
 
 
 def test_a_month_of_minutes_is_a_few_hundred_bins(backend: Backend, services: Services) -> None:
