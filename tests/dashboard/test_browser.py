@@ -527,6 +527,19 @@ def test_what_arrives_is_shown_without_losing_the_readers_place(
     assert "open" in str(page.locator("#drawer").get_attribute("class"))
 
 
+def test_small_numbers_of_the_table_keep_their_digits(watched: WatchedPage) -> None:
+    watched.open()
+    watched.page.wait_for_function("window.dashAgGridFunctions")
+    rates = watched.page.evaluate(
+        "[0, 0.14, 0.042, 15.46, 123456].map(window.dashAgGridFunctions.shortRate)"
+    )
+    assert rates == ["0", "0.14", "0.042", "15.5", "123k"]
+    times = watched.page.evaluate(
+        "[0, 0.004, 0.84, 2.26, 31.2].map(window.dashAgGridFunctions.shortTimes)"
+    )
+    assert times == ["0", "0.004", "0.84", "2.3", "31"]
+
+
 def test_the_csv_is_of_what_is_filtered(watched: WatchedPage, backend: Backend) -> None:
     page = watched.open("/?range=24h&flagged=1")
     watched.wait_for("() => document.querySelector('#export').href.includes('flagged=1')")

@@ -185,4 +185,6 @@ def _format(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "1"
     # with every digit, or the URL would mean another number than its input
-    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{Decimal(str(value)):f}".removesuffix(".0")
+    return str(value)

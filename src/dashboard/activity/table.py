@@ -44,7 +44,7 @@ def table_rows(
         "pattern": [", ".join(names) for names in rows.patterns()],
         "value": rows["output_value"].tolist(),
         "fee": rows["fee"].tolist(),
-        "fee_rate": rows["fee_rate"].round(2).tolist(),
+        "fee_rate": rows["fee_rate"].round(3).tolist(),
         "times": _known(times.round(4), np.isfinite(times)),
         "market": _known(market.round(2), np.isfinite(market)),
         "inputs": rows["inputs_count"].tolist(),

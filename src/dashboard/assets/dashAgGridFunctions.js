@@ -6,8 +6,10 @@ dagfuncs.btc = (satoshi) => {
   return Number(whole).toLocaleString("en") + "." + part;
 };
 dagfuncs.sat = (satoshi) => satoshi.toLocaleString("en") + " sat";
-dagfuncs.rate = (value) =>
-  value.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const decimals = (value, digits) =>
+  value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const twoDigits = (value) => value.toLocaleString("en", { maximumSignificantDigits: 2 });
+dagfuncs.rate = (value) => (value >= 1 ? decimals(value, 1) : twoDigits(value));
 dagfuncs.count = (value) => Math.ceil(value).toLocaleString("en");
 dagfuncs.score = (value) => (value === null ? "—" : value.toFixed(3));
 dagfuncs.flaggers = (name) => ({ model: "model", rule: "rule", both: "model, rule" })[name] || "–";
@@ -17,8 +19,7 @@ dagfuncs.verdict = (row) => {
 };
 dagfuncs.times = (value) => {
   if (value === null) return "—";
-  const digits = value >= 10 ? 0 : value >= 1 ? 1 : 2;
-  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return value >= 1 ? decimals(value, value >= 10 ? 0 : 1) : twoDigits(value);
 };
 
 // A cell and a card have room for six characters; the hover says all of them.

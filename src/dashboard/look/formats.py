@@ -42,13 +42,13 @@ def sat(satoshi: int) -> str:
 def short_number(value: float) -> str:
     """Three significant digits, thousands as k and M.
 
-    >>> [short_number(v) for v in (0.01234, 12.34, 1234, 25_114_000)]
-    ['0.0123', '12.3', '1.23k', '25.1M']
+    >>> [short_number(v) for v in (0.01234, 12.34, 1234, 999_999, 25_114_000)]
+    ['0.0123', '12.3', '1.23k', '1M', '25.1M']
     """
     if not math.isfinite(value):
         return "–"
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
+        if abs(value) >= size - size / 2_000:  # from here on three digits round up to the size
             return f"{_three_digits(value / size)}{letter}"
     return _three_digits(value)
 
@@ -67,18 +67,28 @@ def rate_words(rate: float, times: float) -> str:
 def _three_digits(value: float) -> str:
     if value == 0:
         return "0"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    text = f"{value:.{digits}f}"
+    return _without_zeros(f"{value:.{_decimals(value)}f}")
+
+
+def _decimals(value: float) -> int:
+    """With how many decimals a number that is not 0 has three significant digits."""
+    return max(0, 2 - math.floor(math.log10(abs(value))))
+
+
+def _without_zeros(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def share(part: float) -> str:
-    """A share in per cent with three significant digits.
+    """A share in per cent with three significant digits, or as many of what it lacks.
 
-    >>> [share(v).replace(NO_BREAK, " ") for v in (0, 0.00051, 0.0123, 0.5)]
-    ['0 %', '0.051 %', '1.23 %', '50 %']
+    >>> [share(v).replace(NO_BREAK, " ") for v in (0, 0.00051, 0.0123, 0.5, 0.9997, 1)]
+    ['0 %', '0.051 %', '1.23 %', '50 %', '99.97 %', '100 %']
     """
-    return f"{_three_digits(part * 100)}{NO_BREAK}%"
+    value = part * 100
+    least = min(value, 100 - value)
+    text = _without_zeros(f"{value:.{_decimals(least)}f}") if least > 0 else _three_digits(value)
+    return f"{text}{NO_BREAK}%"
 
 
 def duration(seconds: float) -> str:

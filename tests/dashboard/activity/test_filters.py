@@ -20,6 +20,7 @@ NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
         "?fee_rate_min=1.5&fee_rate_max=300&inputs_min=2&outputs_max=10",
         "?pattern=coinjoin,none&flagged=1&hash=00ab&order=newest",
         "?times_min=0.5&times_max=31&flagged_by=rule,both&order=times&axis=times",
+        "?fee_rate_min=0.0000001&fee_rate_max=1234567",
     ],
 )
 def test_filters_survive_their_own_url(query: str) -> None:
