@@ -124,8 +124,11 @@ class Flow:
         self._looks: deque[_Counts] = deque()
 
     def add(self, now: datetime, stream: Metrics) -> None:
-        """Note the stream's counters; a counter that has fallen is that of another process."""
-        if _READ not in stream:
+        """Note the stream's counters; a counter that has fallen is that of another process.
+
+        What waits for a stream that has read nothing yet did not arrive just now.
+        """
+        if not stream.get(_READ):
             self._looks.clear()
             return
         scored, waiting = stream.get(_SCORED, 0.0), stream.get(_WAITING, 0.0)

@@ -77,7 +77,7 @@ def test_what_arrives_is_compared_with_what_is_scored() -> None:
 
 def test_only_five_minutes_count() -> None:
     flow = Flow()
-    flow.add(NOW, stream(records=0))
+    flow.add(NOW, stream(records=1))
     for minute in range(1, 12):
         flow.add(NOW + timedelta(minutes=minute), stream(records=600, scored=600))
     rates = flow.rates()
@@ -94,3 +94,14 @@ def test_a_stream_that_began_anew_is_counted_anew() -> None:
     assert rates is not None and rates.scored == 7.0
     flow.add(NOW + timedelta(seconds=30), {})
     assert flow.rates() is None
+
+
+def test_what_waited_for_the_start_of_the_stream_did_not_arrive_since() -> None:
+    flow = Flow()
+    flow.add(NOW, stream(waiting=0))
+    flow.add(NOW + timedelta(seconds=10), stream(waiting=60_000))
+    assert flow.rates() is None
+    flow.add(NOW + timedelta(seconds=20), stream(records=50_000, scored=50_000, waiting=10_000))
+    flow.add(NOW + timedelta(seconds=30), stream(records=60_000, scored=60_000, waiting=70))
+    rates = flow.rates()
+    assert rates is not None and rates.arrived == 7.0
