@@ -74,7 +74,7 @@ class DailyReport:
     cases_closed: Annotated[int, Field(description="Cases that people closed")]
     marked: Annotated[
         dict[str, int],
-        Field(description=f"Transactions by people's newest mark, of {PRECISION_DAYS} days"),
+        Field(description=f"Flags by people's newest mark, of {PRECISION_DAYS} days"),
     ]
     precision: Annotated[
         float | None, Field(description="Share of useful ones among the marked, or null")
@@ -235,13 +235,17 @@ def _closed(tables: _Tables, day: date) -> int:
 
 
 def _marked(tables: _Tables, day: date) -> dict[str, int]:
-    """How many transactions have each mark, by the newest mark of each; withdrawn ones left out."""
+    """How many flags have each mark, by the newest mark of each; withdrawn ones left out.
+
+    A transaction that nothing flagged can be marked too, and does not count (`core.marks`).
+    """
     end = day + timedelta(days=1)
     sql = (
-        "SELECT mark, COUNT(*) AS n FROM (SELECT hash, LAST_VALUE(mark ORDER BY marked_at) AS mark"
+        "SELECT mark, COUNT(*) AS n FROM (SELECT mark, flagged_by,"
+        " row_number() OVER (PARTITION BY hash ORDER BY marked_at DESC, id DESC) AS place"
         f" FROM marks WHERE marked_at >= {_midnight(end - timedelta(days=PRECISION_DAYS))}"
-        f" AND marked_at < {_midnight(end)} GROUP BY hash)"
-        " WHERE mark IN ('useful', 'not_useful', 'known') GROUP BY mark ORDER BY mark"
+        f" AND marked_at < {_midnight(end)}) WHERE place = 1 AND flagged_by IS NOT NULL"
+        " AND mark IN ('useful', 'not_useful', 'known') GROUP BY mark ORDER BY mark"
     )
     return {row["mark"]: row["n"] for row in tables.rows("marks", sql)}
 

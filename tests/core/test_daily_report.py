@@ -4,22 +4,19 @@ import re
 from datetime import date, timedelta
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from tests.support.alert_samples import add_members, member
+from tests.support.casework_rows import add_marks, mark_row
 from tests.support.report_lake import DAY, MIDNIGHT, flag, write_day
 from tests.support.scored_lake import append_scored
 
-from core import casework
 from core.casework import CaseworkStore
 from core.daily_report import FIRST_DAY, daily_report
 from core.detector.explanation import NOT_ILLICIT
 from core.lake import OriginMismatchError
 from core.report_text import as_html, as_text
-from core.tables import TIMESTAMP
 
 NO_MODEL = "no model is in use yet"
-MARKS = pa.schema([("hash", pa.string()), ("mark", pa.string()), ("marked_at", TIMESTAMP)])
 
 
 @pytest.fixture
@@ -84,9 +81,8 @@ def test_that_unusual_is_not_illicit_is_said_once_below_the_ten(
 
 
 def test_marks_and_cases_are_counted_where_their_tables_are_there(
-    lake: str, store: CaseworkStore, monkeypatch: pytest.MonkeyPatch
+    lake: str, store: CaseworkStore
 ) -> None:
-    monkeypatch.setitem(casework.CASEWORK_TABLES, "marks", MARKS)
     rows = [
         ("a", "not_useful", MIDNIGHT - timedelta(days=40)),
         ("b", "not_useful", MIDNIGHT - timedelta(days=5)),
@@ -96,9 +92,7 @@ def test_marks_and_cases_are_counted_where_their_tables_are_there(
         ("e", "withdrawn", MIDNIGHT),
         ("f", "not_useful", MIDNIGHT + timedelta(hours=25)),
     ]
-    names = ("hash", "mark", "marked_at")
-    marks = [dict(zip(names, row, strict=True)) for row in rows]
-    store.append("marks", pa.Table.from_pylist(marks, MARKS))
+    add_marks(store, *(mark_row(hash, mark, marked_at=at) for hash, mark, at in rows))
     joined = [(1, 1, -1), (2, 1, 1), (3, 2, 2), (4, 3, 30)]
     add_members(
         store,
@@ -109,6 +103,16 @@ def test_marks_and_cases_are_counted_where_their_tables_are_there(
     assert report.precision == pytest.approx(2 / 3)
     assert (report.cases_opened, report.cases_closed) == (1, 0)
     assert "67% were useful: known 1, useful 2" in as_text(report)
+
+
+def test_marks_of_what_nothing_flagged_count_in_no_precision(
+    lake: str, store: CaseworkStore
+) -> None:
+    marks = [("a", "useful", "rule"), ("b", "known", None), ("c", "useful", None)]
+    rows = [mark_row(hash, mark, marked_at=MIDNIGHT, flagged_by=by) for hash, mark, by in marks]
+    add_marks(store, *rows)
+    report = daily_report(lake, store, DAY, NO_MODEL)
+    assert (report.marked, report.precision) == ({"useful": 1}, 1.0)
 
 
 def test_markup_is_text_on_the_page_and_the_page_loads_nothing(
