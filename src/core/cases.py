@@ -6,7 +6,6 @@ of the queue costs milliseconds however many cases there are.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from deltalake.exceptions import DeltaError
 from core.case_index import INDEX_SQL, CaseFilter, CaseIndex, CaseSummary, Place
 from core.case_rows import CASE_MEMBERS, Handling, State, handling
 from core.casework import CaseworkStore
-from core.lake import query, sql_time
+from core.lake import query
 from core.open_tables import OpenTable
 
 SIDES = ("input_addresses", "output_addresses", "output_values", "spent_outpoints")
@@ -30,10 +29,6 @@ MOST_EVENTS = 500
 """Events of one case that are read, the newest."""
 
 _TABLES = ("case_members", "case_events")
-
-_OVERLAP = timedelta(minutes=1)
-"""Events are read again from so long before the newest: several processes write them, each by its
-own clock."""
 
 
 class QueuePage(NamedTuple):
@@ -50,11 +45,14 @@ class QueuePage(NamedTuple):
 
 @dataclass
 class _Read:
-    """What a book has read: the ids and versions of the tables, and what was made of them."""
+    """What a book has read: the ids and versions of the tables, and what was made of them.
+
+    `events` has how many events of each case were read.
+    """
 
     versions: dict[str, tuple[str, int]] = field(default_factory=dict)
     index: CaseIndex = field(default_factory=CaseIndex)
-    newest_event: datetime | None = None
+    events: dict[int, int] = field(default_factory=dict)
 
 
 class CaseBook:
@@ -141,21 +139,27 @@ class CaseBook:
             table.close()
 
     def _new_handling(self, table: DeltaTable) -> dict[int, Handling]:
-        """How the cases are handled that have an event since the last read."""
-        read = self._read
+        """How the cases are handled that have an event since the last read.
+
+        These are those that have more events now. Times do not tell it: several processes write
+        them, each by its own clock, and one of those may have been wrong.
+        """
+        sql = "SELECT number, count(*) AS events FROM case_events GROUP BY number"
+        counted = query(sql, case_events=table)
+        numbers, events = (counted[name].to_pylist() for name in ("number", "events"))
+        counts = dict(zip(numbers, events, strict=True))
+        known, self._read.events = self._read.events, counts
+        changed = [number for number, n in counts.items() if n != known.get(number)]
+        if not changed:
+            return {}
         columns = "id, number, at, author, action, label, assignee, through"
         sql = f"SELECT {columns} FROM case_events"
-        if read.newest_event is not None:
-            since = sql_time(read.newest_event - _OVERLAP)
-            sql += f" WHERE number IN (SELECT number FROM case_events WHERE at >= {since})"
+        if known:
+            sql += f" WHERE number IN {_in(changed)}"
         by_number: dict[int, list[dict[str, Any]]] = {}
         for event in query(sql, case_events=table).to_pylist():
             by_number.setdefault(event["number"], []).append(event)
-        handled = {number: handling(events) for number, events in by_number.items()}
-        times = [each.last_at for each in handled.values() if each.last_at is not None]
-        if times:
-            read.newest_event = max(times)
-        return handled
+        return {number: handling(events) for number, events in by_number.items()}
 
     def explanations(self, sequences: Collection[int]) -> dict[int, str]:
         """The explanations of the members with these sequences, by sequence."""

@@ -1,4 +1,5 @@
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +116,26 @@ def test_a_case_has_the_members_that_its_figures_count(tmp_path: Path) -> None:
     assert [len(book.members(case)), case.size] == [2, 2]
 
 
+def an_event(number: int, action: str, at: datetime, label: str | None = None) -> dict[str, Any]:
+    event = {"id": f"{number}-{action}", "number": number, "at": at, "author": "ann"}
+    return event | {"action": action, "label": label, "through": 2}
+
+
+def test_an_event_is_read_though_the_clock_was_ahead_at_one_before(tmp_path: Path) -> None:
+    store = build(str(tmp_path / "casework"), a_flag(1), a_flag(2))
+    book = CaseBook(store)
+    ahead = an_event(1, "seen", NOON + timedelta(days=1))
+    for event in (ahead, an_event(2, "closed", NOON, "known")):
+        store.append("case_events", pa.Table.from_pylist([event], CASE_EVENTS))
+        states = [case.state for case in book.page(CaseFilter(), None, 9).cases]
+    assert states == ["closed", "open"]
+
+
 def test_events_of_several_writers_count_in_the_order_of_their_times(tmp_path: Path) -> None:
     store = build(str(tmp_path / "casework"), a_flag(1))
     book = CaseBook(store)
     for action, second, label in (("closed", 30, "known"), ("seen", 20, None)):
-        event = {"id": action, "number": 1, "at": NOON.replace(second=second), "author": "ann"}
-        event |= {"action": action, "label": label, "through": 1}
+        event = an_event(1, action, NOON.replace(second=second), label)
         store.append("case_events", pa.Table.from_pylist([event], CASE_EVENTS))
         case = book.find(1)
         assert case is not None

@@ -1,7 +1,7 @@
 """Cases: the queue, one case, and what people do with it; the API alone writes `case_events`."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Annotated, Any
 from uuid import uuid4
@@ -76,7 +76,7 @@ class CaseEvents:
             if refused := refusal(case.state, body.action):
                 raise HTTPException(409, f"Case {number}: {refused}")
             row = {
-                **{"id": uuid4().hex, "number": number, "at": datetime.now(UTC)},
+                **{"id": uuid4().hex, "number": number, "at": _after(case.handling.last_at)},
                 **{"author": author, "action": body.action, "label": body.label},
                 **{"note": body.note, "assignee": body.assignee, "through": case.sequence},
             }
@@ -84,6 +84,12 @@ class CaseEvents:
         after = self._book.find(number)
         assert after is not None, "found before"
         return {"event": _event(row), "case": _case(after, _explanation(self._book, after))}
+
+
+def _after(last: datetime | None) -> datetime:
+    """The time of an event that happens now: later than the one before, whose clock was ahead."""
+    now = datetime.now(UTC)
+    return now if last is None else max(now, last + timedelta(microseconds=1))
 
 
 def check_fields(body: CaseEventRequest) -> None:

@@ -1,12 +1,15 @@
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
 from tests.support.case_samples import NOON, a_flag, a_hash, build, dust_fan_outs
 
 from api.cursors import write_cursor
+from core.case_rows import CASE_EVENTS
 from core.casework import CaseworkStore
 from core.settings import ApiSettings
 
@@ -126,6 +129,19 @@ def test_states_follow_from_what_people_do(client: TestClient) -> None:
     assert do(client, 1, action="assigned", assignee="bob", author="ann") == 201
     case = client.get("/cases/1").json()["case"]
     assert (case["state"], case["label"], case["assignee"]) == ("open", None, "bob")
+
+
+def test_what_is_done_last_counts_though_the_clock_is_set_back(
+    client: TestClient, root: str
+) -> None:
+    event = {"id": "a", "number": 1, "at": datetime.now(UTC) + timedelta(days=1), "author": "ann"}
+    event |= {"action": "closed", "label": "known", "through": 1}
+    store = CaseworkStore(root, "simulated")
+    store.append("case_events", pa.Table.from_pylist([event], CASE_EVENTS))
+    assert do(client, 1, action="reopened", author="ann") == 201
+    answer = client.get("/cases/1").json()
+    assert answer["case"]["state"] == "open"
+    assert [event["action"] for event in answer["events"]] == ["reopened", "closed"]
 
 
 def test_a_case_is_assigned_found_by_its_assignee_and_given_back(client: TestClient) -> None:
