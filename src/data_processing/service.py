@@ -189,9 +189,7 @@ def _follow_watch_list(
 def _count_what_waits(kafka: KafkaSettings, source: SourceSettings, metrics: StreamMetrics) -> None:
     """Ask the broker from now on what the query has not read."""
     waiting = WaitingRecords(kafka.bootstrap_servers, Path(source.checkpoint))
-    waiting.loop.on_turn = metrics.turn_recorder(waiting.loop.name)
-    metrics.lag_records.set_function(lambda: float(waiting.records()))
-    metrics.lag_seconds.set_function(waiting.seconds)
+    waiting.show(metrics)
     waiting.loop.start()
 
 

@@ -16,6 +16,7 @@ from core.background import BackgroundLoop
 from core.kafka_access import client_options
 from data_processing.start_offsets import record_at
 from data_processing.stream_checkpoint import committed_position
+from monitoring.stream_metrics import StreamMetrics
 
 PAUSE_SECONDS = 2.0
 
@@ -42,6 +43,12 @@ class WaitingRecords:
     def seconds(self) -> float:
         """The age of the oldest one in the partition where most wait; 0 when none does."""
         return max(self._clock() - self._oldest, 0.0) if self.records() else 0.0
+
+    def show(self, metrics: StreamMetrics) -> None:
+        """Let the lag's gauges read their values at each scrape, and count the loop's turns."""
+        metrics.lag_records.set_function(lambda: float(self.records()))
+        metrics.lag_seconds.set_function(self.seconds)
+        self.loop.on_turn = metrics.turn_recorder(self.loop.name)
 
     def close(self) -> None:
         """Leave the broker; the next look connects again."""
