@@ -132,9 +132,7 @@ def newest_day(table: DeltaTable, most: int) -> NewestDay:
 
 def newest_rows(table: DeltaTable, most: int) -> Floats:
     """The newest rows without coinbase, at most so many; shape (n, 8)."""
-    read = _TableReader(table).newest(most)
-    newest = read[np.argsort(read[:, -1], kind="stable")][-most:]
-    return _beside_markets(newest, table)
+    return _beside_markets(_TableReader(table).newest(most), table)
 
 
 def draw_sample(table: DeltaTable, plan: SamplingPlan, seed: int) -> Sample:
@@ -194,7 +192,10 @@ class _TableReader:
                 )
 
     def newest(self, rows: int) -> Integers:
-        """Whole files, the newest first, until there are `rows`; shape (n, 10)."""
+        """The newest `rows` rows of the newest files, or all there are; shape (n, 10).
+
+        Files are read as a whole until there are enough; one may have all of an ended day.
+        """
         groups = [_NO_ROWS]
         missing = rows
         for file in sorted(self.files, key=lambda file: (file.latest, file.path), reverse=True):
@@ -202,7 +203,8 @@ class _TableReader:
                 break
             groups += list(self.row_groups(file))
             missing -= file.rows
-        return np.concatenate(groups)
+        read = np.concatenate(groups)
+        return read[np.argsort(read[:, -1], kind="stable")][-rows:]
 
 
 def _hold_out(reader: _TableReader, wanted: int, rng: np.random.Generator) -> Integers:

@@ -57,6 +57,13 @@ def test_the_newest_rows_are_held_out_of_the_latest_files(lake: str) -> None:
     assert min(row_numbers(sample.newest)) >= 3_000
 
 
+def test_of_a_day_that_is_one_file_the_last_rows_are_held_out(lake: str) -> None:
+    append_rows(lake, numbered_rows(0, 5_000))
+    table = append_rows(lake, numbered_rows(5_000, 10), START + timedelta(days=1), 5_000)
+    sample = draw_sample(table, SamplingPlan(rows=100, newest_rows=50), 1)
+    assert min(row_numbers(sample.newest)) >= 5_010 - 100
+
+
 def test_recent_days_weigh_more_and_old_ones_are_left_out(lake: str) -> None:
     for day in range(5):
         append_rows(
