@@ -234,14 +234,19 @@ def _draw(reader: _TableReader, plan: SamplingPlan, rng: np.random.Generator) ->
 def _weighted_files(
     files: list[_File], plan: SamplingPlan, rng: np.random.Generator
 ) -> list[tuple[_File, float]]:
-    """Files with the weight of each of their rows, in random order, heavier ones rather first."""
+    """Files with the weight of each of their rows, in random order, heavier ones rather first.
+
+    Those whose weight is too small for a number are left out, as they would not be drawn.
+    """
     # Counted in days that have rows, so that no clock that was ahead for once makes all others old.
     days = sorted({file.day for file in files if file.rows}, reverse=True)
     ages = {day: age for age, day in enumerate(days)}
     weighted = [
-        (file, 0.5 ** (ages[file.day] / plan.half_life_days))
+        (file, weight)
         for file in files
-        if file.rows and ages[file.day] < plan.days
+        if file.rows
+        and ages[file.day] < plan.days
+        and (weight := 0.5 ** (ages[file.day] / plan.half_life_days))
     ]
     keys = [rng.random() ** (1 / (file.rows * weight)) for file, weight in weighted]
     return [weighted[i] for i in np.argsort(keys)[::-1]]

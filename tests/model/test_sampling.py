@@ -78,6 +78,14 @@ def test_recent_days_weigh_more_and_old_ones_are_left_out(lake: str) -> None:
     assert days[4] > 1.5 * days[3] > 2 * days[2] > 0
 
 
+def test_days_that_weigh_nothing_beside_the_newest_are_left_out(lake: str) -> None:
+    for day in range(4):
+        table = append_rows(lake, numbered_rows(100 * day, 100), START + timedelta(days=day))
+    plan = SamplingPlan(rows=100, newest_rows=20, half_life_days=0.001)
+    drawn = row_numbers(draw_sample(table, plan, 1).drawn)
+    assert drawn and min(drawn) >= 300
+
+
 def test_a_clock_that_was_ahead_for_once_leaves_the_other_days_in_the_sample(lake: str) -> None:
     append_rows(lake, numbered_rows(0, 1_000), START)
     table = append_rows(lake, numbered_rows(1_000, 1), START + timedelta(days=400), 1_000)
