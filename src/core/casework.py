@@ -8,14 +8,15 @@ delta-rs then appends after it.
 """
 
 import fcntl
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from core.alert_rows import ALERTS, DELIVERIES
 from core.case_rows import CASE_EVENTS, CASE_MEMBERS
@@ -23,6 +24,8 @@ from core.lake import open_or_create_table, open_table, query
 from core.object_store import on_store
 from core.tables import TIMESTAMP
 from core.transaction import NUMERIC_FIELDS
+
+log = logging.getLogger(__name__)
 
 MARKS = pa.schema(
     [
@@ -127,8 +130,7 @@ class CaseworkStore:
         with self._writing(name):
             table = self._appended(name, rows.cast(CASEWORK_TABLES[name]), properties)
             if (table.version() + 1) % _SMALL_COMMITS == 0:
-                with suppress(CommitFailedError):  # another process merges the same files
-                    _merge_files(table)
+                _merge_files(table)
 
     def _appended(self, name: str, rows: pa.Table, properties: CommitProperties) -> DeltaTable:
         """The table, with the rows in it.
@@ -180,8 +182,17 @@ class CaseworkStore:
 
 
 def _merge_files(table: DeltaTable) -> None:
-    table.update_incremental()
-    table.optimize.compact()
-    table.vacuum(_KEEP_HOURS, dry_run=False, enforce_retention_duration=False)
-    table.create_checkpoint()
-    table.cleanup_metadata()
+    """Merge the files, after an append; it is committed, so whatever fails here is no fault of it.
+
+    Another process may merge the same files.
+    """
+    try:
+        table.update_incremental()
+        table.optimize.compact()
+        table.vacuum(_KEEP_HOURS, dry_run=False, enforce_retention_duration=False)
+        table.create_checkpoint()
+        table.cleanup_metadata()
+    except CommitFailedError:
+        return
+    except (DeltaError, OSError) as error:
+        log.warning("event=files_not_merged table=%s reason=%s", table.table_uri, error)

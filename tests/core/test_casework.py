@@ -90,3 +90,16 @@ def test_small_files_are_merged_and_positions_kept(
     assert len(table.file_uris()) < 8
     assert numbers(store) == list(range(11))
     assert store.position("notes", "topic-0") == 10
+
+
+def test_a_row_is_appended_though_the_files_of_before_cannot_be_merged(
+    store: CaseworkStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(casework, "_SMALL_COMMITS", 4)
+    store.append("notes", note(1))
+    (file,) = Path(store.root, "notes").glob("*.parquet")
+    file.unlink()
+    store.append("notes", note(2))
+    store.append("notes", note(3), ("topic-0", 3))
+    assert store.position("notes", "topic-0") == 3
+    assert f"event=files_not_merged table=file://{store.root}/notes" in caplog.text
