@@ -20,8 +20,7 @@ from monitoring.stream_metrics import StreamMetrics
 
 WINDOW = timedelta(minutes=10)
 PERCENTILES = (10, 25, 50, 75, 90, 99)
-_MAX_GAP = timedelta(hours=1)
-_RECENT_DATES = 15
+_MAX_GAP, _LONGEST = timedelta(hours=1), timedelta(days=1)
 
 
 class WindowStatistics:
@@ -130,11 +129,15 @@ def statistics_of(window: datetime, rows: pa.Table, anomalies: int) -> dict[str,
 
 
 def ranges_of(windows: set[datetime]) -> list[tuple[datetime, datetime]]:
-    """Merge windows into few ranges (start, end): a query costs more than reading an hour's gap."""
+    """Merge windows into few ranges (start, end): a query costs more than reading an hour's gap.
+
+    None is longer than a day, whose rows fit into memory.
+    """
     ranges: list[tuple[datetime, datetime]] = []
     for window in sorted(windows):
-        if ranges and window - ranges[-1][1] <= _MAX_GAP:
-            ranges[-1] = (ranges[-1][0], window + WINDOW)
+        start, end = ranges[-1] if ranges else (window, window)
+        if ranges and window - end <= _MAX_GAP and window + WINDOW - start <= _LONGEST:
+            ranges[-1] = (start, window + WINDOW)
         else:
             ranges.append((window, window + WINDOW))
     return ranges
@@ -159,19 +162,17 @@ def _in_window(rows: pa.Table, window: datetime) -> pa.Table:
 
 
 def outdated(tables: LakeTables, retention: timedelta) -> set[datetime]:
-    """Windows whose counts differ from those of the rows: a crash came before their update.
+    """Windows whose counts differ from those of the rows.
 
-    Checks the windows that the rows of the last 15 dates fall into, since a topic holds no more
-    than 14 days. Leaves out windows some of whose rows may be older than `retention` and deleted.
+    A crash came before their update, or the table was moved away. Leaves out windows some of whose
+    rows may be older than `retention` and deleted.
     """
-    dates = sorted(tables.rows_by_date("raw_transactions"))[-_RECENT_DATES:]
+    dates = tables.rows_by_date("raw_transactions")
     if not dates:
         return set()
-    recent = f"SELECT MIN(event_time) AS at FROM raw_transactions WHERE date >= '{dates[0]}'"
-    earliest = window_of(tables.query(recent, "raw_transactions")["at"][0].as_py())
-    newest = min(dates[-1], datetime.now(UTC).date())  # rows may be stamped ahead
+    newest = min(max(dates), datetime.now(UTC).date())  # rows may be stamped ahead
     complete = datetime.combine(newest, datetime.min.time(), UTC) - retention + timedelta(days=1)
-    since = max(earliest, window_of(complete))
+    since = window_of(complete)
     rows = _counts(tables, "raw_transactions", f"event_time >= {sql_time(since)}")
     flagged = _counts(
         tables, "scored_transactions", f"is_anomaly AND event_time >= {sql_time(since)}"

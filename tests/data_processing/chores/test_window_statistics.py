@@ -1,13 +1,15 @@
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from tests.support.micro_batches import FakeKafka, Writer
+from tests.support.raw_lake import append_rows
 from tests.support.stream_samples import a_champion, a_transaction
 
 from core.detector.champion import Champion
+from core.ordinary_traffic import traffic
 from core.tables import TIMESTAMP
 from data_processing.chores.backlog import Backlog
 from data_processing.chores.window_statistics import (
@@ -21,10 +23,11 @@ from data_processing.chores.window_statistics import (
     window_of,
     windows_of,
 )
-from data_processing.lake_tables import LakeTables
+from data_processing.lake_tables import LakeTables, create_tables
 from monitoring.stream_metrics import StreamMetrics
 
 START = datetime(2026, 1, 2, 3, 40, tzinfo=UTC)
+ROWS = traffic.beside_market(5, seed=1)
 
 
 def test_an_instant_on_the_border_is_in_the_later_window() -> None:
@@ -46,6 +49,24 @@ def test_near_windows_are_read_together_and_far_ones_are_not() -> None:
         (START, near + WINDOW),
         (far, far + WINDOW),
     ]
+
+
+def test_no_more_than_a_day_is_read_at_once() -> None:
+    windows = {START + number * WINDOW for number in range(3 * 144 + 1)}
+    ranges = ranges_of(windows)
+    assert [(end - start) // WINDOW for start, end in ranges] == [144, 144, 144, 1]
+    assert all(sum(start <= each < end for start, end in ranges) == 1 for each in windows)
+
+
+def test_statistics_that_were_moved_away_are_made_again_from_all_rows(lake: str) -> None:
+    midnight = datetime.combine(datetime.now(UTC).date(), time.min, UTC)
+    for back in range(29, 0, -1):
+        append_rows(lake, ROWS, midnight - timedelta(days=back))
+    create_tables(lake, "simulated", 2)
+    tables = LakeTables(None, lake, "simulated")  # type: ignore[arg-type]
+    assert update(tables, outdated(tables, timedelta(days=30))) == 29
+    assert {row["transactions"] for row in written(tables).values()} == {len(ROWS)}
+    assert outdated(tables, timedelta(days=30)) == set()
 
 
 def written(tables: LakeTables) -> dict[datetime, dict[str, Any]]:
