@@ -31,6 +31,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
 
@@ -267,7 +268,7 @@ class StreamSettings(Settings):
     """How often a service asks for a new champion"""
     statistics_seconds: float = Field(15, ge=0)
     """Least time between two updates of transaction_stats, and of replacements"""
-    retention_days: int = Field(30, ge=9)
+    retention_days: int = Field(30, ge=9, le=36_500)
     """Days with rows that the tables keep (late data takes 8); repeats are recognised as long"""
     compact_after_files: int = Field(60, ge=2)
     """A table is compacted when it has this many small files"""

@@ -10,7 +10,10 @@ from core.settings import (
     ApiSettings,
     KafkaSettings,
     MlflowSettings,
+    ProducerSettings,
+    Settings,
     SimulatorSettings,
+    StreamSettings,
     classes,
     render,
 )
@@ -35,6 +38,18 @@ def test_every_setting_is_there_once_with_its_meaning() -> None:
     assert set(names) == {name.upper() for c in classes() for name in c.model_fields}
     undescribed = [n for c in classes() for n, f in c.model_fields.items() if not f.description]
     assert not undescribed
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "value"),
+    [(StreamSettings, "RETENTION_DAYS", "999999"), (ProducerSettings, "MEMORY_DAYS", "inf")],
+)
+def test_a_time_that_no_calendar_has_is_refused_by_its_name(
+    settings: type[Settings], name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        settings()
 
 
 @pytest.mark.parametrize("explicit", [None, 7_000])
