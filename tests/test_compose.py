@@ -188,6 +188,16 @@ def check_scale(services: dict[str, Any]) -> None:
     assert len(logs) == 3, "each broker has its own log, none that of a single broker"
 
 
+def test_over_a_store_every_user_of_the_tables_knows_where_they_are() -> None:
+    """A service that does not would work on the empty folders of its container."""
+    base, scale = load("docker-compose.yml")["services"], load(SCALE)["services"]
+    store = {"LAKE_URI": "${LAKE_URI:-s3://bitcoin/lake}"}
+    store |= {"CASEWORK_URI": "${CASEWORK_URI:-s3://bitcoin/casework}"}
+    for name, body in base.items():
+        if "LAKE_URI" in body.get("environment", {}):
+            assert store.items() <= scale[name]["environment"].items(), name
+
+
 def test_every_process_of_the_api_has_the_same_settings() -> None:
     """They answer to one name, so each must answer as the others do."""
     base, more = load("docker-compose.yml")["services"]["api"], SERVICES["api-replica"]
