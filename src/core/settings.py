@@ -6,16 +6,27 @@ No other module reads the environment. `python -m core.settings > .env.example` 
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: defaults that are paths do not depend on the folder a service starts from."""
 _LOCAL_JARS = ROOT / ".jars" / "spark"
+_HIDDEN = "**********"
 
 
 class Settings(BaseSettings):
@@ -23,7 +34,8 @@ class Settings(BaseSettings):
 
     A field `api_port` is the variable `API_PORT`. Its value comes from the environment, else from
     `.env`, else it is the default; an empty variable counts as unset. Raises
-    `pydantic.ValidationError`, which names the variable, for a value out of its bounds.
+    `pydantic.ValidationError`, which names the variable, for a value out of its bounds; of a secret
+    it does not show the value, since whoever reads the log may read it.
     """
 
     model_config = SettingsConfigDict(
@@ -37,6 +49,26 @@ class Settings(BaseSettings):
 
     port_offset: int = Field(0, ge=0)
     """Added to every port, so that two stacks can run side by side on one machine"""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _without_secrets(cls, values: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """Validate; an error has asterisks in the place of a secret."""
+        fields = cls.model_fields.items()
+        secrets = {(name,) for name, field in fields if SecretStr in get_args(field.annotation)}
+        try:
+            return validate(values)
+        except ValidationError as error:
+            faults = [
+                InitErrorDetails(
+                    type=each["type"],
+                    loc=each["loc"],
+                    input=_HIDDEN if each["loc"] in secrets else each["input"],
+                    ctx=each.get("ctx", {}),
+                )
+                for each in error.errors(include_url=False)
+            ]
+            raise ValidationError.from_exception_data(error.title, faults) from None
 
 
 def _add_offset(port: int, info: ValidationInfo) -> int:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from core.settings import (
     ROOT,
     ApiSettings,
+    DashboardSettings,
     KafkaSettings,
     MlflowSettings,
     ProducerSettings,
@@ -70,6 +71,27 @@ def test_the_urls_made_of_ports_follow_the_offset(monkeypatch: pytest.MonkeyPatc
     assert KafkaSettings(port_offset=100).bootstrap_servers == "localhost:9192"
     assert MlflowSettings(port_offset=100).tracking_uri == "http://localhost:5100"
     assert ApiSettings(port_offset=100, api_port=6_000).url == "http://localhost:6100"
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (ApiSettings, "API_KEY"),
+        (DashboardSettings, "DASHBOARD_PASSWORD"),
+        (DashboardSettings, "DASHBOARD_API_KEY"),
+    ],
+)
+def test_a_secret_that_is_refused_is_not_shown(
+    settings: type[Settings], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "hunter2")
+    monkeypatch.setenv("PORT_OFFSET", "many")
+    with pytest.raises(ValidationError) as refused:
+        settings(_env_file=None)
+    said = f"{refused.value} {refused.value.errors()}"
+    assert "hunter2" not in said
+    assert name.lower() in said and "at least" in said
+    assert "input_value='many'" in said, "what is no secret helps to find the fault"
 
 
 def test_any_free_port_stays_any_free_port() -> None:
