@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,7 +40,8 @@ class RequestMiddleware:
     """Counts requests, adds security headers, and answers 500 to unexpected errors.
 
     The caller gets a problem detail and the log gets the traceback. `root_path` is the path below
-    which a proxy publishes the service. HEAD is answered as GET is; the server leaves out the body.
+    which a proxy publishes the service. HEAD is answered as GET is, but for the body: the answer is
+    whole with its head, so that one without an end, or a file, is not written for nobody.
     """
 
     def __init__(self, app: ASGIApp, metrics: ApiMetrics, root_path: str = "") -> None:
@@ -52,7 +54,7 @@ class RequestMiddleware:
             return
         if self.root_path:
             _set_root_path(scope, self.root_path)
-        if scope["method"] == "HEAD":
+        if is_head := scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # a copy: the server's own tells it to send no body
         started, answered = time.perf_counter(), 0.0
         status = 0
@@ -63,9 +65,14 @@ class RequestMiddleware:
                 status, answered = message["status"], time.perf_counter()
                 message["headers"] = _secured(message["headers"])
             await send(message)
+            if is_head:
+                await send({"type": "http.response.body"})
+                raise _HeadAnsweredError
 
         try:
             await self.app(scope, receive, send_secured)
+        except _HeadAnsweredError:
+            return
         except ClientDisconnect:
             status = _CLIENT_LEFT
         except Exception as error:
@@ -74,7 +81,8 @@ class RequestMiddleware:
                 return  # the answer has begun: the server closes the connection
             if status:
                 raise
-            await _answer_error(error, scope, receive, send_secured)
+            with suppress(_HeadAnsweredError):
+                await _answer_error(error, scope, receive, send_secured)
         finally:
             route = scope.get("route")
             path = UNMATCHED if route is None else route.path
@@ -155,6 +163,10 @@ class OverdueError(Exception):
 
 class AnswerCutError(Exception):
     """An answer in parts cannot be continued; the caller sees a connection that breaks."""
+
+
+class _HeadAnsweredError(Exception):
+    """The head of an answer to HEAD has been sent, and nothing comes after it."""
 
 
 class RequestsInFlight:

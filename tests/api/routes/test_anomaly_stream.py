@@ -124,6 +124,20 @@ def test_what_is_flagged_from_now_on_comes_as_it_is_committed(lake: str, url: st
         assert stream.numbers(2) == [4, 5]
 
 
+def test_head_is_answered_at_once_and_keeps_no_place_and_no_connection(
+    lake: str, tmp_path: Path
+) -> None:
+    with service(lake, tmp_path, api_stream_clients=1) as url, requests.Session() as kept:
+        for _ in range(2):
+            head = kept.head(f"{url}/anomalies/stream", timeout=SECONDS)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["content-type"].startswith("text/event-stream")
+            assert kept.get(f"{url}/health", timeout=SECONDS).ok
+        assert metric(url, "streams") == 0
+        with closing(Stream(url)) as stream:
+            assert stream.answer.status_code == 200
+
+
 def test_the_headers_let_no_proxy_hold_events_back(url: str) -> None:
     with closing(Stream(url)) as stream:
         headers = stream.answer.headers
