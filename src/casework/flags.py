@@ -92,10 +92,17 @@ def _hits(value: Any) -> list[dict[str, str]] | None:
 
 
 def _words(value: Any) -> str:
-    """A value as text: a hit's entry may be a number, and what it did may be a list."""
+    """A value as text: a hit's entry may be a number, and what it did may be a list of texts."""
     if isinstance(value, list):
-        return ", ".join(map(_words, value[:_MOST_HITS]))
-    return "" if value is None else str(value)[:_MOST_CHARACTERS]
+        value = ", ".join(map(_one, value[:_MOST_HITS]))
+    return _one(value)
+
+
+def _one(value: Any) -> str:
+    """A single value as text; nobody writes a list within a list, or an object, there."""
+    if value is None or isinstance(value, list | dict):
+        return ""
+    return _text(str(value)) or ""
 
 
 def _patterns(message: Mapping[str, Any]) -> list[str]:

@@ -73,3 +73,17 @@ def test_whatever_the_fields_hold_the_row_fits_the_table_and_can_be_linked(
     (read,) = pa.Table.from_pylist([row | REQUIRED], CASE_MEMBERS).to_pylist()
     assert read["severity"] in SEVERITIES
     assert trace(read).hash == a_hash(1)
+
+
+@pytest.mark.parametrize(
+    "what", [r'"\ud800"', "[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900]
+)
+def test_a_hit_that_no_column_can_hold_does_not_keep_the_others_from_their_cases(what: str) -> None:
+    """What fails here would be read again for ever, and nothing after it."""
+    hit = f'{{"entry": "a", "what": {what}}}'
+    text = f'{{"hash": "{a_hash(1)}", "kind": "watched", "watched": [{hit}]}}'
+    message = message_of(text.encode())
+    assert message is not None
+    row = REQUIRED | flag_row(message, NOON)
+    written = pa.Table.from_pylist([row], CASE_MEMBERS).to_pylist()[0]
+    assert [hit["entry"] for hit in written["watched"]] == ["a"]
