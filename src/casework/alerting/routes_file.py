@@ -242,6 +242,16 @@ def read_routes(path: Path, variables: Mapping[str, str]) -> Routes:
         raise RoutesFileError(f"{path.name}, {'; '.join(lines)}") from None
 
 
+def named_files(path: Path) -> frozenset[Path]:
+    """The files that `${file:PATH}` names in a file of routes; none where that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES).decode(errors="replace")
+    except OSError:
+        return frozenset()
+    return frozenset(path.parent / found[1] for found in _REFERENCE.finditer(text) if found[1])
+
+
 def _parsed(name: str, text: str) -> tuple[yaml.Node | None, Any]:
     """The YAML nodes, which know their lines, and the content that they stand for."""
     try:

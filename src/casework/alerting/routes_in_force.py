@@ -1,19 +1,21 @@
 """The routes that hold now: those of the file as it was last valid."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from casework.alerting.routes_file import NO_ROUTES, RoutesFileError, read_routes
+from casework.alerting.routes_file import NO_ROUTES, RoutesFileError, named_files, read_routes
 from monitoring.alert_metrics import AlertMetrics
 
 log = logging.getLogger(__name__)
+
+_State = tuple[int, ...]
 
 _GONE = "{} is gone: the routes stay as they were; an empty file takes them away"
 
 
 class RoutesInForce:
-    """Reads the file of routes when it has changed.
+    """Reads the file of routes when it has changed, or a file of a secret that it names.
 
     A file that cannot be used leaves the routes as they are; the log says which line is wrong, once
     for each change, and the metric `routes_file_valid` is 0. At the start there may be no file.
@@ -25,14 +27,16 @@ class RoutesInForce:
         self.routes = NO_ROUTES
         self.problem: str | None = None
         self._path, self._variables, self._metrics = path, variables, metrics
-        self._seen: tuple[int, ...] | None = None
+        self._seen: _State | None = None
+        self._secrets: dict[Path, _State | None] = {}
 
     def refresh(self) -> bool:
         """Read the file if it has changed; whether other routes hold now."""
-        state = self._state()
-        if state == self._seen:
+        state = _state(self._path)
+        if state == self._seen and self._secrets == _states(self._secrets):
             return False
         was, self._seen = self._seen, state
+        self._secrets = _states(named_files(self._path))  # what changes from here on is read again
         if state is None:
             return self._refuse(_GONE.format(self._path.name)) if was else False
         try:
@@ -52,10 +56,15 @@ class RoutesInForce:
         log.error("event=routes_refused routes_in_force=%d %s", len(self.routes.routes), problem)
         return False
 
-    def _state(self) -> tuple[int, ...] | None:
-        """What changes with the file; None where there is none."""
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+
+def _states(paths: Iterable[Path]) -> dict[Path, _State | None]:
+    return {path: _state(path) for path in paths}
+
+
+def _state(path: Path) -> _State | None:
+    """What changes with a file and with who may read it; None where there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # of a name that no file has
+        return None
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino

@@ -149,6 +149,10 @@ def _full_disk(*_: object) -> None:
     raise OSError("No space left on device")
 
 
+def _denied(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
 def test_a_receiver_that_has_it_does_not_get_it_again_for_the_others(rig: Rig) -> None:
     second = Inbox(rig.clock)
     second.down = True
@@ -276,3 +280,31 @@ def test_without_a_file_nobody_is_told_and_nothing_is_wrong(tmp_path: Path) -> N
     add_members(service.store, member(1, 1))
     service.alerting.take()
     assert service.file_is_valid() and service.alerting.problem is None
+
+
+def test_a_secret_is_read_again_when_its_file_changes_or_comes(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    in_force = service.alerting._in_force
+    webhook = "    webhook: {url: 'http://localhost:9/', secret: '${file:secret}'}"
+    service.file.write_text(f"routes:\n  - name: team\n{webhook}\n")
+    assert not in_force.refresh() and not service.file_is_valid()
+    for secret in ("sixteen characters", "sixteen and some more"):
+        (tmp_path / "secret").write_text(secret)
+        assert in_force.refresh() and service.file_is_valid()
+        (taken,) = in_force.routes.routes
+        assert taken.webhook is not None
+        assert taken.webhook.secret.get_secret_value() == secret
+        assert not in_force.refresh()
+
+
+def test_a_file_that_may_be_read_at_last_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who corrects the rights of a file does not change what is in it."""
+    service = Service(tmp_path)
+    service.file.write_text(FILE)
+    with monkeypatch.context() as forbidden:
+        forbidden.setattr(Path, "open", _denied)
+        assert not service.alerting._in_force.refresh() and not service.file_is_valid()
+    service.file.chmod(0o640)
+    assert service.alerting._in_force.refresh() and service.file_is_valid()
