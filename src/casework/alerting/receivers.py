@@ -86,7 +86,7 @@ def signed_webhook(webhook: SignedWebhook) -> Receiver:
                 status = answer.status_code
         except requests.Timeout as error:
             raise NotDeliveredError(f"no answer within {_POST_SECONDS} s") from error
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # the latter of a host's name
             raise NotDeliveredError(f"no connection: {type(error).__name__}") from error
         if not 200 <= status < 300:
             raise NotDeliveredError(f"it answered with status {status}")

@@ -68,6 +68,13 @@ def test_a_webhook_that_is_down_is_a_failure_without_its_url(receiver: HttpRecei
     assert str(error.value) == "no connection: ConnectionError"
 
 
+@pytest.mark.parametrize("host", ["hooks..localhost", f"{'a' * 64}.localhost"])
+def test_a_webhook_whose_host_cannot_be_one_is_a_failure_as_any_other(host: str) -> None:
+    with pytest.raises(NotDeliveredError, match="no connection") as error:
+        send(to=(), webhook={"url": f"http://{host}/hidden", "secret": SECRET})
+    assert "hidden" not in str(error.value)
+
+
 def test_apprise_sends_plain_text(receiver: HttpReceiver) -> None:
     send(to=[f"json://{receiver.address}/path"])
     (content,) = receiver.bodies()
