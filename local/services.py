@@ -14,7 +14,7 @@ from pathlib import Path
 from honcho.environ import parse_procfile
 
 from core.lake import open_table
-from core.settings import DataSettings, SimulatorSettings
+from core.settings import DataSettings, SimulatorSettings, variables
 from local.ports import accepts, ports, targets
 from local.supervisor import Service
 
@@ -32,7 +32,7 @@ LIMITS = {
 default it keeps what a read took, up to 200 MiB a process, until the next read."""
 
 DEFAULTS = {"live": LIMITS, "demo": LIMITS | {"REQUEST_INTERVAL_SECONDS": "1"}}
-"""What a mode sets unless the environment does; the simulator may be asked each second."""
+"""What a mode sets unless the environment or `.env` does: the simulator may be asked often."""
 
 STOP_LAST = ("kafka", "mlflow", "simulator")
 READY_PATHS = {
@@ -84,7 +84,8 @@ def environment(mode: str, data: Path) -> dict[str, str]:
     overrides |= {"NO_PROXY": direct, "no_proxy": direct}
     if mode == "demo":
         overrides["BLOCKCHAIN_API_URL"] = f"http://localhost:{numbers['SIMULATOR_PORT']}"
-    return DEFAULTS[mode] | os.environ | overrides
+    chosen = {name: value for name, value in variables().items() if name in DEFAULTS[mode]}
+    return DEFAULTS[mode] | chosen | os.environ | overrides
 
 
 def url_table() -> str:

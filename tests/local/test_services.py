@@ -23,6 +23,18 @@ def test_the_services_find_each_other_whatever_server_the_environment_names(
     assert settings[name].removeprefix("http://") == f"localhost:{ports()[port]}"
 
 
+def test_what_a_mode_sets_yields_to_the_environment_and_to_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("REQUEST_INTERVAL_SECONDS", raising=False)
+    monkeypatch.setattr("core.settings.ROOT", tmp_path)
+    assert environment("demo", tmp_path)["REQUEST_INTERVAL_SECONDS"] == "1"
+    (tmp_path / ".env").write_text("REQUEST_INTERVAL_SECONDS=5\n")
+    assert environment("demo", tmp_path)["REQUEST_INTERVAL_SECONDS"] == "5"
+    monkeypatch.setenv("REQUEST_INTERVAL_SECONDS", "3")
+    assert environment("demo", tmp_path)["REQUEST_INTERVAL_SECONDS"] == "3"
+
+
 def test_the_offset_moves_every_port_every_target_and_every_url(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
