@@ -80,7 +80,8 @@ def environment(mode: str, data: Path) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
     }
-    direct = ",".join(filter(None, (os.environ.get("NO_PROXY"), "localhost,127.0.0.1")))
+    named = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "localhost", "127.0.0.1"]
+    direct = ",".join(filter(None, named))
     overrides |= {"NO_PROXY": direct, "no_proxy": direct}
     if mode == "demo":
         overrides["BLOCKCHAIN_API_URL"] = f"http://localhost:{numbers['SIMULATOR_PORT']}"

@@ -35,6 +35,17 @@ def test_what_a_mode_sets_yields_to_the_environment_and_to_the_file(
     assert environment("demo", tmp_path)["REQUEST_INTERVAL_SECONDS"] == "3"
 
 
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_what_is_reached_without_a_proxy_stays_so_and_this_machine_is_added(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for each in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, ".corp")
+    settings = environment("live", tmp_path)
+    assert settings["no_proxy"] == settings["NO_PROXY"] == ".corp,localhost,127.0.0.1"
+
+
 def test_the_offset_moves_every_port_every_target_and_every_url(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
