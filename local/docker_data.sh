@@ -25,14 +25,16 @@ stopped() {
     [ -z "${running% }" ] || refuse "These services run: $running; stop them first with make down."
 }
 
-# Write what the container gives into the file, which appears once it is whole.
+# Write what the container gives into the file, which appears once it is whole. Until then it has a name
+# of this process's own: another backup into the same file must not touch it.
 written() {
     [ -n "$file" ] || file="backups/docker-$(date -u +%Y%m%dT%H%M%SZ).tar"
     [ ! -e "$file" ] || refuse "$file exists: name another file."
     mkdir -p "$(dirname "$file")"
-    trap 'rm -f "$file.partial"' EXIT
-    run >"$file.partial"
-    [ ! -s "$file.partial" ] || { mv "$file.partial" "$file" && echo "It is $file." >&2; }
+    partial=$file.$$.partial
+    trap 'rm -f "$partial"' EXIT
+    run >"$partial"
+    [ ! -s "$partial" ] || { mv "$partial" "$file" && echo "It is $file." >&2; }
 }
 
 case $command in

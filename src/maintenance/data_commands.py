@@ -23,7 +23,7 @@ from core.registry.tracking_database import DatabaseUnusableError
 from core.settings import DataSettings, KafkaSettings
 from maintenance.archive import ArchiveError, installed_version
 from maintenance.backup import make_backup
-from maintenance.data_folder import DataFolder, MaintenanceError, data_folder, unused
+from maintenance.data_folder import DataFolder, MaintenanceError, data_folder, locked, unused
 from maintenance.restore import restore_backup
 from maintenance.upgrade import needed_steps
 
@@ -100,18 +100,18 @@ def _written(file: str) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     path = Path(file)
-    if path.exists():
-        raise MaintenanceError(f"{path} exists: name another file.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
-    try:
-        with partial.open("wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        partial.rename(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with locked(partial, f"Another backup into {path} is made at this moment."):
+        try:
+            if path.exists():
+                raise MaintenanceError(f"{path} exists: name another file.")
+            with partial.open("wb") as out:
+                yield out
+                out.flush()
+                os.fsync(out.fileno())
+            partial.rename(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,26 @@ def test_what_fails_leaves_no_file(script: Script, tmp_path: Path) -> None:
     (tmp_path / "code").write_text("1")
     assert script("backup", "b.tar").returncode == 1
     assert not list(tmp_path.glob("b.tar*"))
+
+
+def test_a_backup_that_fails_leaves_another_one_into_the_same_file_alone(
+    script: Script, tmp_path: Path
+) -> None:
+    """The first one waits in its container while the second one is refused there."""
+    (tmp_path / "answer").unlink()
+    os.mkfifo(tmp_path / "answer")
+    with ThreadPoolExecutor(1) as beside:
+        first = beside.submit(script, "backup", "b.tar")
+        with (tmp_path / "answer").open("w") as container:  # once the first one reads from it
+            (tmp_path / "answer").unlink()
+            (tmp_path / "answer").touch()
+            (tmp_path / "code").write_text("1")
+            assert script("backup", "b.tar").returncode == 1
+            (tmp_path / "code").write_text("0")
+            container.write("archive")
+        assert first.result().returncode == 0
+    assert (tmp_path / "b.tar").read_text() == "archive"
+    assert len(list(tmp_path.glob("b.tar*"))) == 1
 
 
 @pytest.mark.parametrize("command", ["restore", "upgrade"])

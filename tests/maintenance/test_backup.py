@@ -17,7 +17,7 @@ from tests.support.kept_data import NOON, data_in, everything, fill, rows
 from tests.support.raw_lake import append_rows
 
 from core.transaction import NUMERIC_FIELDS
-from maintenance import backup
+from maintenance import backup, data_commands
 from maintenance.backup import make_backup
 from maintenance.data_folder import ARTIFACTS, DATABASE, JOURNAL, DataFolder, MaintenanceError
 from maintenance.restore import restore_backup
@@ -163,3 +163,21 @@ def test_what_comes_from_a_table_is_never_newer_than_that_table(
     names = ("scored_transactions", "raw_transactions", "quarantine")
     counts = [len(rows(two, "lake", name)) for name in names]
     assert counts[0] < counts[1] < counts[2], "each is what it was when it was taken"
+
+
+def test_a_second_backup_into_the_same_file_leaves_the_first_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody runs the command again while a job of the night has not ended."""
+    folder, file = fill(data_in(tmp_path / "one")), tmp_path / "b.tar"
+
+    def once_again(_: str) -> None:
+        monkeypatch.setattr(data_commands, "say", lambda _: None)
+        with pytest.raises(MaintenanceError, match="Another backup"):
+            data_commands.backup(folder, str(file))
+
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", NO_KAFKA)
+    monkeypatch.setattr(data_commands, "say", once_again)  # it is said that Kafka does not answer
+    data_commands.backup(folder, str(file))
+    restored(io.BytesIO(file.read_bytes()), tmp_path / "two")
+    assert [path.name for path in tmp_path.glob("b.tar*")] == ["b.tar"]
