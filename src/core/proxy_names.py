@@ -21,6 +21,8 @@ class ProxyNames:
     'Ann'
     >>> names.name("Ann", "192.0.2.7") is None
     True
+    >>> names.name("Zoë".encode().decode("latin-1"), "127.0.0.1")
+    'Zoë'
     """
 
     def __init__(self, header: str = "", proxies: str = "") -> None:
@@ -38,5 +40,16 @@ class ProxyNames:
             return None
         if not any(address in proxy for proxy in self._proxies):
             return None
-        printable = "".join(filter(str.isprintable, said or ""))
+        printable = "".join(filter(str.isprintable, _decoded(said or "")))
         return printable[:MAX_AUTHOR].strip() or None
+
+
+def _decoded(said: str) -> str:
+    """A header as its sender meant it: servers read its bytes as Latin-1, and proxies send UTF-8.
+
+    What is no UTF-8 stays as it is.
+    """
+    try:
+        return said.encode("latin-1").decode()
+    except UnicodeError:
+        return said

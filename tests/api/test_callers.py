@@ -86,6 +86,17 @@ def test_the_name_in_the_header_of_a_trusted_proxy_counts_more_than_any_other() 
     assert stranger.post("/marked", params={"name": "Bob"}, headers=said).json() == "Bob"
 
 
+@pytest.mark.parametrize(
+    ("sent", "person"),
+    [("Zoë Müller".encode(), "Zoë Müller"), ("Zoë".encode("latin-1"), "Zoë"), (b"Ann", "Ann")],
+)
+def test_a_name_is_written_down_as_the_proxy_has_it(sent: bytes, person: str) -> None:
+    callers = Callers(settings(api_author_header="User", api_trusted_proxies="10.0.0.1"))
+    caller = callers.caller({"headers": [(b"user", sent)], "client": ("10.0.0.1", 1)})
+    assert caller is not None
+    assert caller.person == person
+
+
 @pytest.mark.parametrize("claimed", ["", " ", "\x07"])
 def test_a_header_without_a_name_names_nobody(claimed: str) -> None:
     callers = Callers(settings(api_author_header="User", api_trusted_proxies="10.0.0.1"))
