@@ -3,10 +3,19 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 from typing_extensions import TypedDict
 
 from api.callers import Author
+from core.address_history import canonical
 from core.detector.patterns import PATTERNS
 from core.detector.verdict import FlaggedBy
 from core.marks import Mark
@@ -68,6 +77,7 @@ def _date_and_time(value: Any) -> Any:
     return value
 
 
+Payer = Annotated[Address, AfterValidator(canonical)]
 FeeRate = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 
 
@@ -75,7 +85,7 @@ class MuteRequest(_Written):
     """What is not announced until when: all that is given must hold, and something must be."""
 
     address: Annotated[
-        Address | None, Field(description="An address that pays, or the digits of its script")
+        Payer | None, Field(description="An address that pays, or the digits of its script")
     ] = None
     pattern: Annotated[
         Literal[tuple(pattern.name for pattern in PATTERNS)] | None,  # type: ignore[valid-type]

@@ -45,6 +45,18 @@ def test_a_mute_is_in_force_until_its_date(client: TestClient, casework: Casewor
     assert not read.in_force(datetime.now(UTC) + timedelta(days=1, seconds=1))
 
 
+def test_an_address_as_a_code_to_be_photographed_has_it_mutes_the_same_payer(
+    client: TestClient, casework: CaseworkStore
+) -> None:
+    """Of a segwit address capitals mean the same (BIP 173); transactions carry it without them."""
+    given = mute(client, pattern=None, address=ADDRESS.upper()).json()
+    assert given["address"] == ADDRESS
+    (read,) = read_mutes(casework)
+    assert read.matches({"input_addresses": [ADDRESS]})
+    legacy = "1BgGZ9tcN4rm9KBzDn7KprQz87SZ26SAMH"
+    assert mute(client, pattern=None, address=legacy).json()["address"] == legacy
+
+
 def test_a_mute_is_ended_once_by_whom_it_says(client: TestClient) -> None:
     id = mute(client).json()["id"]
     ended = client.delete(f"/mutes/{id}", params={"author": "bob"})
