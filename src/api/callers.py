@@ -88,7 +88,7 @@ def read_keys(path: Path) -> dict[bytes, Caller]:
         raise KeysFileError(f"{path}: {error}") from None
     if not keys:  # with none, everybody might do everything
         raise KeysFileError(f"{path}: it has no key")
-    callers = {_digest(k.key): Caller(frozenset(k.permissions), n) for n, k in keys.items()}
+    callers = {_digest(_bytes(k.key)): Caller(frozenset(k.permissions), n) for n, k in keys.items()}
     if len(callers) < len(keys):
         raise KeysFileError(f"{path}: two names have the same key")
     return callers
@@ -108,7 +108,7 @@ class Callers:
             self._keys |= read_keys(file)
         if settings.api_key is not None:
             everything = Caller(PERMISSIONS, "API_KEY")
-            self._keys[_digest(settings.api_key.get_secret_value())] = everything
+            self._keys[_digest(_bytes(settings.api_key.get_secret_value()))] = everything
         self._names = ProxyNames(settings.api_author_header, settings.api_trusted_proxies)
 
     @property
@@ -121,7 +121,8 @@ class Callers:
         headers = Headers(scope=scope)
         found: Caller | None = Caller(PERMISSIONS)
         if self.key_needed:
-            found = self._keys.get(_digest(headers.get(API_KEY_HEADER, "")))
+            # Starlette reads the bytes of a header as Latin-1; a key in them is UTF-8.
+            found = self._keys.get(_digest(headers.get(API_KEY_HEADER, "").encode("latin-1")))
         if found is None:
             return None
         client = scope.get("client")
@@ -129,8 +130,12 @@ class Callers:
         return found._replace(person=self._names.name(said, client[0] if client else None))
 
 
-def _digest(key: str) -> bytes:
-    return sha256(key.encode("utf-8", "surrogateescape")).digest()
+def _bytes(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")
+
+
+def _digest(key: bytes) -> bytes:
+    return sha256(key).digest()
 
 
 def set_caller(scope: Scope, caller: Caller) -> None:

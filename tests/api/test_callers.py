@@ -57,6 +57,15 @@ def test_a_key_of_the_file_does_what_it_may(keys: Path) -> None:
     assert post(caller)[0] == 401
 
 
+def test_a_key_may_have_letters_beyond_ascii(tmp_path: Path) -> None:
+    path, key = tmp_path / "keys.toml", "schlüssel-für-alle-中文"
+    path.write_text(f'[bot]\nkey = "{key}"\npermissions = ["mark"]\n')
+    caller = client(api_keys_file=path, api_key=SecretStr(f"{key}, der alte"))
+    for sent, name in ((key, "bot"), (f"{key}, der alte", "API_KEY")):
+        answer = caller.post("/marked", headers={b"X-API-Key": sent.encode()})
+        assert (answer.status_code, answer.json()) == (200, name)
+
+
 def test_reading_is_a_permission_too(keys: Path) -> None:
     caller = client(api_keys_file=keys)
     assert caller.get("/model", headers={"X-API-Key": ALICE}).status_code == 503  # no model
