@@ -204,7 +204,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 def _methods_of_path(request: Request) -> list[str]:
     """The methods of all routes of a path: routing names those of the first one alone.
 
-    Where a route has just this path, one with a parameter in its place is not meant.
+    Where a route has just this path, one with a parameter in its place is not meant. HEAD is
+    answered wherever GET is.
     """
     routes = [
         route
@@ -212,7 +213,8 @@ def _methods_of_path(request: Request) -> list[str]:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
     ]
     exact = [route for route in routes if not route.param_convertors]
-    return sorted({method for route in exact or routes for method in route.methods or ()})
+    methods = {method for route in exact or routes for method in route.methods or ()}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 async def on_invalid_query(request: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ Anybody can send a header. A proxy that asks people who they are replaces it by 
 only it may be believed: by the address that the connection comes from, which no header changes.
 """
 
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 MAX_AUTHOR = 80
 """Characters of a person's name."""
@@ -23,6 +23,8 @@ class ProxyNames:
     True
     >>> names.name("Zoë".encode().decode("latin-1"), "127.0.0.1")
     'Zoë'
+    >>> names.name("Ann", "::ffff:10.1.2.3")
+    'Ann'
     """
 
     def __init__(self, header: str = "", proxies: str = "") -> None:
@@ -35,9 +37,11 @@ class ProxyNames:
         if not self.header or sender is None:
             return None
         try:
-            address = ip_address(sender)
+            address: IPv4Address | IPv6Address = ip_address(sender)
         except ValueError:
             return None
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:  # of a socket for both
+            address = address.ipv4_mapped
         if not any(address in proxy for proxy in self._proxies):
             return None
         printable = "".join(filter(str.isprintable, _decoded(said or "")))

@@ -118,4 +118,4 @@ def test_there_are_not_more_in_force_than_rows_can_be_compared_with(
 def test_a_path_with_two_methods_names_both_where_it_answers_another(client: TestClient) -> None:
     refused = client.put("/mutes")
     assert refused.status_code == 405
-    assert refused.headers["Allow"] == "GET, POST"
+    assert refused.headers["Allow"] == "GET, HEAD, POST"

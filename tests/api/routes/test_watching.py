@@ -107,8 +107,8 @@ def test_another_method_is_answered_with_those_of_all_routes_of_the_path(
     client: TestClient,
 ) -> None:
     for path, methods in {
-        "/watch-list": "GET, POST",
-        "/watch-list/seen": "GET",
+        "/watch-list": "GET, HEAD, POST",
+        "/watch-list/seen": "GET, HEAD",
         f"/watch-list/{ANN}": "DELETE",
     }.items():
         answer = client.put(path)
