@@ -15,9 +15,12 @@ from monitoring.producer_metrics import ProducerMetrics
 log = logging.getLogger(__name__)
 
 MAX_UNUSABLE_ANSWERS = 5
-"""How often a block is requested again that the source answers, but never as a valid block."""
+"""How often a block is requested again that the source answers, but never as a valid block.
 
-_UNUSABLE = ("unreadable", "too_large")
+So often a missing parent too: of several servers behind one address some know a block later.
+"""
+
+_UNUSABLE = ("unreadable", "too_large", "not_found")
 
 
 class ChainFollower:
@@ -94,9 +97,12 @@ class ChainFollower:
         return None
 
     def _is_given_up(self, result: str) -> bool:
-        """Whether a block is to be left out: the source does not have it, or never a usable one."""
+        """Whether to go on without a block: the source does not have it, or never a usable one."""
         self._unusable_answers += result in _UNUSABLE
-        return result == "not_found" or self._unusable_answers > MAX_UNUSABLE_ANSWERS
+        is_parent = len(self._branch) > 1
+        if result == "not_found" and not is_parent:
+            return True  # nothing is left out: the chain is followed from the tip
+        return self._unusable_answers > MAX_UNUSABLE_ANSWERS
 
     def retry(self, block: RawBlock) -> None:
         """Request this block once more."""

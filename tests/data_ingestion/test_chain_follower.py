@@ -230,6 +230,23 @@ def test_a_parent_that_the_source_does_not_have_is_left_out(follow: Follow) -> N
     assert metric_value(follow.metrics, "blocks_skipped_total") == 1
 
 
+@pytest.mark.parametrize("answers", [1, MAX_UNUSABLE_ANSWERS])
+def test_a_parent_that_a_server_does_not_have_yet_is_requested_again(
+    follow: Follow, answers: int
+) -> None:
+    follow.chain.extend(range(1, 51))
+    follow.catch_up()
+    follow.chain.extend(range(51, 53))
+    later = follow.chain.blocks.pop(block_hash(51))
+    del follow.chain.main[51]
+    follow.follower.request_tip()
+    for _ in range(2 + answers):  # by its height, then its child, then by its hash
+        follow.publish_next()
+    follow.chain.blocks[later.hash] = later
+    assert follow.catch_up() == hashes(range(51, 53))
+    assert metric_value(follow.metrics, "blocks_skipped_total") == 0
+
+
 BAD = [UnreadableResponseError("no block", b"{}"), SourceError("too_large", "70 MB")]
 
 
