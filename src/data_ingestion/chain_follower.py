@@ -66,6 +66,8 @@ class ChainFollower:
             self._skip_below(tip.height - self._max_behind + 1)
 
     def _skip_below(self, height: int) -> None:
+        if self._tip is not None and self._tip.height < self._first_kept:
+            self._first_kept = 0  # a tip was of another chain
         skipped = height - self._next_height()
         if skipped > 0:
             self._first_kept = height

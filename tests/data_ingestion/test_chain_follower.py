@@ -310,3 +310,15 @@ def test_a_block_can_be_requested_again(follow: Follow) -> None:
     follow.follower.retry(requested)
     assert follow.follower.behind == 1
     assert follow.follower.request_block() is requested
+
+
+def test_a_tip_that_is_too_high_for_once_costs_no_block(follow: Follow) -> None:
+    follow.chain.extend(range(1, 51))
+    follow.catch_up()
+    follow.chain.main[1_000_000] = block(1_000_000)
+    follow.follower.request_tip()
+    del follow.chain.main[1_000_000]
+    for _ in range(2):
+        follow.publish_next()
+    follow.chain.extend(range(51, 55))
+    assert follow.catch_up() == hashes(range(51, 55))
