@@ -171,7 +171,7 @@ class Publisher:
         unusable = sum(refusal is not None for _, refusal in records)
         if 2 * unusable > len(records) and not accept_unusable:
             raise UnusableBlockError(f"{unusable} of its {len(records)} items cannot be used")
-        keys = [record.key for record, _ in records]
+        keys = dict.fromkeys(record.key for record, _ in records)  # a block has each once
         block = Block(
             hash=raw.hash,
             height=raw.height,

@@ -152,6 +152,14 @@ def test_a_block_brings_what_the_polls_missed_and_names_everything(published: Pu
     assert published.journal.last_block() == (7, block_hash(7))
 
 
+def test_a_block_names_each_transaction_once(published: Published) -> None:
+    raw = block(7, [item(1), item(2), item(1)])
+    published.publisher.publish_block(raw, accept_unusable=False)
+    (record,) = (r for r in published.delivery.records if r.topic == BLOCKS)
+    message = Block.model_validate_json(record.value)
+    assert message.transaction_hashes == [tx_hash(1), tx_hash(2)]
+
+
 def test_what_was_not_acknowledged_is_delivered_by_the_next_process(published: Published) -> None:
     published.delivery.dead = True
     with pytest.raises(StoppedError):
