@@ -29,7 +29,7 @@ _NOT_POSTED = {*INPUTS, *OUTPUTS, *CUTS}
 
 _REMEMBERED = 10_000
 _WINDOW_SECONDS, _LONGEST_PAUSE_SECONDS = 60.0, 60.0
-_POST_SECONDS = 10
+_POST_SECONDS, _WAIT_SECONDS = 10, 1.0
 
 Post = Callable[[str, dict[str, Any]], None]
 
@@ -79,11 +79,19 @@ class Webhook:
         self._posted_keys: OrderedDict[MessageKey, None] = OrderedDict()
         self._held_back: dict[MessageKey, OutboxMessage] = {}
         self._posted, self._window_ends = 0, 0.0
-        self.loop = BackgroundLoop("webhook", lambda: self.post_next(1.0), 0)
+        self.loop = BackgroundLoop("webhook", self._turn, 0)
 
     def start(self) -> None:
         """Start the thread that posts."""
         self.loop.start()
+
+    def _turn(self) -> None:
+        """Post the next message; what fails at once, as an unreadable topic does, has a pause."""
+        try:
+            self.post_next(_WAIT_SECONDS)
+        except Exception:
+            self._sleep(_WAIT_SECONDS)
+            raise
 
     def post_next(self, wait_seconds: float) -> None:
         """Post the next message, and the summary of a minute that has ended.

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import requests
+from kafka.errors import KafkaError
 
 from data_processing.chores.outbox import OutboxMessage
 from data_processing.chores.webhook import MOST_LISTED, Webhook, post
@@ -267,3 +268,16 @@ def test_a_summary_names_a_transaction_once_whatever_it_is(receiver: Receiver) -
     receiver.messages.kinds = {2: "watched"}
     post_all(receiver.webhook(per_minute=1), receiver, seconds_each=30)
     assert receiver.payloads[1]["hashes"] == [f"{2:064x}"]
+
+
+def test_a_topic_that_cannot_be_read_is_asked_once_a_second(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_wait_seconds: float) -> OutboxMessage | None:
+        raise KafkaError("not authorised")
+
+    monkeypatch.setattr(receiver.messages, "next", refuses)
+    webhook = receiver.webhook()
+    for _ in range(5):
+        webhook.loop.turn()
+    assert (webhook.loop.failures, receiver.now) == (5, 5.0)
