@@ -1,12 +1,13 @@
 """Recorded transactions from a file, one in the API's schema a line; `.gz` too.
 
 The file is read line by line as transactions are needed. A line that is no transaction is logged
-and skipped.
+and skipped; where a `.gz` is cut off or damaged, the recording ends.
 """
 
 import gzip
 import json
 import logging
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -86,9 +87,13 @@ def _is_coinbase(item: dict[str, Any]) -> bool:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
+    """The file's lines; a packed one that is cut off or damaged ends there, which is logged."""
     with path.open("rb") as plain:
-        if path.suffix == ".gz":
+        if path.suffix != ".gz":
+            yield from plain
+            return
+        try:
             with gzip.open(plain) as unpacked:
                 yield from unpacked
-        else:
-            yield from plain
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            log.warning("event=replay_file_cut file=%s reason=%s", path.name, error)

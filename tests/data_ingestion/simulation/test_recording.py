@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -52,6 +53,16 @@ def test_a_line_that_is_no_transaction_is_skipped_and_logged(
     assert [record.getMessage() for record in caplog.records] == [
         f"event=replay_line_skipped file=recorded.jsonl line={n}" for n in range(2, 7)
     ]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-20], lambda b: b[:40] + bytes(9) + b[49:]])
+def test_a_packed_file_that_is_damaged_ends_there(
+    tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "damaged.gz"
+    path.write_bytes(damage(gzip.compress("\n".join(lines(50)).encode())))
+    assert len(replayed(path)) < 50
+    assert "event=replay_file_cut file=damaged.gz reason=" in caplog.text
 
 
 def test_a_missing_file_is_an_error_at_the_start(tmp_path: Path) -> None:
