@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, cast
 from uuid import uuid4
 
@@ -77,7 +77,7 @@ def add_mark_routes(
         found = scored.rows_of(hashes)
         if unknown := [(n, h) for n, h in enumerate(body.hashes) if h not in found]:
             raise unknown_hashes(unknown, len(body.hashes))
-        now = datetime.now(UTC)
+        now = _after_all_of(casework, hashes)
         rows = [_mark_row(found[hash], body, author, now) for hash in hashes]
         casework.append("marks", pa.Table.from_pylist(rows, schema=MARKS))
         metrics.marks.labels(body.mark).inc(len(rows))
@@ -110,6 +110,16 @@ def add_mark_routes(
             "version": _groups(found["version"]),
             "week": _groups(found["week"]),
         }
+
+
+def _after_all_of(casework: CaseworkStore, hashes: list[str]) -> datetime:
+    """The time of a mark that is made now: later than those before, whose clock was ahead."""
+    named = ", ".join(f"'{hash}'" for hash in hashes)
+    made = casework.query(
+        f"SELECT max(marked_at) AS at FROM marks WHERE hash IN ({named})", "marks"
+    )
+    newest, now = None if made is None else made["at"][0].as_py(), datetime.now(UTC)
+    return now if newest is None else max(now, newest + timedelta(microseconds=1))
 
 
 def _mark_row(

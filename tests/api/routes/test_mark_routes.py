@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 from tests.support.api_application import FixedFollower, application
+from tests.support.casework_rows import add_marks, mark_row
 from tests.support.scored_lake import append_scored, scored_row
 
 from api.cursors import write_cursor
@@ -58,6 +59,17 @@ def test_a_mark_is_kept_with_the_verdict_of_that_time(client: TestClient) -> Non
     assert (given["anomaly_score"], given["threshold"]) == (0.7, 0.6)
     assert given["patterns"] == ["fee_overpaid", "dust"] and given["flagged_by"] == "model"
     assert given["model_version"] == "3" and given["market_fee_rate"] == 15.5
+
+
+def test_the_mark_that_is_made_last_counts_though_the_clock_is_set_back(
+    client: TestClient, casework: CaseworkStore
+) -> None:
+    ahead = mark_row(FLAGGED, "not_useful", marked_at=datetime.now(UTC) + timedelta(days=1))
+    add_marks(casework, ahead)
+    (given,) = mark(client, FLAGGED, mark="withdrawn").json()["marks"]
+    newest, before = client.get("/marks").json()["marks"]
+    assert newest == given and newest["counts"] and not before["counts"]
+    assert read_marks(casework) == []
 
 
 def test_a_thousand_are_marked_together_and_one_more_is_refused(
