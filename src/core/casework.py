@@ -11,6 +11,7 @@ import fcntl
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
@@ -179,6 +180,15 @@ class CaseworkStore:
             with (folder / f".{name}.lock").open("w") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 yield
+
+
+def time_after(last: datetime | None) -> datetime:
+    """The time of a row that is written now: later than the `last` one, whose clock was ahead.
+
+    Of what people say of one thing the newest counts, whatever the clock said before.
+    """
+    now = datetime.now(UTC)
+    return now if last is None else max(now, last + timedelta(microseconds=1))
 
 
 def _merge_files(table: DeltaTable) -> None:

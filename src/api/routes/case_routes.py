@@ -1,7 +1,7 @@
 """Cases: the queue, one case, and what people do with it; the API alone writes `case_events`."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from threading import Lock
 from typing import Annotated, Any
 from uuid import uuid4
@@ -28,7 +28,7 @@ from api.routes.anomalies import FIRST_TIME, LAST_TIME, refuse_bare_number
 from core.case_index import CaseFilter, CaseSummary, Place
 from core.case_rows import CASE_EVENTS, State, refusal
 from core.cases import CaseBook
-from core.casework import CaseworkStore
+from core.casework import CaseworkStore, time_after
 from core.detector.patterns import PATTERNS
 from core.proxy_names import MAX_AUTHOR
 from core.severity import SEVERITIES, Severity
@@ -76,7 +76,7 @@ class CaseEvents:
             if refused := refusal(case.state, body.action):
                 raise HTTPException(409, f"Case {number}: {refused}")
             row = {
-                **{"id": uuid4().hex, "number": number, "at": _after(case.handling.last_at)},
+                **{"id": uuid4().hex, "number": number, "at": time_after(case.handling.last_at)},
                 **{"author": author, "action": body.action, "label": body.label},
                 **{"note": body.note, "assignee": body.assignee, "through": case.sequence},
             }
@@ -84,12 +84,6 @@ class CaseEvents:
         after = self._book.find(number)
         assert after is not None, "found before"
         return {"event": _event(row), "case": _case(after, _explanation(self._book, after))}
-
-
-def _after(last: datetime | None) -> datetime:
-    """The time of an event that happens now: later than the one before, whose clock was ahead."""
-    now = datetime.now(UTC)
-    return now if last is None else max(now, last + timedelta(microseconds=1))
 
 
 def check_fields(body: CaseEventRequest) -> None:

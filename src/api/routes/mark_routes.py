@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 from uuid import uuid4
 
@@ -25,7 +25,7 @@ from api.cursors import Cursor, InvalidCursorError, read_cursor, write_cursor
 from api.errors import MAX_FIELD_PROBLEMS, FieldProblem, InvalidFieldsError, error_responses
 from api.routes.anomalies import FIRST_TIME, LAST_TIME, ScoredTable, refuse_bare_number
 from api.scored_pages import from_micros, to_micros
-from core.casework import MARKS, CaseworkStore
+from core.casework import MARKS, CaseworkStore, time_after
 from core.detector.verdict import row_patterns
 from core.lake import sql_time
 from core.marks import Precision, precisions, read_marks
@@ -118,8 +118,7 @@ def _after_all_of(casework: CaseworkStore, hashes: list[str]) -> datetime:
     made = casework.query(
         f"SELECT max(marked_at) AS at FROM marks WHERE hash IN ({named})", "marks"
     )
-    newest, now = None if made is None else made["at"][0].as_py(), datetime.now(UTC)
-    return now if newest is None else max(now, newest + timedelta(microseconds=1))
+    return time_after(None if made is None else made["at"][0].as_py())
 
 
 def _mark_row(
