@@ -119,12 +119,13 @@ def dust_limit_of(address: str) -> int:
 
 
 def canonical(address: str) -> str:
-    """An address in the form that the lake has: segwit ones in lower case (BIP 173).
+    """An address in the form that the lake has: segwit ones (BIP 173) and scripts in lower case.
 
     >>> canonical("BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4")
     'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4'
     """
-    return address.lower() if re.fullmatch("(BC|TB)1[0-9A-Z]+", address) else address
+    in_capitals = re.fullmatch("(BC|TB)1[0-9A-Z]+|[0-9A-Fa-f]+", address)
+    return address.lower() if in_capitals else address
 
 
 def lake_since(ask: Ask, dates: Collection[date]) -> datetime | None:

@@ -22,6 +22,7 @@ from core.address_history import (
     address_flow,
     address_history,
     address_type,
+    canonical,
     flow_of,
     lake_since,
 )
@@ -159,3 +160,13 @@ def test_forms_that_the_simulator_does_not_make_are_known_too(
     address: str, name: str | None
 ) -> None:
     assert address_type(address) == name
+
+
+@pytest.mark.parametrize("text", ["BC1QXY", "0014ABCDEF", "0014abCDef"])
+def test_a_segwit_address_and_the_digits_of_a_script_mean_the_same_in_capitals(text: str) -> None:
+    assert canonical(text) == text.lower()
+
+
+def test_base58_tells_capitals_from_small_letters() -> None:
+    legacy = "1BgGZ9tcN4rm9KBzDn7KprQz87SZ26SAMH"
+    assert canonical(legacy) == legacy
