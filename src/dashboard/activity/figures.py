@@ -105,7 +105,9 @@ def champion_marks(
     The range is that of the `edges`, in microseconds. Scores before and after such a mark are not
     comparable, and the threshold is another.
     """
-    colours, marks = PALETTES[theme], champions[1:]
+    colours = PALETTES[theme]
+    # a version can score after the range's end what was seen in it
+    marks = [(version, at) for version, at in champions[1:] if edges[0] <= at <= edges[-1]]
     times = local_times((at for _, at in marks), zone)
     line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1}
     line["line"] = {"color": colours["muted"], "width": 1, "dash": "dot"}
@@ -252,8 +254,10 @@ def windows(statistics: pa.Table, zone: ZoneInfo, theme: Theme, revision: str) -
     """The stream's ten-minute statistics: volume as bars, fees as a line on the right axis."""
     colours = PALETTES[theme]
     start = statistics.column("window_start").cast(pa.timestamp("us", "UTC")).cast(pa.int64())
-    times = local_times(start.to_numpy(), zone)
+    starts = start.to_numpy()
+    times = local_times(starts, zone)
     volume, fees = (statistics.column(name).to_numpy() / COIN for name in ("volume", "fees"))
+    stops = np.flatnonzero(np.diff(starts) > WINDOW_MILLISECONDS * 1_000) + 1
     bars = {
         "type": "bar",
         "x": times,
@@ -269,8 +273,9 @@ def windows(statistics: pa.Table, zone: ZoneInfo, theme: Theme, revision: str) -
     line = {
         "type": "scatter",
         "mode": "lines+markers",
-        "x": times,
-        "y": packed(fees),
+        "x": local_times(np.insert(starts, stops, starts[stops] - 1), zone),
+        "y": packed(np.insert(fees, stops, np.nan)),
+        "connectgaps": False,
         "name": "fees (right axis)",
         "yaxis": "y2",
         "line": {"color": colours["good"], "width": 2},

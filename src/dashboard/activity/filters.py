@@ -6,6 +6,7 @@ The URL is the only place where they are stored, so a page can be shared and sur
 '?range=6h&value_min=0.5&flagged=1'
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -153,7 +154,8 @@ def _parse(name: str, text: str) -> object:
         return parse_btc(text)
     if name.startswith(("inputs_", "outputs_")):
         number = _parse_number(text)
-        return None if number is None else int(number)
+        whole = math.ceil if name.endswith("_min") else math.floor
+        return None if number is None else whole(number)
     if name == "pattern":
         return tuple(sorted({name.strip() for name in text.split(",")} - {""})) or None
     if name == "flagged_by":
@@ -167,7 +169,9 @@ def _parse(name: str, text: str) -> object:
     if name == "order":
         return text if text in ORDERS else None
     number = _parse_number(text)
-    return round(number, 3) if name == "threshold" and number is not None else number
+    if name == "threshold":
+        return round(number, 3) if number is not None and number <= 1 else None
+    return number
 
 
 def format_time(time: datetime) -> str:

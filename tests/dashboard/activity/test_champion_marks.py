@@ -24,6 +24,12 @@ def test_a_version_that_begins_at_the_end_of_the_range_is_named_where_nothing_cu
     assert named == [("v8", "left"), ("v9 →", "right")]
 
 
+def test_a_version_that_scored_the_range_later_stretches_no_axis() -> None:
+    marks = champion_marks([("7", 0), ("8", HOUR), ("9", 30 * HOUR)], DAY, UTC, "dark")
+    assert [label["text"] for label in marks["annotations"]] == ["v8"]
+    assert len(marks["shapes"]) == 1
+
+
 def test_many_marks_have_no_words_that_would_cover_each_other() -> None:
     champions = [(str(number), number * HOUR) for number in range(MOST_LABELS + 2)]
     marks = champion_marks(champions, DAY, UTC, "light")

@@ -1,12 +1,15 @@
 from base64 import b64decode
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from core.transaction import COIN
 from dashboard.activity.fee_rate_figure import fee_rates
-from dashboard.activity.figures import patterns, timeline
+from dashboard.activity.figures import patterns, timeline, windows
 
 UTC = ZoneInfo("UTC")
 EDGES = np.arange(6) * 60_000_000
@@ -60,3 +63,19 @@ def test_a_bin_without_neighbours_is_a_point_where_a_line_has_no_length() -> Non
     median = fee_rates(EDGES, bands, UTC, "dark", "k")["data"][-1]
     sizes = np.frombuffer(b64decode(median["marker"]["size"]["bdata"]), "i4")
     assert sizes.tolist() == [5, 0, 0, 0, 0] and "markers" in median["mode"]
+
+
+def test_no_line_of_fees_leads_over_windows_that_are_missing() -> None:
+    start = datetime(2026, 11, 25)
+    statistics = pa.table(
+        {
+            "window_start": [start + timedelta(minutes=minute) for minute in (0, 10, 60, 70)],
+            "volume": [COIN] * 4,
+            "fees": [COIN] * 4,
+            "transactions": [5] * 4,
+        }
+    )
+    volume, fees = windows(statistics, UTC, "dark", "k")["data"]
+    heights = np.frombuffer(b64decode(fees["y"]["bdata"]), "f4")
+    assert np.isnan(heights).tolist() == [False, False, True, False, False]
+    assert fees["x"][1] < fees["x"][2] < fees["x"][3] and len(volume["x"]) == 4

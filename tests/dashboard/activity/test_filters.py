@@ -96,3 +96,13 @@ def test_a_range_that_ends_before_it_begins_is_empty_and_not_an_error() -> None:
 )
 def test_what_nothing_can_pass_is_named(query: str, wrong: set[str]) -> None:
     assert problems(Filters.from_query(query), NOW).keys() == wrong
+
+
+def test_part_of_an_input_is_no_input() -> None:
+    filters = Filters.from_query("?inputs_min=2.5&inputs_max=7.5")
+    assert (filters.inputs_min, filters.inputs_max) == (3, 7)
+
+
+def test_no_score_reaches_a_threshold_above_one() -> None:
+    assert Filters.from_query("?threshold=5") == Filters()
+    assert Filters.from_query("?threshold=1").threshold == 1
