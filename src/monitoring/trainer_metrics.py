@@ -64,7 +64,7 @@ class TrainerMetrics(ServiceMetrics):
             "Share of traffic that the champion is meant to flag; 0 while there is none",
         )
         self.flag_rate = gauge(
-            "flag_rate_ratio", "Share of the newest day's traffic that the champion flags"
+            "flag_rate_ratio", "Share of the newest 10,000 transactions that the champion flags"
         )
         self.drift = gauge(
             "drift_index",
