@@ -33,9 +33,7 @@ def fee_rates(
         data.append(edge | least | {"y": packed(bands[low])})
         most = {"name": name, "hovertemplate": "up to %{y:,.1f}"}
         data.append(edge | most | {"y": packed(bands[high])})
-    known = np.pad(~np.isnan(bands[MEDIAN]), 1)
-    alone = known[1:-1] & ~known[:-2] & ~known[2:]  # a line has no length there
-    points = {"size": packed(np.where(alone, 5, 0)), "color": colour}
+    points = {"size": packed(sizes_of_points(bands[MEDIAN])), "color": colour}
     drawn = {"mode": "lines+markers", "line": {"color": colour, "width": 2.2}, "marker": points}
     words = {"name": "median", "showlegend": True, "hovertemplate": "%{y:,.1f}"}
     data.append(line | drawn | words | {"y": packed(bands[MEDIAN])})
@@ -49,6 +47,16 @@ def fee_rates(
             yaxis=axis(theme, "fee rate (sat/vB)", type="log", tickformat="~s", dtick="D2"),
         ),
     }
+
+
+def sizes_of_points(heights: Floats) -> NDArray[np.int64]:
+    """Sizes that make a line's markers points where it has no length: at values without neighbours.
+
+    >>> sizes_of_points(np.array([1.0, np.nan, 2.0, 3.0])).tolist()
+    [5, 0, 0, 0]
+    """
+    known = np.pad(~np.isnan(heights), 1)
+    return np.where(known[1:-1] & ~known[:-2] & ~known[2:], 5, 0)
 
 
 def band(

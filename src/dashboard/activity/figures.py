@@ -28,6 +28,9 @@ Integers = NDArray[np.int64]
 
 WINDOW_MILLISECONDS = 600_000
 
+LEAST_WINDOWS = 6
+"""The ten-minute statistics have room for so many: one alone would fill the whole width."""
+
 ROOM_TO_THE_RIGHT = 0.7
 """A threshold up to here has its label to its right; beyond it the label would be cut."""
 
@@ -257,7 +260,10 @@ def windows(statistics: pa.Table, zone: ZoneInfo, theme: Theme, revision: str) -
     starts = start.to_numpy()
     times = local_times(starts, zone)
     volume, fees = (statistics.column(name).to_numpy() / COIN for name in ("volume", "fees"))
-    stops = np.flatnonzero(np.diff(starts) > WINDOW_MILLISECONDS * 1_000) + 1
+    width = WINDOW_MILLISECONDS * 1_000
+    stops = np.flatnonzero(np.diff(starts) > width) + 1
+    end = starts[-1] + width
+    shown = local_times((min(starts[0], end - LEAST_WINDOWS * width), end), zone)
     bars = {
         "type": "bar",
         "x": times,
@@ -291,7 +297,7 @@ def windows(statistics: pa.Table, zone: ZoneInfo, theme: Theme, revision: str) -
         "layout": layout(
             theme,
             revision,
-            xaxis=axis(theme, type="date", showgrid=False),
+            xaxis=axis(theme, type="date", showgrid=False, range=shown),
             yaxis=axis(theme, "volume (BTC)", tickformat="~s", rangemode="tozero"),
             yaxis2=axis(theme, "fees (BTC)", **right),
         ),

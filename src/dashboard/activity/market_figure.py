@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dashboard.activity.fee_rate_figure import band
+from dashboard.activity.fee_rate_figure import band, sizes_of_points
 from dashboard.activity.figures import (
     Champions,
     Figure,
@@ -81,9 +81,10 @@ def _band(markets: pa.Table | None, zone: ZoneInfo, colour: str) -> list[Figure]
     least, most = (np.maximum(each, LEAST_RATE) for each in (low, high))
     line: dict[str, Any] = {
         "type": "scatter",
-        "mode": "lines",
+        "mode": "lines+markers",
         "x": times,
         "y": packed(np.maximum(median, LEAST_RATE)),
+        "marker": {"size": packed(sizes_of_points(median)), "color": colour},
         "connectgaps": False,
         "line": {"color": colour, "width": 2.2},
         "name": "going rate",

@@ -60,6 +60,7 @@ dagfuncs.gridTheme = (base) =>
     fontSize: 13,
     headerFontSize: 12,
     spacing: 6,
+    cellHorizontalPaddingScale: 0.7,
     wrapperBorder: false,
     wrapperBorderRadius: 0,
     tooltipBackgroundColor: "var(--raised)",

@@ -1,4 +1,5 @@
 from base64 import b64decode
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -65,17 +66,27 @@ def test_a_bin_without_neighbours_is_a_point_where_a_line_has_no_length() -> Non
     assert sizes.tolist() == [5, 0, 0, 0, 0] and "markers" in median["mode"]
 
 
+def ten_minutes(*minutes: int) -> dict[str, Any]:
+    """The figure of the windows that begin so many minutes after noon."""
+    noon, each = datetime(2026, 11, 25, 12), [COIN] * len(minutes)
+    statistics: dict[str, Any] = {"volume": each, "fees": each, "transactions": each}
+    statistics["window_start"] = [noon + timedelta(minutes=minute) for minute in minutes]
+    return windows(pa.table(statistics), UTC, "dark", "k")
+
+
 def test_no_line_of_fees_leads_over_windows_that_are_missing() -> None:
-    start = datetime(2026, 11, 25)
-    statistics = pa.table(
-        {
-            "window_start": [start + timedelta(minutes=minute) for minute in (0, 10, 60, 70)],
-            "volume": [COIN] * 4,
-            "fees": [COIN] * 4,
-            "transactions": [5] * 4,
-        }
-    )
-    volume, fees = windows(statistics, UTC, "dark", "k")["data"]
+    volume, fees = ten_minutes(0, 10, 60, 70)["data"]
     heights = np.frombuffer(b64decode(fees["y"]["bdata"]), "f4")
     assert np.isnan(heights).tolist() == [False, False, True, False, False]
     assert fees["x"][1] < fees["x"][2] < fees["x"][3] and len(volume["x"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("minutes", "begin", "end"),
+    [((0,), "11:10:00", "12:10:00"), (range(0, 120, 10), "12:00:00", "14:00:00")],
+)
+def test_one_window_alone_does_not_fill_the_width(
+    minutes: Iterable[int], begin: str, end: str
+) -> None:
+    shown = ten_minutes(*minutes)["layout"]["xaxis"]["range"]
+    assert shown == [f"2026-11-25 {begin}", f"2026-11-25 {end}"]
