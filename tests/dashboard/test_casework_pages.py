@@ -101,6 +101,19 @@ def test_the_queue_is_worked_through_by_keyboard(browser: Browser, stack: Stack)
     assert [case and case.handling.last_author for case in states] == ["ann", "ann"]
 
 
+@pytest.mark.parametrize("width", [1440, 1241, 1000, 390])
+def test_no_cell_of_the_queue_covers_another(browser: Browser, stack: Stack, width: int) -> None:
+    everything = 2_099_999_997_690_000
+    stack.add(a_flag(400, input_value=everything, output_value=everything))
+    page = opened(browser, stack, "/queue")
+    expect(page.locator("#queue-list")).to_contain_text("20,999,999.9769 BTC")
+    page.set_viewport_size({"width": width, "height": 844})
+    beyond = """() => [...document.querySelectorAll('.case-link > *')].filter(
+        e => e.getClientRects().length && e.scrollWidth > e.clientWidth + 1
+    ).map(e => e.innerText)"""
+    assert page.evaluate(beyond) == []
+
+
 def test_a_queue_that_is_drawn_anew_leaves_the_reader_where_they_were(
     browser: Browser, stack: Stack
 ) -> None:
