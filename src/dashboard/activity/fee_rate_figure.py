@@ -33,10 +33,10 @@ def fee_rates(
         data.append(edge | least | {"y": packed(bands[low])})
         most = {"name": name, "hovertemplate": "up to %{y:,.1f}"}
         data.append(edge | most | {"y": packed(bands[high])})
-    points = {"size": packed(sizes_of_points(bands[MEDIAN])), "color": colour}
-    drawn = {"mode": "lines+markers", "line": {"color": colour, "width": 2.2}, "marker": points}
+    drawn = {"mode": "lines", "line": {"color": colour, "width": 2.2}}
     words = {"name": "median", "showlegend": True, "hovertemplate": "%{y:,.1f}"}
     data.append(line | drawn | words | {"y": packed(bands[MEDIAN])})
+    data += lone_points(times, bands[MEDIAN], colour)
     return {
         "data": data,
         "layout": layout(
@@ -49,14 +49,22 @@ def fee_rates(
     }
 
 
-def sizes_of_points(heights: Floats) -> NDArray[np.int64]:
-    """Sizes that make a line's markers points where it has no length: at values without neighbours.
-
-    >>> sizes_of_points(np.array([1.0, np.nan, 2.0, 3.0])).tolist()
-    [5, 0, 0, 0]
-    """
+def lone_points(times: Sequence[str], heights: Floats, colour: str) -> list[Figure]:
+    """The values of a line that have no neighbours, as points: there the line has no length."""
     known = np.pad(~np.isnan(heights), 1)
-    return np.where(known[1:-1] & ~known[:-2] & ~known[2:], 5, 0)
+    alone = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
+    if not len(alone):
+        return []
+    points = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [times[place] for place in alone.tolist()],
+        "y": packed(heights[alone]),
+        "marker": {"size": 5, "color": colour},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    return [points]
 
 
 def band(

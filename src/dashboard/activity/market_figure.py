@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dashboard.activity.fee_rate_figure import band, sizes_of_points
+from dashboard.activity.fee_rate_figure import band, lone_points
 from dashboard.activity.figures import (
     Champions,
     Figure,
@@ -78,20 +78,20 @@ def _band(markets: pa.Table | None, zone: ZoneInfo, colour: str) -> list[Figure]
             *(map(short_number, column.tolist()) for column in (median, low, high)), strict=True
         )
     ]
-    least, most = (np.maximum(each, LEAST_RATE) for each in (low, high))
+    least, median, most = (np.maximum(each, LEAST_RATE) for each in (low, median, high))
     line: dict[str, Any] = {
         "type": "scatter",
-        "mode": "lines+markers",
+        "mode": "lines",
         "x": times,
-        "y": packed(np.maximum(median, LEAST_RATE)),
-        "marker": {"size": packed(sizes_of_points(median)), "color": colour},
+        "y": packed(median),
         "connectgaps": False,
         "line": {"color": colour, "width": 2.2},
         "name": "going rate",
         "text": words,
         "hovertemplate": "%{x|%b %d, %H:%M}<br>%{text}<extra></extra>",
     }
-    return [band(times, least, most, "10–90 %", colour, 0.22), line]
+    outer = band(times, least, most, "10–90 %", colour, 0.22)
+    return [outer, line, *lone_points(times, median, colour)]
 
 
 def _gaps(starts: Integers) -> NDArray[np.intp]:

@@ -61,9 +61,12 @@ def test_a_band_ends_where_nothing_is_known_and_begins_anew() -> None:
 def test_a_bin_without_neighbours_is_a_point_where_a_line_has_no_length() -> None:
     bands = np.full((5, 5), np.nan)
     bands[:, [0, 2, 3]] = 7.0
-    median = fee_rates(EDGES, bands, UTC, "dark", "k")["data"][-1]
-    sizes = np.frombuffer(b64decode(median["marker"]["size"]["bdata"]), "i4")
-    assert sizes.tolist() == [5, 0, 0, 0, 0] and "markers" in median["mode"]
+    median, points = fee_rates(EDGES, bands, UTC, "dark", "k")["data"][-2:]
+    assert median["mode"] == "lines" and points["mode"] == "markers"
+    assert points["x"] == median["x"][:1]
+    assert np.frombuffer(b64decode(points["y"]["bdata"]), "f4").tolist() == [7.0]
+    bands[:, 1] = 7.0
+    assert fee_rates(EDGES, bands, UTC, "dark", "k")["data"][-1]["mode"] == "lines"
 
 
 def ten_minutes(*minutes: int) -> dict[str, Any]:
