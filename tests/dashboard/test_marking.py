@@ -59,6 +59,8 @@ def test_a_transaction_is_marked_in_its_panel_and_shows_who_said_what(
     hash = backend.flagged[0]
     page = watched.open(f"{FLAGGED}#{hash}")
     page.wait_for_selector("#drawer.open [data-feature]")
+    note, author = (page.locator(each).bounding_box() for each in ("#mark-note", "#author"))
+    assert note and author and author["x"] >= note["x"] + note["width"] + 4, "they touch"
     page.click("#mark-useful")
     watched.wait_for_start("#mark-answer", "author: say who does this.")
     sign(page)

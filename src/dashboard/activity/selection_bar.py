@@ -35,7 +35,7 @@ def withdraw_button(prefix: str) -> html.Button:
 def text_input(id: str, name: str, most: int) -> dcc.Input:
     """A line of text, whose name is its placeholder."""
     options: Any = {"type": "text", "maxLength": most, "autoComplete": "off", "debounce": True}
-    return dcc.Input(id=id, name=name, placeholder=name, className=name.split()[-1], **options)
+    return dcc.Input(id=id, name=name, placeholder=name, **options)
 
 
 def selection_bar() -> html.Div:
