@@ -452,6 +452,16 @@ def test_a_point_opens_why_and_a_brush_filters(watched: WatchedPage, backend: Ba
     watched.wait_for_transactions(count)
 
 
+@pytest.mark.parametrize("address", ["/", "/try", "/watch", "/mutes"])
+def test_an_input_has_one_frame(watched: WatchedPage, address: str) -> None:
+    page = watched.page
+    page.goto(f"{watched.url}{address}")
+    page.wait_for_selector(".dash-input-container", state="attached")
+    framed = page.evaluate("""() => [...document.querySelectorAll('.dash-input-container')]
+        .filter(each => getComputedStyle(each).borderTopWidth !== '0px').length""")
+    assert framed == 0
+
+
 @pytest.mark.parametrize("axis", ["fee_rate", "times"])
 def test_a_point_says_what_it_is(watched: WatchedPage, axis: str) -> None:
     page = watched.open(f"/?range=24h&axis={axis}")
