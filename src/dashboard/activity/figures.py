@@ -20,7 +20,7 @@ from core.transaction import COIN
 from dashboard.activity.filters import FLAGGERS, NO_PATTERN
 from dashboard.activity.queries import FLAGGED_BY, flagger_codes
 from dashboard.lake.rows import Rows
-from dashboard.look.formats import duration, local_times, rate_words, spaced
+from dashboard.look.formats import duration, local_times, rate_words, short_number, spaced
 from dashboard.look.theme import PALETTES, Theme, axis, layout
 
 Figure = dict[str, Any]
@@ -200,9 +200,15 @@ def _threshold_mark(at: float | None, colour: str) -> Figure:
 
 
 def powers_of_ten(least: int, most: int, step: int) -> dict[str, Any]:
-    """A logarithmic axis whose ticks are plain numbers: 0.001, 1, 1k, no prefixes below one."""
-    powers = range(least, most, step)
-    texts = [f"{10.0**p:.{max(0, -p)}f}" if p < 3 else f"{10 ** (p - 3)}k" for p in powers]
+    """A logarithmic axis whose ticks are plain numbers: 0.001, 1, 1k, 1M, no prefixes below one.
+
+    The ticks are the powers from `least` to `most`, both included.
+
+    >>> powers_of_ten(-2, 8, 2)["ticktext"]
+    ['0.01', '1', '100', '10k', '1M', '100M']
+    """
+    powers = range(least, most + 1, step)
+    texts = [f"{10.0**p:.{max(0, -p)}f}" if p < 3 else short_number(10.0**p) for p in powers]
     return {"type": "log", "tickvals": [10.0**p for p in powers], "ticktext": texts}
 
 

@@ -56,7 +56,7 @@ def market(
             revision,
             hovermode="closest",
             xaxis=axis(theme, type="date", showgrid=False),
-            yaxis=axis(theme, "fee rate (sat/vB)", **powers_of_ten(-2, 7, 1)),
+            yaxis=axis(theme, "fee rate (sat/vB)", **powers_of_ten(-2, 8, 1)),
             **champion_marks(champions, edges, zone, theme),
         ),
     }

@@ -70,8 +70,8 @@ def scatter(
             showlegend=False,
             hovermode="closest",
             newselection={"line": {"color": colours["accent"]}},
-            xaxis=axis(theme, "value (BTC)", **with_lane(powers_of_ten(-8, 5, 2), VALUE_LANE)),
-            yaxis=axis(theme, UPWARDS[upwards], **with_lane(powers_of_ten(-3, 7, 1), ZERO_LANE)),
+            xaxis=axis(theme, "value (BTC)", **with_lane(powers_of_ten(-8, 4, 2), VALUE_LANE)),
+            yaxis=axis(theme, UPWARDS[upwards], **with_lane(powers_of_ten(-3, 8, 1), ZERO_LANE)),
             annotations=_sampled(len(rest), ordinary, colours["muted"]),
         ),
     }
