@@ -28,8 +28,8 @@ Integers = NDArray[np.int64]
 
 WINDOW_MILLISECONDS = 600_000
 
-LEAST_WINDOWS = 6
-"""The ten-minute statistics have room for so many: one alone would fill the whole width."""
+LEAST_BARS = 6
+"""A figure of bars over time has room for so many: one alone would fill the whole width."""
 
 ROOM_TO_THE_RIGHT = 0.7
 """A threshold up to here has its label to its right; beyond it the label would be cut."""
@@ -259,6 +259,15 @@ def patterns(counts: list[tuple[str, int]], theme: Theme, revision: str) -> Figu
     }
 
 
+def range_of_bars(starts: Sequence[int] | Integers, width: int, zone: ZoneInfo) -> list[str]:
+    """The range of an axis of times that shows bars, and has room for `LEAST_BARS` of them.
+
+    `starts` are in microseconds, ascending, and `width` is too.
+    """
+    end = starts[-1] + width
+    return local_times((min(starts[0], end - LEAST_BARS * width), end), zone)
+
+
 def windows(statistics: pa.Table, zone: ZoneInfo, theme: Theme, revision: str) -> Figure:
     """The stream's ten-minute statistics: volume as bars, fees as a line on the right axis."""
     colours = PALETTES[theme]
@@ -268,8 +277,7 @@ def windows(statistics: pa.Table, zone: ZoneInfo, theme: Theme, revision: str) -
     volume, fees = (statistics.column(name).to_numpy() / COIN for name in ("volume", "fees"))
     width = WINDOW_MILLISECONDS * 1_000
     stops = np.flatnonzero(np.diff(starts) > width) + 1
-    end = starts[-1] + width
-    shown = local_times((min(starts[0], end - LEAST_WINDOWS * width), end), zone)
+    shown = range_of_bars(starts, width, zone)
     bars = {
         "type": "bar",
         "x": times,

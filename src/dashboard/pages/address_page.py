@@ -15,6 +15,7 @@ from core.address_history import (
 from core.counterparties import MOST_COUNTERPARTIES, MOST_FOR_COUNTERPARTIES, Counterparty
 from core.detector.explanation import NOT_ILLICIT
 from core.transaction import COIN, MAX_ADDRESS
+from dashboard.activity.figures import range_of_bars
 from dashboard.lake.address_reads import MOST_TRANSACTIONS, AddressView
 from dashboard.look.formats import attribute, btc, duration, local_times, sat, short_time
 from dashboard.look.theme import PALETTES, Theme, axis, layout
@@ -173,9 +174,9 @@ def _flow(view: AddressView, zone: ZoneInfo, theme: Theme) -> list[Any]:
 def flow_figure(view: AddressView, zone: ZoneInfo, theme: Theme) -> dict[str, Any]:
     """What was received above the line and spent below it, with a tick for each flag."""
     colours = PALETTES[theme]
-    starts = local_times((round(each.start.timestamp() * 1e6) for each in view.flow), zone)
-    width = view.seconds * 1_000
-    bar = {"type": "bar", "x": starts, "width": width * 0.86, "offset": 0}
+    starts = [round(each.start.timestamp() * 1e6) for each in view.flow]
+    shown = range_of_bars(starts, view.seconds * 1_000_000, zone) if starts else None
+    bar = {"type": "bar", "x": local_times(starts, zone), "width": view.seconds * 860, "offset": 0}
     hover = "%{x|%b %d, %H:%M}<br>%{customdata}<extra></extra>"
     received = [each.received / COIN for each in view.flow]
     spent = [-each.spent / COIN for each in view.flow]
@@ -211,7 +212,7 @@ def flow_figure(view: AddressView, zone: ZoneInfo, theme: Theme) -> dict[str, An
             view.address,
             barmode="overlay",
             showlegend=True,
-            xaxis=axis(theme, type="date", showgrid=False),
+            xaxis=axis(theme, type="date", showgrid=False, range=shown),
             yaxis=axis(theme, "BTC", fixedrange=True, nticks=5),
         ),
     }

@@ -1,4 +1,5 @@
 import shutil
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -75,11 +76,14 @@ def test_those_beside_it_have_links_and_flags(tables: Lake) -> None:
 
 def test_the_flow_has_a_tick_for_each_flag(tables: Lake) -> None:
     view = viewed(tables, "bc1qlast")
-    received, spent, flags = flow_figure(view, UTC, "dark")["data"]
+    figure = flow_figure(view, UTC, "dark")
+    received, spent, flags = figure["data"]
     assert sum(received["y"]) == pytest.approx(0.00019)
     assert sum(spent["y"]) == pytest.approx(-0.00029)
     assert flags["customdata"] == [GRANDCHILD["hash"][:16]]
     assert len(received["x"]) <= 61
+    begin, end = map(datetime.fromisoformat, figure["layout"]["xaxis"]["range"])
+    assert (end - begin).total_seconds() >= 6 * view.seconds, "a bar does not fill the width"
 
 
 def test_the_page_is_the_same_when_ended_days_are_summed(
