@@ -108,6 +108,7 @@ def test_no_cell_of_the_queue_covers_another(browser: Browser, stack: Stack, wid
     page = opened(browser, stack, "/queue")
     expect(page.locator("#queue-list")).to_contain_text("20,999,999.9769 BTC")
     page.set_viewport_size({"width": width, "height": 844})
+    page.evaluate("document.querySelector('.case-link .size').innerText = '12,345 transactions'")
     beyond = """() => [...document.querySelectorAll('.case-link > *')].filter(
         e => e.getClientRects().length && e.scrollWidth > e.clientWidth + 1
     ).map(e => e.innerText)"""
