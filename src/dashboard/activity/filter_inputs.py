@@ -44,6 +44,10 @@ SLIDER_STEP = 0.001
 SAME_THRESHOLD = 0.6 * SLIDER_STEP
 """Two thresholds closer than this are one position of the slider."""
 
+MOST_UNUSUAL_WORDS = (
+    "What a rule flags first; then by how far the score lies above the threshold of its version"
+)
+
 Inputs = Mapping[str, Any]
 """Values of the inputs, or what a Plotly event carries."""
 
@@ -217,4 +221,5 @@ def axis_choice() -> dcc.RadioItems:
 def order_choice() -> dcc.RadioItems:
     """The order of the table's transactions."""
     options = [{"label": label, "value": value} for value, label in ORDERS.items()]
+    options[0]["title"] = MOST_UNUSUAL_WORDS
     return dcc.RadioItems(options, "score", id="order", inline=True, className="segments small")

@@ -295,12 +295,12 @@ def _other(hash: str) -> html.A:
 
 
 def rank_in_range(higher: int, count: int) -> str:
-    """How many transactions of the chosen range are more unusual, each by its version's threshold.
+    """How many transactions of the chosen range score higher, each beside its version's threshold.
 
     >>> rank_in_range(2, 25_114)
-    'In the chosen range 2 of 25,114 transactions are more unusual (0.00796\xa0%).'
+    'In the chosen range 2 of 25,114 transactions score higher (0.00796\xa0%).'
     """
     if not count:
         return ""
     part = share(higher / count)
-    return f"In the chosen range {higher:,} of {count:,} transactions are more unusual ({part})."
+    return f"In the chosen range {higher:,} of {count:,} transactions score higher ({part})."
