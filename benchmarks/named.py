@@ -25,6 +25,8 @@ NAMES = {
 }
 """The right name for a label; the others are no coinjoins."""
 
+TOKENS = ("token_transfer", "token_sale")
+
 Labelled = dict[str, list[ObservedTransaction]]
 
 
@@ -48,15 +50,18 @@ def interval(part: int, whole: int) -> str:
 
 
 def print_names(found: Labelled) -> None:
-    """Print how many of each label are named, and the names of those that are no coinjoins."""
+    """Print how many of each label are named, and the other names of coinjoins and tokens."""
     print("\n| label | transactions | named right | named otherwise |\n|---|---|---|---|")
     for label, transactions in found.items():
-        named = Counter(t.coinjoin for t in transactions)
+        named: Counter[str | None] = Counter(t.coinjoin for t in transactions)
+        named.update({name: sum(bool(getattr(t, name)) for t in transactions) for name in TOKENS})
         right = NAMES.get(label)
         others = ", ".join(
-            f"{name} {n}" for name, n in sorted(named.items(), key=str) if name not in (right, None)
+            f"{name} {n:,}"
+            for name, n in sorted(named.items(), key=str)
+            if n and name not in (right, None)
         )
-        share = interval(named[right], len(transactions)) if right else "–"  # type: ignore[index]
+        share = interval(named[right], len(transactions)) if right else "–"
         print(f"| {label} | {len(transactions):,} | {share} | {others} |")
 
 

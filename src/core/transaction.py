@@ -151,6 +151,10 @@ class DescribedTransaction(Transaction):
     token_transfer: Annotated[
         bool | None, Field(description="One owner moves outputs of 330 or 546 satoshi")
     ] = None
+    token_sale: Annotated[
+        bool | None,
+        Field(description="A spender pays others for an output of up to 10,000 satoshi"),
+    ] = None
     dust_outputs: Annotated[
         Count | None, Field(description="Spendable outputs below their dust limit")
     ] = None
@@ -209,8 +213,8 @@ class DescribedTransaction(Transaction):
 
 
 PATTERN_FACTS = (
-    *("coinjoin", "token_transfer", "dust_outputs", "anchor_outputs"),
-    *("op_return", "burned_value", "version"),
+    *("coinjoin", "token_transfer", "token_sale", "dust_outputs"),
+    *("anchor_outputs", "op_return", "burned_value", "version"),
 )
 """The facts beyond the seven numbers that a pattern is recognised by; the first is text."""
 

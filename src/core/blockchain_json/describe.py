@@ -27,6 +27,7 @@ from core.blockchain_json.schema import (
     decode_transaction,
 )
 from core.blockchain_json.scripts import OP_RETURN, dust_limit, script_type
+from core.blockchain_json.tokens import token_facts
 from core.transaction import MAX_ADDRESS, MAX_OUTPOINTS, DescribedTransaction
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -42,10 +43,6 @@ _FINAL_BUT_LOCKABLE = 0xFFFFFFFE
 _UNIX_TIME_END = 2**32
 
 _ADDRESS, _SCRIPT = re.compile("[0-9A-Za-z]{1,90}"), re.compile("[0-9a-f]+")
-
-TOKEN_VALUES = (330, 546)
-"""Satoshi of an output that only carries a token: the dust limits of taproot, and of the oldest
-type, which wallets use for all (`GetDustThreshold`, Bitcoin Core, `policy.cpp`)."""
 
 
 class UnusableItemError(ValueError):
@@ -106,7 +103,7 @@ def fields_of(raw: RawTransaction, mined: bool) -> dict[str, Any]:
         facts |= _amounts(raw.out) | _scripts(raw.out) | _addresses(inputs, raw.out)
         facts |= _paid(raw.out)
         facts["coinjoin"] = coinjoin_protocol(inputs, raw.out)
-        facts["token_transfer"] = is_token_transfer(inputs, raw.out)
+        facts |= token_facts(inputs, raw.out)
     return {
         "hash": raw.hash,
         "size": raw.size,
@@ -217,33 +214,6 @@ def _scripts(outputs: list[Output]) -> dict[str, Any]:
             for output, script in zip(outputs, scripts, strict=True)
         ),
     }
-
-
-def is_token_transfer(inputs: Sequence[Input], outputs: Sequence[Output]) -> bool | None:
-    """Whether one owner moves tokens, to one receiver or itself; None where a script is missing.
-
-    An inscription or a rune sits on an output that is worth no more than it must be. Which token it
-    is cannot be read here; the values and the owners tell that it is no payment, no mix and no
-    attack with dust, though its outputs are equal and near the dust limit.
-
-    The owner spends from one script, or from two: a wallet keeps tokens at one address and what
-    pays for their moves at another. A sale also spends from two, and pays several.
-    """
-    moved = [output for output in outputs if output.value in TOKEN_VALUES]
-    if not moved or not inputs:
-        return False
-    owners = {i.prev_out.script if i.prev_out else None for i in inputs}
-    receivers = {output.script for output in moved}
-    if None in owners | receivers:
-        return None
-    others = [
-        output.script
-        for output in outputs
-        if output.value not in TOKEN_VALUES and not (output.script or "").startswith(OP_RETURN)
-    ]
-    if len(owners) == 1:
-        others = [script for script in others if script not in owners]
-    return len(owners) <= 2 and len(receivers - owners) <= 1 and len(others) <= 1
 
 
 def _spending(inputs: list[Input]) -> dict[str, Any]:

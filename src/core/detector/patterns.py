@@ -38,6 +38,7 @@ class Shape(NamedTuple):
     output_value: Any
     coinjoin: Any
     token_transfer: Any
+    token_sale: Any
     dust_outputs: Any
     anchor_outputs: Any
     op_return: Any
@@ -135,6 +136,12 @@ PATTERNS = (
         "its owner moves tokens, as inscriptions, on outputs of 330 or 546 satoshi",
         "Bitcoin Core, policy/policy.cpp: GetDustThreshold, the least that such an output can hold",
         lambda t: t.token_transfer == 1,
+    ),
+    Pattern(
+        "token_sale",
+        "it sells tokens, as inscriptions, on outputs of up to 10,000 satoshi",
+        "BIP 174, offers signed SIGHASH_SINGLE | SIGHASH_ANYONECANPAY; ord, TARGET_POSTAGE",
+        lambda t: t.token_sale == 1,
     ),
     Pattern(
         "dust_fan_out",

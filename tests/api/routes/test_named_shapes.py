@@ -22,6 +22,16 @@ def one_owners_tokens() -> dict[str, Any]:
     return item
 
 
+def sold_token() -> dict[str, Any]:
+    """As markets make it: the seller's offer beside small outputs and coins of the buyer."""
+    values = [(1_200, 1), (546, 1), (149_222, 0), (600, 1), (600, 1), (330_182, 1)]
+    item = transaction([600, 600, 546, 489_087], [value for value, _ in values], Random(1))
+    sides = [*item["out"], *(coin["prev_out"] for coin in item["inputs"])]
+    for each, owner in zip(sides, [*(owner for _, owner in values), 1, 1, 0, 1], strict=True):
+        each["script"] = f"5120{owner:064x}"
+    return item
+
+
 def anchored(fee: int) -> dict[str, Any]:
     """A version 3 parent that leaves its fee to a child."""
     outputs = [paid(10_000 - fee), paid(0, ANCHOR, None)]
@@ -45,6 +55,7 @@ PASTED = [
     ("wasabi_2", coinjoins.wasabi_2(200), "a coinjoin of Wasabi 2"),
     ("joinmarket", coinjoins.joinmarket(), "as JoinMarket makes"),
     ("token_transfer", one_owners_tokens(), "its owner moves tokens"),
+    ("token_sale", sold_token(), "it sells tokens"),
     ("consolidation", transaction([10_280] * 356, [3_634_500], Random(1)), "gathers many coins"),
     (
         "batch_payout",

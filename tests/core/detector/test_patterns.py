@@ -47,6 +47,7 @@ EXAMPLES = [
     ("zero_fee", shape(fee=0.0, inputs_count=5_569.0, input_value=0.0, output_value=5e8)),
     *((name, shape(coinjoin=name, outputs_count=90.0)) for name in get_args(CoinjoinProtocol)),
     ("token_transfer", shape(outputs_count=27.0, output_value=14_742.0, token_transfer=1.0)),
+    ("token_sale", shape(inputs_count=4.0, outputs_count=7.0, token_sale=1.0)),
     ("dust_fan_out", shape(outputs_count=1_000.0, output_value=546_000.0, weight=124_000.0)),
     ("very_large_value", shape(input_value=1_000.1 * COIN, output_value=1_000.0 * COIN)),
     ("oversized", shape(weight=3_900_000.0, fee=1e6)),
