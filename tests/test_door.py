@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 from tests.support.containers import wait
-from tests.support.door import LARGE, SERVICES, Door, made_password, open_door, prepare
+from tests.support.door import LARGE, PROVIDER, SERVICES, Door, made_password, open_door, prepare
 
 from core.settings import ROOT
 
@@ -156,10 +156,14 @@ def test_with_a_provider_only_who_is_logged_in_there_passes_and_is_named(tmp_pat
         claims = {"X-Forwarded-User": "mallory", "X-Auth-Request-Email": "mallory"}
         assert door.get("/health").status_code == 200
         for login in (None, ANN):
-            sent_away = door.get("/grafana/?x=1", headers=claims, auth=login)
+            sent_away = door.get("/grafana/?x=1&y=2", headers=claims, auth=login)
             assert sent_away.status_code == 302
-            assert sent_away.headers["location"] == "/oauth2/start?rd=/grafana/?x=1"
+            assert sent_away.headers["location"] == "https://provider.example/authorize"
             assert "set-cookie" not in sent_away.headers
+            path, seen = door.services[PROVIDER].seen[-1]
+            assert path == "/oauth2/start"
+            assert seen["x-auth-request-redirect"] == "/grafana/?x=1&y=2"
+            assert seen["x-forwarded-host"] == seen["host"] == door.url.removeprefix("https://")
         assert door.get("/oauth2/auth", headers=claims).status_code == 404
         assert "set-cookie" not in door.get("/oauth2/start").headers
         assert not door.services["grafana"].seen
@@ -167,6 +171,19 @@ def test_with_a_provider_only_who_is_logged_in_there_passes_and_is_named(tmp_pat
         assert (passed.status_code, passed.text) == (200, "grafana")
         ((_, seen),) = door.services["grafana"].seen
         assert seen["x-forwarded-user"] == "ann@my.company"
+
+
+def test_who_posts_without_a_login_is_sent_to_the_provider_as_well(tmp_path: Path) -> None:
+    assert prepare(tmp_path).returncode == 0
+    with open_door(tmp_path, "oidc.conf") as door:
+        address = f"{door.url}/api/predict"
+        refused = door.session().post(address, data="{}", timeout=30, allow_redirects=False)
+        assert refused.status_code == 302
+        assert [path for path, _ in door.services[PROVIDER].seen] == [
+            "/oauth2/auth",
+            "/oauth2/start",
+        ]
+        assert not door.services["api"].seen
 
 
 def test_the_password_is_made_and_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:

@@ -54,6 +54,9 @@ class _Answer(BaseHTTPRequestHandler):
         body = self.server.name.encode() if self.path != "/large" else bytes(LARGE)
         if self.path == "/oauth2/auth" and "session=ann" not in headers.get("cookie", ""):
             self.send_response(401)
+        elif self.path == "/oauth2/start":
+            self.send_response(302)
+            self.send_header("Location", "https://provider.example/authorize")
         else:
             self.send_response(200)
             self.send_header("X-Auth-Request-Email", "ann@my.company")
