@@ -40,7 +40,7 @@ def _describe(words: str) -> str:
 
 PATTERNS: Any = Field(
     None,
-    pattern=r"^[a-z0-9_]{1,40}(,[a-z0-9_]{1,40}){0,19}$",
+    pattern=r"^[a-z0-9_]{1,40}(,[a-z0-9_]{1,40}){0,49}$",
     description="Known shapes of which it has one, with commas; `none` is without any",
     examples=["fee_overpaid,dust_fan_out"],
 )

@@ -23,6 +23,7 @@ from api import downloads
 from api.routes import scored_lists
 from api.row_formats import csv_parts
 from api.row_query import MAX_PAGE
+from core.detector.patterns import PATTERNS
 from core.tables import SCORED_TRANSACTIONS
 
 HASH = "{:064x}".format
@@ -309,6 +310,13 @@ def test_a_wrong_parameter_is_a_named_problem(
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert [each["field"] for each in answer.json()["errors"]] == [field]
+
+
+def test_all_patterns_can_be_asked_for_at_once(lists: Lists) -> None:
+    every = ",".join([*(pattern.name for pattern in PATTERNS), "none"])
+    asked = lists.client.get("/transactions", params={"pattern": every})
+    assert asked.status_code == 200
+    assert asked.json() == lists.client.get("/transactions").json() | {"next": asked.json()["next"]}
 
 
 def test_a_page_in_json_has_its_own_limit(lists: Lists) -> None:
