@@ -45,7 +45,8 @@ class Behaviour:
     - With `change` the last output has the script type that is spent; with `data` it is an
       OP_RETURN.
     - `reuse` is the share that spends from one address and pays change back to it, `rbf` the
-      share that signals replaceability (BIP 125).
+      share that signals replaceability (BIP 125), and `sales` the share in which the first input
+      is another's token, which the payer of all others buys.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Behaviour:
     data: bool = False
     reuse: float = 0.1
     rbf: float = 0.6
+    sales: float = 0
     pays: Mapping[str, float] = field(
         default_factory=lambda: MappingProxyType(
             {"p2wpkh": 0.5, "p2sh": 0.16, "p2pkh": 0.12, "p2tr": 0.19, "p2wsh": 0.03}
@@ -87,7 +89,7 @@ BEHAVIOURS = (
     Behaviour("payment", 0.290,        ONE,                       TWO,                    MIXED,
               value=1_500_000, value_spread=3.4),
     Behaviour("larger payment", 0.110, Counts(2.5, 0.4, 2, 6),    TWO,                    MIXED,
-              value=1_200_000, value_spread=3.0),
+              value=1_200_000, value_spread=3.0, sales=0.14),
     Behaviour("sweep", 0.100,          ONE,                       ONE,                    MIXED,
               value=150_000, value_spread=2.2, change=False),
     Behaviour("batch payout", 0.075,   Counts(1.4, 0.7, 1, 12),   Counts(6, 1.0, 3, 350), MIXED,

@@ -22,6 +22,12 @@ from data_ingestion.simulation.transactions import SimulatedTransaction, compres
 PAYER_TYPE = next(kind for kind in SCRIPT_TYPES if kind.name == "p2wpkh")
 """The script type that a payer who has a name spends from."""
 
+TOKEN = 546
+"""Satoshi of an output with a token that is sold: the dust limit that wallets use for all types."""
+
+LEAST_PRICE = 10_000
+"""Satoshi of all outputs of the cheapest sale."""
+
 _RBF, _NO_RBF = 0xFFFFFFFD, 0xFFFFFFFE
 
 
@@ -42,10 +48,13 @@ def render(
         f'"vout_sz":{outputs},"size":{size},"weight":{weight},"fee":{fee},'
         f'"relayed_by":"0.0.0.0","lock_time":{lock_time},"tx_index":{index},'
     )
-    own = rng.randbytes(draft.input_type.payload) if rng.random() < draft.behaviour.reuse else b""
+    is_sale = payer is None and _is_sale(draft, rng)
+    reuses = is_sale or rng.random() < draft.behaviour.reuse
+    own = rng.randbytes(draft.input_type.payload) if reuses else b""
     own = own if payer is None else _key_of(payer, draft.input_type)
-    spends, pays = _amounts(draft, rng)
-    spent = _inputs(draft, spends, index, own, _RBF if rbf else _NO_RBF, rng)
+    spends, pays = _sold(draft, rng) if is_sale else _amounts(draft, rng)
+    owners = [own] * inputs if not is_sale else [b"", *[own] * (inputs - 1)]
+    spent = _inputs(draft, spends, owners, index, _RBF if rbf else _NO_RBF, rng)
     tail = f'"inputs":[{spent}],"out":[{_outputs(draft, pays, index, own, rng)}]'
     compressed = compress(tail.encode())
     return SimulatedTransaction(
@@ -72,15 +81,29 @@ def _amounts(draft: Draft, rng: Random) -> tuple[list[int], list[int]]:
     return split_amount(spent, inputs, rng), split_amount(paid, payments, rng)
 
 
+def _is_sale(draft: Draft, rng: Random) -> bool:
+    """Whether it sells a token: a share of its behaviour does, where it pays enough for one."""
+    share = draft.behaviour.sales
+    return share > 0 and draft.numbers[6] >= LEAST_PRICE and rng.random() < share
+
+
+def _sold(draft: Draft, rng: Random) -> tuple[list[int], list[int]]:
+    """What is spent and paid in a sale: the seller's token comes first, the buyer's last."""
+    _, _, _, inputs, outputs, spent, paid = draft.numbers
+    bought = split_amount(spent - TOKEN, inputs - 1, rng)
+    return [TOKEN, *bought], [*split_amount(paid - TOKEN, outputs - 1, rng), TOKEN]
+
+
 def _inputs(
-    draft: Draft, amounts: list[int], index: int, own: bytes, sequence: int, rng: Random
+    draft: Draft, amounts: list[int], owners: list[bytes], index: int, sequence: int, rng: Random
 ) -> str:
+    """The inputs; an owner is the key of the coin, empty for one that nobody else has."""
     size, weight, _, count, *_ = draft.numbers
     kind = draft.input_type
     witness = (4 * size - weight) // 3 - SEGWIT_MARKER
     first = witness - kind.witness * (count - 1)
     items = []
-    for n, amount in enumerate(amounts):
+    for n, (amount, own) in enumerate(zip(amounts, owners, strict=True)):
         payload = own or rng.randbytes(kind.payload)
         stack = random_hex(first if n == 0 else kind.witness, rng) if kind.witness else ""
         items.append(

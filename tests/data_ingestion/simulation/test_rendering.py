@@ -13,7 +13,7 @@ from core.detector.injected_anomalies import KINDS
 from core.ordinary_traffic.behaviours import BEHAVIOURS
 from core.transaction import tx_index
 from data_ingestion.simulation.drafts import Draft, TransactionGenerator
-from data_ingestion.simulation.rendering import random_hex, render
+from data_ingestion.simulation.rendering import LEAST_PRICE, random_hex, render
 
 KEYS = [
     "hash", "ver", "vin_sz", "vout_sz", "size", "weight", "fee", "relayed_by", "lock_time",
@@ -52,6 +52,15 @@ def test_scripts_and_values_add_up_to_the_numbers_of_every_behaviour() -> None:
         assert (*counted, spent, paid) == draft.numbers
         seen.add(draft.behaviour.name)
     assert {each.name for each in BEHAVIOURS if each.coinjoin is None} <= seen
+
+
+def test_a_share_of_larger_payments_sells_a_token() -> None:
+    larger = [d for d in drafts(3_000) if d.behaviour.sales and d.numbers[6] >= LEAST_PRICE]
+    described = [describe(json.dumps(rendered(d, n)).encode()) for n, d in enumerate(larger)]
+    share = sum(bool(each.token_sale) for each in described) / len(described)
+    assert share == pytest.approx(larger[0].behaviour.sales, abs=0.06)
+    others = [d for d in drafts(3_000) if not d.behaviour.sales]
+    assert not any(describe(json.dumps(rendered(d)).encode()).token_sale for d in others)
 
 
 @pytest.mark.parametrize("kind", KINDS)
