@@ -34,6 +34,7 @@ from maintenance.data_folder import (
     DataFolder,
     MaintenanceError,
     locked,
+    require_data,
 )
 from maintenance.table_snapshot import TableSnapshot, take_snapshot
 from maintenance.unread_records import MOST_RECORDS, hold, unread_records, written_places
@@ -69,9 +70,7 @@ def make_backup(folder: DataFolder, kafka_servers: str, out: BinaryIO, say: Say)
     Raises `MaintenanceError` where there is nothing, or while another backup is made, `DeltaError`
     for a table that cannot be read, and `OSError` when a disk fails.
     """
-    if not folder.contents():
-        root = folder.parts["lake"].parent
-        raise MaintenanceError(f"There is no data in {root}: nothing to back up.")
+    require_data(folder)
     copies = folder.parts["producer"] / _COPIES
     with locked(copies.with_name(".backup.lock"), "Another backup is made at this moment."):
         shutil.rmtree(copies, ignore_errors=True)

@@ -23,7 +23,14 @@ from core.registry.tracking_database import DatabaseUnusableError
 from core.settings import DataSettings, KafkaSettings
 from maintenance.archive import ArchiveError, installed_version
 from maintenance.backup import make_backup
-from maintenance.data_folder import DataFolder, MaintenanceError, data_folder, locked, unused
+from maintenance.data_folder import (
+    DataFolder,
+    MaintenanceError,
+    data_folder,
+    locked,
+    require_data,
+    unused,
+)
 from maintenance.restore import restore_backup
 from maintenance.upgrade import needed_steps
 
@@ -58,6 +65,7 @@ def restore(folder: DataFolder, file: str) -> None:
 
 def upgrade(folder: DataFolder, file: str) -> None:
     """Back up into a file, then change what an earlier version left, and say what that was."""
+    require_data(folder)
     with unused(folder):
         steps = needed_steps(folder)
         if not steps:

@@ -57,6 +57,16 @@ class DataFolder:
         ]
 
 
+def require_data(folder: DataFolder) -> None:
+    """Raise `MaintenanceError` where there is no data, as in the volumes of another stack."""
+    if not folder.contents():
+        root = folder.parts["lake"].parent
+        raise MaintenanceError(
+            f"There is no {folder.origin} data in {root}. In Docker COMPOSE_FILE says whose is "
+            "meant: the files that its stack was started with, with a colon between them."
+        )
+
+
 def data_folder(settings: DataSettings) -> DataFolder:
     """The data of the settings; raises `MaintenanceError` where tables are in an object store."""
     for name, uri in {"LAKE_URI": settings.lake, "CASEWORK_URI": settings.casework}.items():

@@ -126,7 +126,7 @@ def test_a_damaged_database_makes_no_backup(tmp_path: Path) -> None:
 
 
 def test_nothing_and_a_second_backup_at_once_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(MaintenanceError, match="There is no data"):
+    with pytest.raises(MaintenanceError, match="no simulated data in .* COMPOSE_FILE"):
         backed_up(data_in(tmp_path / "nothing"))
     folder = fill(data_in(tmp_path / "one"))
     with pytest.raises(MaintenanceError, match="Another backup is made"):

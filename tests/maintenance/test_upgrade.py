@@ -79,6 +79,11 @@ def test_while_the_stream_or_casework_runs_nothing_is_changed(tmp_path: Path) ->
     upgrade(folder, str(tmp_path / "file"))
 
 
+def test_no_data_is_not_called_that_of_this_version(tmp_path: Path) -> None:
+    with pytest.raises(MaintenanceError, match="no simulated data in .* COMPOSE_FILE"):
+        upgrade(data_in(tmp_path / "data"), str(tmp_path / "file"))
+
+
 def test_a_database_of_a_later_mlflow_is_refused_before_anything_is_changed(
     tmp_path: Path,
 ) -> None:

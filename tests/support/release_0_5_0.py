@@ -15,7 +15,7 @@ from maintenance.data_folder import DATABASE, JOURNAL, DataFolder
 ADDED = {
     "raw_transactions": {
         *("input_addresses", "input_values", "output_addresses", "output_values"),
-        "outputs_cut",
+        *("outputs_cut", "token_sale"),
     },
     "scored_transactions": {"package_fee_rate", "replaced_fee", "patterns"},
 }
