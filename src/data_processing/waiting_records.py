@@ -20,6 +20,9 @@ from monitoring.stream_metrics import StreamMetrics
 
 PAUSE_SECONDS = 2.0
 
+_BOOTSTRAP_MS = 5_000
+"""A look waits so long for a broker; the next one tries again."""
+
 
 class WaitingRecords:
     """Counts them by the ends of Kafka's partitions and the position of the query's checkpoint.
@@ -65,7 +68,9 @@ class WaitingRecords:
     def _ask(self, position: dict[TopicPartition, int]) -> None:
         if self._consumer is None:
             self._consumer = KafkaConsumer(
-                **client_options(self._servers), max_partition_fetch_bytes=1
+                **client_options(self._servers),
+                bootstrap_timeout_ms=_BOOTSTRAP_MS,
+                max_partition_fetch_bytes=1,
             )
         self._ends = self._consumer.end_offsets(list(position))
         waiting = self._waiting(position)
