@@ -16,8 +16,8 @@ TOKEN_VALUES = (330, 546)
 type, which wallets use for all (`GetDustThreshold`, Bitcoin Core, `policy.cpp`)."""
 
 POSTAGE = 10_000
-"""Satoshi that the wallet `ord` leaves on an output with an inscription (`TARGET_POSTAGE`); markets
-leave no more."""
+"""Satoshi that the wallet `ord` leaves on an output with an inscription (`TARGET_POSTAGE`); more is
+no sign of a token."""
 
 
 def token_facts(inputs: Sequence[Input], outputs: Sequence[Output]) -> dict[str, bool | None]:
